@@ -1,0 +1,205 @@
+"""The four contracts that everything durable goes through.
+
+`app.ingest` appends to a `Log`; `app.worker` reads it and moves `Checkpoints`; predictions, feedback,
+models and members are `Documents`; artifacts are `Blobs`. `app.store.sqlite` implements them on one
+machine; every implementation passes `tests/contracts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["Blobs", "Checkpoints", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One acknowledged message of a partition.
+
+    Parameters
+    ----------
+    offset : int
+        Rises within a partition, starts at 1, never reused; gaps are allowed.
+    data : bytes
+        The message.
+    """
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where an owner starts: its token, the committed offset (0 at first) and the state as of it."""
+
+    token: int
+    offset: int
+    state: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A document that a commit publishes.
+
+    Parameters
+    ----------
+    bucket, key : str
+        Where it goes.
+    value : bytes or None
+        None deletes the document.
+    ttl_s : float or None
+        Seconds until it expires; None keeps it.
+    """
+
+    bucket: str
+    key: str
+    value: bytes | None
+    ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small document with the revision that a compare-and-set names."""
+
+    key: str
+    value: bytes
+    revision: int
+
+
+class Log(Protocol):
+    """A durable, ordered log by partition."""
+
+    @property
+    def n_partitions(self) -> int:
+        """How many partitions the data folder was made with."""
+        ...
+
+    def append(self, partition: int, batch_id: str, data: bytes) -> int:
+        """Append a message and return its offset once it is durable.
+
+        Concurrent callers share one flush (group commit). A `batch_id` is a hint for engines that
+        drop repeats; consumers drop them for certain.
+
+        Raises
+        ------
+        Overloaded
+            When the bound of bytes in flight is reached; nothing was written.
+        """
+        ...
+
+    def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
+        """Append messages (partition, batch_id, data) together; return once all are durable."""
+        ...
+
+    def read(self, partition: int, after: int, limit: int = 1024) -> list[Entry]:
+        """Return at most `limit` entries with an offset above `after`, in order."""
+        ...
+
+    def end(self, partition: int) -> int:
+        """Return the offset of the last entry, 0 when there is none."""
+        ...
+
+    def trim(self, partition: int, through: int) -> None:
+        """Forget entries up to and with an offset."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Block until something is appended or the time is over; return whether something was."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """State, offset and outputs of a partition, changed in one unit and fenced by a token."""
+
+    def acquire(self, partition: int, owner: str) -> Head:
+        """Take the partition over; every earlier token is refused from now on."""
+        ...
+
+    def commit(
+        self,
+        partition: int,
+        token: int,
+        offset: int,
+        changed_state: Mapping[str, bytes | None],
+        outputs: Iterable[Output] = (),
+    ) -> int:
+        """Change state, offset and outputs together and return the next token.
+
+        A state value of None removes its key.
+
+        Raises
+        ------
+        Fenced
+            When the token is not the newest; nothing was changed.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """A live copy of a bucket in memory. Iterating or reading it never touches the disk or network."""
+
+    def get(self, key: str) -> Document | None:
+        """Return a document, None when absent or expired."""
+        ...
+
+    def items(self, prefix: str = "") -> Iterator[Document]:
+        """Iterate over the live documents whose key starts with a prefix, by key."""
+        ...
+
+    def close(self) -> None:
+        """Stop following the bucket."""
+        ...
+
+
+class Documents(Protocol):
+    """Buckets of small documents with revision, compare-and-set, expiry and watch."""
+
+    def get(self, bucket: str, key: str) -> Document | None:
+        """Return a document, None when absent or expired."""
+        ...
+
+    def put(self, bucket: str, key: str, value: bytes, *, ttl_s: float | None = None) -> int:
+        """Write a document and return its revision."""
+        ...
+
+    def swap(self, bucket: str, key: str, value: bytes, revision: int, *, ttl_s: float | None = None) -> int:
+        """Write a document if its revision is the given one (0: it must not exist); return the new revision.
+
+        Raises
+        ------
+        Conflict
+            When the revision is another one.
+        """
+        ...
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove a document; absent is fine."""
+        ...
+
+    def items(self, bucket: str, prefix: str = "") -> list[Document]:
+        """Return the live documents whose key starts with a prefix, by key."""
+        ...
+
+    def watch(self, bucket: str) -> Watch:
+        """Return a live copy of a bucket, warm when the call returns."""
+        ...
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes, never overwritten."""
+
+    def put(self, data: bytes) -> str:
+        """Store bytes durably and return their sha256 in hexadecimal."""
+        ...
+
+    def get(self, sha256: str) -> bytes:
+        """Return the bytes of a hash.
+
+        Raises
+        ------
+        UntrustedArtifact
+            When the bytes are absent or are not those that the hash names.
+        """
+        ...

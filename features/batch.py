@@ -1,0 +1,269 @@
+"""What one OTLP request says, reduced to arrays: the value that crosses from `app.ingest` to `features.windows`.
+
+A decoder builds one `Batch` from one body; `split` cuts it by partition; the log carries the pieces;
+`features.windows.Windows.add` adds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from features.arrays import FloatArray, IntArray, UInt64Array
+from features.event import ErrorRecord
+from features.series import partition_of
+
+__all__ = ["BUCKETS", "CHANNELS", "N_BUCKETS", "N_CHANNELS", "Batch", "Call", "Level", "Presence", "bucket_of", "channel", "split"]
+
+CHANNELS = (
+    "total",  # entry spans: SERVER, CONSUMER, or a root span of any other kind
+    "failed",  # entry spans with status ERROR or a 5xx answer
+    "server_errors",  # entry spans that answered 5xx
+    "errors",  # ErrorEvents: failing spans of every kind and log records of severity >= 17
+    "warnings",  # log records of severity 13 to 16
+    "handled",  # exceptions that were recorded but did not fail the span, or below severity 17
+    "inner",  # spans that are no entry spans
+    "logs",  # log records
+    "duration_sum_s",  # of entry spans
+    "duration_max_s",  # of entry spans
+)
+"""The channels of a traffic group, in order; all add up, but the last one takes the maximum."""
+
+N_CHANNELS = len(CHANNELS)
+
+BUCKETS = tuple(2.0**k * 1e-6 for k in range(9, 24))
+"""Upper bounds in seconds of the log2 duration histogram's buckets but the last: 512 us to 8.4 s."""
+
+N_BUCKETS = len(BUCKETS) + 1
+
+
+def channel(name: str) -> int:
+    """Return the index of a channel.
+
+    Examples
+    --------
+    >>> channel("errors")
+    3
+    """
+    return CHANNELS.index(name)
+
+
+def bucket_of(duration_ns: int) -> int:
+    """Return the histogram bucket of a duration in nanoseconds.
+
+    Examples
+    --------
+    >>> bucket_of(0), bucket_of(511_999), bucket_of(512_000), bucket_of(10**12)
+    (0, 0, 1, 15)
+    """
+    return min(max((duration_ns // 1000).bit_length() - 9, 0), N_BUCKETS - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One value of a gauge or sum of a service.
+
+    Parameters
+    ----------
+    service, name : str
+        The service and the metric's name.
+    time_ns : int
+        Unix nanoseconds as sent.
+    value : float
+        The last value of that tick in this request.
+    """
+
+    service: str
+    name: str
+    time_ns: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Calls from one service to a peer that it named itself.
+
+    Parameters
+    ----------
+    caller, callee : str
+        The calling service, and the peer as the span's attributes name it (a service or a host).
+    count, failed : int
+        How many client spans, and how many of them failed.
+    """
+
+    caller: str
+    callee: str
+    count: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """That an instance of a service spoke, and in which version.
+
+    Parameters
+    ----------
+    service, instance, version : str
+        Resource attributes; the last two may be empty.
+    """
+
+    service: str
+    instance: str
+    version: str
+
+
+def _no_float() -> FloatArray:
+    return np.zeros((0, N_CHANNELS))
+
+
+def _no_histogram() -> FloatArray:
+    return np.zeros((0, N_BUCKETS))
+
+
+def _no_int() -> IntArray:
+    return np.zeros(0, np.int64)
+
+
+def _no_uint() -> UInt64Array:
+    return np.zeros(0, np.uint64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One request, or the part of it that belongs to one partition.
+
+    Parameters
+    ----------
+    signal : {"traces", "logs", "metrics"}
+        The OTLP signal.
+    n_records : int
+        Spans, log records or data points accepted from the request.
+    series : tuple of (service, operation)
+        Table that `group_series` points into; operation ``*`` holds what belongs to no entry span.
+    group_series : IntArray, shape (g,)
+        Row of `series` of each traffic group.
+    group_time_s : IntArray, shape (g,)
+        Window start in unix seconds, as the sender's clock has it.
+    counts : FloatArray, shape (g, N_CHANNELS)
+        Channels of `CHANNELS`.
+    histogram : FloatArray, shape (g, N_BUCKETS)
+        Durations of entry spans.
+    errors : tuple of ErrorRecord
+        Failures; at most as many as the limits allow, while channel ``errors`` counts them all.
+    levels : tuple of Level
+        Gauges and sums.
+    calls : tuple of Call
+        Edges that the caller's attributes name.
+    end_trace, end_span : UInt64Array, shape (e,)
+        Span ends for the join that finds the other edges: 64-bit hash of the trace id, and of the
+        span id under which caller and callee meet (its own for a caller, the parent's for a callee).
+    end_service : IntArray, shape (e,)
+        Index into `services`.
+    end_role : IntArray, shape (e,)
+        0 for a caller, 1 for a callee.
+    services : tuple of str
+        Table that `end_service` points into.
+    presences : tuple of Presence
+        Instances and versions seen.
+    counters : Mapping[str, int]
+        What was cut, refused or odd, by reason; these become metrics.
+    rejected : int
+        Records refused from this request, reported as OTLP partial success.
+    reason : str
+        Why they were refused.
+    """
+
+    signal: str
+    n_records: int = 0
+    series: tuple[tuple[str, str], ...] = ()
+    group_series: IntArray = field(default_factory=_no_int)
+    group_time_s: IntArray = field(default_factory=_no_int)
+    counts: FloatArray = field(default_factory=_no_float)
+    histogram: FloatArray = field(default_factory=_no_histogram)
+    errors: tuple[ErrorRecord, ...] = ()
+    levels: tuple[Level, ...] = ()
+    calls: tuple[Call, ...] = ()
+    end_trace: UInt64Array = field(default_factory=_no_uint)
+    end_span: UInt64Array = field(default_factory=_no_uint)
+    end_service: IntArray = field(default_factory=_no_int)
+    end_role: IntArray = field(default_factory=_no_int)
+    services: tuple[str, ...] = ()
+    presences: tuple[Presence, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict[str, int])
+    rejected: int = 0
+    reason: str = ""
+
+
+def split(batch: Batch, tenant: str, n_partitions: int) -> dict[int, Batch]:
+    """Cut a Batch by partition.
+
+    What belongs to a service goes to the service's partition; span ends go to the partition of
+    their trace, where both ends meet.
+
+    Parameters
+    ----------
+    batch : Batch
+        A whole request.
+    tenant : str
+        The tenant, part of every partition key.
+    n_partitions : int
+        How many partitions there are.
+
+    Returns
+    -------
+    dict of int to Batch
+        Only partitions that receive something; `n_records`, `counters` and `rejected` stay with the whole.
+
+    Examples
+    --------
+    >>> one = Batch("metrics", 1, levels=(Level("payment", "heap", 0, 1.0),))
+    >>> [piece.levels[0].name for piece in split(one, "default", 8).values()]
+    ['heap']
+    """
+    place = {name: partition_of(tenant, name, n_partitions) for name in _service_names(batch)}
+    group_home = np.array([place[service] for service, _ in batch.series], np.int64)[batch.group_series]
+    # The hash itself is the key here: both ends carry the same one, whatever request they came in.
+    end_home = (batch.end_trace % np.uint64(n_partitions)).astype(np.int64)
+    homes = set(place.values()) | set(np.unique(end_home).tolist())
+    pieces = {home: _piece(batch, home, place, group_home, end_home) for home in sorted(homes)}
+    return {home: piece for home, piece in pieces.items() if _holds_something(piece)}
+
+
+def _service_names(batch: Batch) -> set[str]:
+    names = {service for service, _ in batch.series}
+    names.update(record.service for record in batch.errors)
+    names.update(level.service for level in batch.levels)
+    names.update(call.caller for call in batch.calls)
+    names.update(presence.service for presence in batch.presences)
+    return names
+
+
+def _piece(batch: Batch, home: int, place: Mapping[str, int], group_home: IntArray, end_home: IntArray) -> Batch:
+    groups, ends = group_home == home, end_home == home
+    return replace(
+        batch,
+        n_records=0,
+        counters={},
+        rejected=0,
+        reason="",
+        group_series=batch.group_series[groups],
+        group_time_s=batch.group_time_s[groups],
+        counts=batch.counts[groups],
+        histogram=batch.histogram[groups],
+        errors=tuple(record for record in batch.errors if place[record.service] == home),
+        levels=tuple(level for level in batch.levels if place[level.service] == home),
+        calls=tuple(call for call in batch.calls if place[call.caller] == home),
+        presences=tuple(presence for presence in batch.presences if place[presence.service] == home),
+        end_trace=batch.end_trace[ends],
+        end_span=batch.end_span[ends],
+        end_service=batch.end_service[ends],
+        end_role=batch.end_role[ends],
+    )
+
+
+def _holds_something(piece: Batch) -> bool:
+    return bool(
+        len(piece.group_series) or len(piece.end_trace) or piece.errors or piece.levels or piece.calls or piece.presences
+    )

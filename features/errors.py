@@ -1,0 +1,85 @@
+"""The one tree of errors, shared by every layer.
+
+    ForeshockError
+    ├── InvalidValue          a value from outside breaks a bound; the message names both
+    │   ├── MalformedBody     an OTLP body that cannot be decoded
+    │   ├── BodyTooLarge      a body larger than the limit, before or after decompression
+    │   └── InvalidSetting    a setting that stops the start
+    ├── Overloaded            a bounded queue is full; the same input works later
+    ├── Fenced                a newer owner holds the partition
+    ├── Conflict              a compare-and-set lost
+    ├── DataInUse             another process holds the data folder
+    ├── SnapshotMismatch      a snapshot of another version or another configuration
+    └── UntrustedArtifact     a model file whose hash the manifest does not hold
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BodyTooLarge",
+    "Conflict",
+    "DataInUse",
+    "Fenced",
+    "ForeshockError",
+    "InvalidSetting",
+    "InvalidValue",
+    "MalformedBody",
+    "Overloaded",
+    "SnapshotMismatch",
+    "UntrustedArtifact",
+]
+
+
+class ForeshockError(Exception):
+    """Root of every error that Foreshock raises itself."""
+
+    retryable: ClassVar[bool] = False
+    """Whether the same input can succeed later."""
+
+
+class InvalidValue(ForeshockError):
+    """A value from outside breaks a bound."""
+
+
+class MalformedBody(InvalidValue):
+    """An OTLP body cannot be decoded."""
+
+
+class BodyTooLarge(InvalidValue):
+    """A body is larger than the limit, before or after decompression."""
+
+
+class InvalidSetting(InvalidValue):
+    """A setting breaks its bound, so the service does not start."""
+
+
+class Overloaded(ForeshockError):
+    """A bounded queue is full."""
+
+    retryable: ClassVar[bool] = True
+
+
+class Fenced(ForeshockError):
+    """A newer owner holds the partition; this one may change nothing."""
+
+
+class Conflict(ForeshockError):
+    """A compare-and-set found another revision."""
+
+    retryable: ClassVar[bool] = True
+
+
+class DataInUse(ForeshockError):
+    """Another process holds the data folder."""
+
+    retryable: ClassVar[bool] = True
+
+
+class SnapshotMismatch(ForeshockError):
+    """A snapshot was written by another version or configuration."""
+
+
+class UntrustedArtifact(ForeshockError):
+    """A model file is not the one that the registry's manifest names."""
