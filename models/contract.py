@@ -1,0 +1,43 @@
+"""What every forecaster promises, whoever fits it.
+
+`training.fit` makes forecasters, `models.ensemble` and `models.blend` combine what they return, and
+`app.flow.forecast` only ever sees this contract.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from features.arrays import BoolArray, Float32Array, FloatArray
+
+__all__ = ["Forecaster", "Learner"]
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Anything that turns feature rows into hazards."""
+
+    def hazards(self, x: Float32Array) -> FloatArray:
+        """Return P(an incident begins in interval j | none began before it).
+
+        Parameters
+        ----------
+        x : Float32Array
+            Shape (n, n_features), finite.
+
+        Returns
+        -------
+        FloatArray
+            Shape (n, 3), strictly inside (0, 1); the same input gives the same output and changes
+            nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Learner(Forecaster, Protocol):
+    """A forecaster that is fitted once on person-period rows."""
+
+    def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, sample_weight: FloatArray | None = None) -> Learner:
+        """Learn from rows, labels (n, 3) and who was at risk (n, 3); return itself."""
+        ...
