@@ -9,6 +9,7 @@
     ├── Fenced                a newer owner holds the partition
     ├── Conflict              a compare-and-set lost
     ├── DataInUse             another process holds the data folder
+    ├── StoreFailed           the disk or the log refused; the same input works later
     ├── SnapshotMismatch      a snapshot of another version or another configuration
     └── UntrustedArtifact     a model file whose hash the manifest does not hold
 """
@@ -28,6 +29,7 @@ __all__ = [
     "MalformedBody",
     "Overloaded",
     "SnapshotMismatch",
+    "StoreFailed",
     "UntrustedArtifact",
 ]
 
@@ -73,6 +75,12 @@ class Conflict(ForeshockError):
 
 class DataInUse(ForeshockError):
     """Another process holds the data folder."""
+
+    retryable: ClassVar[bool] = True
+
+
+class StoreFailed(ForeshockError):
+    """The durable store refused a read or a write, or is closed; nothing was changed."""
 
     retryable: ClassVar[bool] = True
 

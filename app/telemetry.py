@@ -1,0 +1,60 @@
+"""What the service tells about itself: Prometheus metrics with the prefix ``foreshock_``.
+
+Every part receives one `Telemetry` and counts into it; `app.api` renders it at ``/metrics``.
+`docs/metrics.md` lists the names, and a test compares the list.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["Telemetry"]
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Telemetry:
+    """The metrics of one process.
+
+    Examples
+    --------
+    >>> telemetry = Telemetry()
+    >>> telemetry.records.labels(signal="traces").inc(3)
+    >>> b'foreshock_records_total{signal="traces"} 3.0' in telemetry.render()
+    True
+    """
+
+    def __init__(self) -> None:
+        self.registry = r = CollectorRegistry()
+        self.requests = Counter("foreshock_requests", "OTLP requests by answer.", ["protocol", "signal", "code"], registry=r)
+        self.records = Counter("foreshock_records", "Spans, log records and data points acknowledged.", ["signal"], registry=r)
+        self.rejected = Counter("foreshock_rejected_records", "Records refused, by reason.", ["reason"], registry=r)
+        self.limited = Counter("foreshock_limited", "What a limit cut, marked or folded, by reason.", ["reason"], registry=r)
+        self.request_seconds = Histogram(
+            "foreshock_request_seconds", "Time from the body's end to the answer.", ["protocol"], buckets=SECONDS, registry=r
+        )
+        self.body_bytes = Counter("foreshock_body_bytes", "Decompressed bytes of acknowledged bodies.", registry=r)
+        self.append_seconds = Histogram("foreshock_append_seconds", "One durable group commit.", buckets=SECONDS, registry=r)
+        self.bytes_in_flight = Gauge("foreshock_bytes_in_flight", "Bytes that wait for the log.", registry=r)
+        self.lag = Gauge("foreshock_lag_offsets", "Log offsets not yet absorbed.", ["partition"], registry=r)
+        self.repeated_batches = Counter("foreshock_repeated_batches", "Batches that came twice and counted once.", registry=r)
+        self.repeated_errors = Counter("foreshock_repeated_errors", "Second and third reports of one failure.", registry=r)
+        self.late = Counter("foreshock_late_groups", "Traffic groups refused as later than the allowed lateness.", registry=r)
+        self.tick_seconds = Histogram("foreshock_tick_seconds", "One tick, by stage.", ["stage"], buckets=SECONDS, registry=r)
+        self.series = Gauge("foreshock_series", "Series in memory.", registry=r)
+        self.as_of = Gauge("foreshock_as_of_seconds", "Unix time of the newest closed tick.", registry=r)
+        self.predictions = Counter("foreshock_predictions", "Predictions made, by status.", ["status"], registry=r)
+        self.incidents = Counter("foreshock_incidents", "Incidents detected.", registry=r)
+        self.errors = Counter("foreshock_errors", "ErrorEvents, by category.", ["category"], registry=r)
+        self.matured = Counter("foreshock_matured", "Rows whose horizon closed, by outcome.", ["outcome"], registry=r)
+        self.log_loss = Gauge("foreshock_log_loss", "Recent log-loss of a member on matured rows.", ["member"], registry=r)
+        self.blend_weight = Gauge("foreshock_blend_weight", "Weight of a member in the blend.", ["member"], registry=r)
+        self.drifts = Counter("foreshock_drifts", "Changes that the drift watch saw.", registry=r)
+        self.history_rows = Counter("foreshock_history_rows", "Rows appended to history.", ["table"], registry=r)
+        self.training_runs = Counter("foreshock_training_runs", "Training runs by how they ended.", ["outcome"], registry=r)
+        self.http_requests = Counter("foreshock_http_requests", "REST requests by route and answer.", ["route", "code"], registry=r)
+        self.faults = Counter("foreshock_faults", "Unexpected failures that were survived, by place.", ["place"], registry=r)
+
+    def render(self) -> bytes:
+        """Return the metrics in the Prometheus text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,101 @@
+"""Where on the time axis a Batch belongs: impossible times are replaced by the time of receipt.
+
+`app.worker` calls `place` on every Batch it reads, before `features.memory.Memory.add`; the time of
+receipt comes from the log, so that reading the log again gives the same placement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from features.batch import Batch
+from features.errors import InvalidValue
+
+__all__ = ["Clock", "place"]
+
+DAY_NS = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The tick and how far a sender's clock may be off.
+
+    Parameters
+    ----------
+    tick_s : int
+        Seconds of a window.
+    ahead : int
+        Windows that a time may lie in the future of its receipt; clocks of a fleet differ by seconds.
+    past_ns : int
+        Nanoseconds that a time may lie in the past; older is a broken clock rather than a late delivery.
+
+    Raises
+    ------
+    InvalidValue
+        When the tick is not positive.
+    """
+
+    tick_s: int = 60
+    ahead: int = 2
+    past_ns: int = DAY_NS
+
+    def __post_init__(self) -> None:
+        if self.tick_s < 1:
+            raise InvalidValue(f"tick_s must be >= 1, got {self.tick_s}")
+
+    def tick(self, time_ns: int) -> int:
+        """Return the number of the window that a time in unix nanoseconds falls into.
+
+        Examples
+        --------
+        >>> Clock(60).tick(119 * 10**9)
+        1
+        """
+        return time_ns // (self.tick_s * 10**9)
+
+    def possible(self, time_ns: int, received_ns: int) -> bool:
+        """Return whether a time can be true, given when it was received."""
+        latest = (self.tick(received_ns) + self.ahead + 1) * self.tick_s * 10**9
+        return received_ns - self.past_ns <= time_ns < latest
+
+
+def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
+    """Give impossible times the time of receipt.
+
+    Parameters
+    ----------
+    batch : Batch
+        With times as their senders' clocks had them.
+    received_ns : int
+        Unix nanoseconds of receipt.
+    clock : Clock
+        The bounds.
+
+    Returns
+    -------
+    Batch
+        With possible times only.
+    int
+        How many groups, errors and levels were moved.
+
+    Examples
+    --------
+    >>> from features.batch import Level
+    >>> moved, n = place(Batch("metrics", levels=(Level("payment", "heap", -5, 1.0),)), 10**18, Clock())
+    >>> moved.levels[0].time_ns == 10**18, n
+    (True, 1)
+    """
+    received_window_s = clock.tick(received_ns) * clock.tick_s
+    oldest_s = (received_ns - clock.past_ns) // 10**9 - clock.tick_s
+    group_time = batch.group_time_s
+    wrong = (group_time < oldest_s) | (group_time > received_window_s + clock.ahead * clock.tick_s)
+    errors = tuple(e if clock.possible(e.time_ns, received_ns) else replace(e, time_ns=received_ns) for e in batch.errors)
+    levels = tuple(v if clock.possible(v.time_ns, received_ns) else replace(v, time_ns=received_ns) for v in batch.levels)
+    moved = int(wrong.sum())
+    moved += sum(a is not b for a, b in zip(errors, batch.errors, strict=True))
+    moved += sum(a is not b for a, b in zip(levels, batch.levels, strict=True))
+    if not moved:
+        return batch, 0
+    return replace(batch, group_time_s=np.where(wrong, received_window_s, group_time), errors=errors, levels=levels), moved

@@ -1,0 +1,177 @@
+"""What is known of a whole service beside its counts: error categories, new fingerprints, levels,
+versions and instances.
+
+`add` gathers facts during a tick, `advance` hands them out for history and applies them; replay and
+training call `apply` with the same facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.arrays import Float32Array, FloatArray, IntArray
+from features.rings import Columns, chronological
+
+__all__ = ["CATEGORIES", "MAX_LEVELS", "Fact", "Facts"]
+
+CATEGORIES = (
+    "network", "data", "configuration", "processing", "export", "performance", "concurrency", "resource",
+    "compatibility", "system", "business", "security", "dependency", "unknown",
+)  # fmt: skip
+"""The 13 categories, and what could not be told."""
+
+MAX_LEVELS = 32
+"""Names of gauges and sums that are kept for a service."""
+
+_SLOTS = 64
+_FINE = 60
+_MAX_NAMES = 256  # instances and versions remembered for a service, guessed
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing learnt about a service in a window.
+
+    Parameters
+    ----------
+    row : int
+        Row of the whole service.
+    window : int
+        The window's number.
+    kind : {"category", "novel", "level", "instance", "version", "edge"}
+        What it is.
+    name : str
+        Category, fingerprint, metric name, instance, version or callee.
+    value : float
+        How many, or the level's value.
+    """
+
+    row: int
+    window: int
+    kind: str
+    name: str
+    value: float
+
+
+class Facts:
+    """Service-level state over all rows (rows of operations stay empty).
+
+    Examples
+    --------
+    >>> facts = Facts()
+    >>> facts.grow(1)
+    >>> facts.add(Fact(0, 5, "level", "heap", 0.5))
+    >>> [f.name for f in facts.advance(6)], facts.levels()[0, 0, -1].item()
+    (['heap'], 0.5)
+    """
+
+    def __init__(self) -> None:
+        self.tick = -1
+        self.columns = Columns(
+            category=("f4", (_SLOTS, len(CATEGORIES)), 0),
+            novel=("f4", (_SLOTS,), 0),
+            started=("f4", (_SLOTS,), 0),
+            level=("f4", (MAX_LEVELS, _SLOTS), float("nan")),
+            changed=("i8", (), -1),
+        )
+        self.level_names: list[dict[str, int]] = []
+        self.instances: list[dict[str, int]] = []
+        self.versions: list[dict[str, int]] = []
+        self.names_dropped = 0
+        self._pending: dict[tuple[int, int, str, str], float] = {}
+
+    def grow(self, length: int) -> None:
+        """Make room for `length` rows."""
+        self.columns.grow(length)
+        while len(self.level_names) < length:
+            self.level_names.append({})
+            self.instances.append({})
+            self.versions.append({})
+
+    def add(self, fact: Fact) -> None:
+        """Gather a fact until the tick ends: levels keep the last value, the rest adds up."""
+        key = (fact.row, fact.window, fact.kind, fact.name)
+        self._pending[key] = fact.value if fact.kind == "level" else self._pending.get(key, 0.0) + fact.value
+
+    def advance(self, tick: int) -> list[Fact]:
+        """Close every window before `tick` and return what came in since the last call, in a fixed order."""
+        facts = [Fact(*key, value) for key, value in sorted(self._pending.items())]
+        self._pending.clear()
+        self.apply(tick, facts)
+        return facts
+
+    def apply(self, tick: int, facts: Iterable[Fact]) -> None:
+        """Add facts and move the rings to a tick."""
+        if self.tick < 0:
+            self.tick = tick - 1
+        for fact in facts:
+            if fact.window > tick - _FINE:
+                self._apply(fact)
+        self._turn(tick)
+
+    def categories(self, length: int) -> FloatArray:
+        """Return errors by category over the last `length` windows, shape (n, 14)."""
+        return self.columns["category"][:, chronological(self.tick - 1, length, _SLOTS)].sum(1)
+
+    def novel(self, length: int) -> FloatArray:
+        """Return first-seen fingerprints over the last `length` windows, shape (n,)."""
+        return self.columns["novel"][:, chronological(self.tick - 1, length, _SLOTS)].sum(1)
+
+    def started(self, length: int) -> FloatArray:
+        """Return new instances over the last `length` windows, shape (n,)."""
+        return self.columns["started"][:, chronological(self.tick - 1, length, _SLOTS)].sum(1)
+
+    def levels(self) -> Float32Array:
+        """Return levels over the last 60 windows, oldest first, NaN where absent, shape (n, 32, 60)."""
+        return self.columns["level"][:, :, chronological(self.tick - 1, _FINE, _SLOTS)]
+
+    def since_change(self) -> IntArray:
+        """Return ticks since the version last changed, -1 where it never did, shape (n,)."""
+        changed = self.columns["changed"]
+        return np.where(changed >= 0, self.tick - changed, -1)
+
+    def _apply(self, fact: Fact) -> None:
+        slot = fact.window % _SLOTS
+        match fact.kind:
+            case "category":
+                self.columns["category"][fact.row, slot, CATEGORIES.index(fact.name)] += fact.value
+            case "novel":
+                self.columns["novel"][fact.row, slot] += fact.value
+            case "level":
+                self._apply_level(fact, slot)
+            case "instance":
+                if self._first_time(self.instances[fact.row], fact):
+                    self.columns["started"][fact.row, slot] += 1
+            case "version":
+                if self._first_time(self.versions[fact.row], fact):
+                    self.columns["changed"][fact.row] = fact.window
+            case _:
+                pass  # edges are applied by `features.graph`
+
+    def _apply_level(self, fact: Fact, slot: int) -> None:
+        names = self.level_names[fact.row]
+        if fact.name not in names and len(names) >= MAX_LEVELS:
+            self.names_dropped += 1
+            return
+        self.columns["level"][fact.row, names.setdefault(fact.name, len(names)), slot] = fact.value
+
+    @staticmethod
+    def _first_time(seen: dict[str, int], fact: Fact) -> bool:
+        """Remember a name; return whether it is new to a service that was known before."""
+        news = fact.name not in seen and bool(seen)
+        seen.pop(fact.name, None)
+        seen[fact.name] = fact.window  # newest last
+        if len(seen) > _MAX_NAMES:
+            del seen[next(iter(seen))]
+        return news
+
+    def _turn(self, tick: int) -> None:
+        for now in range(max(self.tick + 1, tick - _SLOTS), tick + 1):
+            slot = (now - _FINE - 1) % _SLOTS
+            for name in ("category", "novel", "started"):
+                self.columns[name][:, slot] = 0
+            self.columns["level"][:, :, slot] = np.nan
+        self.tick = max(tick, self.tick)

@@ -1,0 +1,82 @@
+"""What was seen before: requests that a client sent twice, and failures that are reported up to three times.
+
+Part of a partition's checkpointed state, so that a repeat is known after a restart too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from features.event import ErrorRecord
+
+__all__ = ["Repeats"]
+
+_HOUR_TICKS = 60
+_FAILURE_TICKS = 15  # guessed: exporters of one process differ by seconds, retries by minutes
+_MAX_KEPT = 200_000
+
+
+class Repeats:
+    """Recent Batch ids and recent failures of one partition.
+
+    Parameters
+    ----------
+    batch_ticks, failure_ticks : int
+        Ticks for which they are remembered.
+
+    Examples
+    --------
+    >>> repeats = Repeats()
+    >>> repeats.batch("a", 1), repeats.batch("a", 2), repeats.batch("a", 62)
+    (False, True, False)
+    """
+
+    def __init__(self, batch_ticks: int = _HOUR_TICKS, failure_ticks: int = _FAILURE_TICKS) -> None:
+        self.batch_ticks = batch_ticks
+        self.failure_ticks = failure_ticks
+        self.batches: dict[str, int] = {}
+        self.failures: dict[str, tuple[int, list[str]]] = {}
+
+    def batch(self, batch_id: str, tick: int) -> bool:
+        """Remember a Batch and return whether it came within the last hour."""
+        seen = self.batches.get(batch_id)
+        if seen is not None and tick - seen <= self.batch_ticks:
+            return True
+        self.batches.pop(batch_id, None)
+        self.batches[batch_id] = tick
+        return False
+
+    def failure(self, tenant: str, record: ErrorRecord, tick: int) -> bool:
+        """Remember a failure and return whether it was reported before.
+
+        The same tenant, trace and span, and the exception type equal or absent on one side. Without
+        ids nothing is a repeat.
+        """
+        if not (record.trace_id and record.span_id):
+            return False
+        key = f"{tenant}/{record.trace_id}/{record.span_id}"
+        seen, types = self.failures.get(key, (tick, []))
+        known = [t for t in types if not t or not record.exception_type or t == record.exception_type]
+        if tick - seen <= self.failure_ticks and known:
+            if record.exception_type and not known[0]:
+                types[types.index("")] = record.exception_type
+            return True
+        self.failures[key] = (tick, [*types, record.exception_type])
+        return False
+
+    def forget(self, tick: int) -> None:
+        """Drop what is too old to matter, and the oldest past the bound."""
+        self.batches = {k: t for k, t in self.batches.items() if tick - t <= self.batch_ticks}
+        self.failures = {k: v for k, v in self.failures.items() if tick - v[0] <= self.failure_ticks}
+        for kept in (self.batches, self.failures):
+            while len(kept) > _MAX_KEPT:
+                del kept[next(iter(kept))]
+
+    def snapshot(self) -> dict[str, object]:
+        """Return everything as plain values."""
+        return {"batches": dict(self.batches), "failures": {k: [t, list(types)] for k, (t, types) in self.failures.items()}}
+
+    def restore(self, batches: Mapping[str, int], failures: Mapping[str, tuple[int, list[str]]]) -> None:
+        """Put a snapshot back."""
+        self.batches = dict(batches)
+        self.failures = {k: (t, list(types)) for k, (t, types) in failures.items()}

@@ -1,0 +1,169 @@
+"""Counts of every series by window, in two grains: 60 x 1 tick and 60 x 5 ticks.
+
+`add` gathers what was received during a tick, `advance` closes the tick: it returns what came in as an
+`Increment` (the row of history) and applies it to the rings. Live code, replay and training all go
+through `apply`, so they see the same windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.arrays import FloatArray, IntArray
+from features.batch import N_BUCKETS, N_CHANNELS, channel
+from features.rings import Columns, chronological
+
+__all__ = ["COARSE", "FINE", "WIDTH", "Increment", "Windows"]
+
+FINE = 60
+"""Closed windows of one tick that are kept."""
+
+COARSE = 60
+"""Windows of `SPAN` ticks that are kept, all older than the fine ones."""
+
+SPAN = 5
+WIDTH = N_CHANNELS + N_BUCKETS
+"""Columns of a window: the channels, then the duration histogram."""
+
+_SLOTS = 64  # 60 closed windows, the open one, and up to two ahead of it
+_MAX = channel("duration_max_s")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Increment:
+    """What was received during one tick, by series and window.
+
+    Parameters
+    ----------
+    tick : int
+        Number of the tick at whose end it became known.
+    rows, windows : IntArray, shape (r,)
+        Row of the directory, and number of the window that the counts belong to.
+    values : FloatArray, shape (r, WIDTH)
+        Counts and histogram to add.
+    """
+
+    tick: int
+    rows: IntArray
+    windows: IntArray
+    values: FloatArray
+
+
+class Windows:
+    """Rings of windows over all series.
+
+    Parameters
+    ----------
+    lateness : int
+        Ticks for which a closed window still takes data, at most 60.
+
+    Examples
+    --------
+    >>> windows = Windows(lateness=5)
+    >>> windows.columns.grow(1)
+    >>> windows.begin(100)
+    >>> counts = np.zeros((1, WIDTH)); counts[0, 0] = 7
+    >>> windows.add(np.array([0]), np.array([100]), counts)
+    0
+    >>> len(windows.advance(101).rows), float(windows.fine()[0, -1, 0])
+    (1, 7.0)
+    """
+
+    def __init__(self, lateness: int = 5) -> None:
+        self.lateness = min(lateness, FINE - 1)
+        self.tick = -1
+        self.columns = Columns(fine=("f4", (_SLOTS, WIDTH), 0), coarse=("f4", (_SLOTS, WIDTH), 0))
+        self._pending: list[tuple[IntArray, IntArray, FloatArray]] = []
+
+    def begin(self, tick: int) -> None:
+        """Open the first window; later calls change nothing."""
+        if self.tick < 0:
+            self.tick = tick
+
+    def add(self, rows: IntArray, windows: IntArray, values: FloatArray) -> int:
+        """Gather counts until the tick ends.
+
+        Parameters
+        ----------
+        rows, windows : IntArray, shape (g,)
+            Where the counts belong.
+        values : FloatArray, shape (g, WIDTH)
+            The counts.
+
+        Returns
+        -------
+        int
+            How many groups were refused as later than the lateness allows.
+        """
+        kept = windows >= self.tick - self.lateness
+        if kept.any():
+            self._pending.append((rows[kept], windows[kept], values[kept]))
+        return int((~kept).sum())
+
+    def advance(self, tick: int) -> Increment:
+        """Close every window before `tick` and return what came in since the last call."""
+        increment = self._gathered(tick)
+        self.apply(increment)
+        return increment
+
+    def apply(self, increment: Increment) -> None:
+        """Add an increment and move the rings to its tick."""
+        self.begin(increment.tick - 1)
+        fine = self.columns["fine"]
+        slots = increment.windows % _SLOTS
+        top = fine[increment.rows, slots, _MAX]
+        np.add.at(fine, (increment.rows, slots), increment.values.astype(np.float32))
+        fine[increment.rows, slots, _MAX] = np.maximum(top, increment.values[:, _MAX])
+        self._turn(increment.tick)
+
+    def fine(self) -> FloatArray:
+        """Return the last 60 closed windows, oldest first, shape (n, 60, WIDTH)."""
+        return self.columns["fine"][:, chronological(self.tick - 1, FINE, _SLOTS)]
+
+    def coarse(self) -> FloatArray:
+        """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH).
+
+        The newest may still be filling: a fine window moves here when it is 60 ticks old.
+        """
+        return self.columns["coarse"][:, chronological((self.tick - FINE - 1) // SPAN, COARSE, _SLOTS)]
+
+    def recent(self, length: int) -> FloatArray:
+        """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH)."""
+        return self.columns["fine"][:, chronological(self.tick - 1, length, _SLOTS)]
+
+    def _gathered(self, tick: int) -> Increment:
+        if not self._pending:
+            none = np.zeros(0, np.int64)
+            return Increment(tick, none, none, np.zeros((0, WIDTH)))
+        rows, windows, values = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        self._pending.clear()
+        # One row per (series, window), in an order that does not depend on the order of arrival.
+        pairs, place = np.unique(np.stack([rows, windows]), axis=1, return_inverse=True)
+        place = place.ravel()
+        total = np.zeros((pairs.shape[1], WIDTH))
+        np.add.at(total, place, values)
+        total[:, _MAX] = 0.0
+        np.maximum.at(total[:, _MAX], place, values[:, _MAX])
+        return Increment(tick, pairs[0], pairs[1], total)
+
+    def _turn(self, tick: int) -> None:
+        """Move closed windows that fall out of the fine ring into the coarse one, and clear their slots."""
+        if tick - self.tick >= (FINE + COARSE) * SPAN:  # nothing that is kept reaches that far back
+            for name in ("fine", "coarse"):
+                self.columns[name][...] = 0
+            self.tick = tick
+            return
+        fine, coarse = self.columns["fine"], self.columns["coarse"]
+        for now in range(self.tick + 1, tick + 1):
+            leaving = now - FINE - 1
+            bucket = leaving // SPAN
+            if leaving % SPAN == 0:
+                coarse[:, bucket % _SLOTS] = 0
+            gone = fine[:, leaving % _SLOTS]
+            top = np.maximum(coarse[:, bucket % _SLOTS, _MAX], gone[:, _MAX])
+            coarse[:, bucket % _SLOTS] += gone
+            coarse[:, bucket % _SLOTS, _MAX] = top
+            fine[:, leaving % _SLOTS] = 0
+        self.tick = max(tick, self.tick)
