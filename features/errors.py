@@ -1,17 +1,17 @@
 """The one tree of errors, shared by every layer.
 
-    ForeshockError
-    ├── InvalidValue          a value from outside breaks a bound; the message names both
-    │   ├── MalformedBody     an OTLP body that cannot be decoded
-    │   ├── BodyTooLarge      a body larger than the limit, before or after decompression
-    │   └── InvalidSetting    a setting that stops the start
-    ├── Overloaded            a bounded queue is full; the same input works later
-    ├── Fenced                a newer owner holds the partition
-    ├── Conflict              a compare-and-set lost
-    ├── DataInUse             another process holds the data folder
-    ├── StoreFailed           the disk or the log refused; the same input works later
-    ├── SnapshotMismatch      a snapshot of another version or another configuration
-    └── UntrustedArtifact     a model file whose hash the manifest does not hold
+ForeshockError
+├── InvalidValue          a value from outside breaks a bound; the message names both
+│   ├── MalformedBody     an OTLP body that cannot be decoded
+│   ├── BodyTooLarge      a body larger than the limit, before or after decompression
+│   └── InvalidSetting    a setting that stops the start
+├── Overloaded            a bounded queue is full; the same input works later
+├── Fenced                a newer owner holds the partition
+├── Conflict              a compare-and-set lost
+├── DataInUse             another process holds the data folder
+├── StoreFailed           the disk or the log refused; the same input works later
+├── SnapshotMismatch      a snapshot of another version or another configuration
+└── UntrustedArtifact     a model file whose hash the manifest does not hold
 """
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""The data folder: who holds it.
+
+`app.store.sqlite.open_store` holds the folder before it opens anything in it and lets go last.
+The operating system drops the lock with the process, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from features.errors import DataInUse, InvalidSetting
+
+__all__ = ["FolderLock", "sync_folder"]
+
+
+class FolderLock:
+    """The exclusive right to a data folder, held from construction until `release`.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when it is absent.
+
+    Raises
+    ------
+    DataInUse
+        When another holder, of this process or another one, has the folder.
+    InvalidSetting
+        When the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        except OSError as exc:
+            raise InvalidSetting(f"data folder {folder} cannot be used: {exc}") from exc
+        try:
+            _lock(file)
+        except OSError as exc:
+            holder = _holder(path)
+            file.close()
+            raise DataInUse(f"data folder {folder} is held by process {holder}") from exc
+        self._file: IO[bytes] | None = file
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        file.flush()
+
+    def release(self) -> None:
+        """Let go of the folder; a second call does nothing."""
+        if self._file is not None:
+            # The file stays: removing it would let two processes lock two files of one name.
+            self._file.truncate(0)
+            self._file.close()
+            self._file = None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the platform can.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder in which a file was made or renamed.
+    """
+    if sys.platform == "win32":  # NTFS journals names itself, and a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> None:
+        file.seek(1 << 30)  # a byte beyond the text, which must stay readable for others
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        finally:
+            file.seek(0)
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _holder(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text(encoding="ascii", errors="replace").strip() or "unknown"
+    return "unknown"

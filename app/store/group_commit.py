@@ -1,0 +1,243 @@
+"""The one writer of a store: gathers what concurrent callers want changed into few flushes to disk.
+
+`app.store.sqlite_log`, `sqlite_checkpoints` and `sqlite_documents` submit pieces of work; one thread
+runs them in order on the one writing connection, many in a transaction, each in a savepoint of its
+own, and answers each caller through a future once the transaction is durable.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from app.telemetry import Telemetry
+from features.errors import Overloaded, StoreFailed
+
+__all__ = ["GroupCommit", "Work"]
+
+T = TypeVar("T")
+
+MAX_GROUP_BYTES = 32 * 2**20
+"""Bytes after which a group is closed. Guessed: about a tenth of a second of disk, so no caller waits longer behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[T]):
+    """One atomic change.
+
+    Parameters
+    ----------
+    change : Callable
+        Runs on the writing connection, inside a savepoint. It may run twice (a transaction that fails as
+        a whole is tried again piece by piece), so it changes nothing but the database.
+    n_bytes : int
+        Bytes that count as in flight until the change is durable or refused.
+    committed : Callable, optional
+        Runs on the writing thread with the result once it is durable, before the caller is answered.
+    """
+
+    change: Callable[[sqlite3.Connection], T]
+    n_bytes: int = 0
+    committed: Callable[[T], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    work: Work[Any]
+    answer: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    waiting: _Waiting
+    result: object = None
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """A thread that owns the writing connection of a store.
+
+    A group is closed when as many callers wait as the last group held (they are back: nobody else is
+    expected) or when the window is over; one caller on its own therefore never waits for the window.
+
+    Parameters
+    ----------
+    connect : Callable
+        Opens the writing connection in autocommit mode; called once, on the writer's thread.
+    window_s : float
+        Seconds for which a group waits for further callers, at least 0.
+    max_in_flight_bytes : int
+        Bound of the sum of `Work.n_bytes` that waits. One piece larger than the bound is let in alone.
+    telemetry : Telemetry
+        Receives ``append_seconds``, ``bytes_in_flight`` and ``faults``.
+    """
+
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], window_s: float, max_in_flight_bytes: int, telemetry: Telemetry
+    ) -> None:
+        self._window_s = window_s
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._telemetry = telemetry
+        self._arrived = threading.Condition()
+        self._queue: deque[_Waiting] = deque()
+        self._in_flight_bytes = 0
+        self._expected = 1
+        self._closing = False
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(connect, started), name="store-writer", daemon=True)
+        self._thread.start()
+        started.result()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Queue a change and return at once.
+
+        Parameters
+        ----------
+        work : Work
+            The change.
+
+        Returns
+        -------
+        Future
+            Its result once it is durable, or what it raised.
+
+        Raises
+        ------
+        Overloaded
+            When the bound of bytes in flight is reached.
+        StoreFailed
+            When the store is closed.
+        """
+        answer: Future[T] = Future()
+        with self._arrived:
+            if self._closing:
+                raise StoreFailed("the store is closed")
+            total = self._in_flight_bytes + work.n_bytes
+            if work.n_bytes and self._in_flight_bytes and total > self._max_in_flight_bytes:
+                raise Overloaded(
+                    f"bytes in flight must be at most {self._max_in_flight_bytes}, "
+                    f"got {self._in_flight_bytes} waiting and {work.n_bytes} new"
+                )
+            self._in_flight_bytes = total
+            self._queue.append(_Waiting(work, answer))
+            if len(self._queue) == 1 or len(self._queue) >= self._expected:
+                self._arrived.notify()
+        return answer
+
+    def change(self, change: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] | None = None) -> T:
+        """Run a change and return its result once it is durable.
+
+        Parameters
+        ----------
+        change, committed
+            As in `Work`.
+
+        Raises
+        ------
+        StoreFailed
+            When the disk refused it or the store is closed; nothing was changed.
+        """
+        return self.submit(Work(change, committed=committed)).result()
+
+    def close(self) -> None:
+        """Finish what waits, then stop; a second call does nothing."""
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify_all()
+        self._thread.join()
+
+    def _run(self, connect: Callable[[], sqlite3.Connection], started: Future[None]) -> None:
+        try:
+            connection = connect()
+        except Exception as exc:  # raised again in the constructor, in the thread that asked
+            started.set_exception(exc)
+            return
+        started.set_result(None)
+        while group := self._gather():
+            self._settle(self._commit(connection, group))
+        connection.close()
+
+    def _gather(self) -> list[_Waiting]:
+        with self._arrived:
+            while not self._queue and not self._closing:
+                self._arrived.wait()
+            deadline = time.monotonic() + self._window_s
+            while len(self._queue) < self._expected and not self._closing:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._arrived.wait(left)
+            self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
+            group: list[_Waiting] = []
+            n_bytes = 0
+            while self._queue and n_bytes < MAX_GROUP_BYTES:
+                group.append(self._queue.popleft())
+                n_bytes += group[-1].work.n_bytes
+            self._expected = max(1, len(group))
+            return group
+
+    def _commit(self, connection: sqlite3.Connection, group: list[_Waiting]) -> list[_Outcome]:
+        started = time.perf_counter()
+        try:
+            outcomes = _transact(connection, group)
+        except sqlite3.Error as exc:
+            self._telemetry.faults.labels(place="store").inc()
+            if connection.in_transaction:
+                connection.rollback()
+            if len(group) == 1:
+                return [_Outcome(group[0], error=exc)]
+            # Someone's change made the whole transaction fail, by its size say: the others must not pay for it.
+            return [outcome for waiting in group for outcome in self._commit(connection, [waiting])]
+        self._telemetry.append_seconds.observe(time.perf_counter() - started)
+        return outcomes
+
+    def _settle(self, outcomes: list[_Outcome]) -> None:
+        for outcome in outcomes:
+            committed = outcome.waiting.work.committed
+            if outcome.error is None and committed is not None:
+                try:
+                    committed(outcome.result)
+                except Exception:  # the change is durable; the writer of everybody must not end with it
+                    self._telemetry.faults.labels(place="store").inc()
+        with self._arrived:
+            self._in_flight_bytes -= sum(outcome.waiting.work.n_bytes for outcome in outcomes)
+            self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
+        for outcome in outcomes:
+            _answer(outcome)
+
+
+def _transact(connection: sqlite3.Connection, group: list[_Waiting]) -> list[_Outcome]:
+    connection.execute("BEGIN IMMEDIATE")
+    outcomes: list[_Outcome] = []
+    for waiting in group:
+        connection.execute("SAVEPOINT work")
+        try:
+            outcomes.append(_Outcome(waiting, result=waiting.work.change(connection)))
+        except Exception as exc:  # belongs to the caller, who receives it; the others go on
+            if not connection.in_transaction:
+                raise sqlite3.OperationalError(f"the transaction was rolled back: {exc}") from exc
+            connection.execute("ROLLBACK TO work")
+            outcomes.append(_Outcome(waiting, error=exc))
+        connection.execute("RELEASE work")
+    connection.execute("COMMIT")
+    return outcomes
+
+
+def _answer(outcome: _Outcome) -> None:
+    answer, error = outcome.waiting.answer, outcome.error
+    if not answer.set_running_or_notify_cancel():
+        return  # the caller went away; the change is durable all the same
+    if isinstance(error, sqlite3.Error):
+        failed = StoreFailed(f"the store refused a write: {error}")
+        failed.__cause__ = error
+        answer.set_exception(failed)
+    elif error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(outcome.result)

@@ -1,0 +1,155 @@
+"""The durable log by partition, in SQLite.
+
+`app.ingest` appends to it through the group commit; `app.worker` reads it on connections of its own,
+which the writer never blocks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from app.store.contract import Entry
+from app.store.group_commit import GroupCommit, Work
+from app.store.sqlite_schema import Readers, log_table
+from features.errors import InvalidValue
+
+__all__ = ["SqliteLog"]
+
+TRIM_ROWS = 2000
+"""Entries forgotten in one transaction. Guessed: some ten milliseconds, so that appends get their turn in between."""
+
+# The table's name comes from `log_table`, which takes nothing but a number.
+INSERT = "INSERT INTO {table} (data) VALUES (?)"
+READ = 'SELECT "offset", data FROM {table} WHERE "offset" > ? ORDER BY "offset" LIMIT ?'
+TRIM = 'DELETE FROM {table} WHERE "offset" IN (SELECT "offset" FROM {table} WHERE "offset" <= ? ORDER BY "offset" LIMIT ?)'
+
+
+class SqliteLog:
+    """A `Log` of one data folder. Its offsets have no gaps; `batch_id` is not kept.
+
+    Parameters
+    ----------
+    writer : GroupCommit
+        The one writer.
+    readers : Readers
+        Where reads go.
+    partitions : int
+        How many partitions the database was made with.
+    """
+
+    def __init__(self, writer: GroupCommit, readers: Readers, partitions: int) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._ends = [0] * partitions
+        with readers.borrow() as connection:
+            ends = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
+        for partition in range(partitions):
+            self._ends[partition] = int(ends.get(log_table(partition), 0))
+        self._appended = threading.Condition()
+        self._n_appended = 0
+        self._seen = threading.local()
+
+    @property
+    def n_partitions(self) -> int:
+        """How many partitions the data folder was made with."""
+        return len(self._ends)
+
+    def append(self, partition: int, batch_id: str, data: bytes) -> int:
+        """Append a message and return its offset once it is durable; see `Log.append`."""
+        return self.append_later([(partition, batch_id, data)]).result()[0]
+
+    def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
+        """Append messages as one unit, all or none, and return their offsets once they are durable."""
+        return self.append_later(messages).result()
+
+    def append_later(self, messages: Sequence[tuple[int, str, bytes]]) -> Future[list[int]]:
+        """Queue messages as one unit and return at once, for callers that must not block.
+
+        Parameters
+        ----------
+        messages : sequence of (partition, batch_id, data)
+            What to append, all or none.
+
+        Returns
+        -------
+        Future of list of int
+            The offsets, once all are durable.
+
+        Raises
+        ------
+        InvalidValue
+            When a partition does not exist.
+        Overloaded
+            When the bound of bytes in flight is reached; nothing was written.
+        """
+        for partition, _, _ in messages:
+            self._check(partition)
+
+        def change(connection: sqlite3.Connection) -> list[int]:
+            return [_insert(connection, partition, data) for partition, _, data in messages]
+
+        def committed(offsets: list[int]) -> None:
+            for (partition, _, _), offset in zip(messages, offsets, strict=True):
+                self._ends[partition] = offset
+            with self._appended:
+                self._n_appended += 1
+                self._appended.notify_all()
+
+        return self._writer.submit(Work(change, sum(len(data) for _, _, data in messages), committed))
+
+    def read(self, partition: int, after: int, limit: int = 1024) -> list[Entry]:
+        """Return at most `limit` entries with an offset above `after`, in order."""
+        self._check(partition)
+        with self._readers.borrow() as connection:
+            rows = connection.execute(
+                READ.format(table=log_table(partition)),
+                (after, limit),
+            ).fetchall()
+        return [Entry(offset, data) for offset, data in rows]
+
+    def end(self, partition: int) -> int:
+        """Return the offset of the last entry ever appended, 0 when there was none. Reads memory only."""
+        self._check(partition)
+        return self._ends[partition]
+
+    def trim(self, partition: int, through: int) -> None:
+        """Forget entries up to and with an offset."""
+        self._check(partition)
+        statement, values = TRIM.format(table=log_table(partition)), (through, TRIM_ROWS)
+        while self._writer.change(lambda connection: connection.execute(statement, values).rowcount) == TRIM_ROWS:
+            pass
+
+    def wait(self, timeout_s: float) -> bool:
+        """Block until something is appended or the time is over.
+
+        What was appended since this thread's last call counts, so an append between a read and the
+        call is never slept through.
+
+        Parameters
+        ----------
+        timeout_s : float
+            Seconds, at least 0.
+
+        Returns
+        -------
+        bool
+            Whether something was appended.
+        """
+        seen = getattr(self._seen, "value", 0)
+        with self._appended:
+            arrived = self._appended.wait_for(lambda: self._n_appended > seen, timeout_s)
+            self._seen.value = self._n_appended
+        return arrived
+
+    def _check(self, partition: int) -> None:
+        if not 0 <= partition < len(self._ends):
+            raise InvalidValue(f"partition must be in [0, {len(self._ends)}), got {partition}")
+
+
+def _insert(connection: sqlite3.Connection, partition: int, data: bytes) -> int:
+    offset = connection.execute(INSERT.format(table=log_table(partition)), (data,)).lastrowid
+    assert offset is not None  # an INSERT into a table with a row id has one
+    return offset
