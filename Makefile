@@ -1,0 +1,80 @@
+# Everything runs from .venv, which the first target that needs it makes. Python 3.11 or newer and its pip are enough.
+
+PYTHON ?= $(shell python3.11 -c '' >/dev/null 2>&1 && echo python3.11 || echo python3)
+BIN := .venv/bin
+LOCK := constraints.txt
+INPUTS := pyproject.toml $(LOCK) deploy/locked.py
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test check format lint types imports coverage notebooks docs lock clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
+
+setup: .venv/.runtime ## Make .venv with what the service needs
+
+setup-dev: .venv/.dev ## The same, and what the tests and checks need
+
+run: setup ## Start the demonstration; it prints its address
+	$(BIN)/foreshock demo
+
+test: setup-dev ## Run the tests
+	$(BIN)/python -m pytest
+
+check: format lint types imports coverage notebooks docs ## Everything that CI runs
+
+format: setup-dev ## Say which files the formatter would change
+	$(BIN)/ruff format --check .
+
+lint: setup-dev ## Run ruff's rules
+	$(BIN)/ruff check .
+
+types: setup-dev ## Check the types, strictly
+	$(BIN)/basedpyright
+
+imports: setup-dev ## Check that imports go one way
+	$(BIN)/lint-imports
+
+coverage: setup-dev ## Run the tests with line and branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+notebooks: setup-dev ## Execute every notebook
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
+	  for notebook in notebooks/*.ipynb; do \
+	    echo "execute $$notebook"; $(BIN)/jupyter-execute "$$notebook" || exit 1; \
+	  done; \
+	else echo "notebooks/ holds no notebook yet: nothing to execute"; fi
+
+docs: setup-dev ## Render the reference pages and build the documentation, strictly
+	$(BIN)/python docs/generate.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+lock: setup-dev ## Resolve the direct requirements anew into the lock
+	$(BIN)/python deploy/locked.py lock > .venv/lock.txt
+	$(INSTALL) --require-hashes --requirement .venv/lock.txt
+	$(BIN)/python deploy/locked.py --direct | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --upgrade --no-header --no-emit-index-url --no-emit-find-links --output-file $(LOCK) - > /dev/null
+
+clean: ## Remove what the targets made, .venv too
+	rm -rf .venv build dist *.egg-info .coverage coverage.xml .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Foreshock needs Python 3.11 or newer, got {sys.version.split()[0]}; name another one with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+# pip checks every archive against the lock's hashes. The project itself has none, so it is installed on its own, built by
+# the locked setuptools. The stamps make repeated calls instant.
+.venv/.runtime: $(INPUTS) | .venv/bin/python
+	@echo "installing the locked dependencies into .venv (about a minute the first time)"
+	@$(BIN)/python deploy/locked.py > .venv/runtime.txt
+	@$(INSTALL) --require-hashes --requirement .venv/runtime.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	@echo "installing what tests and checks need into .venv"
+	@$(BIN)/python deploy/locked.py dev > .venv/dev.txt
+	@$(INSTALL) --require-hashes --requirement .venv/dev.txt
+	@touch $@

@@ -1,0 +1,31 @@
+"""What every test gets: system programs are looked for, and on CI they must be there.
+
+``@pytest.mark.system("gcc")`` skips a test on a machine without the program and says so; with
+``FORESHOCK_REQUIRE_SYSTEM=1`` (set by `.ci/run`, which installs the programs) it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+__all__ = ["missing_programs", "pytest_runtest_setup"]
+
+
+def missing_programs(item: pytest.Item) -> list[str]:
+    """Return the programs that a test's `system` markers name and that the PATH lacks."""
+    named = [str(program) for marker in item.iter_markers("system") for program in marker.args]
+    return [program for program in named if shutil.which(program) is None]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose system program is absent, or fail it where the program is required."""
+    missing = missing_programs(item)
+    if not missing:
+        return
+    reason = f"needs {', '.join(missing)}, not found on PATH"
+    if os.environ.get("FORESHOCK_REQUIRE_SYSTEM") == "1":
+        pytest.fail(f"{reason}, and FORESHOCK_REQUIRE_SYSTEM=1 allows no skip", pytrace=False)
+    pytest.skip(reason)
