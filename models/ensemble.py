@@ -1,0 +1,214 @@
+"""The batch model: members weighed by what they said out of time, calibrated, with an interval.
+
+`training.fit` makes it, `models.registry` keeps it, `app.flow.forecast` asks it for hazards and for the
+bounds of what is served. Where it did not beat the best baseline it serves that baseline and says so.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from features.arrays import BoolArray, Float32Array, FloatArray
+from features.errors import InvalidValue
+from models.calibration import Reliability, SigmoidCalibration, reliability
+from models.contract import Forecaster
+from models.hazard import EPSILON, N_INTERVALS, cumulate, from_logits, reached, to_logits
+from models.prediction import HORIZONS
+
+__all__ = ["ENSEMBLE", "Ensemble", "Named"]
+
+ENSEMBLE = "ensemble"
+"""What an ensemble serves unless a baseline beat it."""
+
+Named = tuple[tuple[str, Forecaster], ...]
+"""Forecasters by name, in order."""
+
+_DROPPED = 0.02
+"""Weight below which a member is dropped: it costs time at every tick and changes nothing."""
+
+_PULL = 1.0
+"""Strength of the pull towards equal weights, as if one incident had spoken for them. Guessed."""
+
+_BINS = 8
+"""Reliability bins of equally many expected events. Guessed."""
+
+
+class Ensemble:
+    """Stack fitted members by non-negative logistic weights on an out-of-time block.
+
+    Members arrive fitted on earlier rows. `fit` learns, for all intervals jointly, one weight a member and
+    one intercept an interval; an incident's many overlapping rows count as one observation against the
+    pull towards equal weights. Then it calibrates where that helps and keeps the reliability of every
+    forecaster for `bounds`.
+
+    Parameters
+    ----------
+    members : tuple of (str, Forecaster)
+        The fitted members.
+    baselines : tuple of (str, Forecaster)
+        Fitted baselines that may be served instead.
+    tick_s : float
+        Seconds between rows of a series.
+
+    References
+    ----------
+    Wolpert (1992), Stacked generalization, Neural Networks 5.
+    Breiman (1996), Stacked regressions, Machine Learning 24 (why weights must not be negative).
+    """
+
+    def __init__(self, members: Named, baselines: Named = (), tick_s: float = 60.0) -> None:
+        self.members = members
+        self.baselines = baselines
+        self.tick_s = tick_s
+
+    def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, n_events: int) -> Self:
+        """Learn weights, calibration and reliability from out-of-time rows in order of time.
+
+        Parameters
+        ----------
+        x, y, at_risk : arrays
+            Rows (n, n_features) with labels (n, 3).
+        n_events : int
+            Distinct incidents behind the positive rows; 0 leaves equal weights.
+        """
+        names = [name for name, _ in self.members]
+        if not names or len(set(names)) != len(names):
+            raise InvalidValue(f"members must have distinct names and be at least one, got {names}")
+        logits = np.stack([to_logits(model.hazards(x)) for _, model in self.members], axis=-1)
+        self.serves_ = ENSEMBLE
+        self.weights_, self.intercepts_ = _fit_weights(logits, y, at_risk, n_events)
+        kept = self.weights_ >= _DROPPED
+        if not kept.all() and kept.any():
+            self.weights_ = np.zeros(len(names))
+            self.weights_[kept], self.intercepts_ = _fit_weights(logits[:, :, kept], y, at_risk, n_events)
+        stacked = from_logits(logits @ self.weights_ + self.intercepts_)
+        self.calibration_ = SigmoidCalibration().fit(stacked, y, at_risk)
+        out_of_time = {ENSEMBLE: self.calibration_.apply(stacked)}
+        out_of_time |= {name: model.hazards(x) for name, model in self.baselines}
+        self.out_of_time_ = out_of_time
+        self.reliability_ = {name: self._tables(h, y, at_risk) for name, h in out_of_time.items()}
+        self.background_ = _background(x, y)
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of every member, 0 where it was dropped."""
+        return {name: float(w) for (name, _), w in zip(self.members, self.weights_, strict=True)}
+
+    def hazards(self, x: Float32Array) -> FloatArray:
+        """Return hazards (n, 3) of what is served."""
+        return self.hazards_of(self.serves_, x)
+
+    def hazards_of(self, name: str, x: Float32Array) -> FloatArray:
+        """Return hazards (n, 3) of the ensemble or of one of its baselines, by name."""
+        if name != ENSEMBLE:
+            return dict(self.baselines)[name].hazards(x)
+        z = np.zeros((len(x), N_INTERVALS)) + self.intercepts_
+        for (_, model), weight in zip(self.members, self.weights_, strict=True):
+            if weight > 0:
+                z += weight * to_logits(model.hazards(x))
+        return self.calibration_.apply(from_logits(z))
+
+    def logit60(self, x: Float32Array) -> FloatArray:
+        """Return the log odds (n,) of the longest horizon, which explanations divide among groups."""
+        return to_logits(cumulate(self.hazards(x))[:, -1])
+
+    def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return a 90 % interval around probabilities.
+
+        How far what happened lay from what was said out of time, with the uncertainty of the few incidents
+        behind it, moved to the given probabilities in log odds.
+
+        Parameters
+        ----------
+        p : FloatArray
+            Shape (n, 3), never decreasing along the horizons, from `models.hazard.cumulate`.
+
+        Returns
+        -------
+        lower, upper : FloatArray
+            Shape (n, 3), never decreasing along the horizons, ``lower <= p <= upper``.
+        """
+        z = to_logits(p)
+        lower, upper = np.empty_like(z), np.empty_like(z)
+        for j, table in enumerate(self.reliability_[self.serves_]):
+            center = to_logits(table.predicted)
+            down = np.minimum(to_logits(table.lower) - center, 0.0)
+            up = np.maximum(to_logits(table.upper) - center, 0.0)
+            lower[:, j] = z[:, j] + np.interp(z[:, j], center, down)
+            upper[:, j] = z[:, j] + np.interp(z[:, j], center, up)
+        low = np.maximum.accumulate(np.minimum(expit(lower), p), axis=1)
+        high = np.maximum.accumulate(np.maximum(expit(upper), p), axis=1)
+        return low, high
+
+    def serving(self, name: str) -> Ensemble:
+        """Return the same ensemble serving the ensemble itself or one of its baselines."""
+        known = (ENSEMBLE, *(n for n, _ in self.baselines))
+        if name not in known:
+            raise InvalidValue(f"name must be one of {known}, got {name!r}")
+        other = copy.copy(self)
+        other.serves_ = name
+        return other
+
+    def refitted(self, members: Named, baselines: Named) -> Ensemble:
+        """Return the same weights over members and baselines that were fitted on more rows."""
+        if [n for n, _ in members] != [n for n, _ in self.members]:
+            raise InvalidValue(f"members must be {[n for n, _ in self.members]}, got {[n for n, _ in members]}")
+        other = copy.copy(self)
+        other.members, other.baselines, other.out_of_time_ = members, baselines, {}
+        return other
+
+    def _tables(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> tuple[Reliability, ...]:
+        p = cumulate(hazards)
+        hit, known = reached(y, at_risk)
+        tables = []
+        for j, horizon_s in enumerate(HORIZONS.values()):
+            rows = known[:, j]
+            overlap = max(1.0, horizon_s / self.tick_s)
+            if not rows.any():
+                everything = np.array([0.5])
+                tables.append(Reliability(everything, everything, np.array([EPSILON]), np.array([1 - EPSILON]), np.zeros(1)))
+                continue
+            tables.append(reliability(p[rows, j], hit[rows, j], n_bins=_BINS, overlap=overlap, by_mass=True))
+        return tuple(tables)
+
+
+def _fit_weights(logits: FloatArray, y: FloatArray, at_risk: BoolArray, n_events: int) -> tuple[FloatArray, FloatArray]:
+    """Fit non-negative weights (m,) and interval intercepts (3,) by tempered, penalised likelihood."""
+    n_members = logits.shape[2]
+    equal = np.full(n_members, 1.0 / n_members)
+    positives = float((y * at_risk).sum())
+    if n_events < 1 or positives < 1:
+        return equal, np.zeros(N_INTERVALS)
+    temper = min(1.0, n_events / positives)
+    row, interval = np.nonzero(at_risk)
+    z, label = logits[row, interval], y[row, interval]
+
+    def loss(theta: FloatArray) -> tuple[float, FloatArray]:
+        weights, intercepts = theta[:n_members], theta[n_members:]
+        score = z @ weights + intercepts[interval]
+        value = temper * float(np.sum(np.logaddexp(0.0, score) - label * score))
+        error = temper * (expit(score) - label)
+        pull = weights - equal
+        value += 0.5 * _PULL * float(pull @ pull) + 0.05 * _PULL * float(intercepts @ intercepts)
+        gradient = np.concatenate(
+            [z.T @ error + _PULL * pull, np.bincount(interval, error, N_INTERVALS) + 0.1 * _PULL * intercepts]
+        )
+        return value, gradient
+
+    start = np.concatenate([equal, np.zeros(N_INTERVALS)])
+    limits = [(0.0, None)] * n_members + [(None, None)] * N_INTERVALS
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits)
+    theta = np.asarray(found.x, dtype=np.float64)
+    return theta[:n_members], theta[n_members:]
+
+
+def _background(x: Float32Array, y: FloatArray) -> Float32Array:
+    """Return the median row after which nothing happened: what an explanation compares with."""
+    quiet = x[~(y > 0).any(axis=1)]
+    return np.median(quiet if len(quiet) else x, axis=0).astype(np.float32) if len(x) else np.zeros(x.shape[1], np.float32)

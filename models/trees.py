@@ -1,0 +1,176 @@
+"""Hazards from trees: boosting over stacked intervals, and a small forest of random splits beside it.
+
+`training.fit` fits them on the training block, `models.ensemble` weighs what they say.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
+
+from features.arrays import BoolArray, Float32Array, FloatArray
+from models.baseline import Climatology
+from models.hazard import EPSILON, N_INTERVALS, reached, stack
+from models.thin import Thinning, thin
+
+__all__ = ["HazardForest", "HazardTrees"]
+
+
+class HazardTrees:
+    """Boost one hazard model over the stacked intervals, with the interval as a feature.
+
+    One model instead of three: probabilities cannot contradict each other, and the short horizons borrow
+    from the long ones (measured on simulated series: AP at 5 minutes 0.297 against 0.233).
+
+    Parameters
+    ----------
+    n_rounds : int
+        Trees. 120 at a rate of 0.06, small and early, because an incident's rows repeat each other and a
+        long fit learns them by heart. Guessed from the retraining measurements.
+    learning_rate : float
+        Shrinkage of each tree.
+    max_leaves : int
+        Leaves of a tree.
+    thinning : Thinning
+        How many rows it takes.
+    seed : int
+        Same seed and data, same model.
+
+    References
+    ----------
+    Ke et al. (2017), LightGBM, NeurIPS (scikit-learn's histogram boosting follows it).
+    Bender, Rügamer, Scheipl, Bischl (2020), A general machine learning framework for survival analysis.
+
+    Examples
+    --------
+    >>> x = np.arange(600, dtype=np.float32)[:, None]
+    >>> y = np.zeros((600, 3)); y[500:, 0] = 1
+    >>> at_risk = np.ones((600, 3), bool); at_risk[500:, 1:] = False
+    >>> h = HazardTrees(n_rounds=20).fit(x, y, at_risk).hazards(x)
+    >>> bool(h[550, 0] > 0.5 > h[100, 0])
+    True
+    """
+
+    def __init__(
+        self,
+        n_rounds: int = 120,
+        learning_rate: float = 0.06,
+        max_leaves: int = 15,
+        thinning: Thinning | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.n_rounds = n_rounds
+        self.learning_rate = learning_rate
+        self.max_leaves = max_leaves
+        self.thinning = thinning
+        self.seed = seed
+
+    def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, sample_weight: FloatArray | None = None) -> Self:
+        """Fit on rows (n, n_features) with labels (n, 3); without any event it keeps the base rate."""
+        weight = np.ones(len(x)) if sample_weight is None else sample_weight
+        self.climatology_ = Climatology().fit(x, y, at_risk, weight)
+        self.model_: HistGradientBoostingClassifier | None = None
+        rng = np.random.default_rng(self.seed)
+        rows, weights = thin(y, at_risk, weight, self.thinning or Thinning(), rng)
+        stacked = stack(x[rows], y[rows], at_risk[rows])
+        if len(np.unique(stacked.y)) > 1:
+            self.model_ = HistGradientBoostingClassifier(
+                learning_rate=self.learning_rate,
+                max_iter=self.n_rounds,
+                max_leaf_nodes=self.max_leaves,
+                # One incident puts 60 rows into the data; a leaf needs more than one incident's worth.
+                min_samples_leaf=60,
+                l2_regularization=5.0,
+                max_features=0.5,
+                early_stopping=False,
+                random_state=self.seed,
+            ).fit(stacked.x, stacked.y, sample_weight=weights[stacked.row])
+        return self
+
+    def hazards(self, x: Float32Array) -> FloatArray:
+        """Return hazards (n, 3) of feature rows."""
+        if self.model_ is None or not len(x):
+            return self.climatology_.hazards(x)
+        everyone = np.ones((len(x), N_INTERVALS), dtype=np.bool_)
+        stacked = stack(x, np.zeros(everyone.shape), everyone)
+        p = np.asarray(self.model_.predict_proba(stacked.x)[:, 1], dtype=np.float64)
+        return np.clip(p.reshape(N_INTERVALS, -1).T, EPSILON, 1.0 - EPSILON)
+
+
+class HazardForest:
+    """Average extremely randomised trees on the three nested horizon labels at once.
+
+    A leaf's mean of nested labels is nested, so the hazards follow from it exactly, in one pass a row.
+
+    Parameters
+    ----------
+    n_trees, max_depth : int
+        Size. Small on purpose: 200 trees of full depth took 34 s on 100,000 rows and lost (measured).
+    max_samples : int
+        Rows a tree sees.
+    thinning : Thinning
+        How many rows it takes.
+    seed : int
+        Same seed and data, same model.
+
+    References
+    ----------
+    Geurts, Ernst, Wehenkel (2006), Extremely randomized trees, Machine Learning 63.
+
+    Examples
+    --------
+    >>> x = np.arange(600, dtype=np.float32)[:, None]
+    >>> y = np.zeros((600, 3)); y[500:, 0] = 1
+    >>> at_risk = np.ones((600, 3), bool); at_risk[500:, 1:] = False
+    >>> h = HazardForest(n_trees=10).fit(x, y, at_risk).hazards(x)
+    >>> bool(h[550, 0] > 0.5 > h[100, 0])
+    True
+    """
+
+    def __init__(
+        self,
+        n_trees: int = 40,
+        max_depth: int = 12,
+        max_samples: int = 20_000,
+        thinning: Thinning | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.n_trees = n_trees
+        self.max_depth = max_depth
+        self.max_samples = max_samples
+        self.thinning = thinning
+        self.seed = seed
+
+    def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, sample_weight: FloatArray | None = None) -> Self:
+        """Fit on rows whose three horizons are all known."""
+        weight = np.ones(len(x)) if sample_weight is None else sample_weight
+        self.climatology_ = Climatology().fit(x, y, at_risk, weight)
+        self.model_: ExtraTreesRegressor | None = None
+        hit, known = reached(y, at_risk)
+        whole = known.all(axis=1)
+        rng = np.random.default_rng(self.seed)
+        rows, weights = thin(y * whole[:, None], at_risk & whole[:, None], weight, self.thinning or Thinning(), rng)
+        if hit[rows].any():
+            self.model_ = ExtraTreesRegressor(
+                n_estimators=self.n_trees,
+                max_depth=self.max_depth,
+                min_samples_leaf=20,
+                max_features=0.5,
+                bootstrap=True,
+                max_samples=min(self.max_samples, len(rows)),
+                random_state=self.seed,
+            ).fit(x[rows], hit[rows], sample_weight=weights)
+        return self
+
+    def hazards(self, x: Float32Array) -> FloatArray:
+        """Return hazards (n, 3) of feature rows."""
+        base = self.climatology_.hazards(x)
+        if self.model_ is None or not len(x):
+            return base
+        # A leaf without any event says 0; a thousandth of the base rate keeps its logit finite and honest.
+        reach = np.asarray(self.model_.predict(x), dtype=np.float64)
+        left = np.concatenate([np.ones((len(x), 1)), 1.0 - reach], axis=1)
+        h = 1.0 - left[:, 1:] / np.maximum(left[:, :-1], EPSILON)
+        return np.clip(np.maximum(h, 1e-3 * base), EPSILON, 1.0 - EPSILON)
