@@ -28,6 +28,7 @@ MAX_LEVELS = 32
 
 _SLOTS = 64
 _FINE = 60
+_LEVEL_MEMORY = 1440.0
 _MAX_NAMES = 256  # instances and versions remembered for a service, guessed
 
 
@@ -76,6 +77,9 @@ class Facts:
             started=("f4", (_SLOTS,), 0),
             level=("f4", (MAX_LEVELS, _SLOTS), float("nan")),
             changed=("i8", (), -1),
+            level_mean=("f4", (MAX_LEVELS,), 0),
+            level_square=("f4", (MAX_LEVELS,), 0),
+            level_seen=("f4", (MAX_LEVELS,), 0),
         )
         self.level_names: list[dict[str, int]] = []
         self.instances: list[dict[str, int]] = []
@@ -128,6 +132,20 @@ class Facts:
         """Return levels over the last 60 windows, oldest first, NaN where absent, shape (n, 32, 60)."""
         return self.columns["level"][:, :, chronological(self.tick - 1, _FINE, _SLOTS)]
 
+    def distance(self) -> FloatArray:
+        """Return how many of its own deviations each level is from its long mean, shape (n, 32).
+
+        Over the last five windows; 0 where a level is absent or was seen fewer than 30 times.
+        """
+        c = self.columns
+        recent = c["level"][:, :, chronological(self.tick - 1, 5, _SLOTS)]
+        known = ~np.isnan(recent)
+        count = known.sum(2)
+        now = np.where(known, recent, 0.0).sum(2) / np.maximum(count, 1)
+        spread = np.sqrt(np.maximum(c["level_square"] - c["level_mean"] ** 2, 0.0)) + 1e-3 * np.abs(c["level_mean"]) + 1e-9
+        usable = (count > 0) & (c["level_seen"] >= 30)
+        return np.where(usable, np.clip((now - c["level_mean"]) / spread, -20.0, 20.0), 0.0).astype(float)
+
     def since_change(self) -> IntArray:
         """Return ticks since the version last changed, -1 where it never did, shape (n,)."""
         changed = self.columns["changed"]
@@ -156,7 +174,12 @@ class Facts:
         if fact.name not in names and len(names) >= MAX_LEVELS:
             self.names_dropped += 1
             return
-        self.columns["level"][fact.row, names.setdefault(fact.name, len(names)), slot] = fact.value
+        place = (fact.row, names.setdefault(fact.name, len(names)))
+        self.columns["level"][(*place, slot)] = fact.value
+        # A running mean at first, then exponentially weighted over about a day.
+        seen = self.columns["level_seen"][place] = min(self.columns["level_seen"][place] + 1, _LEVEL_MEMORY)
+        for name, value in (("level_mean", fact.value), ("level_square", fact.value**2)):
+            self.columns[name][place] += (value - self.columns[name][place]) / seen
 
     @staticmethod
     def _first_time(seen: dict[str, int], fact: Fact) -> bool:

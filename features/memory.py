@@ -1,0 +1,258 @@
+"""Everything that is remembered of all series: the one state that live code, replay and training share.
+
+`app.flow.absorb` calls `add` for what one Batch says and `advance` when a tick ends; history keeps what
+`advance` returns; `training.replay` gives that back through `apply`. `features.extract` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from features.arrays import BoolArray, IntArray
+from features.batch import CHANNELS, Batch, channel
+from features.directory import Directory
+from features.event import ErrorRecord
+from features.facts import Fact, Facts
+from features.graph import EdgeJoin, Graph, resolve
+from features.incident import IncidentRule, Standing, broken
+from features.onsets import Onsets, Pools
+from features.rhythm import EXPECTED, Rhythm
+from features.series import WHOLE, SeriesKey
+from features.windows import WIDTH, Increment, Windows
+
+__all__ = ["Closed", "Memory", "MemoryPlan"]
+
+_USUAL = np.array([CHANNELS.index(name) for name in EXPECTED])
+_TOTAL = channel("total")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Sizes and rules of a Memory.
+
+    Parameters
+    ----------
+    tick_s : int
+        Seconds of a window.
+    lateness : int
+        Ticks for which a closed window takes data.
+    max_operations, max_series : int
+        Bounds of the directory.
+    rule : IncidentRule
+        What an incident is.
+    """
+
+    tick_s: int = 60
+    lateness: int = 5
+    max_operations: int = 64
+    max_series: int = 20_000
+    rule: IncidentRule = field(default_factory=IncidentRule)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closed:
+    """What the end of a tick made known.
+
+    Parameters
+    ----------
+    increment : Increment
+        Counts received during the tick.
+    facts : list of Fact
+        Facts received during the tick.
+    standing : Standing
+        Incidents that stand, began or ended.
+    """
+
+    increment: Increment
+    facts: list[Fact]
+    standing: Standing
+
+
+class Memory:
+    """State of all series of the partitions that a process owns.
+
+    Parameters
+    ----------
+    plan : MemoryPlan
+        Sizes and rules.
+
+    Examples
+    --------
+    >>> from features.batch import Batch, N_BUCKETS
+    >>> memory = Memory(MemoryPlan())
+    >>> counts = np.zeros((1, len(CHANNELS))); counts[0, 0] = 3
+    >>> batch = Batch("traces", 3, (("cart", "GET /"),), np.array([0]), np.array([6000]), counts, np.zeros((1, N_BUCKETS)))
+    >>> memory.begin(100)
+    >>> _ = memory.add("default", 0, batch)
+    >>> closed = memory.advance(101)
+    >>> [str(key) for key in memory.directory.keys], closed.increment.values[:, 0].tolist()
+    (['default/cart/*', 'default/cart/GET /'], [3.0, 3.0])
+    """
+
+    def __init__(self, plan: MemoryPlan | None = None) -> None:
+        self.plan = plan = plan or MemoryPlan()
+        self.directory = Directory(plan.max_operations, plan.max_series)
+        self.windows = Windows(plan.lateness)
+        self.rhythm = Rhythm(plan.tick_s)
+        self.facts = Facts()
+        self.onsets = Onsets(plan.rule, plan.tick_s)
+        self.graph = Graph()
+        self.joins: dict[int, EdgeJoin] = {}
+        self.tenants: dict[str, int] = {}
+        self.late = 0
+
+    @property
+    def tick(self) -> int:
+        """Number of the open window: everything before it is closed."""
+        return self.windows.tick
+
+    def begin(self, tick: int) -> None:
+        """Open the first window; later calls change nothing."""
+        self.windows.begin(tick)
+
+    def add(self, tenant: str, partition: int, batch: Batch) -> int:
+        """Gather what a Batch says until the tick ends.
+
+        Parameters
+        ----------
+        tenant : str
+            Whose.
+        partition : int
+            Where it was read, kept with the rows for snapshots.
+        batch : Batch
+            Placed in time by `features.clock.place`.
+
+        Returns
+        -------
+        int
+            Groups refused as too late.
+        """
+        rows = np.array([self.row(tenant, s, o, partition) for s, o in batch.series], np.int64)
+        group_rows = rows[batch.group_series] if len(rows) else np.zeros(0, np.int64)
+        groups = np.concatenate([batch.counts, batch.histogram], axis=1)
+        windows = batch.group_time_s // self.plan.tick_s
+        # An operation's group counts for the operation and for its whole service.
+        whole = np.where(group_rows >= 0, self.directory.whole[group_rows], -1) if len(group_rows) else group_rows
+        twice = (group_rows >= 0) & (group_rows != whole)
+        kept = group_rows >= 0
+        late = self.windows.add(
+            np.concatenate([whole[kept], group_rows[twice]]),
+            np.concatenate([windows[kept], windows[twice]]),
+            np.concatenate([groups[kept], groups[twice]]),
+        )
+        self.late += late
+        self._gather_facts(tenant, partition, batch)
+        return late
+
+    def row(self, tenant: str, service: str, operation: str, partition: int) -> int:
+        """Return the row of a series, making it where there is room, else -1."""
+        row = self.directory.row(tenant, service, operation, partition)
+        if len(self.directory) > len(self.facts.level_names):
+            self._grow(tenant)
+        return -1 if row is None else row
+
+    def row_of_snapshot(self, key: SeriesKey, partition: int) -> int:
+        """Return the row of a key that a snapshot names, whatever the quotas are now."""
+        row = self.directory.restore(key, partition)
+        self._grow(key.tenant)
+        return row
+
+    def add_error(self, tenant: str, partition: int, record: ErrorRecord, category: str, novel: str | None) -> None:
+        """Gather the category of an error, and its fingerprint if that is new."""
+        row = self.row(tenant, record.service, WHOLE, partition)
+        if row < 0:
+            return
+        window = record.time_ns // 10**9 // self.plan.tick_s
+        self.facts.add(Fact(row, window, "category", category, 1.0))
+        if novel is not None:
+            self.facts.add(Fact(row, window, "novel", novel, 1.0))
+
+    def take_back_error(self, tenant: str, record: ErrorRecord) -> None:
+        """Subtract an error that turned out to be another report of one that was counted."""
+        row = self.directory.find(tenant, record.service)
+        if row is None:
+            return
+        minus = np.zeros((1, WIDTH))
+        minus[0, channel("errors")] = -1.0
+        self.windows.add(np.array([row]), np.array([record.time_ns // 10**9 // self.plan.tick_s]), minus)
+
+    def advance(self, tick: int) -> Closed:
+        """Close every window before `tick` with what was gathered."""
+        facts = self.facts.advance(tick)
+        increment = self.windows.advance(tick)
+        self._apply_edges(facts)
+        return Closed(increment, facts, self._judge())
+
+    def apply(self, increment: Increment, facts: Sequence[Fact]) -> Standing:
+        """Close a tick with what history says was received in it."""
+        self.facts.apply(increment.tick, facts)
+        self.windows.apply(increment)
+        self._apply_edges(facts)
+        return self._judge()
+
+    def pools(self) -> Pools:
+        """Return who borrows from whom."""
+        tenant = np.array([self.tenants[key.tenant] for key in self.directory.keys], np.int64)
+        return Pools(self.directory.whole, tenant)
+
+    def services(self, tenant: str) -> Mapping[str, int]:
+        """Return rows of whole services by name."""
+        return {k.service: row for row, k in enumerate(self.directory.keys) if k.tenant == tenant and k.operation == WHOLE}
+
+    def last_data(self) -> IntArray:
+        """Return ticks since each series last had a span or log record within 60, else 60, shape (n,)."""
+        fine = self.windows.fine()
+        busy = fine[:, :, [_TOTAL, channel("inner"), channel("logs")]].sum(-1) > 0
+        return np.where(busy.any(1), busy[:, ::-1].argmax(1), busy.shape[1]).astype(np.int64)
+
+    def _grow(self, tenant: str) -> None:
+        self.tenants.setdefault(tenant, len(self.tenants))
+        for part in (self.windows.columns, self.rhythm.columns, self.onsets.columns, self.facts):
+            part.grow(len(self.directory))
+
+    def _gather_facts(self, tenant: str, partition: int, batch: Batch) -> None:
+        tick_ns = self.plan.tick_s * 10**9
+        for level in batch.levels:
+            if (row := self.row(tenant, level.service, WHOLE, partition)) >= 0:
+                self.facts.add(Fact(row, level.time_ns // tick_ns, "level", level.name, level.value))
+        for presence in batch.presences:
+            if (row := self.row(tenant, presence.service, WHOLE, partition)) >= 0:
+                if presence.instance and presence.instance not in self.facts.instances[row]:
+                    self.facts.add(Fact(row, self.tick, "instance", presence.instance, 1.0))
+                if presence.version and presence.version not in self.facts.versions[row]:
+                    self.facts.add(Fact(row, self.tick, "version", presence.version, 1.0))
+        pairs = [(call.caller, call.callee, float(call.count)) for call in batch.calls]
+        if len(batch.end_trace):
+            join = self.joins.setdefault(partition, EdgeJoin())
+            names = [batch.services[i] for i in batch.end_service.tolist()]
+            pairs += [(a, b, 1.0) for a, b in join.match(batch.end_trace, batch.end_span, names, batch.end_role.tolist())]
+        for caller, callee, calls in pairs:
+            if (row := self.directory.find(tenant, caller)) is not None:
+                self.facts.add(Fact(row, self.tick, "edge", callee, calls))
+
+    def _apply_edges(self, facts: Iterable[Fact]) -> None:
+        edges = [fact for fact in facts if fact.kind == "edge"]
+        if not edges:
+            return
+        by_tenant: dict[str, Mapping[str, int]] = {}
+        for fact in edges:
+            tenant = self.directory.keys[fact.row].tenant
+            services = by_tenant.get(tenant) or by_tenant.setdefault(tenant, self.services(tenant))
+            callee = resolve(fact.name, services)
+            if callee is not None:
+                self.graph.add(fact.row, callee, fact.value, self.tick)
+
+    def _judge(self) -> Standing:
+        """Judge the window that just closed, and the one before it again with what came late."""
+        window = self.tick - 1
+        recent = self.windows.fine()
+        expected = self.rhythm.expected(window)
+        before, now = (broken(part, expected, self.plan.rule) for part in (recent[:, :-1], recent))
+        standing = self.onsets.advance(window, np.stack([before, now], axis=1))
+        usual: BoolArray = ~now & (self.onsets.columns["open_since"] < 0)
+        # Late data is in by now, so the rhythm learns the window before the last.
+        self.rhythm.learn(window - 1, recent[:, -2][:, _USUAL].astype(float), usual & ~before)
+        return standing

@@ -1,0 +1,131 @@
+"""Which series stand in an incident, and how often incidents began: live, tick by tick.
+
+`features.memory.Memory.advance` feeds it the verdicts of `features.incident.broken`; the history
+features and the climatology read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.arrays import BoolArray, FloatArray, IntArray
+from features.incident import IncidentRule, Standing, step
+from features.rates import ratio
+from features.rhythm import HOURS
+from features.rings import Columns
+
+__all__ = ["DECAYS_MIN", "Onsets", "Pools"]
+
+DECAYS_MIN = (5.0, 15.0, 60.0, 1440.0)
+"""Time constants in minutes of the decayed counts of onsets."""
+
+_PRIOR_ONSETS, _PRIOR_HOURS = 1.0, 168.0  # guessed: before anything is seen, one incident a week
+_BORROW_HOURS = 24.0  # guessed: a series with a day of history weighs as much as what it borrows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pools:
+    """Who borrows from whom.
+
+    Parameters
+    ----------
+    whole : IntArray, shape (n,)
+        Row of the service.
+    tenant : IntArray, shape (n,)
+        Code of the tenant; nothing is borrowed across tenants.
+    """
+
+    whole: IntArray
+    tenant: IntArray
+
+
+class Onsets:
+    """Incident state of all series.
+
+    Parameters
+    ----------
+    rule : IncidentRule
+        The rule.
+    tick_s : int
+        Seconds of a window.
+    """
+
+    def __init__(self, rule: IncidentRule, tick_s: int = 60) -> None:
+        self.rule = rule
+        self.tick_s = tick_s
+        self.columns = Columns(
+            flags=("u1", (rule.m,), 0),
+            open_since=("i8", (), -1),
+            last_onset=("i8", (), -1),
+            last_end=("i8", (), -1),
+            decayed=("f4", (len(DECAYS_MIN),), 0),
+            onsets=("f4", (), 0),
+            week=("f4", (HOURS,), 0),
+            observed=("f4", (), 0),
+        )
+
+    def advance(self, window: int, flags: BoolArray) -> Standing:
+        """Judge one closed window.
+
+        Parameters
+        ----------
+        window : int
+            Its number.
+        flags : BoolArray, shape (n, 2)
+            Whether the window before it (with what came late) and it itself broke.
+        """
+        c = self.columns
+        if self.rule.m > 1:
+            c["flags"][:, :-1] = c["flags"][:, 1:]
+            c["flags"][:, -2] |= flags[:, 0]
+        c["flags"][:, -1] = flags[:, 1]
+        before = c["open_since"].copy()
+        standing = step(c["flags"].astype(bool), window, before, self.rule)
+        fade = np.exp(-self.tick_s / 60.0 / np.array(DECAYS_MIN))
+        c["decayed"][:] = c["decayed"] * fade + standing.began[:, None]
+        c["onsets"][:] += standing.began
+        c["week"][:, (window * self.tick_s // 3600) % HOURS] += standing.began
+        c["observed"][:] += self.tick_s / 3600.0
+        c["last_onset"][standing.began] = window
+        c["last_end"][standing.ended] = window
+        c["open_since"][:] = standing.open_since
+        return standing
+
+    def rates(self, window: int, pools: Pools) -> FloatArray:
+        """Return onsets per hour: own, pooled, and pooled at this hour of the week, shape (n, 3).
+
+        Notes
+        -----
+        Partial pooling: all series of the tenant, then the service, then the series itself, each level
+        weighed by its hours against 24 imagined hours of the broader one.
+        """
+        c = self.columns
+        onsets, hours = c["onsets"].astype(float), c["observed"].astype(float)
+        n = len(onsets)
+        of_all = np.bincount(pools.tenant, onsets, n) + _PRIOR_ONSETS
+        hours_of_all = np.bincount(pools.tenant, hours, n) + _PRIOR_HOURS
+        level = (of_all / hours_of_all)[pools.tenant]
+        own = (onsets + _BORROW_HOURS * _PRIOR_ONSETS / _PRIOR_HOURS) / (hours + _BORROW_HOURS)
+        of_service, hours_of_service = np.bincount(pools.whole, onsets, n), np.bincount(pools.whole, hours, n)
+        level = ((of_service[pools.whole]) + _BORROW_HOURS * level) / (hours_of_service[pools.whole] + _BORROW_HOURS)
+        pooled = (onsets + _BORROW_HOURS * level) / (hours + _BORROW_HOURS)
+        hour = (window * self.tick_s // 3600) % HOURS
+        at_hour = c["week"][:, hour % 24 :: 24].sum(1).astype(float)
+        seasonal = (at_hour + _BORROW_HOURS * pooled) / (hours / 24.0 + _BORROW_HOURS)
+        return np.stack([own, pooled, seasonal], axis=1)
+
+    def in_incident(self) -> BoolArray:
+        """Return which series stand in a detected incident, shape (n,)."""
+        return self.columns["open_since"] >= 0
+
+    def recovering(self, window: int, ticks: int) -> BoolArray:
+        """Return which series left an incident at most `ticks` windows ago, shape (n,)."""
+        end = self.columns["last_end"]
+        return (end >= 0) & (window - end <= ticks)
+
+    def share_broken(self) -> FloatArray:
+        """Return the share of the rule's last windows that broke, shape (n,)."""
+        flags = self.columns["flags"].astype(float)
+        return ratio(flags.sum(1), np.full(len(flags), float(flags.shape[1])))

@@ -1,0 +1,162 @@
+"""The state of one partition as bytes, and back.
+
+`app.worker` commits what `snapshot` returns with the offset up to which the log was read; after a
+restart or a hand-over `restore` puts it back and reading goes on. The same log gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.arrays import IntArray
+from features.errors import SnapshotMismatch
+from features.graph import EdgeJoin
+from features.memory import Memory
+from features.rings import Columns
+from features.series import WHOLE, SeriesKey
+
+__all__ = ["VERSION", "restore", "snapshot"]
+
+VERSION = 1
+"""Layout of a snapshot; raised with every change of it."""
+
+_CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it
+
+
+def snapshot(memory: Memory, partition: int) -> dict[str, bytes]:
+    """Return the state of a partition between two ticks.
+
+    Parameters
+    ----------
+    memory : Memory
+        With nothing gathered since the last `advance`.
+    partition : int
+        Whose rows.
+
+    Returns
+    -------
+    dict of str to bytes
+        ``memory/head`` and one value for every 64 series.
+
+    Examples
+    --------
+    >>> sorted(snapshot(Memory(), 0))
+    ['memory/head']
+    """
+    rows = np.flatnonzero(memory.directory.partition == partition)
+    chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+    state = {"memory/head": json.dumps(_head(memory, partition, rows), sort_keys=True).encode()}
+    for number, chunk in enumerate(chunks):
+        state[f"memory/rows/{number:05d}"] = _pack(_arrays(memory, chunk))
+    return state
+
+
+def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
+    """Put the state of a partition back.
+
+    Parameters
+    ----------
+    memory : Memory
+        Of the same plan; other partitions may live in it already.
+    partition : int
+        Whose rows.
+    state : Mapping of str to bytes
+        What `snapshot` returned; without ``memory/head`` the partition is new and nothing happens.
+
+    Raises
+    ------
+    SnapshotMismatch
+        When the snapshot has another version, tick or rule.
+    """
+    if "memory/head" not in state:
+        return
+    head = json.loads(state["memory/head"])
+    _check(memory, head)
+    if memory.tick < 0 or head["tick"] > memory.tick:
+        memory.windows.tick = memory.facts.tick = head["tick"]
+    rows = [memory.row_of_snapshot(SeriesKey(*key), partition) for key in head["keys"]]
+    names = sorted(key for key in state if key.startswith("memory/rows/"))
+    for number, name in enumerate(names):
+        place = np.array(rows[number * _CHUNK : (number + 1) * _CHUNK], np.int64)
+        arrays = _unpack(state[name])
+        for part, columns in _parts(memory).items():
+            columns.restore(place, {key.partition(".")[2]: v for key, v in arrays.items() if key.startswith(f"{part}.")})
+    for row, service in zip(rows, head["services"], strict=True):
+        memory.facts.level_names[row] = dict(service["levels"])
+        memory.facts.instances[row] = dict(service["instances"])
+        memory.facts.versions[row] = dict(service["versions"])
+    for tenant, caller, callee, calls, tick in head["edges"]:
+        ends = [memory.row(tenant, name, WHOLE, partition) for name in (caller, callee)]
+        memory.graph.edges[ends[0], ends[1]] = (calls, tick)
+    memory.joins[partition] = EdgeJoin()
+    memory.joins[partition].restore(head["join"])
+
+
+def _head(memory: Memory, partition: int, rows: IntArray) -> dict[str, Any]:
+    keys, facts, own = memory.directory.keys, memory.facts, set(rows.tolist())
+    edges = [
+        (keys[a].tenant, keys[a].service, keys[b].service, calls, tick)
+        for (a, b), (calls, tick) in memory.graph.edges.items()
+        if a in own
+    ]
+    return {
+        "version": VERSION,
+        "plan": _plan(memory),
+        "tick": memory.tick,
+        "keys": [(keys[r].tenant, keys[r].service, keys[r].operation) for r in rows],
+        # Pairs, not objects: their order is part of the state.
+        "services": [
+            {
+                "levels": list(facts.level_names[r].items()),
+                "instances": list(facts.instances[r].items()),
+                "versions": list(facts.versions[r].items()),
+            }
+            for r in rows
+        ],
+        "edges": edges,
+        "join": memory.joins.get(partition, EdgeJoin()).snapshot(),
+    }
+
+
+def _plan(memory: Memory) -> list[int]:
+    return [memory.plan.tick_s, memory.plan.rule.m]
+
+
+def _check(memory: Memory, head: Mapping[str, Any]) -> None:
+    if head["version"] != VERSION:
+        raise SnapshotMismatch(f"snapshot version must be {VERSION}, got {head['version']}; replay the history to rebuild it")
+    if head["plan"] != _plan(memory):
+        raise SnapshotMismatch(
+            f"tick_s and incident_m are {_plan(memory)} in the settings, but {head['plan']} in the data folder; "
+            "use the folder's values, or a new folder"
+        )
+
+
+def _parts(memory: Memory) -> dict[str, Columns]:
+    return {
+        "windows": memory.windows.columns,
+        "rhythm": memory.rhythm.columns,
+        "facts": memory.facts.columns,
+        "onsets": memory.onsets.columns,
+    }
+
+
+def _arrays(memory: Memory, rows: IntArray) -> dict[str, NDArray[Any]]:
+    return {f"{part}.{name}": array for part, columns in _parts(memory).items() for name, array in columns.snapshot(rows).items()}
+
+
+def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}

@@ -1,0 +1,123 @@
+"""The feature groups that read a series' service and its neighbours: novelty, mix, levels, neighbours,
+change, incident history, time, age of the data.
+
+Each function takes a View and returns its columns in the order that `features.extract` names them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.arrays import FloatArray, IntArray
+from features.rates import entropy, ratio
+from features.view import View
+
+__all__ = ["change", "data_age", "history", "levels", "mix", "neighbours", "novelty", "time"]
+
+_DAY_TICKS = 1440.0
+
+
+def novelty(view: View) -> list[FloatArray]:
+    """Return fingerprints that the service had never shown before."""
+    return [np.log1p(view.memory.facts.novel(s)[view.whole]) for s in (5, 60)]
+
+
+def mix(view: View) -> list[FloatArray]:
+    """Return the service's errors by category over the last hour, and how mixed the last 15 minutes are."""
+    facts = view.memory.facts
+    recent, hour = facts.categories(15).astype(float), facts.categories(60).astype(float)
+    columns = [entropy(recent)[view.whole], ratio(recent.max(1), recent.sum(1))[view.whole]]
+    return [*columns, *np.log1p(hour)[view.whole].T]
+
+
+def levels(view: View) -> list[FloatArray]:
+    """Return how far, how fast and how steadily the service's gauges and sums move.
+
+    Notes
+    -----
+    Every level is judged against itself: its distance from its own long mean in its own deviations, its
+    growth over 30 windows relative to its mean, and its correlation with time over the hour (a climb
+    that does not pause is near 1). Correlation needs 20 values.
+    """
+    facts = view.memory.facts
+    used = max((len(names) for names in facts.level_names), default=0)
+    n = len(view.whole)
+    if used == 0:
+        return [np.zeros(n)] * 5
+    values = facts.levels()[:, :used].astype(float)
+    known = ~np.isnan(values)
+    count = known.sum(2)
+    filled = np.where(known, values, 0.0)
+    mean = ratio(filled.sum(2), count.astype(float))
+    centred = np.where(known, values - mean[:, :, None], 0.0)
+    steps = np.arange(values.shape[2], dtype=float)
+    step_mean = ratio((known * steps).sum(2), count.astype(float))
+    step_centred = np.where(known, steps - step_mean[:, :, None], 0.0)
+    spread, step_spread = (centred**2).sum(2), (step_centred**2).sum(2)
+    covariance = (centred * step_centred).sum(2)
+    enough = (count >= 20) & (spread > 1e-12 * (1 + mean**2))
+    correlation = np.where(enough, ratio(covariance, np.sqrt(spread * step_spread)), 0.0)
+    growth = np.where(enough, ratio(covariance, step_spread) * 30.0 / (np.abs(mean) + 1e-9), 0.0)
+    growth = np.clip(growth, -5.0, 5.0)
+    far = facts.distance()[:, :used]
+    ordered = np.sort(far, axis=1)
+    rising = ((correlation > 0.8) & (growth > 0.05)).sum(1).astype(float)
+    second = ordered[:, -2] if used > 1 else np.zeros(n)
+    columns = [ordered[:, -1], second, growth.max(1), (correlation * np.sign(growth)).max(1), rising]
+    return [column[view.whole] for column in columns]
+
+
+def neighbours(view: View) -> list[FloatArray]:
+    """Return the worst of what the services that this one calls, and those that call it, show."""
+    callers, callees, _ = view.memory.graph.arrays(view.memory.tick)
+    wrong = view.surprise("errors", 5)
+    slow = view.latency_shift(0.95, 5, 55)
+    warned = np.log((view.sum("warnings", 10) + view.sum("handled", 10) + 1) / (view.usual("warnings") * 10 + 1))
+    standing = view.memory.onsets.in_incident().astype(float)
+    far = view.memory.facts.distance().max(1)
+    down = [_worst(signal, callers, callees) for signal in (wrong, slow, warned, far)]
+    return [signal[view.whole] for signal in (*down, _worst(wrong, callees, callers), _total(standing, callers, callees))]
+
+
+def change(view: View) -> list[FloatArray]:
+    """Return how lately the version changed and instances began."""
+    facts = view.memory.facts
+    since = facts.since_change()
+    ticks = np.where(since >= 0, np.minimum(since, _DAY_TICKS), _DAY_TICKS)
+    columns = [np.log1p(ticks), ((since >= 0) & (since <= 60)).astype(float), facts.started(5), facts.started(60)]
+    return [column[view.whole].astype(float) for column in columns]
+
+
+def history(view: View) -> list[FloatArray]:
+    """Return how often and how lately incidents of the series began."""
+    onsets, window = view.memory.onsets, view.memory.tick - 1
+    columns = onsets.columns
+    last = columns["last_onset"]
+    since = np.where(last >= 0, np.minimum(window - last, 7 * _DAY_TICKS), 7 * _DAY_TICKS)
+    rates = onsets.rates(window, view.memory.pools())
+    return [*columns["decayed"].T.astype(float), *rates.T, np.log1p(since), onsets.share_broken()]
+
+
+def time(view: View) -> list[FloatArray]:
+    """Return the hour of the day on a circle."""
+    n, seconds = len(view.whole), view.memory.tick * view.memory.plan.tick_s
+    angle = 2 * np.pi * (seconds % 86_400) / 86_400
+    return [np.full(n, np.sin(angle)), np.full(n, np.cos(angle))]
+
+
+def data_age(view: View) -> list[FloatArray]:
+    """Return ticks since the last data, how long the series is known, and whether it is a whole service."""
+    seen = view.memory.rhythm.windows_seen().astype(float)
+    return [np.log1p(view.memory.last_data().astype(float)), np.log1p(seen), view.memory.directory.is_whole.astype(float)]
+
+
+def _worst(signal: FloatArray, to: IntArray, of: IntArray) -> FloatArray:
+    out = np.zeros_like(signal, float)
+    np.maximum.at(out, to, signal[of])
+    return out
+
+
+def _total(signal: FloatArray, to: IntArray, of: IntArray) -> FloatArray:
+    out = np.zeros_like(signal, float)
+    np.add.at(out, to, signal[of])
+    return out
