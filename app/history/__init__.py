@@ -1,1 +1,1 @@
-"""TODO0."""
+"""What happened, kept for training, backtests and notebooks."""

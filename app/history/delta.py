@@ -1,0 +1,272 @@
+"""History in Delta Lake tables, in a folder or under an object store's URL.
+
+Rows come from `app.worker`, the last log offset of each partition with them, recorded as a Delta
+application transaction in the same commit; `training` and notebooks read.
+
+References
+----------
+Armbrust et al., "Delta Lake: High-Performance ACID Table Storage over Cloud Object Stores", VLDB 2020;
+Delta Transaction Log Protocol, "Transaction Identifiers".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from app.history.tables import SCHEMAS, TIMES, conform, day_of, empty
+from app.store.folder import sync_folder
+from features.errors import InvalidValue, StoreFailed
+
+__all__ = ["DeltaHistory"]
+
+CONFIGURATION = {
+    "delta.checkpointInterval": "50",  # guessed: a reader replays at most 50 commits, some four hours of appends
+    "delta.logRetentionDuration": "interval 7 days",
+    "delta.enableExpiredLogCleanup": "true",
+}
+
+ATTEMPTS = 20
+"""Commits tried while others win. Guessed: more than there are workers of one partition at any time."""
+
+
+class DeltaHistory:
+    """A `History` of Delta tables partitioned by day.
+
+    Parameters
+    ----------
+    place : str or Path
+        A folder, or the URL of an object store (``s3://bucket/path``).
+    storage_options : mapping, optional
+        Credentials and options of the object store, as `deltalake` names them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> history = DeltaHistory(tempfile.mkdtemp())
+    >>> history.read("windows").num_rows
+    0
+    """
+
+    def __init__(self, place: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
+        self._place = str(place).rstrip("/")
+        self._local = isinstance(place, Path) or "://" not in place
+        self._storage_options = dict(storage_options) if storage_options else None
+        self._lock = threading.Lock()
+        self._open: dict[str, DeltaTable] = {}
+
+    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
+        """Append rows by table exactly once; see `History.append`.
+
+        Each table is one commit. A crash between two of them leaves the rest to the next call with
+        the same rows. A table without new rows is not touched.
+
+        Raises
+        ------
+        InvalidValue
+            When rows do not fit their table, or come from beyond the given offsets.
+        StoreFailed
+            When the disk or the object store refused; what was committed stays and is dropped from a repetition.
+        """
+        conformed = {name: conform(name, rows) for name, rows in tables.items()}
+        for name, rows in conformed.items():
+            _check_offsets(name, rows, offsets)
+        with self._lock:
+            for name, rows in conformed.items():
+                if rows.num_rows:
+                    with _refusals(f"append to {name}"):
+                        self._append(name, rows, offsets)
+
+    def recorded(self, table: str, partition: int) -> int:
+        """Return the log offset up to which a table holds a partition's rows, 0 when it holds none."""
+        with _refusals(f"read {table}"):
+            delta = self._find(table)
+            return 0 if delta is None else _recorded(delta, partition)
+
+    def read(
+        self,
+        table: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Return the rows with a time in ``[since, until)`` unix seconds; see `History.read`.
+
+        Days outside of the interval are not opened. One call sees one version of the table, whatever
+        is appended meanwhile.
+
+        Raises
+        ------
+        InvalidValue
+            When there is no such table or column.
+        StoreFailed
+            When the files cannot be read.
+        """
+        schema = empty(table).schema
+        names = list(schema.names if columns is None else columns)
+        unknown = [name for name in names if name not in schema.names]
+        if unknown:
+            raise InvalidValue(f"columns of {table} must be among {schema.names}, got {unknown}")
+        wanted = pa.schema([schema.field(name) for name in names])
+        with _refusals(f"read {table}"):
+            delta = self._find(table)
+            if delta is None:
+                return wanted.empty_table()
+            rows = delta.to_pyarrow_dataset().to_table(columns=names, filter=_where(table, since, until, tenant))
+            return rows.cast(wanted)
+
+    def optimise(self, retention_hours: int = 168) -> None:
+        """Join the small files of every table and delete files that no reader needs any more.
+
+        Parameters
+        ----------
+        retention_hours : int
+            Hours for which files that were replaced, or left behind by a crash, are kept for readers
+            of older versions. 168 is Delta's own default; below the length of a training run readers may fail.
+        """
+        for name in SCHEMAS:
+            with _refusals(f"optimise {name}"):
+                delta = self._find(name)
+                if delta is None:
+                    continue
+                try:
+                    delta.optimize.compact()
+                except CommitFailedError:
+                    continue  # someone else is optimising
+                delta.create_checkpoint()
+                delta.cleanup_metadata()
+                delta.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=True)
+
+    def _append(self, name: str, rows: pa.Table, offsets: Mapping[int, int]) -> None:
+        delta = self._open.get(name)
+        if delta is None:
+            delta = self._open[name] = self._find(name) or self._make(name)
+        for _ in range(ATTEMPTS):
+            delta.update_incremental()
+            recorded = {partition: _recorded(delta, partition) for partition in offsets}
+            new = _newer(rows, recorded)
+            if not new.num_rows:
+                return
+            transactions = [
+                Transaction(app_id=_app_id(partition), version=offset)
+                for partition, offset in offsets.items()
+                if offset > recorded[partition]
+            ]
+            before = delta.version()
+            try:
+                write_deltalake(delta, new, mode="append", commit_properties=CommitProperties(app_transactions=transactions))
+            except CommitFailedError:
+                continue  # another worker recorded one of the partitions since: look again what is left
+            if self._local:
+                _sync(Path(self._place) / name, before + 1, delta.version())
+            return
+        raise StoreFailed(f"append to {name} lost {ATTEMPTS} times to other writers of the same partitions")
+
+    def _find(self, name: str) -> DeltaTable | None:
+        empty(name)  # refuses an unknown name
+        try:
+            return DeltaTable(self._url(name), storage_options=self._storage_options)
+        except TableNotFoundError:
+            return None
+
+    def _make(self, name: str) -> DeltaTable:
+        try:
+            return DeltaTable.create(
+                self._url(name),
+                SCHEMAS[name],
+                mode="ignore",
+                partition_by=["day"],
+                configuration=CONFIGURATION,
+                storage_options=self._storage_options,
+            )
+        except DeltaError:
+            found = self._find(name)  # someone else made it at the same time
+            if found is None:
+                raise
+            return found
+
+    def _url(self, name: str) -> str:
+        return f"{self._place}/{name}"
+
+
+@contextmanager
+def _refusals(what: str) -> Generator[None]:
+    try:
+        yield
+    except (DeltaError, OSError, pa.ArrowException) as exc:
+        raise StoreFailed(f"history refused to {what}: {exc}") from exc
+
+
+def _app_id(partition: int) -> str:
+    return f"partition-{partition}"
+
+
+def _recorded(delta: DeltaTable, partition: int) -> int:
+    return delta.transaction_version(_app_id(partition)) or 0
+
+
+def _check_offsets(name: str, rows: pa.Table, offsets: Mapping[int, int]) -> None:
+    last = rows.group_by("partition").aggregate([("offset", "max")])
+    for partition, offset in zip(last["partition"].to_pylist(), last["offset_max"].to_pylist(), strict=True):
+        # Such a row would be appended again by the next call that repeats it.
+        if offset > offsets.get(partition, 0):
+            raise InvalidValue(
+                f"offset of {name} must be at most {offsets.get(partition, 0)} in partition {partition}, got {offset}"
+            )
+
+
+def _newer(rows: pa.Table, recorded: Mapping[int, int]) -> pa.Table:
+    partitions = pa.array(list(recorded), pa.int32())
+    floors = pa.array(list(recorded.values()), pa.int64())
+    floor = pc.take(floors, pc.index_in(rows["partition"], value_set=partitions))
+    return rows.filter(pc.greater(rows["offset"], floor))
+
+
+def _where(table: str, since: int | None, until: int | None, tenant: str | None) -> pads.Expression | None:
+    time, day = pc.field(TIMES[table]), pc.field("day")
+    conditions: list[pads.Expression] = []
+    if since is not None:
+        conditions += [day >= day_of(since), time >= _bound(table, since)]
+    if until is not None:
+        conditions += [day <= day_of(until), time < _bound(table, until)]
+    if tenant is not None:
+        conditions.append(pc.field("tenant") == tenant)
+    if not conditions:
+        return None
+    where = conditions[0]
+    for condition in conditions[1:]:
+        where = where & condition
+    return where
+
+
+def _bound(table: str, time_s: int) -> pa.Scalar:
+    kind = SCHEMAS[table].field(TIMES[table]).type
+    return pa.scalar(time_s * 1_000_000, pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else pa.scalar(time_s, kind)
+
+
+def _sync(folder: Path, first: int, last: int) -> None:
+    """Flush commits and their files to disk, which Delta leaves to the operating system.
+
+    The worker checkpoints next: without this a power cut could keep the checkpoint and lose the rows.
+    """
+    log = folder / "_delta_log"
+    files = [log / f"{version:020}.json" for version in range(first, last + 1)]
+    adds = [json.loads(line).get("add") for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    files += [folder / add["path"] for add in adds if add is not None]
+    for file in files:
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+    for parent in {file.parent for file in files} | {folder, folder.parent}:
+        sync_folder(parent)

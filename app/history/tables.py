@@ -1,0 +1,204 @@
+"""The tables of history: names, columns, and which column is a row's time.
+
+`app.worker` builds rows with `rows_schema`; `app.history.delta` stores them; notebooks read them.
+Every row carries the partition and the log offset it came from, and the UTC day of its time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.batch import CHANNELS
+from features.errors import InvalidValue
+from features.event import ErrorEvent
+
+__all__ = ["SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+_KEY = [("tenant", pa.string()), ("service", pa.string())]
+_SERIES = [*_KEY, ("operation", pa.string())]
+_PLACE = [("partition", pa.int32()), ("offset", pa.int64()), ("day", pa.string())]
+
+SCHEMAS = {
+    "windows": pa.schema(
+        [
+            *_SERIES,
+            ("window", pa.int64()),
+            ("received", pa.int64()),
+            *((name, pa.float32()) for name in CHANNELS),
+            ("histogram", pa.list_(pa.float32())),
+            *_PLACE,
+        ]
+    ),
+    "facts": pa.schema(
+        [
+            *_KEY,
+            ("window", pa.int64()),
+            ("received", pa.int64()),
+            ("kind", pa.string()),
+            ("name", pa.string()),
+            ("value", pa.float64()),
+            *_PLACE,
+        ]
+    ),
+    "errors": pa.schema(
+        [
+            ("time", TIMESTAMP),
+            ("received_at", TIMESTAMP),
+            *_SERIES,
+            ("category", pa.string()),
+            ("kind", pa.string()),
+            ("severity", pa.int32()),
+            ("retryable", pa.bool_()),
+            ("transient", pa.bool_()),
+            ("fingerprint", pa.string()),
+            ("trace_id", pa.string()),
+            ("span_id", pa.string()),
+            ("exception_type", pa.string()),
+            ("message", pa.string()),
+            ("stack", pa.string()),
+            ("attributes", pa.string()),
+            *_PLACE,
+        ]
+    ),
+    "predictions": pa.schema(
+        [
+            *_SERIES,
+            ("as_of", pa.int64()),
+            ("p5", pa.float32()),
+            ("p15", pa.float32()),
+            ("p60", pa.float32()),
+            ("status", pa.string()),
+            ("model_version", pa.string()),
+            ("id", pa.string()),
+            *_PLACE,
+        ]
+    ),
+    "incidents": pa.schema(
+        [
+            *_SERIES,
+            ("start", pa.int64()),
+            ("detected_at", pa.int64()),
+            ("ended", pa.int64()),
+            ("id", pa.string()),
+            ("source", pa.string()),
+            *_PLACE,
+        ]
+    ),
+}
+"""Columns by table.
+
+``windows`` are increments: what a series' window (unix second of its start) gained at the tick ``received``;
+what was known at a time is the sum of the increments received by then. ``facts`` are numbers of a
+service's window in long form (category counts, new fingerprints, levels, versions, edges).
+``incidents`` are events: a row at detection with ``ended`` null, another one at the end.
+"""
+
+TIMES = {"windows": "window", "facts": "window", "errors": "time", "predictions": "as_of", "incidents": "start"}
+"""The column of each table that `History.read` filters and ``day`` is made of."""
+
+DAY_S = 86_400
+
+
+def day_of(time_s: int) -> str:
+    """Return the UTC day of a unix second.
+
+    Examples
+    --------
+    >>> day_of(86_400)
+    '1970-01-02'
+    """
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+
+
+def rows_schema(name: str) -> pa.Schema:
+    """Return the columns that a caller of `History.append` fills: all but ``day``.
+
+    Raises
+    ------
+    InvalidValue
+        When there is no such table.
+
+    Examples
+    --------
+    >>> rows_schema("incidents").names[-4:]
+    ['id', 'source', 'partition', 'offset']
+    """
+    return pa.schema([field for field in _schema(name) if field.name != "day"])
+
+
+def empty(name: str) -> pa.Table:
+    """Return a table without rows.
+
+    Examples
+    --------
+    >>> empty("facts").num_rows
+    0
+    """
+    return _schema(name).empty_table()
+
+
+def conform(name: str, rows: pa.Table) -> pa.Table:
+    """Return rows with exactly the table's columns and types, ``day`` added.
+
+    Parameters
+    ----------
+    name : str
+        The table.
+    rows : pyarrow.Table
+        Columns of `rows_schema` in any order; further ones are left out.
+
+    Raises
+    ------
+    InvalidValue
+        When a column is missing, cannot take its type, or a time, partition or offset is null.
+
+    Examples
+    --------
+    >>> row = dict.fromkeys(rows_schema("facts").names) | {"window": 0, "partition": 1, "offset": 7}
+    >>> conform("facts", pa.Table.from_pylist([row], rows_schema("facts")))["day"].to_pylist()
+    ['1970-01-01']
+    """
+    schema = rows_schema(name)
+    missing = [column for column in schema.names if column not in rows.column_names]
+    if missing:
+        raise InvalidValue(f"rows of {name} must have the columns {missing}, got {rows.column_names}")
+    try:
+        rows = rows.select(schema.names).cast(schema)
+        times = rows[TIMES[name]].cast(TIMESTAMP if name == "errors" else pa.timestamp("s"))
+        day = pc.strftime(times, "%Y-%m-%d")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        raise InvalidValue(f"rows of {name} do not fit its columns: {exc}") from exc
+    for column in (TIMES[name], "partition", "offset"):
+        if rows[column].null_count:
+            raise InvalidValue(f"{column} of {name} must not be null, got {rows[column].null_count} nulls")
+    return rows.append_column("day", day)
+
+
+def errors_table(rows: Iterable[tuple[ErrorEvent, int, int]]) -> pa.Table:
+    """Return ErrorEvents as rows of ``errors``.
+
+    Parameters
+    ----------
+    rows : iterable of (event, partition, offset)
+        With the place in the log that each event came from.
+    """
+    return pa.Table.from_pylist([_error_row(*row) for row in rows], rows_schema("errors"))
+
+
+def _error_row(event: ErrorEvent, partition: int, offset: int) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(event, name) for name in rows_schema("errors").names[:-3]}
+    attributes = json.dumps(dict(event.attributes), ensure_ascii=False, sort_keys=True)
+    return row | {"attributes": attributes, "partition": partition, "offset": offset}
+
+
+def _schema(name: str) -> pa.Schema:
+    if name not in SCHEMAS:
+        raise InvalidValue(f"table must be one of {sorted(SCHEMAS)}, got {name!r}")
+    return SCHEMAS[name]
