@@ -1,0 +1,158 @@
+"""Attributes as text, and which of them an error keeps.
+
+The readers of spans, log records and metrics take OTLP attributes here; what is kept goes into
+ErrorRecords, where `features.taxonomy` classifies by it.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from itertools import islice
+
+from app.ingest.shapes import AnyValue, KeyValue
+
+__all__ = [
+    "EXCEPTION_MESSAGE",
+    "EXCEPTION_STACK",
+    "EXCEPTION_TYPE",
+    "RESOURCE_KEPT",
+    "by_importance",
+    "number",
+    "text",
+    "texts",
+]
+
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACK = "exception.stacktrace"
+
+_FIRST = (
+    "error.type",
+    "http.response.status_code",
+    "http.status_code",
+    "rpc.response.status_code",
+    "rpc.status_code",
+    "rpc.grpc.status_code",
+    "db.response.status_code",
+    "db.system.name",
+    "db.system",
+    "messaging.system",
+    "rpc.system.name",
+    "rpc.system",
+    "http.request.method",
+    "http.method",
+    "http.route",
+    "url.path",
+    "url.full",
+    "rpc.service",
+    "rpc.method",
+    "db.operation.name",
+    "db.operation",
+    "messaging.destination.name",
+    "messaging.operation.type",
+    "peer.service",
+    "server.address",
+    "server.port",
+    "net.peer.name",
+    "network.protocol.name",
+    "faas.name",
+    "service.version",
+    "service.instance.id",
+    "k8s.pod.name",
+    "k8s.node.name",
+    "host.name",
+    "thread.name",
+    "code.function.name",
+    "code.function",
+    "code.namespace",
+    "exception.escaped",
+    "feature_flag.key",
+    "event.name",
+)
+_RANK = {key: rank for rank, key in enumerate(_FIRST)}
+
+RESOURCE_KEPT = frozenset({"service.version", "service.instance.id", "k8s.pod.name", "k8s.node.name", "host.name", "faas.name"})
+"""Attributes of the resource that an error keeps beside its own."""
+
+# An attribute that holds a structure says little about the kind of a failure; these bounds keep its text
+# readable and its cost small. Both are guesses.
+_MAX_DEPTH = 6
+_MAX_ITEMS = 32
+
+
+def text(value: AnyValue | None, depth: int = 0) -> str:
+    """Return a value as text, the same for protobuf and JSON.
+
+    Parameters
+    ----------
+    value : AnyValue or None
+        A protobuf message or the struct of the same shape.
+    depth : int
+        How deep inside a structure the value stands.
+
+    Returns
+    -------
+    str
+        Empty for no value.
+
+    Raises
+    ------
+    ValueError
+        When a string that should hold a number holds none.
+
+    Examples
+    --------
+    >>> text(AnyValue(int_value="42")), text(AnyValue(double_value="NaN")), text(AnyValue(bool_value=True))
+    ('42', 'nan', 'true')
+    """
+    which = value.WhichOneof("value") if value is not None else None
+    if value is None or which is None:
+        return ""
+    found = getattr(value, which)
+    match which:
+        case "string_value":
+            return found
+        case "int_value":
+            return str(int(found))
+        case "double_value":
+            return repr(float(found))
+        case "bool_value":
+            return "true" if found else "false"
+        case "bytes_value":
+            return found if isinstance(found, str) else b64encode(found).decode("ascii")
+        case "array_value" if depth < _MAX_DEPTH:
+            return "[" + ", ".join(text(item, depth + 1) for item in islice(found.values or (), _MAX_ITEMS)) + "]"
+        case "kvlist_value" if depth < _MAX_DEPTH:
+            pairs = islice(found.values or (), _MAX_ITEMS)
+            return "{" + ", ".join(f"{pair.key or ''}: {text(pair.value, depth + 1)}" for pair in pairs) + "}"
+        case _:
+            return ""
+
+
+def texts(attributes: Iterable[KeyValue] | None) -> dict[str, str]:
+    """Return attributes as text by key; the last of equal keys wins."""
+    return {attribute.key or "": text(attribute.value) for attribute in attributes or ()}
+
+
+def number(value: str | None) -> int:
+    """Return the whole number of an attribute's text, 0 when it is none.
+
+    Examples
+    --------
+    >>> number("503"), number("503.0"), number("OK"), number(None)
+    (503, 0, 0, 0)
+    """
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 10 else 0  # noqa: PLR2004 - a status
+
+
+def by_importance(attributes: dict[str, str]) -> list[tuple[str, str]]:
+    """Return attributes with those first that say what kind of failure it was, the others in their order.
+
+    Examples
+    --------
+    >>> by_importance({"custom": "1", "http.route": "/", "error.type": "timeout"})
+    [('error.type', 'timeout'), ('http.route', '/'), ('custom', '1')]
+    """
+    last = len(_RANK)
+    return sorted(attributes.items(), key=lambda item: _RANK.get(item[0], last))

@@ -1,0 +1,182 @@
+"""Where one request is counted: the readers of spans, log records and metrics add to a Tally, and it ends as a Batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from app.ingest.attributes import RESOURCE_KEPT, by_importance, texts
+from app.ingest.ids import Ids, trace_hash
+from app.ingest.limits import Limits
+from app.ingest.shapes import Resource
+from app.ingest.traffic import Traffic
+from features.batch import Batch, Call, Level, Presence
+from features.event import ErrorRecord
+
+__all__ = ["CALLEE", "CALLER", "Source", "Tally"]
+
+CALLER, CALLEE = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who sent a record.
+
+    Parameters
+    ----------
+    service : str
+        The ``service.name``, or ``unknown_service``.
+    kept : dict of str to str
+        What an error keeps of the resource's attributes.
+    """
+
+    service: str
+    kept: dict[str, str]
+
+
+class Tally:
+    """The sums of one request.
+
+    Parameters
+    ----------
+    signal : str
+        The OTLP signal.
+    limits : Limits
+        Bounds.
+    from_hex : bool
+        Whether ids come as hexadecimal text.
+    """
+
+    def __init__(self, signal: str, limits: Limits, *, from_hex: bool) -> None:
+        self.counters: Counter[str] = Counter()
+        self.traffic = Traffic(limits, self.counters)
+        self.ids = Ids(self.counters, from_hex=from_hex)
+        self.limits = limits
+        self._signal = signal
+        self._n_records = 0
+        self._rejected = 0
+        self._errors: list[ErrorRecord] = []
+        self._error_traces: set[int] = set()
+        self._ends: list[tuple[int, int, str, int]] = []
+        self._levels: dict[tuple[str, str, int], Level] = {}
+        self._calls: dict[tuple[str, str], list[int]] = {}
+        self._presences: dict[Presence, None] = {}
+
+    def source(self, resource: Resource | None) -> Source:
+        """Return who a resource is, and note that it spoke."""
+        attributes = texts(resource.attributes if resource is not None else None)
+        service = self.name(attributes.get("service.name") or "unknown_service")
+        instance = attributes.get("service.instance.id") or attributes.get("k8s.pod.name") or attributes.get("host.name", "")
+        presence = Presence(service, self.name(instance), self.name(attributes.get("service.version", "")))
+        if len(self._presences) < self.limits.max_rows:
+            self._presences[presence] = None
+        elif presence not in self._presences:
+            self.counters["presences_dropped"] += 1
+        return Source(service, {key: value for key, value in attributes.items() if key in RESOURCE_KEPT})
+
+    def accept(self, count: int) -> None:
+        """Count accepted records."""
+        self._n_records += count
+
+    def refuse(self, count: int = 1) -> None:
+        """Count records that no row was left for."""
+        self._rejected += count
+
+    def name(self, value: str) -> str:
+        """Return a name within its bound."""
+        if len(value) > self.limits.max_name_chars:
+            self.counters["names_cut"] += 1
+            return value[: self.limits.max_name_chars]
+        return value
+
+    def room_for_error(self) -> bool:
+        """Return whether one more error may be looked into; count it if not."""
+        if len(self._errors) < self.limits.max_errors_per_request:
+            return True
+        self.counters["errors_not_decoded"] += 1
+        return False
+
+    def error(self, record: ErrorRecord) -> None:
+        """Keep an error, with texts and attributes bounded in length and number."""
+        attributes = by_importance(dict(record.attributes))
+        self.counters["attributes_dropped"] += max(len(attributes) - self.limits.max_attributes, 0)
+        bounded = replace(
+            record,
+            exception_type=self.name(record.exception_type),
+            message=self._cut(record.message),
+            stack=self._cut(record.stack),
+            attributes={self.name(key): self._cut(value) for key, value in attributes[: self.limits.max_attributes]},
+        )
+        self._errors.append(bounded)
+
+    def _cut(self, value: str) -> str:
+        if len(value) > self.limits.max_attribute_chars:
+            self.counters["attributes_cut"] += 1
+            return value[: self.limits.max_attribute_chars]
+        return value
+
+    def end(self, trace_id: bytes, span_id: bytes, service: str, role: int) -> None:
+        """Note the span id under which a caller and a callee meet."""
+        self._ends.append((trace_hash(trace_id), int.from_bytes(span_id, "big"), service, role))
+
+    def error_trace(self, trace_id: bytes) -> None:
+        """Note that a trace holds an error, so that all its span ends are kept."""
+        self._error_traces.add(trace_hash(trace_id))
+
+    def call(self, caller: str, callee: str, *, failed: bool) -> None:
+        """Count a call to a peer that the caller named."""
+        key = (caller, self.name(callee))
+        if key not in self._calls and len(self._calls) >= self.limits.max_rows:
+            self.counters["calls_dropped"] += 1
+            return
+        count = self._calls.setdefault(key, [0, 0])
+        count[0] += 1
+        count[1] += failed
+
+    def level(self, level: Level) -> bool:
+        """Keep a level unless a larger one of its service, name and tick is there; return whether there was room."""
+        key = (level.service, level.name, level.time_ns // (self.limits.tick_s * 10**9))
+        known = self._levels.get(key)
+        if known is None and len(self._levels) >= self.limits.max_rows:
+            return False
+        if known is None or level.value > known.value:
+            self._levels[key] = level
+        return True
+
+    def batch(self) -> Batch:
+        """Return what was counted."""
+        series, group_series, group_time_s = self.traffic.series()
+        sample, error_traces = self.limits.span_end_sample, self._error_traces
+        ends = [end for end in self._ends if end[0] % sample == 0 or end[0] in error_traces]
+        services, end_service = _table(end[2] for end in ends)
+        reason = f"more than {self.limits.max_rows} rows of services, operations, metrics and windows in one request"
+        return Batch(
+            signal=self._signal,
+            n_records=self._n_records,
+            series=series,
+            group_series=group_series,
+            group_time_s=group_time_s,
+            counts=self.traffic.counts(),
+            histogram=self.traffic.histogram(),
+            errors=tuple(self._errors),
+            levels=tuple(self._levels.values()),
+            calls=tuple(Call(caller, callee, *count) for (caller, callee), count in self._calls.items()),
+            end_trace=np.array([end[0] for end in ends], np.uint64),
+            end_span=np.array([end[1] for end in ends], np.uint64),
+            end_service=np.array(end_service, np.int64),
+            end_role=np.array([end[3] for end in ends], np.int64),
+            services=services,
+            presences=tuple(self._presences),
+            counters={name: count for name, count in self.counters.items() if count},
+            rejected=self._rejected,
+            reason=reason if self._rejected else "",
+        )
+
+
+def _table(names: Iterable[str]) -> tuple[tuple[str, ...], list[int]]:
+    rows: dict[str, int] = {}
+    places = [rows.setdefault(name, len(rows)) for name in names]
+    return tuple(rows), places
