@@ -18,6 +18,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -228,10 +229,11 @@ def _check_offsets(name: str, rows: pa.Table, offsets: Mapping[int, int]) -> Non
 
 
 def _newer(rows: pa.Table, recorded: Mapping[int, int]) -> pa.Table:
-    partitions = pa.array(list(recorded), pa.int32())
-    floors = pa.array(list(recorded.values()), pa.int64())
-    floor = pc.take(floors, pc.index_in(rows["partition"], value_set=partitions))
-    return rows.filter(pc.greater(rows["offset"], floor))
+    partitions, offsets = rows["partition"].to_numpy(), rows["offset"].to_numpy()
+    new = np.zeros(rows.num_rows, np.bool_)
+    for partition, floor in recorded.items():
+        new |= (partitions == partition) & (offsets > floor)
+    return rows.filter(pa.array(new))
 
 
 def _where(table: str, since: int | None, until: int | None, tenant: str | None) -> pads.Expression | None:

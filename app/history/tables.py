@@ -171,8 +171,9 @@ def conform(name: str, rows: pa.Table) -> pa.Table:
         raise InvalidValue(f"rows of {name} must have the columns {missing}, got {rows.column_names}")
     try:
         rows = rows.select(schema.names).cast(schema)
-        times = rows[TIMES[name]].cast(TIMESTAMP if name == "errors" else pa.timestamp("s"))
-        day = pc.strftime(times, "%Y-%m-%d")
+        # Without a zone: UTC already, and a zone would need the time zone database of the system.
+        times = rows[TIMES[name]].cast(pa.timestamp("us" if name == "errors" else "s"))
+        day = pc.call_function("strftime", [times], pc.StrftimeOptions("%Y-%m-%d"))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
         raise InvalidValue(f"rows of {name} do not fit its columns: {exc}") from exc
     for column in (TIMES[name], "partition", "offset"):

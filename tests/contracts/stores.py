@@ -1,0 +1,73 @@
+"""The store families that the contract suites run over. A new family is one line in `FAMILIES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from app.settings import StoreSettings
+from app.store.contract import Blobs, Checkpoints, Documents, Log
+from app.store.sqlite import open_store
+
+__all__ = ["FAMILIES", "IN_FLIGHT", "PARTITIONS", "Clock", "OpenFamily", "Store"]
+
+PARTITIONS = 4
+IN_FLIGHT = 1_000_000
+
+
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.time
+
+    def pass_by(self, seconds: float) -> None:
+        """Move on."""
+        self.time += timedelta(seconds=seconds)
+
+
+class Store(Protocol):
+    """The four contracts, opened together."""
+
+    @property
+    def log(self) -> Log:
+        """The log."""
+        ...
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints."""
+        ...
+
+    @property
+    def documents(self) -> Documents:
+        """The documents."""
+        ...
+
+    @property
+    def blobs(self) -> Blobs:
+        """The blobs."""
+        ...
+
+    def close(self) -> None:
+        """Let go; a second call does nothing."""
+        ...
+
+
+OpenFamily = Callable[[Path, Clock], Store]
+
+
+def _sqlite(folder: Path, clock: Clock) -> Store:
+    settings = StoreSettings.model_validate({"partitions": PARTITIONS})
+    return open_store(folder, settings=settings, max_in_flight_bytes=IN_FLIGHT, now=clock)
+
+
+FAMILIES: dict[str, OpenFamily] = {
+    "sqlite": _sqlite,
+}

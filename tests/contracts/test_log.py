@@ -1,0 +1,139 @@
+"""What every `Log` promises."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from app.store.contract import Log
+from features.errors import InvalidValue
+from tests.contracts.stores import PARTITIONS, Clock, OpenFamily, Store
+
+
+def read_all(log: Log, partition: int) -> list[bytes]:
+    found: list[bytes] = []
+    after = 0
+    while entries := log.read(partition, after, 7):
+        found += [entry.data for entry in entries]
+        after = entries[-1].offset
+    return found
+
+
+def test_an_entry_is_read_back_with_its_offset(store: Store) -> None:
+    offset = store.log.append(1, "a", b"one")
+    assert [(entry.offset, entry.data) for entry in store.log.read(1, 0)] == [(offset, b"one")]
+    assert offset >= 1
+    assert store.log.read(0, 0) == []
+
+
+def test_offsets_rise_and_reading_goes_on_after_one(store: Store) -> None:
+    offsets = [store.log.append(2, str(n), b"%d" % n) for n in range(10)]
+    assert all(earlier < later for earlier, later in pairwise(offsets))
+    assert [entry.data for entry in store.log.read(2, offsets[3], 3)] == [b"4", b"5", b"6"]
+    assert store.log.end(2) == offsets[-1]
+
+
+def test_an_empty_partition_ends_at_zero(store: Store) -> None:
+    assert [store.log.end(partition) for partition in range(store.log.n_partitions)] == [0] * PARTITIONS
+
+
+def test_messages_of_several_partitions_are_appended_together_in_order(store: Store) -> None:
+    offsets = store.log.append_many([(0, "a", b"1"), (3, "b", b"2"), (0, "c", b"3")])
+    assert len(offsets) == 3
+    assert [entry.offset for entry in store.log.read(0, 0)] == [offsets[0], offsets[2]]
+    assert [entry.data for entry in store.log.read(3, 0)] == [b"2"]
+
+
+def test_appending_nothing_is_fine(store: Store) -> None:
+    assert store.log.append_many([]) == []
+
+
+@pytest.mark.parametrize("partition", [-1, PARTITIONS])
+def test_a_partition_that_does_not_exist_is_refused_whole(store: Store, partition: int) -> None:
+    with pytest.raises(InvalidValue, match=str(partition)):
+        store.log.append_many([(0, "a", b"1"), (partition, "b", b"2")])
+    assert store.log.read(0, 0) == []
+
+
+def test_bytes_come_back_as_they_were(store: Store) -> None:
+    messages = [b"", bytes(range(256)), b"\0" * 300_000]
+    for message in messages:
+        store.log.append(0, "x", message)
+    assert read_all(store.log, 0) == messages
+
+
+def test_trimmed_entries_are_gone_and_their_offsets_are_not_used_again(store: Store) -> None:
+    offsets = [store.log.append(0, str(n), b"%d" % n) for n in range(5)]
+    store.log.trim(0, offsets[2])
+    assert read_all(store.log, 0) == [b"3", b"4"]
+    store.log.trim(0, offsets[-1] + 10)
+    assert read_all(store.log, 0) == []
+    assert store.log.append(0, "x", b"new") > offsets[-1]
+    assert read_all(store.log, 0) == [b"new"]
+
+
+def test_everything_acknowledged_is_there_after_reopening(family: OpenFamily, tmp_path: Path, clock: Clock) -> None:
+    store = family(tmp_path, clock)
+    offsets = [store.log.append(1, str(n), b"%d" % n) for n in range(20)]
+    store.log.trim(1, offsets[4])
+    store.close()
+    store = family(tmp_path, clock)
+    assert read_all(store.log, 1) == [b"%d" % n for n in range(5, 20)]
+    assert store.log.end(1) == offsets[-1]
+    assert store.log.append(1, "x", b"x") > offsets[-1]
+    store.close()
+
+
+def test_concurrent_appends_are_each_there_once_and_in_their_callers_order(store: Store) -> None:
+    def append(caller: int) -> list[int]:
+        return [store.log.append(n % PARTITIONS, f"{caller}/{n}", b"%d/%d" % (caller, n)) for n in range(40)]
+
+    with ThreadPoolExecutor(16) as pool:
+        acknowledged = list(pool.map(append, range(16)))
+    read = {partition: store.log.read(partition, 0, 10_000) for partition in range(PARTITIONS)}
+    counted = Counter(entry.data for entries in read.values() for entry in entries)
+    assert counted == Counter(b"%d/%d" % (caller, n) for caller in range(16) for n in range(40))
+    for caller, offsets in enumerate(acknowledged):
+        for n, offset in enumerate(offsets):
+            assert [entry.data for entry in read[n % PARTITIONS] if entry.offset == offset] == [b"%d/%d" % (caller, n)]
+        for partition in range(PARTITIONS):
+            mine = [int(entry.data.split(b"/")[1]) for entry in read[partition] if entry.data.startswith(b"%d/" % caller)]
+            assert mine == sorted(mine)
+
+
+def test_a_reader_beside_writers_sees_a_prefix_without_holes(store: Store) -> None:
+    done = threading.Event()
+
+    def write() -> None:
+        for n in range(300):
+            store.log.append(0, str(n), b"%d" % n)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not done.is_set():
+        found = [int(entry.data) for entry in store.log.read(0, 0, 1000)]
+        assert found == list(range(len(found)))
+    writer.join()
+    assert len(store.log.read(0, 0, 1000)) == 300
+
+
+def test_waiting_ends_when_something_is_appended(store: Store) -> None:
+    store.log.wait(0.0)
+    with ThreadPoolExecutor(1) as pool:
+        appended = pool.submit(store.log.append, 0, "a", b"1")
+        assert store.log.wait(30.0)
+        appended.result()
+
+
+def test_an_append_between_a_read_and_a_wait_is_not_slept_through(store: Store) -> None:
+    store.log.wait(0.0)
+    assert store.log.read(0, 0) == []
+    store.log.append(0, "a", b"1")
+    assert store.log.wait(30.0)
+    assert not store.log.wait(0.0)
