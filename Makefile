@@ -31,7 +31,7 @@ lint: setup-dev ## Run ruff's rules
 	$(BIN)/ruff check .
 
 types: setup-dev ## Check the types, strictly
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 imports: setup-dev ## Check that imports go one way
 	$(BIN)/lint-imports

@@ -1,1 +1,1 @@
-"""TODO0."""
+"""The service: takes OpenTelemetry in, keeps it, predicts, and answers over REST and the command line."""

@@ -1,1 +1,1 @@
-"""TODO0."""
+"""Models: baselines, the batch ensemble, the online learner and the blend that makes a prediction of them."""

@@ -1,1 +1,1 @@
-"""TODO0."""
+"""A simulated shop with faults of known truth, sent through the real ingest path."""

@@ -1,0 +1,161 @@
+"""Render the reference pages that must never drift from the code: `docs/settings.md` and `docs/metrics.md`.
+
+Reads the fields of `app.settings` and the registry of `app.telemetry`. ``python docs/generate.py`` writes both pages,
+``--check`` fails when a committed page differs; a test in `tests/house` does the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from app.settings import Settings
+from app.telemetry import Telemetry
+
+__all__ = ["PAGES", "render_metrics", "render_settings", "stale_pages"]
+
+DOCS = Path(__file__).resolve().parent
+BOUNDS = {
+    "ge": "≥ {}",
+    "gt": "> {}",
+    "le": "≤ {}",
+    "lt": "< {}",
+    "min_length": "at least {} characters",
+    "max_length": "at most {} characters",
+}
+INFINITE = "any"
+
+
+def _bounds(field: FieldInfo) -> str:
+    parts: list[str] = []
+    for constraint in field.metadata:
+        parts += [
+            text.format(getattr(constraint, name))
+            for name, text in BOUNDS.items()
+            if getattr(constraint, name, None) is not None
+        ]
+        pattern = getattr(constraint, "pattern", None)
+        parts += [f"matches `{pattern}`"] if pattern else []
+    return ", ".join(parts) or INFINITE
+
+
+def _type_name(annotation: Any) -> str:
+    return (
+        annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("pathlib.", "").replace("typing.", "")
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            continue
+        variable = "FORESHOCK_" + "__".join((*path, name)).upper()
+        default = field.get_default(call_default_factory=True, validated_data={})
+        shown = "none" if default is None else f"`{default}`"
+        cells = [
+            f"`{'.'.join((*path, name))}`<br>`{variable}`",
+            f"`{_cell(_type_name(field.annotation))}`",
+            shown,
+            _cell(_bounds(field)),
+            _cell(field.description or ""),
+        ]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def render_settings() -> str:
+    """Return the page that lists every setting with its unit, default and bounds."""
+    head = ["| setting | type | default | bounds | meaning |", "|---|---|---|---|---|"]
+    lines = [
+        "# Settings",
+        "",
+        "A setting comes from the environment, else from the TOML file that `--config` names, else from its default. Options of",
+        "the command line win over all three. In TOML a group is a table (`[server]`); in the environment its name is followed by",
+        "two underscores. Everything is checked at the start: a value out of bounds stops it with a line that names the setting.",
+        "",
+        "## Top level",
+        "",
+        _cell(Settings.__doc__ or ""),
+        "",
+        *head,
+        *_rows(Settings, ()),
+    ]
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            lines += [
+                "",
+                f"## `{name}`",
+                "",
+                _cell(field.annotation.__doc__ or ""),
+                "",
+                *head,
+                *_rows(field.annotation, (name,)),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _collected(telemetry: Telemetry) -> Iterator[tuple[Metric, tuple[str, ...]]]:
+    by_name = {
+        metric._name: metric._labelnames  # pyright: ignore[reportPrivateUsage]  # the client offers no public list of labels
+        for metric in vars(telemetry).values()
+        if isinstance(metric, MetricWrapperBase)
+    }
+    for metric in sorted(telemetry.registry.collect(), key=lambda metric: metric.name):
+        yield metric, tuple(by_name.get(metric.name, ()))
+
+
+def render_metrics() -> str:
+    """Return the page that lists every metric with its type, labels and meaning."""
+    lines = [
+        "# Metrics",
+        "",
+        "Foreshock reports on itself at `/metrics` in the Prometheus text format, on the same port as the API. Units are base units:",
+        "seconds and bytes.",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for metric, labels in _collected(Telemetry()):
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        lines.append(
+            f"| `{name}` | {metric.type} | {', '.join(f'`{label}`' for label in labels) or 'none'} | {_cell(metric.documentation)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"settings.md": render_settings, "metrics.md": render_metrics}
+"""What renders each generated page of `docs/`."""
+
+
+def stale_pages() -> list[str]:
+    """Return the names of the committed pages that the code no longer renders as they stand."""
+    return [
+        name
+        for name, render in PAGES.items()
+        if not (DOCS / name).exists() or (DOCS / name).read_text(encoding="utf-8") != render()
+    ]
+
+
+def main(arguments: list[str]) -> None:
+    """Write the pages, or with ``--check`` fail when one is stale."""
+    if arguments == ["--check"]:
+        stale = stale_pages()
+        if stale:
+            raise SystemExit(f"docs/ is behind the code: {', '.join(stale)}; run `.venv/bin/python docs/generate.py`")
+        return
+    for name, render in PAGES.items():
+        (DOCS / name).write_text(render(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

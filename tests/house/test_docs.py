@@ -1,0 +1,50 @@
+"""The pages that code renders are committed as it renders them, and decisions are numbered without a gap."""
+
+from __future__ import annotations
+
+import re
+
+from app.settings import Settings
+from app.telemetry import Telemetry
+from docs.generate import PAGES, render_metrics, render_settings, stale_pages
+from tests.house.sources import ROOT
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    assert stale_pages() == [], "run `.venv/bin/python docs/generate.py` and commit the pages"
+
+
+def test_every_setting_and_metric_is_on_its_page() -> None:
+    settings, metrics = render_settings(), render_metrics()
+    assert [
+        name for name in Settings.model_fields if f"## `{name}`" not in settings and f"| `{name}`<br>" not in settings
+    ] == []
+    assert [metric.name for metric in Telemetry().registry.collect() if f"| `{metric.name}" not in metrics] == []
+
+
+def test_every_metric_has_the_prefix_and_a_meaning() -> None:
+    collected = list(Telemetry().registry.collect())
+    assert collected
+    assert [metric.name for metric in collected if not metric.name.startswith("foreshock_") or not metric.documentation] == []
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [line for line in render_settings().splitlines() if re.search(r"\|\s*\|$", line)] == []
+
+
+def test_decisions_are_numbered_without_a_gap_and_have_every_part() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    parts = ("## Context", "## Decision", "## Consequences", "## Refused options")
+    assert [path.name for path in records if any(part not in path.read_text(encoding="utf-8") for part in parts)] == []
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    broken = [
+        f"{page.name}: {target}"
+        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
+    assert set(PAGES) <= {path.name for path in (ROOT / "docs").glob("*.md")}
