@@ -35,6 +35,7 @@ class Telemetry:
         )
         self.body_bytes = Counter("foreshock_body_bytes", "Decompressed bytes of acknowledged bodies.", registry=r)
         self.append_seconds = Histogram("foreshock_append_seconds", "One durable group commit.", buckets=SECONDS, registry=r)
+        self.request_bytes_held = Gauge("foreshock_request_bytes_held", "Bytes that requests under way hold.", registry=r)
         self.bytes_in_flight = Gauge("foreshock_bytes_in_flight", "Bytes that wait for the log.", registry=r)
         self.lag = Gauge("foreshock_lag_offsets", "Log offsets not yet absorbed.", ["partition"], registry=r)
         self.repeated_batches = Counter("foreshock_repeated_batches", "Batches that came twice and counted once.", registry=r)
@@ -53,6 +54,9 @@ class Telemetry:
         self.history_rows = Counter("foreshock_history_rows", "Rows appended to history.", ["table"], registry=r)
         self.training_runs = Counter("foreshock_training_runs", "Training runs by how they ended.", ["outcome"], registry=r)
         self.http_requests = Counter("foreshock_http_requests", "REST requests by route and answer.", ["route", "code"], registry=r)
+        self.cache_reads = Counter(
+            "foreshock_cache_reads", "Reads of documents in memory, by outcome.", ["bucket", "outcome"], registry=r
+        )
         self.faults = Counter("foreshock_faults", "Unexpected failures that were survived, by place.", ["place"], registry=r)
 
     def render(self) -> bytes:

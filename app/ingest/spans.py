@@ -61,7 +61,7 @@ def _read(span: Span, source: Source, tally: Tally) -> None:
         tally.refuse()
         return
     tally.accept(1)
-    if start == INVALID_TIME or end == INVALID_TIME:
+    if INVALID_TIME in (start, end):
         tally.counters["times_invalid"] += 1
     status = span.status
     server_error = kind == _SERVER and _answered_5xx(span)

@@ -123,4 +123,4 @@ class Traffic:
         return np.bincount(timed * N_BUCKETS + buckets, minlength=n * N_BUCKETS).reshape(n, N_BUCKETS).astype(np.float64)
 
     def _spans(self) -> tuple[IntArray, FloatArray]:
-        return np.array(self._timed, np.int64), np.array(self._durations_ns, np.int64) * 1e-9
+        return np.array(self._timed, np.int64), np.array(self._durations_ns, np.float64) * 1e-9

@@ -1,0 +1,206 @@
+"""One request from its body to the durable log, whatever brought it: decode, stamp, cut by partition, append.
+
+`app.ingest.http` and `app.ingest.grpc_server` call `Receiver.receive` and answer when it returns; what it
+appends is read by `app.worker`. A replay stamps times of its own and appends `messages_of` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from logging import getLogger
+from typing import ClassVar, TypeVar
+
+import numpy as np
+
+from app.ingest.admit import Room
+from app.ingest.codec import BatchMessage, pack
+from app.ingest.limits import Limits
+from app.ingest.otlp import Encoding, Signal, decode
+from app.store.contract import Log
+from app.telemetry import Telemetry
+from features.arrays import IntArray
+from features.batch import Batch, split
+from features.errors import ForeshockError
+
+__all__ = ["LogMessage", "LogUnavailable", "Receiver", "messages_of"]
+
+LogMessage = tuple[int, str, bytes]
+"""Partition, batch id and data, as `Log.append_many` takes them."""
+
+MAX_MESSAGE_BYTES = 4 * 2**20
+"""A larger message is cut, so that one request fills no group commit alone. Guessed; an ordinary one has kilobytes."""
+
+_ID_CHARS = 32
+
+T = TypeVar("T")
+
+_logger = getLogger(__name__)
+
+
+class LogUnavailable(ForeshockError):
+    """The log failed to take a message."""
+
+    retryable: ClassVar[bool] = True
+
+
+class Receiver:
+    """Takes requests of every transport.
+
+    Parameters
+    ----------
+    log : Log
+        Where messages become durable.
+    telemetry : Telemetry
+        Where it is counted.
+    limits : Limits
+        Bounds of one request.
+    now : callable
+        The time in unix nanoseconds.
+    """
+
+    def __init__(self, log: Log, telemetry: Telemetry, limits: Limits, now: Callable[[], int]) -> None:
+        self.limits = limits
+        self.telemetry = telemetry
+        self.room = Room(limits.max_in_flight_bytes, telemetry.request_bytes_held)
+        self._log = log
+        self._now = now
+
+    def receive(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> Batch:
+        """Take one request; when this returns, what it said survives a crash.
+
+        Parameters
+        ----------
+        tenant : str
+            Admitted by `app.ingest.admit.admit_tenant`.
+        signal, encoding
+            As for `decode`.
+        body : bytes
+            Decompressed.
+
+        Returns
+        -------
+        Batch
+            The whole request; `rejected` and `reason` belong into the answer.
+
+        Raises
+        ------
+        MalformedBody
+            When the body cannot be decoded.
+        Overloaded
+            When the log takes no more at the moment; nothing was appended.
+        LogUnavailable
+            When it failed; the same request sent again counts once, whatever became of this one.
+        """
+        batch = decode(body, signal, encoding, limits=self.limits)
+        messages = messages_of(batch, tenant, body, self._now(), self._log.n_partitions)
+        self._append(messages)
+        self._count(batch, len(body))
+        return batch
+
+    def _append(self, messages: list[LogMessage]) -> None:
+        if not messages:
+            return
+        try:
+            self._log.append_many(messages)
+        except ForeshockError:
+            raise
+        # A full disk or a lost server raises what its engine names. The sender must hear "later", never
+        # "drop it", so the rule against broad catches gives way here, at the one place that it concerns.
+        except Exception as exc:
+            self.telemetry.faults.labels(place="append").inc()
+            _logger.exception("the log took no message")
+            raise LogUnavailable(f"the log takes nothing at the moment: {exc}") from exc
+
+    def _count(self, batch: Batch, n_bytes: int) -> None:
+        telemetry = self.telemetry
+        telemetry.records.labels(signal=batch.signal).inc(batch.n_records)
+        telemetry.body_bytes.inc(n_bytes)
+        if batch.rejected:
+            telemetry.rejected.labels(reason="rows").inc(batch.rejected)
+        for reason, count in batch.counters.items():
+            telemetry.limited.labels(reason=reason).inc(count)
+
+
+def messages_of(batch: Batch, tenant: str, body: bytes, received_at_ns: int, n_partitions: int) -> list[LogMessage]:
+    """Return the log messages of one request, the same for the same request but for the stamp.
+
+    Parameters
+    ----------
+    batch : Batch
+        What `decode` made of the body.
+    tenant : str
+        Whose it is.
+    body : bytes
+        Decompressed; with tenant, signal and partition it names each message.
+    received_at_ns : int
+        Unix nanoseconds.
+    n_partitions : int
+        Of the log.
+
+    Returns
+    -------
+    list of LogMessage
+        At least one a partition that receives something; more where one would be too large.
+    """
+    digest = sha256(f"{tenant}\0{batch.signal}\0".encode())
+    digest.update(body)
+    messages: list[LogMessage] = []
+    for partition, piece in split(batch, tenant, n_partitions).items():
+        name = digest.copy()
+        name.update(f"\0{partition}".encode())
+        whole = BatchMessage(tenant, name.hexdigest()[:_ID_CHARS], received_at_ns, _compact(piece))
+        messages.extend((partition, part.batch_id, data) for part, data in _fitting(whole))
+    return messages
+
+
+def _fitting(message: BatchMessage) -> Iterator[tuple[BatchMessage, bytes]]:
+    """Cut a message in halves until each fits, or until it can be cut no more."""
+    data = pack(message)
+    halves = _halves(message.batch) if len(data) > MAX_MESSAGE_BYTES else ()
+    if not halves:
+        yield message, data
+    for place, half in enumerate(halves):
+        yield from _fitting(replace(message, batch_id=f"{message.batch_id}.{place}", batch=_compact(half)))
+
+
+def _halves(batch: Batch) -> tuple[Batch, ...]:
+    n_groups, n_ends = len(batch.group_series), len(batch.end_trace)
+    columns = (n_groups, n_ends, len(batch.errors), len(batch.levels), len(batch.calls), len(batch.presences))
+    if max(columns) < 2:  # noqa: PLR2004 - one cannot be halved
+        return ()
+    lower = [slice(0, (n + 1) // 2) for n in columns]
+    upper = [slice((n + 1) // 2, n) for n in columns]
+    return _part(batch, lower), _part(batch, upper)
+
+
+def _part(batch: Batch, columns: list[slice]) -> Batch:
+    groups, ends, errors, levels, calls, presences = columns
+    return replace(
+        batch,
+        group_series=batch.group_series[groups],
+        group_time_s=batch.group_time_s[groups],
+        counts=batch.counts[groups],
+        histogram=batch.histogram[groups],
+        end_trace=batch.end_trace[ends],
+        end_span=batch.end_span[ends],
+        end_service=batch.end_service[ends],
+        end_role=batch.end_role[ends],
+        errors=batch.errors[errors],
+        levels=batch.levels[levels],
+        calls=batch.calls[calls],
+        presences=batch.presences[presences],
+    )
+
+
+def _compact(batch: Batch) -> Batch:
+    """Leave out of the tables what a part does not point into."""
+    series, group_series = _used(batch.series, batch.group_series)
+    services, end_service = _used(batch.services, batch.end_service)
+    return replace(batch, series=series, group_series=group_series, services=services, end_service=end_service)
+
+
+def _used(table: tuple[T, ...], places: IntArray) -> tuple[tuple[T, ...], IntArray]:
+    used, where = np.unique(places, return_inverse=True)
+    return tuple(table[place] for place in used.tolist()), where.astype(np.int64).reshape(-1)
