@@ -66,8 +66,8 @@ class _Mapped:
                 spread = float(z.std())
                 model = LogisticRegression(C=1.0, solver="newton-cholesky")
                 model.fit((z / spread)[:, None], label, sample_weight=weight[rows])
-                self.slopes_[j] = float(model.coef_[0, 0]) / spread
-                self.intercepts_[j] = float(model.intercept_[0])
+                self.slopes_[j] = float(np.ravel(model.coef_)[0]) / spread
+                self.intercepts_[j] = float(np.ravel(model.intercept_)[0])
         return self
 
     def hazards(self, x: Float32Array) -> FloatArray:

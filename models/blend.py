@@ -125,7 +125,7 @@ class Blend:
         moved = (1.0 - self.share) * moved / moved.sum(axis=1, keepdims=True) + self.share * start
         moved = np.maximum(moved, 1e-12)
         moved *= mass / moved.sum(axis=1, keepdims=True)
-        self._weights[np.ix_(np.flatnonzero(touched), present)] = moved[touched]
+        self._weights[np.flatnonzero(touched)[:, None], present] = moved[touched]
         self.n_learned += int(at_risk.any(axis=1).sum())
 
     def forget(self, member: str) -> None:

@@ -179,4 +179,4 @@ class SigmoidCalibration:
 def _sigmoid(z: FloatArray, hit: FloatArray) -> tuple[float, float]:
     """Fit outcome on log odds by maximum likelihood; return slope and intercept."""
     model = LogisticRegression(C=1e6, solver="newton-cholesky").fit(z[:, None], hit)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    return float(np.ravel(model.coef_)[0]), float(np.ravel(model.intercept_)[0])

@@ -77,8 +77,8 @@ class HazardLinear:
                 overlap = max(1.0, (end_s - begin_s) / 60.0)
                 model = LogisticRegression(C=self.strength / overlap, solver="newton-cholesky", max_iter=200)
                 model.fit(z[chosen], label, sample_weight=weights[chosen])
-                self.coef_[j] = model.coef_[0]
-                self.intercept_[j] = float(model.intercept_[0])
+                self.coef_[j] = np.ravel(model.coef_)
+                self.intercept_[j] = float(np.ravel(model.intercept_)[0])
         return self
 
     def hazards(self, x: Float32Array) -> FloatArray:

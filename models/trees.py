@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
@@ -84,7 +84,7 @@ class HazardTrees:
                 min_samples_leaf=60,
                 l2_regularization=5.0,
                 max_features=0.5,
-                early_stopping=False,
+                early_stopping=cast("str", False),  # the stub knows the word 'auto' only
                 random_state=self.seed,
             ).fit(stacked.x, stacked.y, sample_weight=weights[stacked.row])
         return self
@@ -149,9 +149,9 @@ class HazardForest:
         self.climatology_ = Climatology().fit(x, y, at_risk, weight)
         self.model_: ExtraTreesRegressor | None = None
         hit, known = reached(y, at_risk)
-        whole = known.all(axis=1)
+        whole = known.all(axis=1, keepdims=True)
         rng = np.random.default_rng(self.seed)
-        rows, weights = thin(y * whole[:, None], at_risk & whole[:, None], weight, self.thinning or Thinning(), rng)
+        rows, weights = thin(y * whole, at_risk & whole, weight, self.thinning or Thinning(), rng)
         if hit[rows].any():
             self.model_ = ExtraTreesRegressor(
                 n_estimators=self.n_trees,

@@ -1,0 +1,156 @@
+"""Words for feature groups, with the values behind them.
+
+`models.explain.reasons` asks for one sentence a group; the values are one row of the feature matrix by
+column name. A group without a phrase, or a row without the phrase's columns, is listed as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from features.facts import CATEGORIES
+
+__all__ = ["PHRASES", "Phrase", "listing"]
+
+Phrase = Callable[[Mapping[str, float]], str]
+"""From column values to a sentence; raises KeyError where a column is not there."""
+
+_LISTED = 3
+"""Columns that a plain listing names."""
+
+_NOTEWORTHY_DECADES = 1.0
+"""-log10 of a tail probability from which a count is called unusual: one in ten."""
+
+_HOUR_TICKS = 60
+_DAY_TICKS = 1440
+_GROWTH = 0.1
+"""Share of change below which something is called level."""
+
+
+def listing(group: str, values: Mapping[str, float], columns: tuple[str, ...]) -> str:
+    """Name a group's columns with the largest values.
+
+    Examples
+    --------
+    >>> listing("queue", {"a": 0.0, "b": 12.5, "c": -3.0}, ("a", "b", "c"))
+    'queue: b=12.5, c=-3, a=0'
+    """
+    ranked = sorted(columns, key=lambda name: -abs(values[name]))[:_LISTED]
+    return f"{group}: " + ", ".join(f"{name}={values[name]:.3g}" for name in ranked)
+
+
+def _count(log_count: float, one: str) -> str:
+    """Say a count that is kept as log1p."""
+    n = round(float(np.expm1(log_count)))
+    return f"{n} {one}" if n == 1 else f"{n} {one}s"
+
+
+def _span(log_ticks: float) -> str:
+    """Say a duration that is kept as log1p of minutes."""
+    minutes = float(np.expm1(log_ticks))
+    if minutes < _HOUR_TICKS:
+        return f"{minutes:.0f} min"
+    return f"{minutes / _HOUR_TICKS:.1f} h" if minutes < _DAY_TICKS else f"{minutes / _DAY_TICKS:.1f} days"
+
+
+def _times(log_ratio: float) -> str:
+    """Say a change that is kept as the log of a ratio."""
+    factor = float(np.exp(log_ratio))
+    return f"{factor:.1f} times" if factor >= 1 else f"1/{1 / factor:.1f} of"
+
+
+def _errors(v: Mapping[str, float]) -> str:
+    return f"{_count(v['errors_log_5'], 'error')} in 5 min and {_count(v['errors_log_60'], 'error')} in 60 min, {v['failed_share_15']:.1%} of requests failed in 15 min"
+
+
+def _surprise(v: Mapping[str, float]) -> str:
+    decades = max(v["error_surprise_5"], v["error_surprise_15"])
+    if decades < _NOTEWORTHY_DECADES:
+        return "errors are as usual for this hour"
+    return f"so many errors happen by chance once in {10 ** min(decades, 9.0):,.0f} such windows of this hour"
+
+
+def _trend(v: Mapping[str, float]) -> str:
+    slope = v["errors_slope_15"]
+    if abs(slope) < _GROWTH / 15:
+        return "errors are level over 15 min"
+    return f"errors {'rise' if slope > 0 else 'fall'} by {abs(slope):.1%} of their mean a minute over 15 min"
+
+
+def _volume(v: Mapping[str, float]) -> str:
+    return f"{_count(v['traffic_log_5'], 'request')} in 5 min, {_times(v['traffic_against_usual'])} the usual for this hour"
+
+
+def _latency(v: Mapping[str, float]) -> str:
+    return f"95 % of requests within {np.exp(v['p95_log_5']) * 1000.0:,.0f} ms, {_times(v['p95_shift_5'])} what it was before"
+
+
+def _warnings(v: Mapping[str, float]) -> str:
+    return f"{_count(v['warnings_log_15'], 'warning')} and {_count(v['handled_log_15'], 'handled exception')} in 15 min, warnings {_times(v['warnings_change'])} their rate before"
+
+
+def _novelty(v: Mapping[str, float]) -> str:
+    return f"{_count(v['novel_log_5'], 'new kind')} of message in 5 min, {round(float(np.expm1(v['novel_log_60'])))} in 60 min"
+
+
+def _mix(v: Mapping[str, float]) -> str:
+    named = {name: v[f"{name}_log_60"] for name in CATEGORIES if f"{name}_log_60" in v}
+    top = [f"{name} {np.expm1(named[name]):.0f}" for name in sorted(named, key=lambda n: -named[n]) if named[name] > 0][
+        :_LISTED
+    ]
+    if not top:
+        return "no errors of any category in 60 min"
+    return f"errors by category in 60 min: {', '.join(top)}; the largest has {v['mix_top_share_15']:.0%} of 15 min"
+
+
+def _levels(v: Mapping[str, float]) -> str:
+    return f"a resource level is {v['level_distance']:.1f} standard deviations from its usual, {v['levels_rising']:.0f} levels rise"
+
+
+def _neighbours(v: Mapping[str, float]) -> str:
+    return (
+        f"called services: error surprise {v['callee_error_surprise']:.1f}, latency {_times(v['callee_latency_shift'])} before, "
+        f"{v['callees_in_incident']:.0f} in an incident; callers: error surprise {v['caller_error_surprise']:.1f}"
+    )
+
+
+def _change(v: Mapping[str, float]) -> str:
+    if v["since_change_log"] >= np.log1p(_DAY_TICKS) - 1e-6:
+        return "no new version in the last day"
+    return f"new version {_span(v['since_change_log'])} ago"
+
+
+def _history(v: Mapping[str, float]) -> str:
+    if v["since_incident_log"] >= np.log1p(7 * _DAY_TICKS) - 1e-6:
+        return f"no incident in the last 7 days; {v['incident_rate_pooled'] * 24:.2g} a day expected"
+    return f"last incident {_span(v['since_incident_log'])} ago; {v['incident_rate'] * 24:.2g} a day"
+
+
+def _time(v: Mapping[str, float]) -> str:
+    hour = (np.arctan2(v["hour_sin"], v["hour_cos"]) / (2 * np.pi) * 24.0) % 24.0
+    return f"time of day {int(hour):02d}:{int(hour % 1 * 60):02d} UTC"
+
+
+def _data_age(v: Mapping[str, float]) -> str:
+    return f"last data {_span(v['data_age_log'])} ago, known for {_span(v['known_log'])}"
+
+
+PHRASES: Mapping[str, Phrase] = {
+    "errors": _errors,
+    "surprise": _surprise,
+    "trend": _trend,
+    "volume": _volume,
+    "latency": _latency,
+    "warnings": _warnings,
+    "novelty": _novelty,
+    "mix": _mix,
+    "levels": _levels,
+    "neighbours": _neighbours,
+    "change": _change,
+    "incident_history": _history,
+    "time": _time,
+    "data_age": _data_age,
+}
+"""One phrase for each group of `features.extract`."""

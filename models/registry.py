@@ -1,0 +1,233 @@
+"""Where fitted ensembles are kept, named and found again, and what refuses a file that is not one of ours.
+
+`training.retrain` adds what it fitted, `app.jobs` promotes it, and workers load the champion between two
+ticks. Artifacts are blobs by sha256; the bucket ``models`` is the manifest: nothing is unpickled unless its
+hash stands there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC
+from hashlib import sha256
+from importlib.metadata import version as version_of
+from typing import Protocol
+
+import joblib
+import numpy as np
+import sklearn
+
+from features.errors import InvalidValue, SnapshotMismatch, UntrustedArtifact
+from features.schema import FeatureSchema
+from models.ensemble import Ensemble
+from models.version import ModelRecord, ModelVersion
+
+__all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Stored"]
+
+BUCKET = "models"
+"""The bucket of documents that is the manifest."""
+
+_VERSIONS = "version/"
+_SERVING = "serving"
+_KEPT_HISTORY = 20
+"""Champions that a rollback can reach back to. Guessed; artifacts stay in any case."""
+
+
+class Stored(Protocol):
+    """A document as the registry needs it."""
+
+    @property
+    def value(self) -> bytes:
+        """Its bytes."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """What a compare-and-set names."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Content-addressed bytes, as the registry needs them."""
+
+    def put(self, data: bytes) -> str:
+        """Store bytes and return their sha256 in hexadecimal."""
+        ...
+
+    def get(self, sha256: str) -> bytes:
+        """Return the bytes of a hash."""
+        ...
+
+
+class DocumentStore(Protocol):
+    """Buckets of small documents, as the registry needs them."""
+
+    def get(self, bucket: str, key: str) -> Stored | None:
+        """Return a document, None when absent."""
+        ...
+
+    def put(self, bucket: str, key: str, value: bytes) -> int:
+        """Write a document and return its revision."""
+        ...
+
+    def swap(self, bucket: str, key: str, value: bytes, revision: int) -> int:
+        """Write a document if its revision is the given one (0: it must not exist)."""
+        ...
+
+    def items(self, bucket: str, prefix: str = "") -> Sequence[Stored]:
+        """Return documents whose key starts with a prefix, by key."""
+        ...
+
+
+class Registry:
+    """Keep model versions and say which one serves.
+
+    Parameters
+    ----------
+    blobs : BlobStore
+        Takes the artifacts.
+    documents : DocumentStore
+        Takes the manifest, in the bucket `BUCKET`.
+    """
+
+    def __init__(self, blobs: BlobStore, documents: DocumentStore) -> None:
+        self._blobs = blobs
+        self._documents = documents
+
+    def add(self, ensemble: Ensemble, record: ModelRecord) -> ModelVersion:
+        """Store a fitted ensemble and enter its hash into the manifest; it is a candidate.
+
+        Returns
+        -------
+        ModelVersion
+            The same ensemble and record give the same version again.
+        """
+        buffer = io.BytesIO()
+        joblib.dump(ensemble, buffer, compress=3)
+        digest = self._blobs.put(buffer.getvalue())
+        version = ModelVersion(
+            id=f"{record.created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}",
+            sha256=digest,
+            record=record,
+            alias="candidate",
+            sklearn=sklearn.__version__,
+            river=version_of("river"),
+            numpy=np.__version__,
+        )
+        self._documents.put(BUCKET, _VERSIONS + version.id, version.to_json())
+        return self.version(version.id)
+
+    def version(self, version_id: str) -> ModelVersion:
+        """Return a version of the manifest, with the alias that it has now.
+
+        Raises
+        ------
+        UntrustedArtifact
+            When the manifest has no such version.
+        """
+        document = self._documents.get(BUCKET, _VERSIONS + version_id)
+        if document is None:
+            raise UntrustedArtifact(f"model version {version_id!r} is not in the manifest; list them with `foreshock models`")
+        return _named(ModelVersion.from_json(document.value), self._serving()[0])
+
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """Return all versions, newest first."""
+        serving = self._serving()[0]
+        found = [_named(ModelVersion.from_json(d.value), serving) for d in self._documents.items(BUCKET, _VERSIONS)]
+        return tuple(sorted(found, key=lambda version: version.id, reverse=True))
+
+    def load(self, version_id: str, schema: FeatureSchema) -> Ensemble:
+        """Return the ensemble of a version after checking that it is ours and fits.
+
+        Parameters
+        ----------
+        version_id : str
+            A version of the manifest.
+        schema : FeatureSchema
+            The columns that it will be given.
+
+        Raises
+        ------
+        UntrustedArtifact
+            When the version is not in the manifest, or the bytes are not those that it names.
+        SnapshotMismatch
+            When it was fitted with another scikit-learn or for another schema.
+        """
+        version = self.version(version_id)
+        if version.record.schema_sha256 != schema.sha256:
+            raise SnapshotMismatch(
+                f"model {version_id} was fitted for feature schema version {version.record.schema_version} "
+                f"({version.record.schema_sha256[:8]}), this release has {schema.version} ({schema.sha256[:8]}); "
+                "train again with `foreshock train`"
+            )
+        if version.sklearn != sklearn.__version__:
+            raise SnapshotMismatch(
+                f"model {version_id} was fitted with scikit-learn {version.sklearn}, installed is {sklearn.__version__}; "
+                "train again with `foreshock train` or install that version"
+            )
+        data = self._blobs.get(version.sha256)
+        digest = sha256(data).hexdigest()
+        if digest != version.sha256:
+            raise UntrustedArtifact(
+                f"artifact of model {version_id} has sha256 {digest}, the manifest says {version.sha256}; "
+                "roll back to another version or train again"
+            )
+        ensemble = joblib.load(io.BytesIO(data))
+        if not isinstance(ensemble, Ensemble):
+            raise UntrustedArtifact(f"artifact of model {version_id} is a {type(ensemble).__name__}, expected an Ensemble")
+        return ensemble
+
+    def champion(self) -> ModelVersion | None:
+        """Return the version that serves, None before any was promoted."""
+        history, _ = self._serving()
+        return self.version(history[-1]) if history else None
+
+    def promote(self, version_id: str) -> ModelVersion:
+        """Let a version serve.
+
+        Raises
+        ------
+        UntrustedArtifact
+            When the manifest has no such version.
+        Conflict
+            When somebody else promoted at the same moment.
+        """
+        self.version(version_id)
+        history, revision = self._serving()
+        if not history or history[-1] != version_id:
+            self._write((*history, version_id)[-_KEPT_HISTORY:], revision)
+        return self.version(version_id)
+
+    def rollback(self) -> ModelVersion:
+        """Let the version serve that served before.
+
+        Raises
+        ------
+        InvalidValue
+            When there is none.
+        Conflict
+            When somebody else promoted at the same moment.
+        """
+        history, revision = self._serving()
+        if len(history) < 2:  # noqa: PLR2004 - this one and the one before
+            raise InvalidValue(f"no earlier champion to roll back to, history has {len(history)}")
+        self._write(history[:-1], revision)
+        return self.version(history[-2])
+
+    def _serving(self) -> tuple[tuple[str, ...], int]:
+        document = self._documents.get(BUCKET, _SERVING)
+        if document is None:
+            return (), 0
+        return tuple(json.loads(document.value)["history"]), document.revision
+
+    def _write(self, history: tuple[str, ...], revision: int) -> None:
+        self._documents.swap(BUCKET, _SERVING, json.dumps({"history": history}).encode(), revision)
+
+
+def _named(version: ModelVersion, history: tuple[str, ...]) -> ModelVersion:
+    """Give a version the alias that the serving history implies."""
+    if history and history[-1] == version.id:
+        return version.called("champion")
+    return version.called("retired") if version.id in history else version

@@ -1,0 +1,142 @@
+"""The record of a fitted ensemble: what it is, what it was fitted on, and how well it did.
+
+`training.retrain` fills a `ModelRecord`; `models.registry` adds what the artifact itself says and keeps it
+as JSON; the API lists it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from features.errors import InvalidValue
+
+__all__ = ["ALIASES", "ModelRecord", "ModelVersion"]
+
+ALIASES = ("candidate", "challenger", "champion", "retired")
+"""The life of a version: fitted, running in shadow, serving, served before."""
+
+_SHA256_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What training knows of a fit.
+
+    Parameters
+    ----------
+    schema_version : int
+        Of the FeatureSchema.
+    schema_sha256 : str
+        Of the FeatureSchema.
+    trained_from, trained_to : datetime
+        Aware UTC, first and last ``as_of`` of the rows that the members were fitted on.
+    data_sha256 : str
+        Hash of all rows that were given.
+    seed : int
+        Seed of the fit.
+    serves : str
+        ``ensemble``, or the baseline that it did not beat.
+    scores : mapping of str to float
+        Held-out scores by name, such as ``60min.ap``.
+    created_at : datetime
+        Aware UTC.
+
+    Raises
+    ------
+    InvalidValue
+        When a time is naive or the interval is empty.
+    """
+
+    schema_version: int
+    schema_sha256: str
+    trained_from: datetime
+    trained_to: datetime
+    data_sha256: str
+    seed: int
+    serves: str
+    created_at: datetime
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def __post_init__(self) -> None:
+        if any(t.tzinfo is None for t in (self.trained_from, self.trained_to, self.created_at)):
+            raise InvalidValue("trained_from, trained_to and created_at must be aware")
+        if self.trained_to < self.trained_from:
+            raise InvalidValue(f"trained_from <= trained_to must hold, got {self.trained_from}, {self.trained_to}")
+        for name in ("schema_sha256", "data_sha256"):
+            _check_sha256(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A fitted ensemble and its record.
+
+    Parameters
+    ----------
+    id : str
+        When it was made and the start of its hash.
+    sha256 : str
+        Of the artifact.
+    record : ModelRecord
+        What training knows of it.
+    alias : str
+        One of `ALIASES`.
+    sklearn, river, numpy : str
+        Versions of the libraries that made the artifact.
+
+    Raises
+    ------
+    InvalidValue
+        When the alias is unknown or the hash is none.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> at = datetime(2026, 1, 2, tzinfo=UTC)
+    >>> record = ModelRecord(1, "a" * 64, at, at, "b" * 64, 0, "ensemble", at, {"60min.ap": 0.3})
+    >>> version = ModelVersion("20260102T000000Z-cccccccc", "c" * 64, record, "candidate", "1.8", "0.26", "2.3")
+    >>> ModelVersion.from_json(version.to_json()) == version
+    True
+    """
+
+    id: str
+    sha256: str
+    record: ModelRecord
+    alias: str
+    sklearn: str
+    river: str
+    numpy: str
+
+    def __post_init__(self) -> None:
+        if self.alias not in ALIASES:
+            raise InvalidValue(f"alias must be one of {ALIASES}, got {self.alias!r}")
+        _check_sha256("sha256", self.sha256)
+
+    def called(self, alias: str) -> ModelVersion:
+        """Return the same version under another alias."""
+        return replace(self, alias=alias)
+
+    def to_json(self) -> bytes:
+        """Return the version as a JSON document."""
+        record = {name: getattr(self.record, name) for name in ModelRecord.__slots__}
+        record["scores"] = dict(self.record.scores)
+        for name in ("trained_from", "trained_to", "created_at"):
+            record[name] = record[name].isoformat()
+        top = {name: getattr(self, name) for name in ModelVersion.__slots__ if name != "record"}
+        return json.dumps({**top, "record": record}, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> ModelVersion:
+        """Read a version back from `to_json`."""
+        top = json.loads(data)
+        record = top.pop("record")
+        for name in ("trained_from", "trained_to", "created_at"):
+            record[name] = datetime.fromisoformat(record[name])
+        return cls(record=ModelRecord(**record), **top)
+
+
+def _check_sha256(name: str, value: str) -> None:
+    if len(value) != _SHA256_LENGTH:
+        raise InvalidValue(f"{name} must be {_SHA256_LENGTH} hexadecimal characters, got {value!r}")
