@@ -90,7 +90,19 @@ class Log(Protocol):
         ...
 
     def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
-        """Append messages (partition, batch_id, data) together; return once all are durable."""
+        """Append messages (partition, batch_id, data) and return their offsets once all are durable.
+
+        On one machine they are one unit: all or none, also after a crash.
+
+        Raises
+        ------
+        InvalidValue
+            When a partition does not exist; nothing was written.
+        Overloaded
+            When the bound of bytes in flight is reached; nothing was written.
+        StoreFailed
+            When the disk or the cluster refused.
+        """
         ...
 
     def read(self, partition: int, after: int, limit: int = 1024) -> list[Entry]:
@@ -98,7 +110,7 @@ class Log(Protocol):
         ...
 
     def end(self, partition: int) -> int:
-        """Return the offset of the last entry, 0 when there is none."""
+        """Return the offset of the last entry ever appended, also when it was trimmed; 0 when there was none."""
         ...
 
     def trim(self, partition: int, through: int) -> None:
@@ -106,7 +118,11 @@ class Log(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Block until something is appended or the time is over; return whether something was."""
+        """Block until something is appended or the time is over; return whether something was.
+
+        What was appended since the calling thread's last call counts, so an append between a read and
+        the call is never slept through.
+        """
         ...
 
 
@@ -133,6 +149,8 @@ class Checkpoints(Protocol):
         ------
         Fenced
             When the token is not the newest; nothing was changed.
+        InvalidValue
+            When the offset lies before the committed one; nothing was changed.
         """
         ...
 
@@ -161,7 +179,7 @@ class Documents(Protocol):
         ...
 
     def put(self, bucket: str, key: str, value: bytes, *, ttl_s: float | None = None) -> int:
-        """Write a document and return its revision."""
+        """Write a document and return its revision, which rises and is never used again for the key."""
         ...
 
     def swap(self, bucket: str, key: str, value: bytes, revision: int, *, ttl_s: float | None = None) -> int:
@@ -183,7 +201,10 @@ class Documents(Protocol):
         ...
 
     def watch(self, bucket: str) -> Watch:
-        """Return a live copy of a bucket, warm when the call returns."""
+        """Return a live copy of a bucket, warm when the call returns.
+
+        A write of the same process is in it when the write returns.
+        """
         ...
 
 
