@@ -27,68 +27,68 @@ class ServerSettings(_Group):
 
     host: str = "127.0.0.1"
     """Address of every listener. Loopback by default: nothing is reachable from outside until you say so."""
-    otlp_http_port: int = Field(4318, ge=0, le=65535)
+    otlp_http_port: int = Field(default=4318, ge=0, le=65535)
     """TCP port of OTLP/HTTP, the registered one; 0 takes a free port."""
-    otlp_grpc_port: int = Field(4317, ge=0, le=65535)
+    otlp_grpc_port: int = Field(default=4317, ge=0, le=65535)
     """TCP port of OTLP/gRPC, the registered one; 0 takes a free port."""
-    api_port: int = Field(8318, ge=0, le=65535)
+    api_port: int = Field(default=8318, ge=0, le=65535)
     """TCP port of REST and /metrics; 0 takes a free port."""
 
 
 class IngestSettings(_Group):
     """Bounds on what one request may bring."""
 
-    max_body_bytes: int = Field(64 * 2**20, ge=1024, le=2**31 - 1)
+    max_body_bytes: int = Field(default=64 * 2**20, ge=1024, le=2**31 - 1)
     """Bytes of a body, before and after decompression. OTLP recommends 64 MiB; larger bodies are answered 413, far larger values let one client fill the memory."""
-    max_errors_per_request: int = Field(1000, ge=0, le=1_000_000)
+    max_errors_per_request: int = Field(default=1000, ge=0, le=1_000_000)
     """ErrorEvents decoded from one request. Beyond it errors are counted, not looked into: an error storm must not starve the rest. 0 counts only."""
-    max_attribute_chars: int = Field(4096, ge=64, le=2**20)
+    max_attribute_chars: int = Field(default=4096, ge=64, le=2**20)
     """Characters kept of an attribute, message or stack trace. A 2 MB attribute is cut to this; small values lose stack frames."""
-    max_attributes: int = Field(32, ge=1, le=1024)
+    max_attributes: int = Field(default=32, ge=1, le=1024)
     """Attributes kept of one error, the semantic conventions' first."""
-    max_in_flight_bytes: int = Field(256 * 2**20, ge=2**20, le=2**40)
+    max_in_flight_bytes: int = Field(default=256 * 2**20, ge=2**20, le=2**40)
     """Decoded bytes that may wait for the log. Past it requests are answered 503 with Retry-After; memory is bounded by about this much."""
-    span_end_sample: int = Field(16, ge=1, le=2**20)
+    span_end_sample: int = Field(default=16, ge=1, le=2**20)
     """One of how many traces without errors gives its span ends to the service graph; traces with errors always do."""
-    default_tenant: str = Field("default", min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.\-]+$")
+    default_tenant: str = Field(default="default", min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.\-]+$")
     """Tenant of a request without X-Scope-OrgID."""
 
 
 class StoreSettings(_Group):
     """The durable log and state."""
 
-    partitions: int = Field(8, ge=1, le=1024)
+    partitions: int = Field(default=8, ge=1, le=1024)
     """Partitions of the log, fixed when the data folder is made. 8 on one machine; more only make sense on a cluster."""
-    commit_window_ms: float = Field(5.0, ge=0.0, le=1000.0)
+    commit_window_ms: float = Field(default=5.0, ge=0.0, le=1000.0)
     """Milliseconds for which appends are gathered into one flush to disk. 5 to 10 is where throughput stops rising; each answer waits for it."""
-    checkpoint_s: float = Field(300.0, gt=0.0, le=3600.0)
+    checkpoint_s: float = Field(default=300.0, gt=0.0, le=3600.0)
     """Seconds between checkpoints of the whole state, each after an append to history. Longer means fewer, larger writes and a longer replay after a crash."""
-    log_retention_s: float = Field(86400.0, ge=0.0)
+    log_retention_s: float = Field(default=86400.0, ge=0.0)
     """Seconds for which absorbed log entries are kept; never removed before a checkpoint has passed them."""
-    history_flush_rows: int = Field(200_000, ge=1)
+    history_flush_rows: int = Field(default=200_000, ge=1)
     """Rows of history held in memory before an append is made early."""
 
 
 class FeatureSettings(_Group):
     """Windows, series and the rule that finds incidents."""
 
-    tick_s: int = Field(60, ge=1, le=3600)
+    tick_s: int = Field(default=60, ge=1, le=3600)
     """Seconds of a window and between forecasts. Horizons are multiples of it."""
-    lateness_s: int = Field(300, ge=0, le=3600)
+    lateness_s: int = Field(default=300, ge=0, le=3600)
     """Seconds for which a closed window still takes late data; later data is counted and refused."""
-    max_operations: int = Field(64, ge=1, le=4096)
+    max_operations: int = Field(default=64, ge=1, le=4096)
     """Operations of a service that are series of their own; the rest is `_other`."""
-    max_series: int = Field(20_000, ge=1, le=10_000_000)
-    """Series in memory, about 16 KiB each. Data of further ones is refused and counted."""
-    incident_k: int = Field(2, ge=1, le=60)
+    max_series: int = Field(default=20_000, ge=1, le=10_000_000)
+    """Series in memory, about 30 KiB each. Data of further ones is refused and counted."""
+    incident_k: int = Field(default=2, ge=1, le=60)
     """Windows out of `incident_m` that must break the bound before an incident is detected. 1 detects earlier and flaps more."""
-    incident_m: int = Field(3, ge=1, le=60)
+    incident_m: int = Field(default=3, ge=1, le=60)
     """Windows that the rule looks back over, and quiet windows that end an incident."""
-    incident_min_errors: int = Field(5, ge=1)
+    incident_min_errors: int = Field(default=5, ge=1)
     """Errors in a window below which it never breaks the rule."""
-    incident_min_ratio: float = Field(0.05, ge=0.0, le=1.0)
+    incident_min_ratio: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of failed requests above which a window can break the rule, where there is traffic."""
-    absent_windows: int = Field(5, ge=1, le=60)
+    absent_windows: int = Field(default=5, ge=1, le=60)
     """Windows without any expected traffic after which a silent service counts as broken."""
     taxonomy: Path | None = None
     """TOML file with rules of your own, tried before the built-in ones."""
@@ -99,13 +99,13 @@ class ModelSettings(_Group):
 
     seed: int = 0
     """Seed of everything random in training."""
-    explain_series: int = Field(200, ge=0)
+    explain_series: int = Field(default=200, ge=0)
     """Series explained every tick, riskiest first. Each costs about 30 model rows."""
-    min_incidents: int = Field(10, ge=1)
+    min_incidents: int = Field(default=10, ge=1)
     """Incidents in history below which no model is fitted and the prior stays."""
-    history_days: float = Field(60.0, gt=0.0)
+    history_days: float = Field(default=60.0, gt=0.0)
     """Days of history that training looks back over."""
-    training_s: float = Field(3600.0, gt=0.0)
+    training_s: float = Field(default=3600.0, gt=0.0)
     """Seconds after which a training run is stopped."""
 
 
