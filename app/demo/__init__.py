@@ -1,1 +1,1 @@
-"""A simulated shop with faults of known truth, sent through the real ingest path."""
+"""The simulated shop of ``foreshock demo``: telemetry with a daily rhythm, faults whose truth is known, and decoys."""
