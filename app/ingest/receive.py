@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
-from logging import getLogger
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,9 +21,8 @@ from app.store.contract import Log
 from app.telemetry import Telemetry
 from features.arrays import IntArray
 from features.batch import Batch, split
-from features.errors import ForeshockError
 
-__all__ = ["LogMessage", "LogUnavailable", "Receiver", "messages_of"]
+__all__ = ["LogMessage", "Receiver", "messages_of"]
 
 LogMessage = tuple[int, str, bytes]
 """Partition, batch id and data, as `Log.append_many` takes them."""
@@ -35,14 +33,6 @@ MAX_MESSAGE_BYTES = 4 * 2**20
 _ID_CHARS = 32
 
 T = TypeVar("T")
-
-_logger = getLogger(__name__)
-
-
-class LogUnavailable(ForeshockError):
-    """The log failed to take a message."""
-
-    retryable: ClassVar[bool] = True
 
 
 class Receiver:
@@ -90,28 +80,15 @@ class Receiver:
             When the body cannot be decoded.
         Overloaded
             When the log takes no more at the moment; nothing was appended.
-        LogUnavailable
-            When it failed; the same request sent again counts once, whatever became of this one.
+        StoreFailed
+            When the log failed; the same request sent again counts once, whatever became of this one.
         """
         batch = decode(body, signal, encoding, limits=self.limits)
         messages = messages_of(batch, tenant, body, self._now(), self._log.n_partitions)
-        self._append(messages)
+        if messages:
+            self._log.append_many(messages)
         self._count(batch, len(body))
         return batch
-
-    def _append(self, messages: list[LogMessage]) -> None:
-        if not messages:
-            return
-        try:
-            self._log.append_many(messages)
-        except ForeshockError:
-            raise
-        # A full disk or a lost server raises what its engine names. The sender must hear "later", never
-        # "drop it", so the rule against broad catches gives way here, at the one place that it concerns.
-        except Exception as exc:
-            self.telemetry.faults.labels(place="append").inc()
-            _logger.exception("the log took no message")
-            raise LogUnavailable(f"the log takes nothing at the moment: {exc}") from exc
 
     def _count(self, batch: Batch, n_bytes: int) -> None:
         telemetry = self.telemetry
