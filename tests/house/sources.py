@@ -63,5 +63,8 @@ def public_methods(node: ast.ClassDef) -> list[str]:
         for item in node.body
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
         and not item.name.startswith("_")
-        and not any(isinstance(mark, ast.Name) and mark.id == "property" for mark in item.decorator_list)
+        and not any(
+            ast.unparse(mark) in {"property", "cached_property"} or ".setter" in ast.unparse(mark)
+            for mark in item.decorator_list
+        )
     ]
