@@ -4,7 +4,7 @@
 service, kind, exception type and the top frames of the stack; windows count new fingerprints, and
 the API groups errors by them.
 
-What varies is masked first (`mask`). The rest is a shape, and a shape is a template. A word in which
+What varies is masked first (`features.mask`). The rest is a shape, and a shape is a template. A word in which
 otherwise equal shapes differ turns into a variable as soon as a like shape holds a masked value there,
 or once `MIN_VARIANTS` words were seen there; the oldest shape of the family then stands for all later ones.
 
@@ -16,83 +16,22 @@ has the same key when it returns.
 from __future__ import annotations
 
 import json
-import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from features.errors import InvalidValue, SnapshotMismatch
 from features.frames import frames
+from features.mask import WILDCARD, words
 
-__all__ = ["MAX_CHARS", "MIN_VARIANTS", "WILDCARD", "Templates", "fingerprint", "mask"]
-
-WILDCARD = "<*>"
-"""What stands for anything that varies."""
-
-MAX_CHARS = 2000
-"""Characters of a message that are looked at; guessed: what tells two errors apart comes early."""
+__all__ = ["MIN_VARIANTS", "Templates", "fingerprint"]
 
 MIN_VARIANTS = 6
 """Different words in one place that turn it into a variable; guessed, 4 to 12 measure the same on LogHub."""
 
-_MAX_TOKENS = 64  # guessed; a longer message is told apart by its first ones
 _MIN_WORDS = 3  # other words that must agree before a place generalises; guessed: "error <*>" would eat too much
 _VERSION = 1
 _SHARE = 8  # of the templates one in eight is forgotten when the store is full, so that it seldom has to
-
-_MASKS = re.compile(
-    r"""
-    <\*>
-  | \b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'"<>)\]]+                                       # URL
-  | "(?!(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\s)[^"\n]*"                            # quoted, but no request line
-  | (?<!\w)'[^'\n]*'(?!\w)
-  | (?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+                                            # e-mail address
-  | (?<![\w.=/-])(?>[\w.-]*)/[\w.*$~%-][\w.*$~%/:?=&@+-]*                                # path
-  | (?<![\w.])\d[\d.,]*\s?(?:[KMGTP]i?B|B|bytes|[munµ]?s|sec|seconds|min|minutes|h|%)(?!\w)  # quantity with unit
-  | (?<![\w-])(?>(?:[^\W\d]|-)*)\d[\w-]*(?:[.,:](?>(?:[^\W\d]|-)*)\d[\w-]*)*             # whatever holds a digit
-  | (?<![\w.$-])(?![\w.$-]*(?:Exception|Error|\.[A-Z_]+)(?![\w.$-]))[^\W\d][\w-]*(?:\.[\w$-]+){2,}  # host, package
-""",
-    re.VERBOSE,
-)
-# Values of key=value, unless the key says that the value tells what went wrong.
-_VALUES = re.compile(
-    r"(?<![\w.\])-])(?!(?i:err|error|reason|cause|msg|message|exception|type|level)\s?=)"
-    r"([\w.\]\[)-]+\s?=)\s?(?!=)(?:[\w$]*\{[^{}\n]*\}|[^\s,;(){}\[\]=<>]+)"
-)
-_RUNS = re.compile(r"<\*>(?:[\s,.:;_/#|-]*<\*>)+")
-_TOKENS = re.compile(r"<\*>|\w+|[^\w\s]")
-
-
-def mask(message: str) -> str:
-    """Replace what varies in one line by ``<*>``.
-
-    URLs, quoted values, e-mail addresses, paths, quantities, whatever holds a digit (numbers, addresses,
-    ids, times, UUIDs), dotted names that are no exception types, and the values of ``key=value``.
-
-    Parameters
-    ----------
-    message : str
-        Only the first `MAX_CHARS` characters are looked at.
-
-    Returns
-    -------
-    str
-        Masking it again changes nothing.
-
-    Examples
-    --------
-    >>> mask("order 7f3a-22 of bob@example.com failed after 31.5 ms at 10.0.0.7:5432")
-    'order <*> of <*> failed after <*> at <*>'
-    >>> mask("GET /users/42?full=1 user='x y' java.net.ConnectException")
-    'GET <*> user=<*> java.net.ConnectException'
-    """
-    text = message[:MAX_CHARS]
-    for _ in range(4):
-        masked = _RUNS.sub(WILDCARD, _VALUES.sub(r"\1<*>", _MASKS.sub(WILDCARD, text)))
-        if masked == text:
-            break
-        text = masked
-    return text
 
 
 def fingerprint(service: str, kind: str, exception_type: str, template_key: str, stack: str = "") -> str:
@@ -116,7 +55,7 @@ def fingerprint(service: str, kind: str, exception_type: str, template_key: str,
     --------
     >>> fingerprint("cart", "timeout", "TimeoutError", "b1") == fingerprint("cart", "timeout", "TimeoutError", "b1")
     True
-    >>> len(fingerprint("cart", "timeout", "", "b1", "File \\"/app/cart.py\\", line 3, in add"))
+    >>> len(fingerprint("cart", "timeout", "", "b1", "  at shop.Cart.add(Cart.java:42)"))
     16
     """
     return _hash("\0".join((service, kind, exception_type, template_key, *frames(stack))))
@@ -124,30 +63,6 @@ def fingerprint(service: str, kind: str, exception_type: str, template_key: str,
 
 def _hash(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def _headline(message: str) -> str:
-    """Return the line that says what happened."""
-    text = message[:MAX_CHARS].strip()
-    if text.startswith("{"):  # a structured record whose whole body became the message
-        text = _field(text) or text
-    first, _, rest = text.partition("\n")
-    if rest and first.startswith("Traceback"):  # Python says it in the last line
-        return text.rpartition("\n")[2].strip()
-    return first
-
-
-def _field(text: str) -> str:
-    try:
-        record: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    if isinstance(record, dict):
-        for name in ("message", "msg", "error", "event"):
-            value: object = record.get(name)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-            if isinstance(value, str) and value.strip():
-                return value.strip()
-    return ""
 
 
 def _word(token: str) -> bool:
@@ -208,7 +123,7 @@ class Templates:
         int
             At least 1, never used for another template.
         """
-        tokens = _TOKENS.findall(mask(_headline(message)))[:_MAX_TOKENS]
+        tokens = words(message)
         shape = " ".join(tokens)
         number = self._ids.get(shape)
         if number is None:

@@ -42,7 +42,7 @@ _NOISE = re.compile(
 
 
 def frames(stack: str) -> tuple[str, ...]:
-    """Return the top frames of the application, innermost first.
+    r"""Return the top frames of the application, innermost first.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ def frames(stack: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> frames("java.io.IOException\\n\\tat java.net.Socket.read(Socket.java:9)\\n\\tat shop.Cart.add(Cart.java:42)")
+    >>> frames("java.io.IOException\n\tat java.net.Socket.read(Socket.java:9)\n\tat shop.Cart.add(Cart.java:42)")
     ('shop.Cart.add',)
-    >>> frames('Traceback\\n  File "/app/a.py", line 3, in main\\n  File "/app/b.py", line 9, in load')
+    >>> frames('Traceback\n  File "/app/a.py", line 3, in main\n  File "/app/b.py", line 9, in load')
     ('/app/b.py load', '/app/a.py main')
     """
     text = stack[-_MAX_CHARS:]

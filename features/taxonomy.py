@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from features.errors import InvalidValue
 
-__all__ = ["CATEGORIES", "KINDS", "UNKNOWN", "Kind", "kind"]
+__all__ = ["CATEGORIES", "KINDS", "SEVERITIES", "UNKNOWN", "Kind", "kind"]
 
 CATEGORIES = (
     "network",
@@ -32,6 +32,9 @@ CATEGORIES = (
 
 UNKNOWN = "unknown"
 """Kind and category of an error that nothing tells apart; never counted under one of the 13."""
+
+SEVERITIES = range(1, 25)
+"""OpenTelemetry severity numbers."""
 
 _WARN, _ERROR, _SEVERE, _FATAL = 13, 17, 19, 21  # OpenTelemetry severity numbers: WARN, ERROR, ERROR3, FATAL
 
@@ -76,7 +79,7 @@ class Kind:
     def __post_init__(self) -> None:
         if self.category not in CATEGORIES and (self.name, self.category) != (UNKNOWN, UNKNOWN):
             raise InvalidValue(f"category of kind {self.name!r} must be one of {', '.join(CATEGORIES)}, got {self.category!r}")
-        if not 1 <= self.severity <= 24:
+        if self.severity not in SEVERITIES:
             raise InvalidValue(f"severity of kind {self.name!r} must be in [1, 24], got {self.severity}")
 
 
@@ -137,7 +140,9 @@ _TABLE = (
     Kind("quota_exceeded", "resource", _ERROR, _NEVER, _STAYS, "an allowance is used up"),
     # compatibility: two versions do not fit
     Kind("version_mismatch", "compatibility", _SEVERE, _NEVER, _STAYS, "two sides speak different versions"),
-    Kind("api_incompatible", "compatibility", _SEVERE, _NEVER, _STAYS, "a method, route or class is not what the caller expects"),
+    Kind(
+        "api_incompatible", "compatibility", _SEVERE, _NEVER, _STAYS, "a method, route or class is not what the caller expects"
+    ),
     Kind("unsupported", "compatibility", _ERROR, _NEVER, _STAYS, "the operation is not implemented or not supported"),
     Kind("unsupported_format", "compatibility", _ERROR, _NEVER, _STAYS, "media type, encoding or file format is not supported"),
     # system: the machine or the process failed
@@ -158,7 +163,14 @@ _TABLE = (
     Kind("attack_blocked", "security", _SEVERE, _NEVER, _STAYS, "a request was refused as forged or hostile"),
     # dependency: another party failed
     Kind("dependency_unavailable", "dependency", _SEVERE, _RETRY, _PASSES, "a service or store that is needed does not serve"),
-    Kind("bad_upstream_response", "dependency", _ERROR, _RETRY, _PASSES, "another service answered with an error or with nonsense"),
+    Kind(
+        "bad_upstream_response",
+        "dependency",
+        _ERROR,
+        _RETRY,
+        _PASSES,
+        "another service answered with an error or with nonsense",
+    ),
     Kind("circuit_open", "dependency", _ERROR, _RETRY, _PASSES, "a circuit breaker keeps calls from a failing dependency"),
     Kind("read_only", "dependency", _SEVERE, _RETRY, _PASSES, "the store takes no writes: a replica, or a failover under way"),
     # and what nothing tells apart

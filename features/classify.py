@@ -1,0 +1,270 @@
+"""From an error as it was reported to an ErrorEvent: which kind it is, and which group it belongs to.
+
+`app.flow.absorb` calls `classify_event` for every ErrorRecord of a Batch; ErrorEvents go on to the windows, to
+the recent errors and to history. `POST /api/v1/errors:classify` calls `classify` alone.
+
+Evidence is asked in a fixed order, and a specific answer ends it: the user's rules; ``error.type``,
+``exception.type``, HTTP, RPC, database and messaging attributes; the message; the root cause that the stack
+names. An answer that says where rather than what it was (RuntimeException, IOException, status 500) waits,
+and counts only if nothing more specific follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from features.db_codes import kind_of_db_status
+from features.event import ErrorEvent, ErrorRecord, SeverityNumber
+from features.exception_types import kind_of_type
+from features.fingerprint import Templates, fingerprint
+from features.messages import kind_of_message
+from features.rules import DEFAULT, Rules
+from features.status_codes import kind_of_http_status, kind_of_rpc_status
+from features.taxonomy import UNKNOWN
+
+__all__ = ["Classification", "Evidence", "classify", "classify_event"]
+
+Evidence = Literal["user", "error.type", "exception.type", "http", "rpc", "db", "messaging", "message", "unknown"]
+"""What decided."""
+
+_HTTP_STATUS = ("http.response.status_code", "http.status_code")
+_RPC_STATUS = (
+    "rpc.response.status_code",
+    "rpc.status_code",
+    "rpc.grpc.status_code",
+    "rpc.connect_rpc.error_code",
+    "rpc.jsonrpc.error_code",
+    "grpc.status_code",
+)
+_DB_STATUS = ("db.response.status_code", "db.postgresql.state", "db.error_code")
+_SERVER_SIDE = ("http.route", "url.path", "http.target", "client.address")
+_PUBLISHES = ("send", "publish", "create")
+_CAUSED_BY = re.compile(r"^(?:Caused by:|\s*---> |\s*\[cause\]:)\s*(?P<type>[\w.$+]{1,200})", re.MULTILINE)
+_HEAD = re.compile(r"(?:Exception in thread \"[^\"\n]*\" )?(?P<type>[A-Za-z_][\w.$]{1,200}(?:Exception|Error|Timeout|Fault))\b")
+_PYTHON_END = re.compile(r"^(?P<type>[A-Za-z_][\w.]{1,200}): ", re.MULTILINE)
+_STACK_CHARS = 20_000
+_CODE = re.compile(r"-?\d{1,6}")
+
+_Finding = tuple[Evidence, str, bool, str]  # what answered, kind, whether it is specific, the value
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What an error is.
+
+    Parameters
+    ----------
+    kind, category : str
+        Of `features.taxonomy` or the user's own kinds.
+    retryable, transient : bool
+        Whether the same request can succeed later, and whether the cause passes by itself.
+    severity : int
+        OpenTelemetry severity number that the kind deserves by default.
+    by : Evidence
+        What decided.
+    rule : str
+        The value that decided, for a reader: ``exception.type=java.net.UnknownHostException``.
+    """
+
+    kind: str
+    category: str
+    retryable: bool
+    transient: bool
+    severity: SeverityNumber
+    by: Evidence
+    rule: str
+
+
+def classify(record: ErrorRecord, rules: Rules = DEFAULT) -> Classification:
+    """Return what an error is.
+
+    Parameters
+    ----------
+    record : ErrorRecord
+        As reported; any text is allowed in it.
+    rules : Rules
+        The user's rules, asked first.
+
+    Returns
+    -------
+    Classification
+        With kind and category ``unknown`` when nothing tells it apart.
+
+    Examples
+    --------
+    >>> refused = ErrorRecord("span", "cart", "GET", 0, exception_type="ConnectException", message="Connection refused")
+    >>> classify(refused).kind, classify(refused).by
+    ('connection_refused', 'message')
+    >>> classify(ErrorRecord("span", "cart", "GET", 0, attributes={"http.response.status_code": "429"})).rule
+    'http.response.status_code=429'
+    """
+    own = rules.first(record)
+    if own is not None:
+        return _classification(rules, own[1], "user", f"rule {own[0]}")
+    waiting: _Finding | None = None
+    for finding in _findings(record):
+        if finding[2]:
+            return _classification(rules, finding[1], finding[0], finding[3])
+        waiting = waiting or finding
+    if waiting is not None:
+        return _classification(rules, waiting[1], waiting[0], waiting[3])
+    return _classification(rules, UNKNOWN, "unknown", "")
+
+
+def _classification(rules: Rules, name: str, by: Evidence, rule: str) -> Classification:
+    found = rules.kinds[name]
+    return Classification(name, found.category, found.retryable, found.transient, found.severity, by, rule[:200])
+
+
+def _findings(record: ErrorRecord) -> Iterator[_Finding]:
+    """Yield every answer, the most trusted first; later ones are only computed when asked for."""
+    attributes = record.attributes
+    yield from _of_types(record)
+    yield from _of_status(attributes)
+    if record.message:
+        name, words = kind_of_message(record.message)
+        if name:
+            yield "message", name, True, f"message contains {words!r}"
+    if record.stack:
+        yield from _of_stack(record.stack)
+    if attributes.get("messaging.system"):
+        operation = attributes.get("messaging.operation.type") or attributes.get("messaging.operation", "")
+        kind = "pipeline_failed" if operation in _PUBLISHES else "message_failed"
+        yield "messaging", kind, False, f"messaging.operation.type={operation}"
+
+
+def _of_types(record: ErrorRecord) -> Iterator[_Finding]:
+    attributes = record.attributes
+    error_type = attributes.get("error.type", "")
+    if error_type not in ("", "_OTHER", record.exception_type):
+        name, specific = _of_error_type(error_type, attributes)
+        if name:
+            yield "error.type", name, specific, f"error.type={error_type}"
+    exception_type = record.exception_type or attributes.get("exception.type", "")
+    if exception_type:
+        name, specific = kind_of_type(exception_type)
+        if name:
+            yield "exception.type", name, specific, f"exception.type={exception_type}"
+
+
+def _of_error_type(error_type: str, attributes: Mapping[str, str]) -> tuple[str, bool]:
+    """Return what ``error.type`` says, which may be a status as well as a type."""
+    if _first(attributes, _DB_STATUS)[1] == error_type or "db.system.name" in attributes:
+        name, specific = kind_of_db_status(error_type, _db_system(attributes))
+        if name:
+            return name, specific
+    if _CODE.fullmatch(error_type):
+        if "rpc.system" in attributes or "rpc.system.name" in attributes:
+            return kind_of_rpc_status(error_type)
+        return kind_of_http_status(error_type, client=_asked(attributes))
+    name, specific = kind_of_rpc_status(error_type) if error_type.isupper() else ("", False)
+    return (name, specific) if name else kind_of_type(error_type)
+
+
+def _of_status(attributes: Mapping[str, str]) -> Iterator[_Finding]:
+    where, status = _first(attributes, _DB_STATUS)
+    if status:
+        name, specific = kind_of_db_status(status, _db_system(attributes))
+        if name:
+            yield "db", name, specific, f"{where}={status}"
+    where, status = _first(attributes, _RPC_STATUS)
+    if status:
+        name, specific = kind_of_rpc_status(status)
+        if name:
+            yield "rpc", name, specific, f"{where}={status}"
+    where, status = _first(attributes, _HTTP_STATUS)
+    if status:
+        name, specific = kind_of_http_status(status, client=_asked(attributes))
+        if name:
+            yield "http", name, specific, f"{where}={status}"
+
+
+def _of_stack(stack: str) -> Iterator[_Finding]:
+    """Yield what the root cause in a stack trace says, innermost first, and then its head."""
+    text = stack[:_STACK_CHARS]
+    causes = [match["type"] for match in _CAUSED_BY.finditer(text)][::-1]
+    if text.startswith("Traceback"):
+        causes += [match["type"] for match in _PYTHON_END.finditer(text)][-1:]
+    elif head := _HEAD.match(text):
+        causes.append(head["type"])
+    for cause in causes:
+        name, specific = kind_of_type(cause)
+        if name:
+            yield "exception.type", name, specific, f"stack names {cause}"
+
+
+def _first(attributes: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
+    for name in names:
+        if value := attributes.get(name):
+            return name, value
+    return "", ""
+
+
+def _db_system(attributes: Mapping[str, str]) -> str:
+    return attributes.get("db.system.name") or attributes.get("db.system", "")
+
+
+def _asked(attributes: Mapping[str, str]) -> bool:
+    """Return whether the record is a caller's: its attributes name a whole URL or a peer, and no route of its own."""
+    kind = attributes.get("span.kind", "").lower()
+    return kind == "client" if kind else not any(name in attributes for name in _SERVER_SIDE)
+
+
+def classify_event(
+    record: ErrorRecord, *, tenant: str, time: datetime, received_at: datetime, templates: Templates, rules: Rules = DEFAULT
+) -> ErrorEvent:
+    """Classify a record, learn its template and name its group.
+
+    Parameters
+    ----------
+    record : ErrorRecord
+        As reported.
+    tenant : str
+        Whose error it is.
+    time, received_at : datetime
+        Aware UTC; `time` with impossible ones replaced.
+    templates : Templates
+        The store of the tenant and partition; it learns the message.
+    rules : Rules
+        The user's rules.
+
+    Returns
+    -------
+    ErrorEvent
+        Its severity is a log record's own, and for a span the kind's default but at least 17.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> now, templates = datetime(2026, 1, 1, tzinfo=UTC), Templates()
+    >>> records = [ErrorRecord("log", "cart", "*", 0, message=f"disk full on node {n}") for n in (1, 2)]
+    >>> one, two = (classify_event(r, tenant="default", time=now, received_at=now, templates=templates) for r in records)
+    >>> one.kind, one.fingerprint == two.fingerprint
+    ('disk_full', True)
+    """
+    found = classify(record, rules)
+    key = templates.key(templates.add(record.message))
+    severity = record.severity if record.source == "log" else max(found.severity, 17)
+    return ErrorEvent(
+        time=time,
+        received_at=received_at,
+        tenant=tenant,
+        service=record.service,
+        operation=record.operation,
+        category=found.category,
+        kind=found.kind,
+        severity=severity,
+        retryable=found.retryable,
+        transient=found.transient,
+        fingerprint=fingerprint(record.service, found.kind, record.exception_type, key, record.stack),
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+        exception_type=record.exception_type,
+        message=record.message,
+        stack=record.stack,
+        attributes=record.attributes,
+    )

@@ -1,0 +1,113 @@
+"""What varies in a message is masked, and what remains is cut into words.
+
+`features.fingerprint` makes templates of what `words` returns.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+__all__ = ["MAX_CHARS", "WILDCARD", "mask", "words"]
+
+WILDCARD = "<*>"
+"""What stands for anything that varies."""
+
+MAX_CHARS = 2000
+"""Characters of a message that are looked at; guessed: what tells two errors apart comes early."""
+
+_MAX_TOKENS = 64  # guessed; a longer message is told apart by its first ones
+
+_MASKS = re.compile(
+    r"""
+    <\*>
+  | \b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'"<>)\]]+                                       # URL
+  | "(?!(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\s)[^"\n]*"                            # quoted, but no request line
+  | (?<!\w)'[^'\n]*'(?!\w)
+  | (?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+                                            # e-mail address
+  | (?<![\w.=/-])(?>[\w.-]*)/[\w.*$~%-][\w.*$~%/:?=&@+-]*                                # path
+  | (?<![\w.])\d[\d.,]*\s?(?:[KMGTP]i?B|B|bytes|[munµ]?s|sec|seconds|min|minutes|h|%)(?!\w)  # quantity with unit
+  | (?<![\w-])(?>(?:[^\W\d]|-)*)\d[\w-]*(?:[.,:](?>(?:[^\W\d]|-)*)\d[\w-]*)*             # whatever holds a digit
+  | (?<![\w.$-])(?![\w.$-]*(?:Exception|Error|\.[A-Z_]+)(?![\w.$-]))[^\W\d][\w-]*(?:\.[\w$-]+){2,}  # host, package
+""",
+    re.VERBOSE,
+)
+# Values of key=value, unless the key says that the value tells what went wrong.
+_VALUES = re.compile(
+    r"(?<![\w.\])-])(?!(?i:err|error|reason|cause|msg|message|exception|type|level)\s?=)"
+    r"([\w.\]\[)-]+\s?=)\s?(?!=)(?:[\w$]*\{[^{}\n]*\}|[^\s,;(){}\[\]=<>]+)"
+)
+_RUNS = re.compile(r"<\*>(?:[\s,.:;_/#|-]*<\*>)+")
+_TOKENS = re.compile(r"<\*>|\w+|[^\w\s]")
+
+
+def mask(message: str) -> str:
+    """Replace what varies in one line by ``<*>``.
+
+    URLs, quoted values, e-mail addresses, paths, quantities, whatever holds a digit (numbers, addresses,
+    ids, times, UUIDs), dotted names that are no exception types, and the values of ``key=value``.
+
+    Parameters
+    ----------
+    message : str
+        Only the first `MAX_CHARS` characters are looked at.
+
+    Returns
+    -------
+    str
+        Masking it again changes nothing.
+
+    Examples
+    --------
+    >>> mask("order 7f3a-22 of bob@example.com failed after 31.5 ms at 10.0.0.7:5432")
+    'order <*> of <*> failed after <*> at <*>'
+    >>> mask("GET /users/42?full=1 user='x y' java.net.ConnectException")
+    'GET <*> user=<*> java.net.ConnectException'
+    """
+    text = message[:MAX_CHARS]
+    for _ in range(4):
+        masked = _RUNS.sub(WILDCARD, _VALUES.sub(r"\1<*>", _MASKS.sub(WILDCARD, text)))
+        if masked == text:
+            break
+        text = masked
+    return text
+
+
+def words(message: str) -> list[str]:
+    r"""Return the words and signs of a masked message's telling line, at most `_MAX_TOKENS`.
+
+    Parameters
+    ----------
+    message : str
+        The first line tells; the last one of a Python traceback, and the field ``message`` of a JSON object.
+
+    Examples
+    --------
+    >>> words("user 7 not found\n  at line 3")
+    ['user', '<*>', 'not', 'found']
+    """
+    return _TOKENS.findall(mask(_headline(message)))[:_MAX_TOKENS]
+
+
+def _headline(message: str) -> str:
+    """Return the line that says what happened."""
+    text = message[:MAX_CHARS].strip()
+    if text.startswith("{"):  # a structured record whose whole body became the message
+        text = _field(text) or text
+    first, _, rest = text.partition("\n")
+    if rest and first.startswith("Traceback"):  # Python says it in the last line
+        return text.rpartition("\n")[2].strip()
+    return first
+
+
+def _field(text: str) -> str:
+    try:
+        record: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    if isinstance(record, dict):
+        for name in ("message", "msg", "error", "event"):
+            value: object = record.get(name)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+            if isinstance(value, str) and value.strip():
+                return value.strip()
+    return ""
