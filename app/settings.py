@@ -164,9 +164,14 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise InvalidSetting(f"cannot read {config}: {exc}") from exc
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidSetting(f"setting {where}: {first['msg']}, got {first.get('input')!r}") from exc
+        raise _refusal(exc) from exc
+
+
+def _refusal(exc: ValidationError, *group: str) -> InvalidSetting:
+    """Return one line about the first value that is out of bounds."""
+    first = exc.errors()[0]
+    where = ".".join(str(part) for part in (*group, *first["loc"]))
+    return InvalidSetting(f"setting {where}: {first['msg']}, got {first.get('input')!r}")
 
 
 def _merged(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +181,10 @@ def _merged(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:
         top, _, leaf = name.partition(".")
         if leaf:
             group = update.get(top, getattr(settings, top))
-            update[top] = type(group).model_validate({**group.model_dump(), leaf: value})
+            try:
+                update[top] = type(group).model_validate({**group.model_dump(), leaf: value})
+            except ValidationError as exc:
+                raise _refusal(exc, top) from exc
         else:
             update[top] = value
     return update

@@ -1,0 +1,81 @@
+"""Settings: which source wins, and what a wrong value says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, load_settings
+from features.errors import InvalidSetting
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORESHOCK_DATA", "FORESHOCK_SERVER__API_PORT", "FORESHOCK_FEATURES__TICK_S"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "foreshock.toml"
+    path.write_text('data = "from-file"\n[server]\napi_port = 9001\n[features]\ntick_s = 30\n', encoding="utf-8")
+    return path
+
+
+def test_defaults_listen_on_loopback_and_the_registered_ports() -> None:
+    settings = load_settings()
+    assert (settings.server.host, settings.server.otlp_http_port, settings.server.otlp_grpc_port) == ("127.0.0.1", 4318, 4317)
+
+
+def test_file_wins_over_defaults(config: Path) -> None:
+    settings = load_settings(config)
+    assert (settings.data, settings.server.api_port, settings.features.tick_s) == (Path("from-file"), 9001, 30)
+    assert settings.server.host == "127.0.0.1"
+
+
+def test_environment_wins_over_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESHOCK_SERVER__API_PORT", "9002")
+    settings = load_settings(config)
+    assert settings.server.api_port == 9002
+    assert settings.features.tick_s == 30
+
+
+def test_command_line_wins_over_everything(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESHOCK_SERVER__API_PORT", "9002")
+    monkeypatch.setenv("FORESHOCK_DATA", "from-environment")
+    settings = load_settings(config, **{"server.api_port": 9003, "data": Path("from-command"), "server.host": None})
+    assert (settings.server.api_port, settings.data, settings.server.host) == (9003, Path("from-command"), "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[server]\napi_port = 70000\n", r"setting server\.api_port: .*65535.*got 70000"),
+        ("[server]\nport = 1\n", r"setting server\.port: .*got 1"),
+        ('[ingest]\ndefault_tenant = "a/b"\n', r"setting ingest\.default_tenant: .*got 'a/b'"),
+        ("unheard_of = 1\n", r"setting unheard_of: .*got 1"),
+        ("[server\n", r"cannot read .*foreshock\.toml"),
+    ],
+)
+def test_wrong_file_is_refused_in_one_line_that_names_the_setting(config: Path, text: str, message: str) -> None:
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidSetting, match=message) as refusal:
+        load_settings(config)
+    assert "\n" not in str(refusal.value)
+
+
+def test_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match=r"cannot read .*absent\.toml"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_wrong_option_is_refused_like_a_wrong_file() -> None:
+    with pytest.raises(InvalidSetting, match=r"setting features\.tick_s: .*got 0"):
+        load_settings(None, **{"features.tick_s": 0})
+
+
+def test_settings_cannot_change_after_the_start() -> None:
+    settings = Settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.data = Path("elsewhere")
