@@ -7,6 +7,7 @@ receipt comes from the log, so that reading the log again gives the same placeme
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -54,6 +55,17 @@ class Clock:
         1
         """
         return time_ns // (self.tick_s * 10**9)
+
+    @staticmethod
+    def at(seconds: int) -> datetime:
+        """Return unix seconds as an aware UTC time.
+
+        Examples
+        --------
+        >>> Clock.at(0).isoformat()
+        '1970-01-01T00:00:00+00:00'
+        """
+        return datetime.fromtimestamp(seconds, UTC)
 
     def possible(self, time_ns: int, received_ns: int) -> bool:
         """Return whether a time can be true, given when it was received."""

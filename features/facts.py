@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features import taxonomy
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.rings import Columns, chronological
 
 __all__ = ["CATEGORIES", "MAX_LEVELS", "Fact", "Facts"]
 
-CATEGORIES = (
-    "network", "data", "configuration", "processing", "export", "performance", "concurrency", "resource",
-    "compatibility", "system", "business", "security", "dependency", "unknown",
-)  # fmt: skip
+CATEGORIES = (*taxonomy.CATEGORIES, taxonomy.UNKNOWN)
 """The 13 categories, and what could not be told."""
 
 MAX_LEVELS = 32

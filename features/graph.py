@@ -6,11 +6,12 @@ different requests (`EdgeJoin`). `features.neighbours` spreads signals along the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Container, Iterable, Mapping
 
 import numpy as np
 
-from features.arrays import IntArray, UInt64Array
+from features.arrays import FloatArray, IntArray, UInt64Array
 
 __all__ = ["EdgeJoin", "Graph", "resolve"]
 
@@ -19,31 +20,28 @@ _MAX_ENDS = 50_000  # guessed: a minute of sampled span ends of a partition
 _FADE_TICKS = 24 * 60.0
 
 
-def resolve(peer: str, services: Mapping[str, int]) -> int | None:
-    """Return the row of the service that a peer's address means, None for an external one.
+def resolve(peer: str, services: Container[str]) -> str:
+    """Return the service that a peer's address means, or the address itself for an external one.
 
     Parameters
     ----------
     peer : str
         ``payment``, ``payment:8080``, ``payment.shop.svc.cluster.local``, ...
-    services : Mapping of str to int
-        Rows of whole services by name.
+    services : Container of str
+        Names of the tenant's services.
 
     Examples
     --------
-    >>> resolve("payment.shop.svc:8080", {"payment": 3}), resolve("bank-api", {"payment": 3})
-    (3, None)
+    >>> resolve("payment.shop.svc:8080", {"payment"}), resolve("bank-api:443", {"payment"})
+    ('payment', 'bank-api:443')
     """
     host = peer.partition("://")[2].partition("/")[0] if "://" in peer else peer
     host = host.partition(":")[0]
-    for name in (peer, host, host.partition(".")[0]):
-        if name in services:
-            return services[name]
-    return None
+    return next((name for name in (peer, host, host.partition(".")[0]) if name in services), peer)
 
 
 class Graph:
-    """Calls between services with a fading count.
+    """Calls between services (and to external peers) with a fading count.
 
     Parameters
     ----------
@@ -53,31 +51,45 @@ class Graph:
     Examples
     --------
     >>> graph = Graph()
-    >>> graph.add(0, 1, 5.0, tick=10)
-    >>> callers, callees, calls = graph.arrays(10)
+    >>> graph.add("default", "web", "cart", 5.0, tick=10)
+    >>> callers, callees, calls = graph.arrays(10, {("default", "web"): 0, ("default", "cart"): 3})
     >>> callers.tolist(), callees.tolist(), calls.tolist()
-    ([0], [1], [5.0])
+    ([0], [3], [5.0])
     """
 
     def __init__(self, fade_ticks: float = _FADE_TICKS) -> None:
         self.fade_ticks = fade_ticks
-        self.edges: dict[tuple[int, int], tuple[float, int]] = {}
+        self.edges: dict[tuple[str, str, str], tuple[float, int]] = {}
 
-    def add(self, caller: int, callee: int, calls: float, tick: int) -> None:
-        """Count calls between two rows of whole services."""
+    def add(self, tenant: str, caller: str, callee: str, calls: float, tick: int) -> None:
+        """Count calls from a service to another, or to an external peer."""
         if caller == callee:
             return
-        before, then = self.edges.pop((caller, callee), (0.0, tick))
-        self.edges[caller, callee] = (before * float(np.exp((then - tick) / self.fade_ticks)) + calls, tick)
+        before, then = self.edges.pop((tenant, caller, callee), (0.0, tick))
+        self.edges[tenant, caller, callee] = (before * self._fade(then, tick) + calls, tick)
         if len(self.edges) > _MAX_EDGES:
             del self.edges[next(iter(self.edges))]  # the one that was quiet for longest
 
-    def arrays(self, tick: int) -> tuple[IntArray, IntArray, np.ndarray]:
-        """Return callers, callees and faded calls of the edges that still weigh 0.01 calls."""
-        items = [(a, b, n * float(np.exp((then - tick) / self.fade_ticks))) for (a, b), (n, then) in self.edges.items()]
-        kept = [item for item in items if item[2] >= 0.01]
-        callers, callees, calls = zip(*kept, strict=True) if kept else ((), (), ())
-        return np.array(callers, np.int64), np.array(callees, np.int64), np.array(calls, float)
+    def arrays(self, tick: int, rows: Mapping[tuple[str, str], int]) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return rows of callers, rows of callees and faded calls, of edges that still weigh 0.01 calls.
+
+        Parameters
+        ----------
+        tick : int
+            Now.
+        rows : Mapping of (tenant, service) to int
+            Rows of whole services; edges to anything else are left out.
+        """
+        kept = [
+            (rows[tenant, caller], rows[tenant, callee], calls * self._fade(then, tick))
+            for (tenant, caller, callee), (calls, then) in self.edges.items()
+            if (tenant, caller) in rows and (tenant, callee) in rows and calls * self._fade(then, tick) >= 0.01
+        ]
+        callers, callees, weights = zip(*kept, strict=True) if kept else ((), (), ())
+        return np.array(callers, np.int64), np.array(callees, np.int64), np.array(weights, float)
+
+    def _fade(self, then: int, now: int) -> float:
+        return math.exp((then - now) / self.fade_ticks)
 
 
 class EdgeJoin:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -160,6 +160,12 @@ class Memory:
         self._grow(key.tenant)
         return row
 
+    def row_of_history(self, key: SeriesKey) -> int:
+        """Return the row of a key that history names; its whole service gets a row first."""
+        if key.operation != WHOLE:
+            self.row_of_snapshot(SeriesKey(key.tenant, key.service, WHOLE), 0)
+        return self.row_of_snapshot(key, 0)
+
     def add_error(self, tenant: str, partition: int, record: ErrorRecord, category: str, novel: str | None) -> None:
         """Gather the category of an error, and its fingerprint if that is new."""
         row = self.row(tenant, record.service, WHOLE, partition)
@@ -198,9 +204,9 @@ class Memory:
         tenant = np.array([self.tenants[key.tenant] for key in self.directory.keys], np.int64)
         return Pools(self.directory.whole, tenant)
 
-    def services(self, tenant: str) -> Mapping[str, int]:
-        """Return rows of whole services by name."""
-        return {k.service: row for row, k in enumerate(self.directory.keys) if k.tenant == tenant and k.operation == WHOLE}
+    def services(self) -> dict[tuple[str, str], int]:
+        """Return rows of whole services by (tenant, service)."""
+        return {(k.tenant, k.service): row for row, k in enumerate(self.directory.keys) if k.operation == WHOLE}
 
     def last_data(self) -> IntArray:
         """Return ticks since each series last had a span or log record within 60, else 60, shape (n,)."""
@@ -237,13 +243,13 @@ class Memory:
         edges = [fact for fact in facts if fact.kind == "edge"]
         if not edges:
             return
-        by_tenant: dict[str, Mapping[str, int]] = {}
+        known = self.services()
+        names: dict[str, set[str]] = {}
+        for tenant, service in known:
+            names.setdefault(tenant, set()).add(service)
         for fact in edges:
-            tenant = self.directory.keys[fact.row].tenant
-            services = by_tenant.get(tenant) or by_tenant.setdefault(tenant, self.services(tenant))
-            callee = resolve(fact.name, services)
-            if callee is not None:
-                self.graph.add(fact.row, callee, fact.value, self.tick)
+            key = self.directory.keys[fact.row]
+            self.graph.add(key.tenant, key.service, resolve(fact.name, names[key.tenant]), fact.value, self.tick)
 
     def _judge(self) -> Standing:
         """Judge the window that just closed, and the one before it again with what came late."""

@@ -19,7 +19,7 @@ from features.errors import SnapshotMismatch
 from features.graph import EdgeJoin
 from features.memory import Memory
 from features.rings import Columns
-from features.series import WHOLE, SeriesKey
+from features.series import SeriesKey
 
 __all__ = ["VERSION", "restore", "snapshot"]
 
@@ -92,19 +92,15 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
         memory.facts.instances[row] = dict(service["instances"])
         memory.facts.versions[row] = dict(service["versions"])
     for tenant, caller, callee, calls, tick in head["edges"]:
-        ends = [memory.row(tenant, name, WHOLE, partition) for name in (caller, callee)]
-        memory.graph.edges[ends[0], ends[1]] = (calls, tick)
+        memory.graph.edges[tenant, caller, callee] = (calls, tick)
     memory.joins[partition] = EdgeJoin()
     memory.joins[partition].restore(head["join"])
 
 
 def _head(memory: Memory, partition: int, rows: IntArray) -> dict[str, Any]:
-    keys, facts, own = memory.directory.keys, memory.facts, set(rows.tolist())
-    edges = [
-        (keys[a].tenant, keys[a].service, keys[b].service, calls, tick)
-        for (a, b), (calls, tick) in memory.graph.edges.items()
-        if a in own
-    ]
+    keys, facts = memory.directory.keys, memory.facts
+    own = {(keys[r].tenant, keys[r].service) for r in rows}
+    edges = [(*edge, calls, tick) for edge, (calls, tick) in memory.graph.edges.items() if edge[:2] in own]
     return {
         "version": VERSION,
         "plan": _plan(memory),

@@ -69,7 +69,7 @@ def levels(view: View) -> list[FloatArray]:
 
 def neighbours(view: View) -> list[FloatArray]:
     """Return the worst of what the services that this one calls, and those that call it, show."""
-    callers, callees, _ = view.memory.graph.arrays(view.memory.tick)
+    callers, callees, _ = view.memory.graph.arrays(view.memory.tick, view.memory.services())
     wrong = view.surprise("errors", 5)
     slow = view.latency_shift(0.95, 5, 55)
     warned = np.log((view.sum("warnings", 10) + view.sum("handled", 10) + 1) / (view.usual("warnings") * 10 + 1))

@@ -159,6 +159,8 @@ def _apply(now: Effects, episode: Episode, minute: int) -> None:
     if episode.kind == "partition":
         now.cut[episode.service] = strength
         now.error[ops] = strength * TOPOLOGY.dependency_p[ops] ** 0.5  # its own dependency is out of reach, too
+    if episode.kind == "disk_full":  # what only reads fails less often: temporary files, access logs
+        now.error[ops] = strength * np.where(TOPOLOGY.writes[ops], 1.0, 0.35)
     for service, since in episode.spread:
         now.relay[service] = 1.0 if minute >= since else 0.1
 

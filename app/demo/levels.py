@@ -48,7 +48,7 @@ def sample_levels(rng: np.random.Generator, now: Effects, load: float, minute: i
     Examples
     --------
     >>> sample_levels(np.random.default_rng(1), Effects(1.0), 1.0, 0).shape
-    (28, 6)
+    (27, 6)
     """
     noise = rng.standard_normal((4, _N))
     heap_push, pool_push, disk_push = now.heap[_SERVICE], now.pool[_SERVICE], now.disk[_SERVICE]

@@ -32,12 +32,12 @@ def day_factor(hour: float | FloatArray) -> FloatArray:
     Returns
     -------
     FloatArray
-        About 0.65 at four in the night, 1.5 in the evening.
+        About 0.65 at four in the night, 1.4 in the evening.
 
     Examples
     --------
     >>> [round(float(day_factor(h)), 1) for h in (4, 12.5, 20)]
-    [0.6, 1.3, 1.5]
+    [0.6, 1.3, 1.4]
     """
     h = np.asarray(hour, np.float64)
     sun = 1.0 + 0.32 * np.sin((h - 9.5) / 24 * 2 * np.pi)

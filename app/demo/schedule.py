@@ -165,8 +165,6 @@ def _operations(rng: np.random.Generator, kind: str, service: int) -> tuple[int,
     if kind == "dependency_outage":  # the dependency most of its operations use, or another one of its own
         used = np.unique(TOPOLOGY.dependency[own])
         return tuple(own[TOPOLOGY.dependency[own] == rng.choice(used)].tolist())
-    if kind == "disk_full":
-        return tuple(own[TOPOLOGY.writes[own]].tolist()) or tuple(own.tolist())
     if kind == "bad_deploy":  # one bug touches some of the operations
         return tuple(sorted(rng.choice(own, size=int(rng.integers(2, len(own) + 1)), replace=False).tolist()))
     return tuple(own.tolist())
@@ -185,7 +183,7 @@ def _bursts(rng: np.random.Generator, start: int, end: int) -> tuple[tuple[int, 
 def _crashes(rng: np.random.Generator, start: int, end: int) -> tuple[tuple[int, int], ...]:
     """Every 4 to 9 minutes all instances are down together for 1 to 3 minutes."""
     dead: list[tuple[int, int]] = []
-    at = start + int(rng.integers(2, 5))
+    at = start + int(rng.integers(1, 4))
     while at < end - 1:
         stop = min(at + int(rng.integers(1, 4)), end)
         dead.append((at, stop))

@@ -88,6 +88,7 @@ SCHEMAS = {
             ("ended", pa.int64()),
             ("id", pa.string()),
             ("source", pa.string()),
+            ("category", pa.string()),
             *_PLACE,
         ]
     ),
@@ -128,7 +129,7 @@ def rows_schema(name: str) -> pa.Schema:
     Examples
     --------
     >>> rows_schema("incidents").names[-4:]
-    ['id', 'source', 'partition', 'offset']
+    ['source', 'category', 'partition', 'offset']
     """
     return pa.schema([field for field in _schema(name) if field.name != "day"])
 

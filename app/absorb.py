@@ -1,0 +1,80 @@
+"""What one partition remembers of its errors: repeats, message templates, fingerprints, recent errors.
+
+`app.flow.Flow.absorb` asks it to recognise the errors of a Batch; its state goes into the partition's
+checkpoint beside that of `features.memory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from app.recent import Recent
+from features.classify import event_from
+from features.event import ErrorEvent, ErrorRecord
+from features.fingerprint import Templates
+from features.repeats import Repeats
+from features.rules import Rules
+
+__all__ = ["PartitionErrors"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class PartitionErrors:
+    """Error state of one partition.
+
+    Parameters
+    ----------
+    rules : Rules
+        How errors are classified.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.repeats = Repeats()
+        self.recent = Recent()
+        self._templates: dict[str, Templates] = {}
+
+    def event(self, tenant: str, record: ErrorRecord, received_ns: int) -> tuple[ErrorEvent, bool]:
+        """Classify a record and return its event and whether its fingerprint is new to the service."""
+        event = event_from(
+            record,
+            tenant=tenant,
+            time=_at(record.time_ns),
+            received_at=_at(received_ns),
+            rules=self.rules,
+            templates=self._templates.setdefault(tenant, Templates()),
+        )
+        return event, self.recent.add(event)
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Return the state as values by name."""
+        encode = msgspec.msgpack.encode
+        return {
+            "errors/repeats": encode(self.repeats.snapshot()),
+            "errors/templates": encode({tenant: t.snapshot() for tenant, t in sorted(self._templates.items())}),
+            "errors/recent": encode(self.recent.snapshot()),
+        }
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Put a snapshot back; without one the partition is new."""
+        if "errors/repeats" not in state:
+            return
+        decode = msgspec.msgpack.Decoder
+        repeats = decode(_RepeatsWire).decode(state["errors/repeats"])
+        self.repeats.restore(repeats.batches, repeats.failures)
+        templates = decode(dict[str, bytes]).decode(state["errors/templates"])
+        self._templates = {tenant: Templates.restore(data) for tenant, data in templates.items()}
+        self.recent.restore(decode(dict[str, bytes]).decode(state["errors/recent"]))
+
+
+class _RepeatsWire(msgspec.Struct):
+    batches: dict[str, int]
+    failures: dict[str, tuple[int, list[str]]]
+
+
+def _at(time_ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)

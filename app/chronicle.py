@@ -1,0 +1,159 @@
+"""What history gets: rows of increments, facts, errors, predictions and incidents, gathered by tick.
+
+`app.flow` adds to it at every tick; `app.worker` flushes it into `app.history` before each checkpoint.
+Rows carry the partition and the offset of the tick's marker, by which history drops what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from app.history.tables import errors_table, rows_schema
+from features.arrays import FloatArray, IntArray
+from features.batch import CHANNELS, N_CHANNELS
+from features.event import ErrorEvent
+from features.incident import Incident
+from features.memory import Closed, Memory
+
+__all__ = ["Chronicle", "Forecasts"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecasts:
+    """Predictions of one tick in columns.
+
+    Parameters
+    ----------
+    p : FloatArray, shape (n, 3)
+        Probabilities of all rows.
+    status, versions, ids : sequence of str, length n
+        By row.
+    """
+
+    p: FloatArray
+    status: Sequence[str]
+    versions: Sequence[str]
+    ids: Sequence[str]
+
+
+class Chronicle:
+    """Rows by table that wait for history."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, list[pa.Table]] = {}
+        self.n_rows = 0
+
+    def add_closed(self, memory: Memory, closed: Closed, offsets: Mapping[int, int]) -> None:
+        """Add what a tick made known of counts and facts.
+
+        Parameters
+        ----------
+        memory : Memory
+            Names the rows.
+        closed : Closed
+            From `Memory.advance`.
+        offsets : Mapping of int to int
+            Offset of the tick's marker by partition.
+        """
+        tick_s, increment = memory.plan.tick_s, closed.increment
+        names = _names(memory, increment.rows, offsets)
+        values = increment.values.astype(np.float32)
+        columns: dict[str, Any] = {
+            **names,
+            "window": increment.windows * tick_s,
+            "received": np.full(len(increment.rows), increment.tick * tick_s, np.int64),
+            **{name: values[:, i] for i, name in enumerate(CHANNELS)},
+            "histogram": _lists(values[:, N_CHANNELS:]),
+        }
+        self._add("windows", columns)
+        facts = closed.facts
+        rows = np.array([f.row for f in facts], np.int64)
+        fact_names = _names(memory, rows, offsets)
+        del fact_names["operation"]
+        ticks = sorted(offsets)
+        # One fact a partition says that the tick was closed, data or not: training must see silence too.
+        self._add(
+            "facts",
+            {
+                "tenant": [*fact_names["tenant"], *[""] * len(ticks)],
+                "service": [*fact_names["service"], *[""] * len(ticks)],
+                "window": [*(f.window * tick_s for f in facts), *[(increment.tick - 1) * tick_s] * len(ticks)],
+                "received": [increment.tick * tick_s] * (len(facts) + len(ticks)),
+                "kind": [*(f.kind for f in facts), *["tick"] * len(ticks)],
+                "name": [*(f.name for f in facts), *[""] * len(ticks)],
+                "value": [*(f.value for f in facts), *[1.0] * len(ticks)],
+                "partition": [*fact_names["partition"], *ticks],
+                "offset": [*fact_names["offset"], *(offsets[p] for p in ticks)],
+            },
+        )
+
+    def add_errors(self, events: Sequence[tuple[int, ErrorEvent]], offsets: Mapping[int, int]) -> None:
+        """Add the ErrorEvents (partition, event) of a tick."""
+        if events:
+            table = errors_table((event, partition, offsets[partition]) for partition, event in events)
+            self._tables.setdefault("errors", []).append(table)
+            self.n_rows += len(events)
+
+    def add_forecasts(self, memory: Memory, forecasts: Forecasts, offsets: Mapping[int, int]) -> None:
+        """Add the predictions of a tick."""
+        rows = np.arange(len(forecasts.p))
+        p = forecasts.p.astype(np.float32)
+        as_of = np.full(len(rows), memory.tick * memory.plan.tick_s, np.int64)
+        columns = {**_names(memory, rows, offsets), "as_of": as_of, "p5": p[:, 0], "p15": p[:, 1], "p60": p[:, 2]}
+        self._add(
+            "predictions", {**columns, "status": forecasts.status, "model_version": forecasts.versions, "id": forecasts.ids}
+        )
+
+    def add_incidents(self, incidents: Sequence[tuple[int, Incident]], memory: Memory, offsets: Mapping[int, int]) -> None:
+        """Add incidents (row, incident) that began or ended at a tick."""
+        if not incidents:
+            return
+        found = [incident for _, incident in incidents]
+        columns = {
+            **_names(memory, np.array([row for row, _ in incidents], np.int64), offsets),
+            "start": [int(i.start.timestamp()) for i in found],
+            "detected_at": [int(i.detected_at.timestamp()) for i in found],
+            "ended": [None if i.end is None else int(i.end.timestamp()) for i in found],
+            "id": [i.id for i in found],
+            "source": [i.source for i in found],
+            "category": [i.category for i in found],
+        }
+        self._add("incidents", columns)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Return all rows by table."""
+        return {name: pa.concat_tables(parts) for name, parts in self._tables.items()}
+
+    def clear(self) -> None:
+        """Forget the rows: history has them."""
+        self._tables.clear()
+        self.n_rows = 0
+
+    def _add(self, name: str, columns: Mapping[str, Any]) -> None:
+        schema = rows_schema(name)
+        table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema}, schema)
+        if table.num_rows:
+            self._tables.setdefault(name, []).append(table)
+            self.n_rows += table.num_rows
+
+
+def _names(memory: Memory, rows: IntArray, offsets: Mapping[int, int]) -> dict[str, Any]:
+    keys = [memory.directory.keys[row] for row in rows.tolist()]
+    partitions = memory.directory.partition[rows].tolist()
+    return {
+        "tenant": [key.tenant for key in keys],
+        "service": [key.service for key in keys],
+        "operation": [key.operation for key in keys],
+        "partition": partitions,
+        "offset": [offsets[p] for p in partitions],
+    }
+
+
+def _lists(values: np.ndarray[Any, np.dtype[np.float32]]) -> pa.Array:
+    n, width = values.shape
+    return pa.ListArray.from_arrays(np.arange(0, (n + 1) * width, width, dtype=np.int32), values.ravel())

@@ -1,0 +1,315 @@
+"""The line on one screen: what a Batch says is absorbed, a tick is forecast, a closed horizon is settled.
+
+`app.worker` calls it for what it reads from the log, and commits what it returns. Nothing here knows a
+socket, a disk or a clock: time comes from the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import numpy as np
+
+from app.absorb import PartitionErrors
+from app.chronicle import Chronicle, Forecasts
+from app.ingest.codec import BatchMessage
+from app.members import Champion, Members
+from app.publish import Publication, Publisher
+from app.store.contract import Output
+from app.telemetry import Telemetry
+from features.arrays import Float32Array, FloatArray, IntArray
+from features.clock import Clock, place
+from features.event import ErrorEvent
+from features.extract import SCHEMA, extract
+from features.facts import CATEGORIES
+from features.incident import Incident, Standing
+from features.memory import Memory, MemoryPlan
+from features.rules import Rules
+from features.series import SeriesKey
+from features.snapshot import restore, snapshot
+from models.hazard import cumulate
+from models.maturing import Maturing, Pending
+
+__all__ = ["Flow", "FlowPlan"]
+
+_LEARN_EVERY = 5  # ticks between two forecasts that the learners wait for; neighbours say nearly the same
+_WARM_TICKS = 15
+_STALE_TICKS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlan:
+    """What a Flow needs to know.
+
+    Parameters
+    ----------
+    memory : MemoryPlan
+        Windows, series and the incident rule.
+    rules : Rules
+        How errors are classified.
+    explain_series : int
+        Series explained every tick, riskiest first.
+    """
+
+    memory: MemoryPlan = field(default_factory=MemoryPlan)
+    rules: Rules = field(default_factory=Rules)
+    explain_series: int = 200
+
+
+class Flow:
+    """The state of the line of one process, and the three ways through it.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        Sizes and rules.
+    telemetry : Telemetry
+        Where it counts.
+    """
+
+    def __init__(self, plan: FlowPlan, telemetry: Telemetry) -> None:
+        self.plan = plan
+        self.telemetry = telemetry
+        self.clock = Clock(plan.memory.tick_s)
+        self.memory = Memory(plan.memory)
+        self.errors: dict[int, PartitionErrors] = {}
+        self.members: dict[str, Members] = {}
+        self.maturing: dict[str, Maturing] = {}
+        self.chronicle = Chronicle()
+        self.publisher = Publisher(plan.explain_series)
+        self._events: list[tuple[int, ErrorEvent]] = []
+        self._open: dict[int, Incident] = {}
+        self._latest: Publication | None = None
+
+    def absorb(self, partition: int, message: BatchMessage) -> None:
+        """Take in one Batch: once, at a possible time, each failure once."""
+        errors = self.errors_of(partition)
+        tick = self.clock.tick(message.received_at_ns)
+        self.memory.begin(tick)
+        if errors.repeats.batch(message.batch_id, tick):
+            self.telemetry.repeated_batches.inc()
+            return
+        batch, moved = place(message.batch, message.received_at_ns, self.clock)
+        late = self.memory.add(message.tenant, partition, batch)
+        self.telemetry.limited.labels(reason="misdated").inc(moved)
+        self.telemetry.late.inc(late)
+        for record in batch.errors:
+            if errors.repeats.failure(message.tenant, record, tick):
+                self.memory.take_back_error(message.tenant, record)
+                self.telemetry.repeated_errors.inc()
+                continue
+            event, novel = errors.event(message.tenant, record, message.received_at_ns)
+            self.memory.add_error(message.tenant, partition, record, event.category, event.fingerprint if novel else None)
+            self.telemetry.errors.labels(category=event.category).inc()
+            self._events.append((partition, event))
+
+    def forecast(self, tick: int, offsets: Mapping[int, int], *, publish: bool) -> dict[int, list[Output]]:
+        """Close every window before `tick` and forecast all series in one batch.
+
+        Parameters
+        ----------
+        tick : int
+            Number of the window that opens.
+        offsets : Mapping of int to int
+            Offset of the tick's marker in each partition that is owned.
+        publish : bool
+            Whether documents are made: not while old ticks are caught up with, whose predictions would be
+            expired when they were read.
+
+        Returns
+        -------
+        dict of int to list of Output
+            Documents by partition.
+        """
+        closed = self.memory.advance(tick)
+        incidents = self._incidents(closed.standing, tick)
+        x = extract(self.memory)
+        self.settle(tick, closed.standing)
+        hazards = self._hazards(x, tick)
+        p = cumulate(hazards)
+        status = self._status()
+        ids = self._ids(offsets)
+        versions = [self._members(key.tenant).version for key in self.memory.directory.keys]
+        forecasts = Forecasts(p, status, versions, ids)
+        self.publisher.remember(tick, p)
+        self.chronicle.add_closed(self.memory, closed, offsets)
+        self.chronicle.add_errors(self._events, offsets)
+        self.chronicle.add_forecasts(self.memory, forecasts, offsets)
+        self.chronicle.add_incidents(incidents, self.memory, offsets)
+        self._events.clear()
+        self._forget(tick)
+        self._count(status, incidents)
+        self._latest = Publication(self.memory, x, forecasts, self.members, self.errors)
+        outputs = _by_partition(self.publisher.incidents(self.memory, incidents))
+        if publish:
+            for partition, documents in self.publish().items():
+                outputs.setdefault(partition, []).extend(documents)
+        return outputs
+
+    def publish(self) -> dict[int, list[Output]]:
+        """Return the documents of the newest tick by partition; nothing before the first."""
+        if self._latest is None:
+            return {}
+        outputs = self.publisher.predictions(self._latest)
+        return _by_partition(outputs + self.publisher.services(self.memory) + self.publisher.errors(self.errors))
+
+    def settle(self, tick: int, standing: Standing) -> None:
+        """Join forecasts whose horizon has closed with what happened, and learn from them once."""
+        for row in np.flatnonzero(standing.began).tolist():
+            tenant = self.memory.directory.keys[row].tenant
+            self._maturing(tenant).began(row, int(standing.open_since[row]), tick)
+        for tenant, maturing in self.maturing.items():
+            members = self._members(tenant)
+            for matured in maturing.due(tick):
+                if members.learn(matured):
+                    self.telemetry.drifts.inc()
+                self.telemetry.matured.labels(outcome="incident").inc(float(matured.y.any(1).sum()))
+                self.telemetry.matured.labels(outcome="quiet").inc(float((matured.at_risk.any(1) & ~matured.y.any(1)).sum()))
+            for name, loss in members.losses.items():
+                self.telemetry.log_loss.labels(member=name).set(loss)
+            for name, weights in members.blend.weights.items():
+                self.telemetry.blend_weight.labels(member=name).set(float(weights.mean()))
+
+    def promote(self, tenant: str, champion: Champion) -> None:
+        """Put a new champion in between two ticks."""
+        self._members(tenant).promote(champion)
+
+    def version(self, tenant: str) -> str:
+        """Return the id of the tenant's champion, ``prior`` before there is one."""
+        return self._members(tenant).version
+
+    def errors_of(self, partition: int) -> PartitionErrors:
+        """Return the error state of a partition."""
+        return self.errors.setdefault(partition, PartitionErrors(self.plan.rules))
+
+    def snapshot(self, partition: int) -> dict[str, bytes]:
+        """Return the state of a partition between two ticks."""
+        keys = self.memory.directory.keys
+        mine = {row: i for row, i in self._open.items() if self.memory.directory.partition[row] == partition}
+        standing = [
+            (*_parts(keys[row]), int(i.start.timestamp()), int(i.detected_at.timestamp()), i.category)
+            for row, i in sorted(mine.items())
+        ]
+        state = snapshot(self.memory, partition) | self.errors_of(partition).snapshot()
+        return state | {"flow/open": json.dumps(standing).encode()}
+
+    def restore(self, partition: int, state: Mapping[str, bytes]) -> None:
+        """Put the state of a partition back."""
+        restore(self.memory, partition, state)
+        self.errors_of(partition).restore(state)
+        for *key, start_s, detected_s, category in json.loads(state.get("flow/open", b"[]")):
+            row = self.memory.directory.find(*key)
+            if row is not None:
+                self._open[row] = Incident.at(self.memory.directory.keys[row], start_s, detected_s, None, category)
+
+    def learners(self) -> dict[str, bytes]:
+        """Return what was learned from matured forecasts, and what waits to mature, by tenant."""
+        keys = [_parts(key) for key in self.memory.directory.keys]
+        return {
+            tenant: msgspec.msgpack.encode(
+                {"keys": keys, "members": self._members(tenant).snapshot(), "maturing": self._maturing(tenant).snapshot()}
+            )
+            for tenant in sorted(self.maturing)
+        }
+
+    def restore_learners(self, tenant: str, data: bytes) -> None:
+        """Put back what `learners` returned, after all partitions are restored."""
+        wire = msgspec.msgpack.decode(data, type=_LearnerWire)
+        now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
+        self._members(tenant).restore(wire.members)
+        self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
+
+    def _row_or_gone(self, key: tuple[str, str, str]) -> int:
+        row = self.memory.directory.find(*key)
+        return -1 if row is None else row
+
+    def _members(self, tenant: str) -> Members:
+        return self.members.setdefault(tenant, Members(self.plan.memory.tick_s))
+
+    def _maturing(self, tenant: str) -> Maturing:
+        patience = self.plan.memory.rule.m + self.plan.memory.lateness
+        return self.maturing.setdefault(tenant, Maturing(self.plan.memory.tick_s, patience))
+
+    def _hazards(self, x: Float32Array, tick: int) -> FloatArray:
+        """Return blended hazards of all rows, tenant by tenant, and keep what the learners will be asked about."""
+        out = np.zeros((len(x), 3))
+        tenant_of = self.memory.pools().tenant
+        settled = ~self.memory.onsets.in_incident() & (self.memory.rhythm.windows_seen() >= _WARM_TICKS)
+        for tenant, code in self.memory.tenants.items():
+            rows: IntArray = np.flatnonzero(tenant_of == code)
+            members = self._members(tenant)
+            said = members.hazards(x[rows])
+            out[rows] = members.blend.combine(said)
+            kept = settled[rows]
+            if tick % _LEARN_EVERY == 0 and kept.any():
+                pending = Pending(tick, rows[kept], x[rows[kept]], {name: h[kept] for name, h in said.items()})
+                self._maturing(tenant).add(pending)
+        return out
+
+    def _ids(self, offsets: Mapping[int, int]) -> list[str]:
+        """Return an id a row: partition, offset of the marker, and the row's place within its partition."""
+        places: Counter[int] = Counter()
+        ids: list[str] = []
+        for partition in self.memory.directory.partition.tolist():
+            ids.append(f"{partition}-{offsets[partition]}-{places[partition]}")
+            places[partition] += 1
+        return ids
+
+    def _status(self) -> list[str]:
+        memory = self.memory
+        known = memory.rhythm.windows_seen()
+        with_model = np.array([self._members(key.tenant).champion is not None for key in memory.directory.keys], bool)
+        status = np.where(with_model, "ok", "prior").astype("U10")
+        status[memory.last_data() >= _STALE_TICKS] = "stale"
+        status[known < _WARM_TICKS] = "warming_up"
+        status[memory.onsets.in_incident()] = "in_incident"
+        return status.tolist()
+
+    def _incidents(self, standing: Standing, tick: int) -> list[tuple[int, Incident]]:
+        """Return the incidents (row, incident) that began or ended at this tick."""
+        memory, tick_s, changed = self.memory, self.plan.memory.tick_s, list[tuple[int, Incident]]()
+        for row in np.flatnonzero(standing.ended).tolist():
+            incident = self._open.pop(row, None)
+            if incident is not None:
+                end = self.clock.at((tick - self.plan.memory.rule.m) * tick_s)
+                changed.append((row, replace(incident, end=max(end, incident.start))))
+        for row in np.flatnonzero(standing.began).tolist():
+            counts = memory.facts.categories(self.plan.memory.rule.m)[memory.directory.whole[row]]
+            category = CATEGORIES[int(counts.argmax())] if counts.any() else "unknown"
+            start_s = int(standing.open_since[row]) * tick_s
+            self._open[row] = Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, category)
+            changed.append((row, self._open[row]))
+        return changed
+
+    def _forget(self, tick: int) -> None:
+        for errors in self.errors.values():
+            errors.repeats.forget(tick)
+
+    def _count(self, status: Iterable[str], incidents: list[tuple[int, Incident]]) -> None:
+        names, counts = np.unique(np.array(list(status), "U10"), return_counts=True)
+        for name, count in zip(names.tolist(), counts.tolist(), strict=True):
+            self.telemetry.predictions.labels(status=name).inc(count)
+        self.telemetry.incidents.inc(sum(incident.end is None for _, incident in incidents))
+        self.telemetry.series.set(len(self.memory.directory))
+        self.telemetry.as_of.set(self.memory.tick * self.plan.memory.tick_s)
+
+
+class _LearnerWire(msgspec.Struct):
+    keys: list[tuple[str, str, str]]
+    members: bytes
+    maturing: bytes
+
+
+def _parts(key: SeriesKey) -> tuple[str, str, str]:
+    return key.tenant, key.service, key.operation
+
+
+def _by_partition(outputs: Iterable[tuple[int, Output]]) -> dict[int, list[Output]]:
+    grouped: dict[int, list[Output]] = {}
+    for partition, output in outputs:
+        grouped.setdefault(partition, []).append(output)
+    return grouped

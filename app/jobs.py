@@ -1,0 +1,318 @@
+"""Training runs: history in, a judged model version out, in a process of its own at low priority.
+
+`app.api` and `app.worker` ask for runs, `app.cli` runs one in the foreground; the child reads history and
+fits, the parent registers and promotes. Nothing but this module and the worker catches every failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+from app.cache.documents import decode_document, encode_document, tenant_key
+from app.cache.records import FeedbackRecord, TrainingRun
+from app.history.contract import History
+from app.members import Champion
+from app.recording import read_recording
+from app.store.contract import Documents
+from app.telemetry import Telemetry
+from features.errors import ForeshockError, InvalidValue, Overloaded, SnapshotMismatch, UntrustedArtifact
+from features.extract import SCHEMA
+from features.memory import MemoryPlan
+from models.ensemble import Ensemble
+from models.feedback import Feedback
+from models.registry import Registry
+from models.version import ModelRecord
+from training.dataset import build
+from training.retrain import retrain
+
+__all__ = ["Job", "Jobs", "Trained", "champion_of", "run_job"]
+
+logger = logging.getLogger(__name__)
+
+_BUCKET = "training-runs"
+_RUN_TTL_S = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one run trains on.
+
+    Parameters
+    ----------
+    tenant : str
+        Whose history.
+    plan : MemoryPlan
+        The live plan.
+    since, until : int or None
+        Unix seconds of history.
+    seed : int
+        Of everything random.
+    min_incidents : int
+        Incidents below which nothing is fitted.
+    stride : int
+        Ticks between two rows of a series.
+    feedback : tuple of Feedback
+        What people said.
+    cores : int
+        Members fitted at a time.
+    """
+
+    tenant: str
+    plan: MemoryPlan
+    since: int | None = None
+    until: int | None = None
+    seed: int = 0
+    min_incidents: int = 10
+    stride: int = 2
+    feedback: tuple[Feedback, ...] = ()
+    cores: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run came to.
+
+    Parameters
+    ----------
+    promote : bool
+        Whether the gate lets it serve.
+    report : dict
+        The evaluation, as `training.report.Report.to_dict`.
+    table : str
+        The same for a terminal.
+    incidents : int
+        Incidents that the rule found.
+    record : ModelRecord
+        For the registry.
+    ensemble : Ensemble
+        The fitted model.
+    """
+
+    promote: bool
+    report: Mapping[str, Any]
+    table: str
+    incidents: int
+    record: ModelRecord
+    ensemble: Ensemble
+
+
+def run_job(
+    job: Job, history: History, champion: Ensemble | None, now: datetime, progress: Callable[[float], None]
+) -> Trained:
+    """Train on history.
+
+    Raises
+    ------
+    InvalidValue
+        When there are too few incidents, or the history is too short to hold a part out.
+    """
+    recording = read_recording(history, job.tenant, job.plan.tick_s, job.since, job.until)
+    progress(0.1)
+    dataset = build(
+        recording, job.plan, stride=job.stride, feedback=job.feedback, progress=lambda share: progress(0.1 + 0.5 * share)
+    )
+    progress(0.6)
+    if len(dataset.incidents) < job.min_incidents:
+        raise InvalidValue(
+            f"history of tenant {job.tenant!r} must hold at least {job.min_incidents} incidents to learn from, "
+            f"got {len(dataset.incidents)}; until then the prior is served"
+        )
+    outcome = retrain(dataset.rows, seed=job.seed, champion=champion, jobs=job.cores)
+    progress(1.0)
+    return Trained(
+        promote=outcome.decision.promote,
+        report=outcome.report.to_dict(),
+        table=outcome.report.table(),
+        incidents=len(dataset.incidents),
+        record=outcome.record(dataset.rows, now),
+        ensemble=outcome.fitted.ensemble,
+    )
+
+
+def champion_of(registry: Registry) -> Champion | None:
+    """Load the champion, None when there is none that this release can serve."""
+    version = registry.champion()
+    if version is None:
+        return None
+    try:
+        return Champion(version.id, registry.load(version.id, SCHEMA))
+    except (SnapshotMismatch, UntrustedArtifact) as exc:
+        logger.warning("the champion is not served: %s", exc)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    run: TrainingRun
+    job: Job
+
+
+class Jobs:
+    """Runs one training at a time in a child process.
+
+    Parameters
+    ----------
+    documents : Documents
+        Runs and feedback.
+    registry_of : callable
+        The registry of a tenant.
+    open_history : callable
+        Opens history; called in the child, so it must be picklable.
+    telemetry : Telemetry
+        Where runs are counted.
+    now : callable
+        Aware UTC.
+    timeout_s : float
+        Seconds after which a run is stopped.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        registry_of: Callable[[str], Registry],
+        open_history: Callable[[], History],
+        telemetry: Telemetry,
+        *,
+        now: Callable[[], datetime],
+        timeout_s: float = 3600.0,
+    ) -> None:
+        self._documents = documents
+        self._registry_of = registry_of
+        self._open_history = open_history
+        self._telemetry = telemetry
+        self._now = now
+        self._timeout_s = timeout_s
+        self._asks: queue.Queue[_Ask | None] = queue.Queue(maxsize=16)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Fail what a crash left behind, and begin to take runs."""
+        for document in self._documents.items(_BUCKET):
+            run = decode_document(document.value, TrainingRun)
+            if run.state in ("queued", "running"):
+                self._put(replace(run, state="failed", ended_at=self._now(), error="the service was stopped"))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the run in progress and take no more; a second call does nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._asks.put(None)
+            if self._thread.is_alive():
+                self._thread.join(30.0)
+
+    def ask(self, run_id: str, job: Job, reason: str) -> str:
+        """Queue a run and return its id.
+
+        Raises
+        ------
+        Overloaded
+            When 16 runs wait already.
+        """
+        run = TrainingRun(run_id, "queued", self._now(), reason=reason, tenant=job.tenant)
+        if self._asks.full():
+            raise Overloaded(f"at most {self._asks.maxsize} training runs may wait, got one more")
+        self._put(run)
+        self._asks.put(_Ask(run, replace(job, feedback=feedback_of(self._documents, job.tenant))))
+        return run_id
+
+    def _serve(self) -> None:
+        while (ask := self._asks.get()) is not None and not self._stop.is_set():
+            run = replace(ask.run, state="running", started_at=self._now())
+            self._put(run)
+            try:
+                run = self._finish(run, self._train(run, ask.job))
+            except Exception as exc:
+                if not isinstance(exc, ForeshockError):
+                    logger.exception("training run %s failed", run.id)
+                run = replace(run, state="failed", ended_at=self._now(), error=str(exc) or type(exc).__name__)
+            self._put(run)
+            self._telemetry.training_runs.labels(outcome=run.state).inc()
+
+    def _train(self, run: TrainingRun, job: Job) -> Trained:
+        champion = champion_of(self._registry_of(job.tenant))
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(
+            target=_child,
+            args=(theirs, job, self._open_history, champion.ensemble if champion else None, self._now()),
+            name="foreshock-training",
+        )
+        child.start()
+        theirs.close()
+        try:
+            return self._follow(run, ours)
+        finally:
+            ours.close()
+            if child.is_alive():
+                child.terminate()
+            child.join()
+
+    def _follow(self, run: TrainingRun, pipe: Connection) -> Trained:
+        waited = 0.0
+        while waited < self._timeout_s and not self._stop.is_set():
+            if not pipe.poll(0.5):
+                waited += 0.5
+                continue
+            try:
+                kind, value = pipe.recv()
+            except EOFError:
+                raise InvalidValue("the training process died; its log says more") from None
+            if kind == "progress":
+                self._put(replace(run, progress=value))
+            elif kind == "failed":
+                raise InvalidValue(value)
+            else:
+                return value
+        raise InvalidValue("the service was stopped" if self._stop.is_set() else f"training took over {self._timeout_s:g} s")
+
+    def _finish(self, run: TrainingRun, trained: Trained) -> TrainingRun:
+        version = register(self._registry_of(run.tenant), trained)
+        return replace(
+            run, state="succeeded", ended_at=self._now(), progress=1.0, model_version=version, report=dict(trained.report)
+        )
+
+    def _put(self, run: TrainingRun) -> None:
+        self._documents.put(_BUCKET, tenant_key(run.tenant, run.id), encode_document(run), ttl_s=_RUN_TTL_S)
+
+
+def register(registry: Registry, trained: Trained) -> str:
+    """Add a trained model to the registry, promote it if the gate said so, and return its version."""
+    version = registry.add(trained.ensemble, trained.record)
+    if trained.promote:
+        registry.promote(version.id)
+    return version.id
+
+
+def feedback_of(documents: Documents, tenant: str) -> tuple[Feedback, ...]:
+    """Return what people of a tenant said, in the order in which they said it."""
+    records = [decode_document(d.value, FeedbackRecord) for d in documents.items("feedback", tenant_key(tenant, ""))]
+    said: list[Feedback] = []
+    for record in sorted(records, key=lambda r: r.received_at):
+        try:
+            said.append(record.feedback())
+        except InvalidValue as exc:
+            logger.warning("feedback %s is left out: %s", record.id, exc)
+    return tuple(said)
+
+
+def _child(pipe: Connection, job: Job, open_history: Callable[[], History], champion: Ensemble | None, now: datetime) -> None:
+    """Train in a process of its own, at low priority, and send what came of it."""
+    os.nice(10)
+    try:
+        trained = run_job(job, open_history(), champion, now, lambda share: pipe.send(("progress", share)))
+        pipe.send(("trained", trained))
+    except ForeshockError as exc:
+        pipe.send(("failed", str(exc)))
+    finally:
+        pipe.close()

@@ -1,0 +1,316 @@
+"""Where the parts are chosen and joined: the only module that names concrete classes.
+
+`app.cli` makes a `Node` for `serve`, `replay`, `train` and `demo`, and starts of it what the command needs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import uvicorn
+
+from app.api.application import create_api
+from app.api.parts import ApiParts, Classification, Health, TrainingRequest
+from app.flow import Flow, FlowPlan
+from app.history.delta import DeltaHistory
+from app.ingest.grpc_server import OtlpGrpc
+from app.ingest.http import OtlpHttp
+from app.ingest.limits import Limits
+from app.ingest.receive import Receiver
+from app.jobs import Job, Jobs, champion_of
+from app.members import Champion
+from app.replay import append_markers
+from app.settings import Settings
+from app.store.sqlite import open_store
+from app.telemetry import Telemetry
+from app.worker import Worker, WorkerParts, WorkerPlan
+from features.classify import classify
+from features.errors import InvalidSetting, InvalidValue
+from features.event import ErrorRecord
+from features.fingerprint import Templates, fingerprint
+from features.incident import IncidentRule
+from features.memory import MemoryPlan
+from features.recovery import advise
+from features.rules import Rules
+from models.registry import Registry
+from training.triggers import Policy, Situation, reason_to_train
+
+__all__ = ["Node", "Served", "memory_plan"]
+
+logger = logging.getLogger(__name__)
+
+_STARTED_S = 10.0
+_TRIGGER_S = 60.0
+
+
+def memory_plan(settings: Settings) -> MemoryPlan:
+    """Return the sizes and rules of the settings."""
+    f = settings.features
+    rule = IncidentRule(f.incident_k, f.incident_m, f.incident_min_errors, f.incident_min_ratio, f.absent_windows)
+    return MemoryPlan(f.tick_s, f.lateness_s // f.tick_s, f.max_operations, f.max_series, rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where a node listens.
+
+    Parameters
+    ----------
+    otlp_http, otlp_grpc, api : str
+        Addresses; the first and the last are URLs.
+    """
+
+    otlp_http: str
+    otlp_grpc: str
+    api: str
+
+
+class Node:
+    """One process of Foreshock over one data folder.
+
+    Parameters
+    ----------
+    settings : Settings
+        Checked.
+    now_ns : callable, optional
+        The clock that stamps what is received, unix nanoseconds; the wall clock by default.
+
+    Raises
+    ------
+    DataInUse
+        When another process holds the folder.
+    InvalidSetting
+        When the folder was made with other settings.
+    """
+
+    def __init__(self, settings: Settings, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry()
+        self.rules = _rules(settings.features.taxonomy)
+        self.store = open_store(
+            settings.data,
+            settings=settings.store,
+            max_in_flight_bytes=settings.ingest.max_in_flight_bytes,
+            now=_utc_now,
+            telemetry=self.telemetry,
+        )
+        self.history = DeltaHistory(settings.data / "history")
+        self.plan = memory_plan(settings)
+        limits = Limits.of(settings.ingest, settings.features.tick_s)
+        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns)
+        self.worker = self._worker()
+        self.jobs = Jobs(
+            self.store.documents,
+            self.registry,
+            partial(DeltaHistory, settings.data / "history"),
+            self.telemetry,
+            now=_utc_now,
+            timeout_s=settings.models.training_s,
+        )
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._servers: list[uvicorn.Server] = []
+        self._closers: list[Callable[[], None]] = []
+
+    def registry(self, tenant: str) -> Registry:
+        """Return the model registry of a tenant."""
+        return Registry(self.store.blobs, self.store.documents, tenant)
+
+    def start_worker(self) -> None:
+        """Restore the state of all partitions and begin to read the log."""
+        self.worker.acquire()
+        self._run("worker", lambda: self.worker.run(self._stop))
+
+    def start_clock(self) -> None:
+        """Begin to write tick markers from the wall clock."""
+        self._run("clock", self._tick)
+
+    def start_jobs(self) -> None:
+        """Begin to take training runs, and to look for reasons to train."""
+        self.jobs.start()
+        self._closers.append(self.jobs.stop)
+        self._run("triggers", self._watch_triggers)
+
+    def start_servers(self) -> Served:
+        """Open the three listeners and return where they are."""
+        server, ingest = self.settings.server, self.settings.ingest
+        otlp = OtlpHttp(self.receiver, ingest.default_tenant)
+        grpc = OtlpGrpc(self.receiver, ingest.default_tenant, f"{server.host}:{server.otlp_grpc_port}")
+        self._closers += [otlp.close, grpc.close]
+        api = create_api(self._api_parts())
+        http_port = self._serve("otlp-http", otlp, server.otlp_http_port)
+        api_port = self._serve("api", api, server.api_port)
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        return Served(f"http://{host}:{http_port}", f"{host}:{grpc.port}", f"http://{host}:{api_port}")
+
+    def ask_training(self, request: TrainingRequest) -> str:
+        """Queue a training run and return its id."""
+        return self.jobs.ask(uuid4().hex, self.job(request), request.reason)
+
+    def job(self, request: TrainingRequest) -> Job:
+        """Return what a training run works on."""
+        models = self.settings.models
+        until = int(request.until.timestamp()) if request.until else None
+        newest = until or self.worker.flow.memory.tick * self.plan.tick_s or int(request.requested_at.timestamp())
+        since = int(request.since.timestamp()) if request.since else newest - int(models.history_days * 86_400)
+        seed = models.seed if request.seed is None else request.seed
+        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents)
+
+    def checkpoint(self) -> None:
+        """Bring history and state up to the last closed tick, if nothing is gathered since."""
+        self.worker.checkpoint()
+
+    def close(self) -> None:
+        """Stop everything in reverse order of its start; a second call does nothing."""
+        self._stop.set()
+        for server in self._servers:
+            server.should_exit = True
+        for closer in reversed(self._closers):
+            closer()
+        for thread in reversed(self._threads):
+            thread.join(30.0)
+        self._closers.clear()
+        self._threads.clear()
+        self.store.close()
+
+    def wait(self) -> None:
+        """Block until a thread of the node dies or the node is closed."""
+        while not self._stop.wait(0.5):
+            dead = [t.name for t in self._threads if not t.is_alive()]
+            if dead:
+                raise InvalidValue(f"the part {dead[0]} stopped; its log says why")
+
+    def _worker(self) -> Worker:
+        store, settings = self.store, self.settings
+        parts = WorkerParts(store.log, store.checkpoints, store.documents, store.blobs, self.history, self._new_champion)
+        flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
+        plan = WorkerPlan(
+            checkpoint_s=settings.store.checkpoint_s,
+            flush_rows=settings.store.history_flush_rows,
+            retention_s=settings.store.log_retention_s,
+        )
+        return Worker(parts, lambda: Flow(flow_plan, self.telemetry), self.telemetry, plan)
+
+    def _new_champion(self, tenant: str, version: str) -> Champion | None:
+        registry = self.registry(tenant)
+        serving = registry.champion()
+        return None if serving is None or serving.id == version else champion_of(registry)
+
+    def _run(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _tick(self) -> None:
+        tick_s = self.plan.tick_s
+        last = 0
+        while not self._stop.is_set():
+            tick = time.time_ns() // 10**9 // tick_s
+            if tick > last:
+                append_markers(self.store.log, range(tick, tick + 1), tick_s)
+                last = tick
+            self._stop.wait(max((last + 1) * tick_s - time.time(), 0.01))
+
+    def _watch_triggers(self) -> None:
+        attempts: dict[str, float] = {}
+        while not self._stop.wait(_TRIGGER_S):
+            for tenant in list(self.worker.flow.memory.tenants):
+                reason = reason_to_train(self._situation(tenant, attempts.get(tenant)), self._policy())
+                if reason is not None:
+                    attempts[tenant] = time.monotonic()
+                    self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))
+
+    def _policy(self) -> Policy:
+        return Policy(first_incidents=self.settings.models.min_incidents)
+
+    def _situation(self, tenant: str, attempted: float | None) -> Situation:
+        champion = self.registry(tenant).champion()
+        incidents = [d.value for d in self.store.documents.items("incidents", f"{tenant}/")]
+        fitted = champion.record.created_at if champion else None
+        flow = self.worker.flow
+        return Situation(
+            incidents=len(incidents),
+            new_incidents=flow.incidents_since_promotion(tenant),
+            champion_age_s=(_utc_now() - fitted).total_seconds() if fitted else None,
+            champion_fits=champion is None or flow.version(tenant) == champion.id,
+            drifted=flow.drifted(tenant),
+            last_attempt_s=None if attempted is None else time.monotonic() - attempted,
+        )
+
+    def _serve(self, name: str, app: object, port: int) -> int:
+        config = uvicorn.Config(
+            app,  # pyright: ignore[reportArgumentType]
+            host=self.settings.server.host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
+        sockets = [config.bind_socket()]
+        self._servers.append(server)
+        self._run(name, partial(server.run, sockets))
+        deadline = time.monotonic() + _STARTED_S
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return int(sockets[0].getsockname()[1])
+
+    def _api_parts(self) -> ApiParts:
+        return ApiParts(
+            documents=self.store.documents,
+            telemetry=self.telemetry,
+            now=_utc_now,
+            new_id=lambda: uuid4().hex,
+            start_training=self.ask_training,
+            classify=self._classify,
+            checks={"worker": self._worker_health, "log": self._log_health},
+            default_tenant=self.settings.ingest.default_tenant,
+        )
+
+    def _classify(self, tenant: str, record: ErrorRecord) -> Classification:
+        del tenant  # rules are the same for all
+        found = classify(record, self.rules)
+        templates = Templates()
+        key = templates.key(templates.add(record.message))
+        return Classification(
+            kind=found.kind,
+            category=found.category,
+            severity=found.severity,
+            retryable=found.retryable,
+            transient=found.transient,
+            fingerprint=fingerprint(record.service, found.kind, record.exception_type, key, record.stack),
+            rule=found.rule,
+            advice=advise(found.kind),
+        )
+
+    def _worker_health(self) -> Health:
+        alive = any(t.name == "worker" and t.is_alive() for t in self._threads)
+        lag = self.worker.lag()
+        tick = self.worker.flow.memory.tick
+        as_of = datetime.fromtimestamp(max(tick, 0) * self.plan.tick_s, UTC).isoformat()
+        return Health(alive, f"as of {as_of}, {lag} offsets behind" if alive else "the worker does not run")
+
+    def _log_health(self) -> Health:
+        ends = sum(self.store.log.end(n) for n in range(self.store.log.n_partitions))
+        return Health(True, f"{self.store.log.n_partitions} partitions, {ends} offsets")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _rules(path: Path | None) -> Rules:
+    if path is None:
+        return Rules()
+    try:
+        return Rules.from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, InvalidValue) as exc:
+        raise InvalidSetting(f"setting features.taxonomy: {path}: {exc}") from exc

@@ -1,0 +1,253 @@
+"""The documents that a tick publishes: predictions with their reasons, services, recent errors, incidents.
+
+`app.flow.forecast` calls it for the newest tick; the worker commits what it returns; the API reads it
+from the cache. Every output comes with the partition whose commit carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from app.absorb import PartitionErrors
+from app.cache.documents import encode_document, incident_document, prediction_document, prediction_key, tenant_key
+from app.cache.records import Explanation, GroupContribution, ServiceSummary
+from app.chronicle import Forecasts
+from app.members import Members
+from app.store.contract import Output
+from features.arrays import Float32Array, FloatArray, IntArray
+from features.clock import Clock
+from features.extract import SCHEMA
+from features.facts import CATEGORIES
+from features.incident import Incident
+from features.memory import Memory
+from features.recovery import advise
+from features.series import OTHER, WHOLE
+from features.view import View
+from models.anomaly import tail
+from models.explain import contributions, reasons
+from models.hazard import cumulate, from_logits
+from models.prediction import HORIZONS, AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
+
+__all__ = ["Publication", "Publisher"]
+
+_KEPT_TICKS = 70  # forecasts that an incident may look back on: the longest horizon and the rule's windows
+_LIFE_TICKS = 3  # ticks after which a prediction is expired; one may be late without alarm
+_INCIDENT_TTL_S = 30 * 86_400.0
+_TOP_CATEGORIES = 3
+
+_Placed = list[tuple[int, Output]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Publication:
+    """One tick's forecasts with everything that is said about them.
+
+    Parameters
+    ----------
+    memory : Memory
+        As of the tick.
+    x : Float32Array, shape (n, n_features)
+        What was known.
+    forecasts : Forecasts
+        What follows from it.
+    members : Mapping of str to Members
+        By tenant.
+    errors : Mapping of int to PartitionErrors
+        By partition.
+    """
+
+    memory: Memory
+    x: Float32Array
+    forecasts: Forecasts
+    members: Mapping[str, Members]
+    errors: Mapping[int, PartitionErrors]
+
+
+class Publisher:
+    """Makes documents.
+
+    Parameters
+    ----------
+    explain_series : int
+        Series explained every tick, riskiest first, of each tenant.
+    """
+
+    def __init__(self, explain_series: int) -> None:
+        self.explain_series = explain_series
+        self._past: dict[int, FloatArray] = {}
+        self._first_seen: dict[int, int] = {}
+        self._categories: dict[int, FloatArray] = {}
+
+    def remember(self, tick: int, p: FloatArray) -> None:
+        """Keep the probabilities of a tick, so that an incident can say what was predicted at its start."""
+        self._past[tick] = p
+        self._past.pop(tick - _KEPT_TICKS, None)
+
+    def predictions(self, publication: Publication) -> _Placed:
+        """Return the documents of all series."""
+        memory = publication.memory
+        anomalies = _anomalies(memory)
+        shares = {row: part for tenant in memory.tenants for row, part in self._explained(publication, tenant)}
+        bounds = _bounds(publication)
+        as_of = Clock.at(memory.tick * memory.plan.tick_s)
+        expires_at = as_of + timedelta(seconds=_LIFE_TICKS * memory.plan.tick_s)
+        mix = self._category_weights(memory)
+        outputs: _Placed = []
+        for row, key in enumerate(memory.directory.keys):
+            p = publication.forecasts.p[row]
+            explanation, texts = shares.get(row, (None, ()))
+            prediction = Prediction(
+                id=publication.forecasts.ids[row],
+                series=key,
+                as_of=as_of,
+                expires_at=expires_at,
+                status=publication.forecasts.status[row],
+                horizons={
+                    name: Chance(float(p[j]), float(bounds[0][row, j]), float(bounds[1][row, j]))
+                    for j, name in enumerate(HORIZONS)
+                },
+                categories=_expected(mix[row]),
+                reasons=texts,
+                anomaly=anomalies[row],
+                model_version=publication.forecasts.versions[row],
+            )
+            value = prediction_document(prediction, explanation)
+            outputs.append((int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value)))
+        return outputs
+
+    def services(self, memory: Memory) -> _Placed:
+        """Return the summaries of all services."""
+        view, last = View.of(memory), memory.last_data()
+        requests, failed = view.sum("total", 5), view.sum("failed", 5)
+        tick_s, seen = memory.plan.tick_s, memory.rhythm.windows_seen()
+        names: dict[int, list[str]] = {}
+        for row, key in enumerate(memory.directory.keys):
+            if key.operation != WHOLE:
+                names.setdefault(int(memory.directory.whole[row]), []).append(key.operation)
+        outputs: _Placed = []
+        for row in np.flatnonzero(memory.directory.is_whole).tolist():
+            key = memory.directory.keys[row]
+            first = self._first_seen.setdefault(row, memory.tick - int(seen[row]))
+            summary = ServiceSummary(
+                tenant=key.tenant,
+                service=key.service,
+                operations=tuple(names.get(row, ())),
+                first_seen=Clock.at(first * tick_s),
+                last_seen=Clock.at((memory.tick - int(last[row])) * tick_s),
+                requests_per_minute=float(requests[row] / 5 * 60 / tick_s),
+                error_ratio=float(failed[row] / requests[row]) if requests[row] else 0.0,
+                versions=tuple(memory.facts.versions[row]),
+                instances=len(memory.facts.instances[row]),
+                operations_folded=OTHER in names.get(row, ()),
+            )
+            output = Output("services", tenant_key(key.tenant, key.service), encode_document(summary))
+            outputs.append((int(memory.directory.partition[row]), output))
+        return outputs
+
+    def errors(self, errors: Mapping[int, PartitionErrors]) -> _Placed:
+        """Return the recent errors of the services where they changed."""
+        return [
+            (partition, Output("errors", tenant_key(*key), value))
+            for partition, part in errors.items()
+            for key, value in part.recent.take_changed().items()
+        ]
+
+    def incidents(self, memory: Memory, incidents: Iterable[tuple[int, Incident]]) -> _Placed:
+        """Return the documents of incidents (row, incident) that began or ended."""
+        outputs: _Placed = []
+        for row, incident in incidents:
+            if incident.end is None and incident.category in CATEGORIES:
+                counts = self._categories.setdefault(int(memory.directory.whole[row]), np.zeros(len(CATEGORIES)))
+                counts[CATEGORIES.index(incident.category)] += 1
+            before = self._past.get(int(incident.start.timestamp()) // memory.plan.tick_s)
+            known = before is not None and row < len(before)
+            predicted = {name: float(before[row, j]) for j, name in enumerate(HORIZONS)} if known and before is not None else None
+            key = tenant_key(incident.series.tenant, incident.id)
+            output = Output("incidents", key, incident_document(incident, predicted), _INCIDENT_TTL_S)
+            outputs.append((int(memory.directory.partition[row]), output))
+        return outputs
+
+    def _explained(
+        self, publication: Publication, tenant: str
+    ) -> list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]]:
+        """Return explanations of the tenant's riskiest rows."""
+        memory, members = publication.memory, publication.members[tenant]
+        rows: IntArray = np.flatnonzero(memory.pools().tenant == memory.tenants[tenant])
+        chosen = rows[np.argsort(-publication.forecasts.p[rows, -1], kind="stable")[: self.explain_series]]
+        x, background = publication.x[chosen], members.background(publication.x[rows])
+        shares = contributions(members.logit60, x, background, SCHEMA)
+        base = float(from_logits(members.logit60(background[None]))[0])
+        said = {name: cumulate(h)[:, -1] for name, h in members.hazards(x).items()}
+        weights = {name: float(w.mean()) for name, w in members.blend.weights.items()}
+        found: list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]] = []
+        for i, row in enumerate(chosen.tolist()):
+            texts = reasons(shares[i], x[i], SCHEMA)
+            explanation = Explanation(
+                groups=_groups(shares[i], x[i]),
+                background_probability=base,
+                advice=tuple(advise(kind) for kind in _kinds(publication, row)),
+                members={name: float(p[i]) for name, p in said.items()},
+                weights=weights,
+            )
+            found.append((row, (explanation, texts)))
+        return found
+
+    def _category_weights(self, memory: Memory) -> FloatArray:
+        """Return how much speaks for each category, shape (n, 14).
+
+        What the service shows now, a little of what it showed in the hour, and what its incidents were of.
+        The weights 1, 0.2 and 2 are guessed.
+        """
+        now, hour = memory.facts.categories(15).astype(float), memory.facts.categories(60).astype(float)
+        past = np.zeros_like(now)
+        for row, counts in self._categories.items():
+            past[row] = counts
+        return (now + 0.2 * hour + 2.0 * past)[memory.directory.whole]
+
+
+def _anomalies(memory: Memory) -> list[AnomalyScore]:
+    view = View.of(memory)
+    value, expected = view.sum("errors", 1), view.usual_given_traffic("errors", 1)
+    p, lower, upper = tail(np.maximum(value, 0.0), expected, memory.rhythm.dispersion())
+    columns = np.stack([1.0 - p, value, expected, lower, upper], axis=1)
+    return [AnomalyScore(*row) for row in columns.tolist()]
+
+
+def _kinds(publication: Publication, row: int) -> tuple[str, ...]:
+    """Return the kinds of error that the row's service showed last."""
+    key, partition = publication.memory.directory.keys[row], int(publication.memory.directory.partition[row])
+    errors = publication.errors.get(partition)
+    return errors.recent.kinds(key.tenant, key.service) if errors else ()
+
+
+def _bounds(publication: Publication) -> tuple[FloatArray, FloatArray]:
+    p = publication.forecasts.p
+    lower, upper = np.zeros_like(p), np.ones_like(p)
+    tenant_of = publication.memory.pools().tenant
+    for tenant, code in publication.memory.tenants.items():
+        rows = np.flatnonzero(tenant_of == code)
+        lower[rows], upper[rows] = publication.members[tenant].bounds(p[rows])
+    return np.minimum(lower, p), np.maximum(upper, p)
+
+
+def _expected(weights: FloatArray) -> tuple[ExpectedCategory, ...]:
+    """Return the likeliest categories; none where nothing speaks for any."""
+    total = float(weights.sum())
+    if total <= 0:
+        return ()
+    order = np.argsort(-weights, kind="stable")[:_TOP_CATEGORIES]
+    return tuple(ExpectedCategory(CATEGORIES[i], float(weights[i] / total)) for i in order if weights[i] > 0)
+
+
+def _groups(shares: FloatArray, row: Float32Array) -> tuple[GroupContribution, ...]:
+    texts = {r.group: r.text for r in reasons(shares, row, SCHEMA, top=len(shares))}
+    found: list[GroupContribution] = []
+    for i in np.argsort(-np.abs(shares), kind="stable").tolist():
+        group = SCHEMA.groups[i]
+        values = {SCHEMA.names[c]: float(row[c]) for c in SCHEMA.columns(group)}
+        found.append(GroupContribution(group, float(shares[i]), texts.get(group, ""), values))
+    return tuple(found)

@@ -1,0 +1,253 @@
+"""Recorded telemetry through the same line: OTLP/JSON lines in, with event time as the clock.
+
+`app.cli` calls `merged` for the files and either `into_folder` (a data folder of its own) or `to_service` (a
+running one). Lines go through `app.ingest` like any request.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import heapq
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from app.ingest.codec import TickMessage, pack
+from app.ingest.receive import Receiver
+from app.store.contract import Documents, Log
+from features.errors import InvalidValue, MalformedBody
+
+__all__ = ["Line", "ReplayClock", "ReplayReport", "append_markers", "into_folder", "merged", "shifted", "signal_of"]
+
+_SIGNALS = {b"resourceLogs": "logs", b"resourceSpans": "traces", b"resourceMetrics": "metrics"}
+_TIMES = re.compile(rb'"(?:timeUnixNano|startTimeUnixNano|endTimeUnixNano|observedTimeUnixNano)"\s*:\s*"?(-?\d+)"?')
+_BUCKET = "replays"
+_SAVE_EVERY = 50
+YEAR_NS = 366 * 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One export request of a file.
+
+    Parameters
+    ----------
+    file : str
+        Hash of the file, the name under which progress is kept.
+    number : int
+        Of the line, from 0.
+    time_ns : int
+        Largest plausible event time in it, unix nanoseconds.
+    signal : str
+        ``logs``, ``traces`` or ``metrics``.
+    body : bytes
+        OTLP/JSON.
+    """
+
+    file: str
+    number: int
+    time_ns: int
+    signal: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class ReplayReport:
+    """What a replay did; counts of records are those of the ingest path."""
+
+    lines: int = 0
+    skipped: int = 0
+    malformed: int = 0
+    records: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class ReplayClock:
+    """The clock of a replay: the largest event time so far."""
+
+    now_ns: int = 0
+
+    def __call__(self) -> int:
+        """Return the time in unix nanoseconds."""
+        return self.now_ns
+
+
+def signal_of(body: bytes) -> str:
+    """Return the signal of an OTLP/JSON line.
+
+    Raises
+    ------
+    MalformedBody
+        When it names none.
+
+    Examples
+    --------
+    >>> signal_of(b'{"resourceSpans":[]}')
+    'traces'
+    """
+    found = next((signal for name, signal in _SIGNALS.items() if name in body[:200]), None)
+    if found is None:
+        raise MalformedBody(f"a line must begin with resourceLogs, resourceSpans or resourceMetrics, got {body[:40]!r}")
+    return found
+
+
+def times_of(body: bytes) -> list[int]:
+    """Return all event times of an OTLP/JSON line, unix nanoseconds."""
+    return [int(text) for text in _TIMES.findall(body)]
+
+
+def merged(files: Sequence[Path]) -> Iterator[Line]:
+    """Merge files by event time; lines of one file keep their order.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        OTLP/JSON lines, gzipped or not.
+
+    Raises
+    ------
+    InvalidValue
+        When a file cannot be read.
+    """
+    yield from heapq.merge(*(_lines(path) for path in files), key=lambda line: line.time_ns)
+
+
+def into_folder(
+    lines: Iterator[Line],
+    receiver: Receiver,
+    clock: ReplayClock,
+    store: tuple[Log, Documents],
+    tick_s: int,
+    after_line: Callable[[ReplayReport], None],
+) -> ReplayReport:
+    """Send lines through the receiver, with tick markers wherever event time passes one.
+
+    Parameters
+    ----------
+    lines : iterator of Line
+        By event time.
+    receiver : Receiver
+        With `clock` as its clock.
+    clock : ReplayClock
+        Moved by the lines.
+    store : (Log, Documents)
+        For the markers, and for the progress that a second call resumes from.
+    tick_s : int
+        Seconds of a tick.
+    after_line : callable
+        Called after every line; may let the worker catch up.
+
+    Returns
+    -------
+    ReplayReport
+        What was done.
+    """
+    log, documents = store
+    report = ReplayReport()
+    done = {d.key: json.loads(d.value) for d in documents.items(_BUCKET)}
+    last_tick = max((int(d["tick"]) for d in done.values()), default=0)
+    clock.now_ns = max([clock.now_ns, *(int(d["now_ns"]) for d in done.values())])
+    reached: dict[str, int] = {}
+    for line in lines:
+        report.lines += 1
+        if line.number <= done.get(line.file, {"line": -1})["line"]:
+            report.skipped += 1
+            continue
+        clock.now_ns = max(clock.now_ns, line.time_ns)
+        tick = clock.now_ns // 10**9 // tick_s
+        if tick > last_tick:
+            append_markers(log, range(last_tick + 1 if last_tick else tick, tick + 1), tick_s)
+            last_tick = tick
+        try:
+            batch = receiver.receive("default", line.signal, "json", line.body)  # pyright: ignore[reportArgumentType]
+            report.records += batch.n_records
+            report.bytes += len(line.body)
+        except MalformedBody:
+            report.malformed += 1
+        reached[line.file] = line.number
+        if report.lines % _SAVE_EVERY == 0:
+            _save(documents, reached, clock.now_ns, last_tick)
+        after_line(report)
+    if reached:
+        append_markers(log, range(last_tick + 1, last_tick + 2), tick_s)
+        _save(documents, reached, clock.now_ns, last_tick + 1)
+    return report
+
+
+def append_markers(log: Log, ticks: range, tick_s: int) -> None:
+    """Append the markers of some ticks to all partitions."""
+    messages = [
+        (partition, f"tick-{tick}", pack(TickMessage(tick * tick_s))) for tick in ticks for partition in range(log.n_partitions)
+    ]
+    for start in range(0, len(messages), 1024):
+        log.append_many(messages[start : start + 1024])
+
+
+def shifted(body: bytes, shift_ns: int) -> bytes:
+    """Return an OTLP/JSON line with all its plausible times moved.
+
+    Examples
+    --------
+    >>> shifted(b'{"timeUnixNano":"1700000000000000000"}', 10**9)
+    b'{"timeUnixNano":"1700000001000000000"}'
+    """
+    newest = max((t for t in times_of(body) if t > 0), default=0)
+
+    def move(match: re.Match[bytes]) -> bytes:
+        time_ns = int(match[1])
+        if abs(newest - time_ns) > YEAR_NS:
+            return match[0]  # an impossible time stays one
+        return match[0].replace(match[1], str(time_ns + shift_ns).encode())
+
+    return _TIMES.sub(move, body)
+
+
+def _save(documents: Documents, reached: dict[str, int], now_ns: int, tick: int) -> None:
+    for file, number in reached.items():
+        documents.put(_BUCKET, file, json.dumps({"line": number, "now_ns": now_ns, "tick": tick}).encode())
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    try:
+        name = _hash(path)
+        newest = 0
+        with _open(path) as file:
+            for number, raw in enumerate(file):
+                body = raw.strip()
+                if not body:
+                    continue
+                newest = max(newest, _newest(body, newest))
+                yield Line(name, number, newest, _signal_or_logs(body), body)
+    except (OSError, EOFError) as exc:
+        raise InvalidValue(f"cannot read {path}: {exc}") from exc
+
+
+def _newest(body: bytes, before: int) -> int:
+    """Return the largest event time that can be true: after one that was seen, at most a year later."""
+    times = [t for t in times_of(body) if t > 0]
+    if not times:
+        return before
+    middle = sorted(times)[len(times) // 2]
+    bound = (before or middle) + YEAR_NS
+    return max((t for t in times if t <= bound), default=before)
+
+
+def _signal_or_logs(body: bytes) -> str:
+    try:
+        return signal_of(body)
+    except MalformedBody:
+        return "logs"  # the receiver refuses and counts it
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]

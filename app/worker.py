@@ -1,0 +1,287 @@
+"""The loop that owns partitions: reads the log, calls the flow, commits state, offset and outputs.
+
+Ticks are messages of the log. A partition that reaches a marker waits until all owned partitions stand at
+it; then one forecast covers them all. Every tick's documents are committed at once; the whole state is
+committed every few minutes after an append to history, and what came after it is read from the log again
+after a crash, with the same result.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from app.flow import Flow
+from app.history.contract import History
+from app.ingest.codec import BatchMessage, TickMessage, unpack
+from app.members import Champion
+from app.store.contract import Blobs, Checkpoints, Documents, Entry, Log, Output
+from app.telemetry import Telemetry
+from features.errors import Fenced
+
+__all__ = ["Worker", "WorkerParts", "WorkerPlan"]
+
+logger = logging.getLogger(__name__)
+
+_READ_ENTRIES = 256
+_IDLE_S = 0.5
+_RETRY_S = 1.0
+_MARKER_BYTES = 64
+_MARKERS = "worker/markers"
+_LEARNERS = "learners"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """How often state is committed.
+
+    Parameters
+    ----------
+    owner : str
+        Names this process to the checkpoints.
+    checkpoint_s : float
+        Seconds of wall time between checkpoints.
+    flush_rows : int
+        Rows of history after which a checkpoint is made early.
+    retention_s : float
+        Seconds of log, by marker, that are kept behind a checkpoint.
+    """
+
+    owner: str = "embedded"
+    checkpoint_s: float = 300.0
+    flush_rows: int = 200_000
+    retention_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What a worker reads and writes.
+
+    Parameters
+    ----------
+    log, checkpoints, documents, blobs
+        The store.
+    history : History
+        Where rows go before each checkpoint.
+    champions : callable
+        Returns the champion of a tenant if it is another one than the given version, else None.
+    monotonic : callable
+        Seconds; decides only when to checkpoint, never what.
+    """
+
+    log: Log
+    checkpoints: Checkpoints
+    documents: Documents
+    blobs: Blobs
+    history: History
+    champions: Callable[[str, str], Champion | None]
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True)
+class _Partition:
+    token: int
+    committed: int
+    position: int
+    marker: TickMessage | None = None
+    marker_offset: int = 0
+    entries: list[Entry] = field(default_factory=list[Entry])
+    written: dict[str, str] = field(default_factory=dict[str, str])
+    markers: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+
+class Worker:
+    """Owns all partitions of a log and carries them forward.
+
+    Parameters
+    ----------
+    parts : WorkerParts
+        What it reads and writes.
+    make_flow : callable
+        Makes an empty line; called again when a tick failed and everything starts from the checkpoint.
+    telemetry : Telemetry
+        Where it counts.
+    plan : WorkerPlan
+        How often it commits.
+    """
+
+    def __init__(self, parts: WorkerParts, make_flow: Callable[[], Flow], telemetry: Telemetry, plan: WorkerPlan) -> None:
+        self.parts = parts
+        self.telemetry = telemetry
+        self.plan = plan
+        self.flow = make_flow()
+        self._make_flow = make_flow
+        self._partitions: dict[int, _Partition] = {}
+        self._last_checkpoint = parts.monotonic()
+        self._published = True
+        self._lock = threading.Lock()
+
+    def acquire(self) -> None:
+        """Take over all partitions and restore their state; what was read since is read again."""
+        self.flow = self._make_flow()
+        self._partitions.clear()
+        for number in range(self.parts.log.n_partitions):
+            head = self.parts.checkpoints.acquire(number, self.plan.owner)
+            self.flow.restore(number, head.state)
+            partition = _Partition(head.token, head.offset, head.offset)
+            partition.written = {name: _digest(value) for name, value in head.state.items()}
+            partition.markers = [(s, offset) for s, offset in json.loads(head.state.get(_MARKERS, b"[]"))]
+            self._partitions[number] = partition
+        for document in self.parts.documents.items(_LEARNERS):
+            self.flow.restore_learners(document.key, self.parts.blobs.get(document.value.decode()))
+
+    def step(self) -> bool:
+        """Read and absorb what there is, forecast where a tick closed; return whether anything was done."""
+        with self._lock:
+            busy = False
+            for number, partition in self._partitions.items():
+                while partition.marker is None and self._refill(number, partition):
+                    busy = True
+                    self._absorb_until_marker(number, partition)
+            if all(partition.marker is not None for partition in self._partitions.values()):
+                self._tick()
+                return True
+            if not busy and not self._published:
+                self._commit_outputs(self.flow.publish())
+                self._published = True
+            return busy
+
+    def run(self, stop: threading.Event) -> None:
+        """Step until told to stop.
+
+        A tick that fails is logged and counted, and everything starts again from the last checkpoint.
+
+        Raises
+        ------
+        Fenced
+            When another process took the partitions over.
+        """
+        while not stop.is_set():
+            try:
+                if not self.step():
+                    self.parts.log.wait(_IDLE_S)
+            except Fenced:
+                raise
+            except Exception:
+                logger.exception("a tick failed; reading again from the last checkpoint")
+                self.telemetry.faults.labels(place="worker").inc()
+                stop.wait(_RETRY_S)
+                self.acquire()
+
+    def drain(self) -> None:
+        """Step until everything in the log is absorbed and published."""
+        while self.step():
+            pass
+
+    def checkpoint(self) -> None:
+        """Append to history, then commit the whole state with the offset of the last closed tick.
+
+        Only between two ticks, when nothing is gathered: what came after the marker is read again.
+        """
+        with self._lock:
+            self._checkpoint()
+
+    def lag(self) -> int:
+        """Return how many offsets are not absorbed, over all partitions."""
+        return sum(self.parts.log.end(n) - p.position for n, p in self._partitions.items())
+
+    def _refill(self, number: int, partition: _Partition) -> bool:
+        if not partition.entries:
+            partition.entries = self.parts.log.read(number, partition.position, _READ_ENTRIES)[::-1]
+        return bool(partition.entries)
+
+    def _absorb_until_marker(self, number: int, partition: _Partition) -> None:
+        while partition.entries and partition.marker is None:
+            entry = partition.entries.pop()
+            partition.position = entry.offset
+            try:
+                message = unpack(entry.data)
+                if isinstance(message, BatchMessage):
+                    self.flow.absorb(number, message)
+                elif message.tick_s // self.flow.plan.memory.tick_s > self.flow.memory.tick:
+                    partition.marker, partition.marker_offset = message, entry.offset
+            except Exception:  # one message that cannot be read must not stop all that come after it
+                logger.exception("offset %d of partition %d was skipped", entry.offset, number)
+                self.telemetry.faults.labels(place="absorb").inc()
+
+    def _tick(self) -> None:
+        """Close the earliest tick that any partition stands at."""
+        tick_s = self.flow.plan.memory.tick_s
+        at = {n: p.marker.tick_s for n, p in self._partitions.items() if p.marker is not None}
+        now_s = min(at.values())
+        for number, partition in self._partitions.items():
+            # A partition further on keeps its marker; its own data of this tick is absorbed already.
+            if at[number] == now_s:
+                partition.marker = None
+                partition.markers.append((now_s, partition.marker_offset))
+        offsets = {number: p.marker_offset for number, p in self._partitions.items()}
+        self._load_champions()
+        self._published = not self._another_marker_waits()
+        with self.telemetry.tick_seconds.labels(stage="forecast").time():
+            outputs = self.flow.forecast(now_s // tick_s, offsets, publish=self._published)
+        with self.telemetry.tick_seconds.labels(stage="commit").time():
+            self._commit_outputs(outputs)
+        due = self.parts.monotonic() - self._last_checkpoint >= self.plan.checkpoint_s
+        if due or self.flow.chronicle.n_rows >= self.plan.flush_rows:
+            self._checkpoint()
+
+    def _another_marker_waits(self) -> bool:
+        """Return whether the next tick is in the log already, so that this one's documents would be old at once."""
+        partition = self._partitions[0]
+        self._refill(0, partition)
+        small = (entry.data for entry in partition.entries if len(entry.data) <= _MARKER_BYTES)
+        return any(isinstance(unpack(data), TickMessage) for data in small)
+
+    def _commit_outputs(self, outputs: Mapping[int, list[Output]]) -> None:
+        for number, partition in self._partitions.items():
+            if outputs.get(number):
+                partition.token = self.parts.checkpoints.commit(
+                    number, partition.token, partition.committed, {}, outputs[number]
+                )
+            self.telemetry.lag.labels(partition=str(number)).set(self.parts.log.end(number) - partition.position)
+
+    def _checkpoint(self) -> None:
+        offsets = {n: p.markers[-1][1] for n, p in self._partitions.items() if p.markers}
+        if not offsets or any(p.position > offsets.get(n, 0) for n, p in self._partitions.items()):
+            return  # data of the open tick is gathered: the next tick's end is soon enough
+        rows = self.flow.chronicle.tables()
+        with self.telemetry.tick_seconds.labels(stage="history").time():
+            self.parts.history.append(rows, offsets)
+        self.flow.chronicle.clear()
+        for name, table in rows.items():
+            self.telemetry.history_rows.labels(table=name).inc(table.num_rows)
+        learners = [
+            Output(_LEARNERS, tenant, self.parts.blobs.put(data).encode()) for tenant, data in self.flow.learners().items()
+        ]
+        with self.telemetry.tick_seconds.labels(stage="checkpoint").time():
+            for number, partition in self._partitions.items():
+                self._commit_state(number, partition, learners if number == 0 else [])
+        self._last_checkpoint = self.parts.monotonic()
+
+    def _commit_state(self, number: int, partition: _Partition, outputs: list[Output]) -> None:
+        newest, offset = partition.markers[-1]
+        old = [marker for marker in partition.markers if marker[0] < newest - self.plan.retention_s]
+        partition.markers = partition.markers[len(old) :]
+        state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
+        digests = {name: _digest(value) for name, value in state.items()}
+        changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
+        changed |= dict.fromkeys(partition.written.keys() - state.keys())
+        partition.token = self.parts.checkpoints.commit(number, partition.token, offset, changed, outputs)
+        partition.written, partition.committed = digests, offset
+        if old:
+            self.parts.log.trim(number, old[-1][1])
+
+    def _load_champions(self) -> None:
+        for tenant in self.flow.memory.tenants:
+            champion = self.parts.champions(tenant, self.flow.version(tenant))
+            if champion is not None:
+                self.flow.promote(tenant, champion)
+
+
+def _digest(value: bytes) -> str:
+    return sha256(value).hexdigest()

@@ -1,0 +1,149 @@
+"""Feature rows with what came after them, built by walking history through the live code.
+
+`training.replay` gives the ticks, `features.extract` the vectors, the rule of `features.incident` the
+outcomes; `training.fit` and `training.evaluate` take the `Rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+
+from features.arrays import BoolArray, Float32Array, IntArray
+from features.clock import Clock
+from features.extract import SCHEMA, extract
+from features.facts import CATEGORIES
+from features.incident import Incident
+from features.memory import Memory, MemoryPlan
+from features.series import SeriesKey
+from models.feedback import Feedback
+from training.labels import Overlay, next_starts, overlay
+from training.replay import Recording, walk
+from training.rows import Rows
+
+__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "build"]
+
+WARM_TICKS = 15
+"""Ticks of a series' life that are not learned from: its features are mostly empty."""
+
+RECOVERY_TICKS = 5
+"""Ticks after an incident that are left out with it: echoes, not forerunners. Guessed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Rows, and the incidents that their labels come from.
+
+    Parameters
+    ----------
+    rows : Rows
+        Feature rows with labels.
+    incidents : tuple of Incident
+        All that the rule found, by detection.
+    """
+
+    rows: Rows
+    incidents: tuple[Incident, ...]
+
+
+def build(
+    recording: Recording,
+    plan: MemoryPlan,
+    *,
+    stride: int = 1,
+    feedback: Sequence[Feedback] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Dataset:
+    """Walk a Recording and collect a row for every series and every `stride`-th tick.
+
+    Parameters
+    ----------
+    recording : Recording
+        History.
+    plan : MemoryPlan
+        The live plan: the same windows, the same rule.
+    stride : int
+        Ticks between two rows of a series. Neighbouring rows say nearly the same.
+    feedback : sequence of Feedback
+        What people said of incidents and times.
+    progress : callable, optional
+        Told the share done.
+
+    Returns
+    -------
+    Dataset
+        An incident has begun by the end of its first broken window; rows between that and the rule's
+        verdict are marked undetected.
+    """
+    memory = Memory(plan)
+    parts: list[tuple[int, Float32Array, BoolArray]] = []
+    found: list[Incident] = []
+    live: dict[int, int] = {}
+    tick_s = plan.tick_s
+    for number, (tick, standing) in enumerate(walk(recording, memory)):
+        for row in np.flatnonzero(standing.ended).tolist():
+            place = live.pop(row)
+            end = max(Clock.at((tick - plan.rule.m) * tick_s), found[place].start)
+            found[place] = replace(found[place], end=end)
+        for row in np.flatnonzero(standing.began).tolist():
+            live[row] = len(found)
+            start_s = int(standing.open_since[row]) * tick_s
+            found.append(Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, _category(memory, row)))
+        if tick % stride == 0:
+            parts.append((tick, extract(memory), _settled(memory)))
+        if progress is not None and number % 100 == 0:
+            progress(number / len(recording.ticks))
+    last_s = int(recording.ticks[-1]) * tick_s if len(recording.ticks) else 0
+    return Dataset(_rows(parts, overlay(found, feedback), tuple(memory.directory.keys), tick_s, last_s), tuple(found))
+
+
+def _category(memory: Memory, row: int) -> str:
+    """Return the category of most of the service's errors as the rule saw them."""
+    counts = memory.facts.categories(memory.plan.rule.m)[memory.directory.whole[row]]
+    return CATEGORIES[int(counts.argmax())] if counts.any() else "unknown"
+
+
+def _settled(memory: Memory) -> BoolArray:
+    """Return which series are neither in an incident, nor just out of one, nor too young."""
+    onsets = memory.onsets
+    recovering = onsets.recovering(memory.tick - 1, RECOVERY_TICKS)
+    return ~onsets.in_incident() & ~recovering & (memory.rhythm.windows_seen() >= WARM_TICKS)
+
+
+def _rows(
+    parts: list[tuple[int, Float32Array, BoolArray]], laid: Overlay, keys: tuple[SeriesKey, ...], tick_s: int, end_s: int
+) -> Rows:
+    x = np.concatenate([p for _, p, _ in parts]) if parts else np.zeros((0, len(SCHEMA.features)), np.float32)
+    eligible = np.concatenate([e for _, _, e in parts]) if parts else np.zeros(0, bool)
+    series = np.concatenate([np.arange(len(p)) for _, p, _ in parts]) if parts else np.zeros(0, np.int64)
+    as_of_s = np.repeat(np.array([t * tick_s for t, _, _ in parts], np.int64), [len(p) for _, p, _ in parts])
+    # The rule dates an incident to the start of its first broken window; it has begun by that window's end.
+    begun = [
+        replace(i, start=i.start + timedelta(seconds=tick_s), detected_at=i.detected_at + timedelta(seconds=tick_s), end=None)
+        if i.source == "rule"
+        else i
+        for i in laid.incidents
+    ]
+    upcoming = next_starts(begun, keys, series, as_of_s)
+    codes = np.array([*(CATEGORIES.index(i.category) for i in begun), -1], np.int64)
+    undetected, within = _meanwhile(laid.incidents, keys, series, as_of_s)
+    eligible &= ~within & laid.teachable(keys, series, as_of_s)
+    return Rows(x, SCHEMA, series, keys, as_of_s, upcoming.start_s, end_s, eligible, undetected, codes[upcoming.index])
+
+
+def _meanwhile(
+    incidents: Sequence[Incident], keys: tuple[SeriesKey, ...], series: IntArray, as_of_s: IntArray
+) -> tuple[BoolArray, BoolArray]:
+    """Return which rows lie between a start and its detection, and which within an incident that a person reported."""
+    undetected, within = np.zeros(len(series), bool), np.zeros(len(series), bool)
+    number = {key: i for i, key in enumerate(keys)}
+    for incident in incidents:
+        mine = series == number.get(incident.series, -1)
+        after = mine & (as_of_s > incident.start.timestamp())
+        undetected |= after & (as_of_s < incident.detected_at.timestamp())
+        if incident.source != "rule" and incident.end is not None:
+            within |= after & (as_of_s < incident.end.timestamp())
+    return undetected, within
