@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
@@ -44,7 +45,7 @@ def span_id(n: int) -> str:
     return f"{n:016x}"
 
 
-def attributes(values: dict[str, object]) -> list[Json]:
+def attributes(values: Mapping[str, object]) -> list[Json]:
     return [{"key": key, "value": _value(value)} for key, value in values.items()]
 
 

@@ -1,0 +1,90 @@
+"""Real OTLP servers over a real store, for tests."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from time import time_ns
+
+import uvicorn
+
+from app.ingest.codec import BatchMessage, unpack
+from app.ingest.grpc_server import OtlpGrpc
+from app.ingest.http import OtlpHttp
+from app.ingest.limits import Limits
+from app.ingest.receive import Receiver
+from app.settings import StoreSettings
+from app.store.contract import Log
+from app.store.sqlite import open_store
+from app.telemetry import Telemetry
+from features.batch import CHANNELS
+
+CHANNEL = {name: place for place, name in enumerate(CHANNELS)}
+
+__all__ = ["Ingest", "serve_grpc", "serve_http", "stored_log"]
+
+
+@dataclass
+class Ingest:
+    """A running server, its log and what it tells."""
+
+    address: str
+    log: Log
+    telemetry: Telemetry
+    receiver: Receiver
+
+    def messages(self) -> list[BatchMessage]:
+        """Return all messages of the log."""
+        found = [unpack(entry.data) for part in range(self.log.n_partitions) for entry in self.log.read(part, 0)]
+        return [message for message in found if isinstance(message, BatchMessage)]
+
+    def total(self, name: str) -> float:
+        """Return the sum of a channel over the log."""
+        return sum(float(message.batch.counts[:, CHANNEL[name]].sum()) for message in self.messages())
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """Return a metric."""
+        return self.telemetry.registry.get_sample_value(name, labels)
+
+
+@contextmanager
+def stored_log(folder: Path) -> Generator[Log, None, None]:
+    store = open_store(folder, settings=StoreSettings(), max_in_flight_bytes=2**28, now=lambda: datetime.now(UTC))
+    try:
+        yield store.log
+    finally:
+        store.close()
+
+
+@contextmanager
+def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Generator[Ingest, None, None]:
+    telemetry = Telemetry()
+    receiver = Receiver(log, telemetry, limits, time_ns)
+    app = OtlpHttp(receiver, "default", workers=4, body_timeout_s=body_timeout_s)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning"))
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield Ingest(f"127.0.0.1:{listener.getsockname()[1]}", log, telemetry, receiver)
+    finally:
+        server.should_exit = True
+        thread.join()
+        app.close()
+        listener.close()
+
+
+@contextmanager
+def serve_grpc(log: Log, limits: Limits) -> Generator[Ingest, None, None]:
+    telemetry = Telemetry()
+    receiver = Receiver(log, telemetry, limits, time_ns)
+    server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=4)
+    try:
+        yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver)
+    finally:
+        server.close()
