@@ -1,0 +1,131 @@
+"""The REST API as one ASGI application: routes, problems, the OpenAPI document, and what every request is counted by.
+
+`app.main` hands the parts in and serves the application; nothing here knows which store or model it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import errors, feedback, health, incidents, models, predictions, problems, training
+from app.api.parts import PREFIX, ApiParts
+from app.api.schemas import ProblemOut
+from app.cache.cache import Cache
+from app.telemetry import Telemetry
+
+__all__ = ["create_api"]
+
+_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+_RESOURCES = (predictions, errors, incidents, feedback, training, models)
+
+
+def create_api(parts: ApiParts) -> FastAPI:
+    """Build the REST API.
+
+    The buckets are watched from here on, until the application shuts down or `app.state.cache` is closed.
+
+    Parameters
+    ----------
+    parts : ApiParts
+        What it depends on.
+
+    Returns
+    -------
+    FastAPI
+        An ASGI application.
+    """
+    cache = Cache(parts.documents, parts.telemetry)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        yield
+        cache.close()
+
+    # The viewers would load their scripts from another host.
+    app = FastAPI(
+        title="Foreshock",
+        version="1",
+        summary="How likely an error incident is to begin, why, and what to do.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.parts = parts
+    app.state.cache = cache
+    problems.install(app)
+    app.add_middleware(_Edge, telemetry=parts.telemetry, max_body_bytes=parts.max_body_bytes)
+    for module in (*_RESOURCES, health):
+        # Without a default answer FastAPI would describe its own form of a 422.
+        app.include_router(module.router, responses={"default": {"description": "A problem, RFC 9457"}})
+    app.openapi = lambda: _described(app)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, in which every operation may answer with a problem."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = ProblemOut.model_json_schema()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"]["default"]["content"] = {problems.MEDIA_TYPE: {"schema": _PROBLEM_REF}}
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+class _Edge:
+    """Count every answer by route template and status, and refuse bodies beyond the limit before they are in memory."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, max_body_bytes: int) -> None:
+        self._app = app
+        self._requests = telemetry.http_requests
+        self._faults = telemetry.faults
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        code = 500
+
+        async def counted(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, _limited(receive, self._max_body_bytes), counted)
+        except Exception:
+            self._faults.labels(place="api").inc()
+            raise
+        finally:
+            # The template, never the path: names from outside must not become label values.
+            self._requests.labels(route=_template(scope), code=str(code)).inc()
+
+
+def _template(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path_format", "unmatched")
+
+
+def _limited(receive: Receive, max_body_bytes: int) -> Receive:
+    n_bytes = 0
+
+    async def limited() -> Message:
+        nonlocal n_bytes
+        message = await receive()
+        n_bytes += len(message.get("body", b""))
+        if n_bytes > max_body_bytes:
+            raise problems.TooLarge(max_body_bytes)
+        return message
+
+    return limited

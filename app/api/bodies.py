@@ -1,0 +1,101 @@
+"""The wire models of what is posted to the REST API; a fault becomes a problem that names value and bound.
+
+Routes turn them into the dataclasses of the layers below.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from app.api.schemas import Verdict
+
+__all__ = ["ClassifyIn", "FeedbackIn", "TrainingIn", "UtcTime"]
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("a time must be in the years 1 to 9999 in UTC") from exc
+
+
+UtcTime: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time with its zone, taken to UTC."""
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+class ClassifyIn(_In):
+    """One error to classify; say what is known of it."""
+
+    exception_type: Annotated[str, Field(max_length=1024)] = ""
+    message: Annotated[str, Field(max_length=65_536)] = ""
+    stack: Annotated[str, Field(max_length=262_144)] = ""
+    attributes: Annotated[dict[str, str | int | float | bool], Field(max_length=256)] = {}
+    """OpenTelemetry attributes such as `http.response.status_code`."""
+    service: Annotated[str, Field(min_length=1, max_length=1024)] = "unknown_service"
+    operation: Annotated[str, Field(min_length=1, max_length=4096)] = "*"
+    severity: Annotated[int, Field(ge=1, le=24)] | None = None
+    """OpenTelemetry severity number; null takes the kind's."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ClassifyIn:
+        if not (self.exception_type or self.message or self.stack or self.attributes):
+            raise ValueError("one of exception_type, message, stack and attributes must be given")
+        return self
+
+
+class FeedbackIn(_In):
+    """A verdict on exactly one of a prediction, an incident, or an interval of a service."""
+
+    verdict: Verdict
+    prediction_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    incident_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    service: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    operation: Annotated[str, Field(min_length=1, max_length=4096)] = "*"
+    start: UtcTime | None = None
+    end: UtcTime | None = None
+    """Behind the interval, which is half-open."""
+    category: Annotated[str, Field(max_length=64)] | None = None
+    who: Annotated[str, Field(min_length=1, max_length=256)] = "unknown"
+    """Who says so."""
+    why: Annotated[str, Field(max_length=4096)] = ""
+    """Words for people."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> FeedbackIn:
+        interval = [name for name in ("service", "start", "end") if getattr(self, name) is not None]
+        targets = [name for name in ("prediction_id", "incident_id") if getattr(self, name) is not None]
+        if len(targets) + bool(interval) != 1:
+            raise ValueError(
+                f"exactly one of prediction_id, incident_id and (service, start, end) must be given, got {targets + interval}"
+            )
+        if interval and len(interval) < 3:  # noqa: PLR2004 - the three that make an interval
+            raise ValueError(f"an interval needs service, start and end, got {interval}")
+        if self.verdict == "missed" and not interval:
+            raise ValueError("verdict 'missed' needs service, start and end: when nothing named the incident")
+        if self.start is not None and self.end is not None and not self.start < self.end:
+            raise ValueError(f"end must be after start {self.start.isoformat()}, got {self.end.isoformat()}")
+        return self
+
+
+class TrainingIn(_In):
+    """What to train on; everything has a default."""
+
+    reason: Annotated[str, Field(max_length=1024)] = "asked for over REST"
+    since: UtcTime | None = None
+    until: UtcTime | None = None
+    """Behind the interval of history that is learned from; null is now."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    """Null takes the configured one."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> TrainingIn:
+        if self.since is not None and self.until is not None and not self.since < self.until:
+            raise ValueError(f"until must be after since {self.since.isoformat()}, got {self.until.isoformat()}")
+        return self

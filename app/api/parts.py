@@ -1,0 +1,222 @@
+"""What the REST API is made of, handed in by `app.main`, and what a route knows of the request it answers.
+
+`create_api` keeps the parts and the cache on the app; `Asked` gives a route its tenant, the time and both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
+
+import msgspec
+from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.pages import Page
+from app.api.problems import InvalidTenant
+from app.cache.cache import Cache
+from app.cache.documents import tenant_key
+from app.store.contract import Documents
+from app.telemetry import Telemetry
+from features.errors import InvalidValue
+from features.rules import DEFAULT, Rules
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "PREFIX",
+    "ApiParts",
+    "Ask",
+    "Asked",
+    "Health",
+    "Paged",
+    "TrainingRequest",
+    "answer",
+    "answer_page",
+    "members",
+]
+
+PREFIX = "/api/v1"
+"""What every path of a resource starts with."""
+
+_TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")  # as settings.ingest.default_tenant
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """A training run that someone asked for.
+
+    Parameters
+    ----------
+    tenant : str
+        Whose data it learns from.
+    reason : str
+        Why.
+    since, until : datetime or None
+        The half-open interval of history to learn from; None leaves that end to the settings.
+    seed : int or None
+        None takes the configured one.
+    requested_at : datetime
+        Aware UTC.
+
+    Raises
+    ------
+    InvalidValue
+        When the interval is empty.
+    """
+
+    tenant: str
+    reason: str
+    since: datetime | None
+    until: datetime | None
+    seed: int | None
+    requested_at: datetime
+
+    def __post_init__(self) -> None:
+        if self.since is not None and self.until is not None and not self.since < self.until:
+            raise InvalidValue(f"until must be after since {self.since.isoformat()}, got {self.until.isoformat()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a readiness check found.
+
+    Parameters
+    ----------
+    ok : bool
+        Whether the part does its work.
+    detail : str
+        What a person reads.
+    """
+
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """Everything that the API depends on.
+
+    Parameters
+    ----------
+    documents : Documents
+        What the worker publishes; feedback is written here.
+    telemetry : Telemetry
+        What `/metrics` renders and requests are counted into.
+    now : callable
+        The clock; aware UTC.
+    new_id : callable
+        Unique ids for feedback.
+    start_training : callable
+        Queues a run, writes its document in state ``queued`` and returns its id. Called in a thread.
+    rules : Rules
+        The user's own rules about what an error is.
+    checks : Mapping[str, callable]
+        Readiness checks by name. Called in a thread.
+    default_tenant : str
+        Of a request without X-Scope-OrgID.
+    max_body_bytes : int
+        Of a request; larger ones are refused unread. 1 MiB is guessed: ten times the largest stack trace.
+    """
+
+    documents: Documents
+    telemetry: Telemetry
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    start_training: Callable[[TrainingRequest], str]
+    rules: Rules = DEFAULT
+    checks: Mapping[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])
+    default_tenant: str = "default"
+    max_body_bytes: int = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: whose it is, when it came, and what answers it.
+
+    Parameters
+    ----------
+    parts : ApiParts
+        Of the app.
+    cache : Cache
+        Of the app.
+    tenant : str
+        From X-Scope-OrgID or the default.
+    now : datetime
+        Aware UTC; one instant for the whole answer.
+    """
+
+    parts: ApiParts
+    cache: Cache
+    tenant: str
+    now: datetime
+
+    def key(self, *names: str) -> str:
+        """Return the key of one of the tenant's documents."""
+        return tenant_key(self.tenant, *names)
+
+    @property
+    def prefix(self) -> str:
+        """What all keys of the tenant start with."""
+        return tenant_key(self.tenant, "")
+
+
+async def ask(
+    request: Request,
+    tenant: Annotated[
+        str | None, Header(alias="X-Scope-OrgID", description="The tenant; the configured default without it.")
+    ] = None,
+) -> Ask:
+    """Say whose request it is.
+
+    Raises
+    ------
+    InvalidTenant
+        When the header is no tenant's name.
+    """
+    parts = cast("ApiParts", request.app.state.parts)
+    chosen = parts.default_tenant if tenant is None else tenant
+    # Names of dots alone are taken by no tenant: paths and object stores give them a meaning.
+    if _TENANT.fullmatch(chosen) is None or not chosen.strip("."):
+        raise InvalidTenant(f"X-Scope-OrgID must be 1 to 128 of A-Z a-z 0-9 _ . - and not dots alone, got {chosen[:200]!r}")
+    return Ask(parts, cast("Cache", request.app.state.cache), chosen, parts.now())
+
+
+Asked: TypeAlias = Annotated[Ask, Depends(ask)]
+"""The request, for a route."""
+
+
+class Paged(BaseModel):
+    """What every list takes."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+    limit: int = Field(100, ge=1, le=1000)
+    """Items of a page at most."""
+    cursor: str | None = None
+    """The `next` of the page before."""
+
+
+def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Encode dataclasses and plain values as the JSON answer; times become RFC 3339."""
+    return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/json")
+
+
+def answer_page(page: Page[dict[str, object]]) -> Response:
+    """Encode a page as the answer of a list."""
+    return answer({"items": page.rows, "next": page.next})
+
+
+def members(record: DataclassInstance) -> dict[str, object]:
+    """Return a dataclass's members by name, not copied.
+
+    Examples
+    --------
+    >>> members(Health(True, "8 partitions"))
+    {'ok': True, 'detail': '8 partitions'}
+    """
+    return {member.name: getattr(record, member.name) for member in fields(record)}

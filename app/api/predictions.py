@@ -1,0 +1,148 @@
+"""Routes of services and predictions: read from the cache, with the age of what they say.
+
+A prediction is replaced as a whole once a tick, so its id is its entity tag, and it may be kept by
+clients until it expires. It is ``stale`` from then on, without anybody writing that down.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
+
+from app.api.pages import Listing, Page
+from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
+from app.api.problems import Unknown
+from app.api.schemas import ExplanationOut, Horizon, Items, PredictionOut, ServiceOut, ServicePredictionOut, Status
+from app.cache.cache import PredictionHead
+from app.cache.records import PredictionRecord, ServiceSummary
+from features.series import WHOLE
+from models.prediction import HORIZONS
+
+__all__ = ["PredictionFilter", "router"]
+
+router = APIRouter(prefix=PREFIX, tags=["predictions"])
+
+_LONGEST = max(HORIZONS, key=HORIZONS.__getitem__)
+
+_Row = tuple[str, PredictionHead]
+
+_BY_RISK: Listing[_Row] = Listing("predictions", (float, str), lambda row: (-row[1].horizons[_LONGEST].probability, row[0]))
+_BY_SERVICE: Listing[ServiceSummary] = Listing("services", (str,), lambda summary: (summary.service,))
+
+
+class PredictionFilter(Paged):
+    """Which predictions to list."""
+
+    service: str | None = None
+    operation: str | None = None
+    operations: Literal["all", "whole"] = "all"
+    """`whole` lists whole services alone."""
+    status: Status | None = None
+    min_probability: float = Field(0.0, ge=0.0, le=1.0)
+    """Of `horizon`."""
+    horizon: Horizon = "60min"
+
+    def admits(self, head: PredictionHead, now: datetime) -> bool:
+        """Return whether a prediction is one of those asked for."""
+        return (
+            (self.service is None or head.service == self.service)
+            and (self.operation is None or head.operation == self.operation)
+            and (self.operations == "all" or head.operation == WHOLE)
+            and head.horizons[self.horizon].probability >= self.min_probability
+            and (self.status is None or _status(head, now) == self.status)
+        )
+
+
+@router.get("/services", response_model=Items[ServiceOut], summary="Services that were seen, by name")
+async def list_services(asked: Asked, page: Annotated[Paged, Query()]) -> Response:
+    """List a tenant's services."""
+    rows = list(asked.cache.all("services", asked.prefix, ServiceSummary).values())
+    found = _BY_SERVICE.sorted_page(rows, page.limit, page.cursor)
+    return answer({"items": found.rows, "next": found.next})
+
+
+@router.get("/predictions", response_model=Items[PredictionOut], summary="Predictions, riskiest first")
+async def list_predictions(asked: Asked, chosen: Annotated[PredictionFilter, Query()]) -> Response:
+    """List a tenant's predictions by falling risk within the longest horizon."""
+    rows = [row for row in asked.cache.predictions(asked.tenant).rows if chosen.admits(row[1], asked.now)]
+    page = _BY_RISK.page(rows, chosen.limit, chosen.cursor)
+    records = (asked.cache.one("predictions", key, PredictionRecord) for key, _ in page.rows)
+    # A document can expire between the order and this line; the page is then one shorter.
+    return answer_page(Page(tuple(_shown(record, asked) for record in records if record is not None), page.next))
+
+
+# Before the route below, whose service may hold slashes.
+@router.get(
+    "/predictions/{prediction_id:path}/explanation", response_model=ExplanationOut, summary="What lies behind a prediction"
+)
+async def explain_prediction(
+    asked: Asked, prediction_id: str, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Answer with a prediction's contributions, expected categories and advice."""
+    record = asked.cache.prediction(asked.tenant, prediction_id)
+    if record is None:
+        raise Unknown(f"no prediction {prediction_id!r}; one is kept until the next of its series replaces it")
+    if record.explanation is None:
+        raise Unknown(f"prediction {prediction_id!r} has no explanation; the riskiest series of a tick are explained")
+    shown = _shown(record, asked)
+    kept = ("id", "tenant", "service", "operation", "as_of", "status", "age_s", "model_version", "horizons", "categories")
+    body = {name: shown[name] for name in kept} | members(record.explanation)
+    return _tagged(body, record, asked, if_none_match)
+
+
+@router.get(
+    "/predictions/{service:path}", response_model=ServicePredictionOut, summary="The prediction of a service and its operations"
+)
+async def show_prediction(asked: Asked, service: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """Answer with the prediction of a whole service and those of its operations, by name."""
+    records = asked.cache.under("predictions", asked.key(service, ""), PredictionRecord)
+    whole = next((record for record in records if record.operation == WHOLE), None)
+    if whole is None:
+        raise Unknown(f"no prediction for service {service!r} of tenant {asked.tenant!r}")
+    operations = [_shown(record, asked) for record in records if record.operation != WHOLE]
+    return _tagged(_shown(whole, asked) | {"operations": operations}, whole, asked, if_none_match)
+
+
+def _status(record: PredictionHead | PredictionRecord, now: datetime) -> str:
+    return "stale" if now > record.expires_at else record.status
+
+
+def _age_s(record: PredictionRecord, now: datetime) -> float:
+    return max(0.0, (now - record.as_of).total_seconds())
+
+
+def _shown(record: PredictionRecord, asked: Ask) -> dict[str, object]:
+    """Return what lists and answers hold of a prediction: all but the explanation, with status and age as of now."""
+    shown = members(record)
+    del shown["explanation"]
+    return shown | {"status": _status(record, asked.now), "age_s": _age_s(record, asked.now)}
+
+
+def _tagged(body: object, record: PredictionRecord, asked: Ask, if_none_match: str | None) -> Response:
+    """Answer with entity tag and age, or with 304 when the client holds this prediction.
+
+    The tag is weak, since the age differs from answer to answer (RFC 9110, 8.8.1), and another one once the
+    prediction is stale. `max-age` is the whole life from `as_of` on: caches subtract `Age` (RFC 9111, 4.2.3).
+    """
+    stale = asked.now > record.expires_at
+    tag = f'W/"{record.id}.stale"' if stale else f'W/"{record.id}"'
+    headers = {
+        "ETag": tag,
+        "Age": str(int(_age_s(record, asked.now))),
+        "Cache-Control": f"private, max-age={max(0, int((record.expires_at - record.as_of).total_seconds()))}",
+        "Vary": "X-Scope-OrgID",
+    }
+    if _matches(if_none_match, tag):
+        return Response(status_code=304, headers=headers)
+    return answer(body, headers=headers)
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    """Compare weakly, as If-None-Match does (RFC 9110, 13.1.2)."""
+    if if_none_match is None:
+        return False
+    held = [part.strip() for part in if_none_match.split(",")]
+    return "*" in held or tag.removeprefix("W/") in [part.removeprefix("W/") for part in held]

@@ -1,0 +1,194 @@
+"""Every error answer of the REST API: RFC 9457 ``application/problem+json``, with its status from one table.
+
+Routes raise errors of `features.errors` or of this module; `install` turns them, and what FastAPI and
+Starlette raise themselves, into problems. No other module of `app.api` names an error's status.
+
+ForeshockError
+├── InvalidValue
+│   ├── InvalidCursor     a page cursor that no answer gave out
+│   ├── InvalidTenant     an X-Scope-OrgID that is no tenant's name
+│   └── KeyReused         an Idempotency-Key that stood for another body
+├── Unknown               what the path names is not there
+└── Conflict
+    └── StillRunning      the first request with this Idempotency-Key is not answered yet
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from features.errors import (
+    BodyTooLarge,
+    Conflict,
+    DataInUse,
+    Fenced,
+    ForeshockError,
+    InvalidSetting,
+    InvalidValue,
+    MalformedBody,
+    Overloaded,
+    SnapshotMismatch,
+    StoreFailed,
+    UntrustedArtifact,
+)
+
+__all__ = [
+    "PROBLEMS",
+    "InvalidCursor",
+    "InvalidTenant",
+    "KeyReused",
+    "StillRunning",
+    "TooLarge",
+    "Unknown",
+    "install",
+    "problem",
+    "status_of",
+]
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class InvalidCursor(InvalidValue):
+    """A page cursor is none that this listing gave out."""
+
+
+class InvalidTenant(InvalidValue):
+    """X-Scope-OrgID is no tenant's name."""
+
+
+class KeyReused(InvalidValue):
+    """An Idempotency-Key was used before with another body."""
+
+
+class Unknown(ForeshockError):
+    """What the path names is not there."""
+
+
+class StillRunning(Conflict):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+    retryable: ClassVar[bool] = True
+
+
+class TooLarge(HTTPException):
+    """A body beyond the limit; an HTTPException, so that it passes through the framework's body reader."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(PROBLEMS[BodyTooLarge][0], f"a body must be at most {limit} bytes")
+
+
+PROBLEMS: dict[type[ForeshockError], tuple[int, str, str]] = {
+    InvalidCursor: (400, "invalid-cursor", "The cursor is not one of this listing"),
+    InvalidTenant: (400, "invalid-tenant", "X-Scope-OrgID is not a tenant's name"),
+    MalformedBody: (400, "malformed-body", "The body cannot be decoded"),
+    BodyTooLarge: (413, "body-too-large", "The body is too large"),
+    KeyReused: (422, "idempotency-key-reused", "The Idempotency-Key stood for another body"),
+    InvalidSetting: (500, "invalid-setting", "A setting breaks its bound"),
+    InvalidValue: (422, "invalid-value", "A value breaks its bound"),
+    Unknown: (404, "not-found", "There is no such resource"),
+    StillRunning: (409, "still-running", "The first request with this Idempotency-Key is still running"),
+    Conflict: (409, "conflict", "Something changed it in between"),
+    Overloaded: (503, "overloaded", "A queue is full"),
+    Fenced: (503, "not-owner", "Another node took over"),
+    DataInUse: (503, "data-in-use", "Another process holds the data"),
+    StoreFailed: (503, "store-failed", "The store refused"),
+    SnapshotMismatch: (500, "snapshot-mismatch", "A snapshot is of another version"),
+    UntrustedArtifact: (500, "untrusted-artifact", "A model file is not what its manifest says"),
+    ForeshockError: (500, "internal", "Something unexpected failed"),
+}
+"""Status, name and title by class; a class without a row of its own takes its nearest ancestor's."""
+
+RETRY_AFTER_S = 1  # guessed: queues drain and owners change within seconds
+
+_JSON = re.compile(r"application/(.+\+)?json", re.IGNORECASE)
+
+_FRAMEWORK = {
+    400: ("bad-request", "The request cannot be understood"),
+    404: ("not-found", "There is no such resource"),
+    405: ("method-not-allowed", "The resource does not take this method"),
+    413: ("body-too-large", "The body is too large"),
+    415: ("not-json", "The body is not declared as JSON"),
+}
+
+
+def status_of(error: ForeshockError) -> tuple[int, str, str]:
+    """Return status, name and title of an error.
+
+    Examples
+    --------
+    >>> status_of(InvalidCursor("x"))[0], status_of(InvalidValue("x"))[0], status_of(Unknown("x"))[0]
+    (400, 422, 404)
+    """
+    return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+
+
+def problem(row: tuple[int, str, str], detail: str, headers: Mapping[str, str] | None = None, **members: object) -> Response:
+    """Build a problem document.
+
+    Parameters
+    ----------
+    row : tuple of (int, str, str)
+        Status, name and title.
+    detail : str
+        What went wrong this time, with the value and its bound.
+    headers : Mapping[str, str], optional
+        Further headers.
+    **members
+        Extension members.
+    """
+    status, name, title = row
+    body = {"type": f"urn:foreshock:problem:{name}", "title": title, "status": status, "detail": detail, **members}
+    return Response(msgspec.json.encode(body), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of an app leave as a problem."""
+    app.add_exception_handler(ForeshockError, _own)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _own(request: Request, error: Exception) -> Response:
+    own = cast("ForeshockError", error)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if own.retryable else {}
+    return problem(status_of(own), str(own), headers, retryable=own.retryable)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    raised = cast("Sequence[Mapping[str, Any]]", cast("RequestValidationError", error).errors())
+    kind = request.headers.get("content-type", "")
+    if any(fault["loc"] == ("body",) for fault in raised) and not _JSON.fullmatch(kind.partition(";")[0].strip()):
+        return problem((415, *_FRAMEWORK[415]), f"Content-Type must be application/json, got {kind[:200]!r}")
+    faults = [_fault(fault) for fault in raised]
+    detail = "; ".join(f"{fault['location']}: {fault['message']}, got {fault['value']}" for fault in faults[:3])
+    malformed = any(fault["type"] == "json_invalid" for fault in raised)
+    return problem(PROBLEMS[MalformedBody if malformed else InvalidValue], detail, errors=faults)
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
+    value = repr(fault.get("input"))
+    return {
+        "location": ".".join(str(part) for part in fault["loc"]),
+        "message": str(fault["msg"]),
+        "value": value if len(value) <= 200 else value[:200] + "...",  # noqa: PLR2004 - enough to recognise it by
+    }
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    known = cast("HTTPException", error)
+    name, title = _FRAMEWORK.get(known.status_code, ("http", "The request was refused"))
+    detail = f"{request.method} {request.url.path}: {known.detail}"
+    return problem((known.status_code, name, title), detail, known.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # The cause goes to the server's log, not to the client: it may hold what another tenant sent.
+    return problem(PROBLEMS[ForeshockError], f"{request.method} {request.url.path} failed; the log says why")

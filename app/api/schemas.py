@@ -1,0 +1,318 @@
+"""The wire models of the REST API: what the OpenAPI document says of its answers.
+
+Answers are encoded straight from the dataclasses of `app.cache.documents`; the tests hold every answer
+against these models, which allow no further member.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AdviceOut",
+    "ClassificationOut",
+    "ErrorEventOut",
+    "ErrorGroupOut",
+    "ExplanationOut",
+    "FeedbackOut",
+    "Horizon",
+    "IncidentOut",
+    "Items",
+    "ModelOut",
+    "PredictionOut",
+    "ProblemOut",
+    "RunState",
+    "ServiceOut",
+    "ServicePredictionOut",
+    "Status",
+    "TrainingRunOut",
+    "Verdict",
+]
+
+T = TypeVar("T")
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Horizon = Literal["5min", "15min", "60min"]
+Status = Literal["warming_up", "prior", "ok", "in_incident", "stale"]
+RunState = Literal["queued", "running", "succeeded", "failed"]
+Verdict = Literal["confirmed", "false_alarm", "missed", "prevented", "expected", "unknown"]
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class Items(_Out, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next: str | None
+    """The `cursor` of the next page; null on the last one."""
+
+
+class ProblemOut(BaseModel):
+    """An error answer, RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class _Chance(_Out):
+    probability: Probability
+    lower: Probability
+    upper: Probability
+
+
+class _Category(_Out):
+    category: str
+    probability: Probability
+
+
+class _Reason(_Out):
+    text: str
+    group: str
+    contribution: float
+    """Change of the 60-minute logit against a quiet series."""
+
+
+class _Anomaly(_Out):
+    score: Probability
+    """One minus the tail probability of the last window."""
+    value: float
+    expected: float
+    lower: float
+    upper: float
+
+
+class PredictionOut(_Out):
+    """The probability that an incident of the series begins within each horizon after `as_of`."""
+
+    id: str
+    tenant: str
+    service: str
+    operation: str
+    """`*` is the whole service."""
+    as_of: AwareDatetime
+    status: Status
+    """`stale` once `expires_at` has passed without a newer prediction."""
+    horizons: dict[Horizon, _Chance]
+    categories: list[_Category]
+    reasons: list[_Reason]
+    anomaly: _Anomaly
+    model_version: str
+    age_s: Annotated[float, Field(ge=0.0)]
+    expires_at: AwareDatetime
+
+
+class ServicePredictionOut(PredictionOut):
+    """The prediction of a whole service with those of its operations."""
+
+    operations: list[PredictionOut]
+
+
+class _Retry(_Out):
+    """Whether and how the same request may be sent again."""
+
+    safe: Literal["yes", "if_idempotent", "no"]
+    first_s: float
+    """Seconds before the first retry."""
+    factor: float
+    """Growth of the wait."""
+    max_s: float
+    attempts: int
+    jitter: Literal["full", "none"]
+
+
+class AdviceOut(_Out):
+    """What to do about a kind of failure."""
+
+    kind: str
+    now: str
+    """What to do now."""
+    retry: _Retry
+    check: list[str]
+    """What to check."""
+    fix: list[str]
+    """What to fix, so that it does not come back."""
+
+
+class _Group(_Out):
+    group: str
+    contribution: float
+    text: str
+    values: dict[str, float | None]
+
+
+class ExplanationOut(_Out):
+    """What lies behind a prediction."""
+
+    id: str
+    tenant: str
+    service: str
+    operation: str
+    as_of: AwareDatetime
+    status: Status
+    age_s: Annotated[float, Field(ge=0.0)]
+    model_version: str
+    horizons: dict[Horizon, _Chance]
+    categories: list[_Category]
+    groups: list[_Group]
+    """By falling absolute contribution."""
+    background_probability: Probability
+    """The 60-minute probability of a quiet series, from which the contributions start."""
+    advice: list[AdviceOut]
+    members: dict[str, Probability | None]
+    """The 60-minute probability of each member of the blend."""
+    weights: dict[str, float]
+
+
+class ServiceOut(_Out):
+    """A service as it was last seen."""
+
+    tenant: str
+    service: str
+    operations: list[str]
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+    requests_per_minute: float
+    error_ratio: Probability
+    versions: list[str]
+    instances: int
+    operations_folded: bool
+    """Whether operations beyond the limit were put together in `_other`."""
+
+
+class ErrorGroupOut(_Out):
+    """Like errors of a service."""
+
+    tenant: str
+    service: str
+    fingerprint: str
+    kind: str
+    category: str
+    retryable: bool
+    transient: bool
+    count: int
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+    message: str
+    exception_type: str
+    operations: list[str]
+    advice: AdviceOut | None
+
+
+class ErrorEventOut(_Out):
+    """One error occurrence."""
+
+    time: AwareDatetime
+    received_at: AwareDatetime
+    tenant: str
+    service: str
+    operation: str
+    category: str
+    kind: str
+    severity: int
+    retryable: bool
+    transient: bool
+    fingerprint: str
+    trace_id: str
+    span_id: str
+    exception_type: str
+    message: str
+    stack: str
+    attributes: dict[str, str]
+
+
+class ClassificationOut(_Out):
+    """What kind of failure an error is."""
+
+    kind: str
+    category: str
+    severity: int
+    retryable: bool
+    transient: bool
+    fingerprint: str
+    """Of the group of like errors, as long as no template has generalised over the message."""
+    by: Literal["user", "error.type", "exception.type", "http", "rpc", "db", "messaging", "message", "unknown"]
+    """What kind of evidence decided."""
+    rule: str
+    """The value that decided."""
+    advice: AdviceOut
+
+
+class IncidentOut(_Out):
+    """An incident that was observed or reported."""
+
+    id: str
+    tenant: str
+    service: str
+    operation: str
+    start: AwareDatetime
+    detected_at: AwareDatetime
+    end: AwareDatetime | None
+    source: str
+    category: str
+    predicted: dict[Horizon, Probability] | None
+    """The newest probabilities at its start."""
+
+
+class FeedbackOut(_Out):
+    """A verdict as it was kept."""
+
+    id: str
+    tenant: str
+    received_at: AwareDatetime
+    verdict: Verdict
+    prediction_id: str | None
+    incident_id: str | None
+    service: str | None
+    """Null for a prediction that is no longer kept."""
+    operation: str | None
+    start: AwareDatetime | None
+    end: AwareDatetime | None
+    category: str | None
+    who: str
+    why: str
+
+
+class TrainingRunOut(_Out):
+    """A training run."""
+
+    id: str
+    state: RunState
+    requested_at: AwareDatetime
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    progress: Probability
+    reason: str
+    model_version: str | None
+    report: dict[str, object] | None
+    error: str | None
+    tenant: str
+
+
+class ModelOut(_Out):
+    """A fitted model and how well it did."""
+
+    id: str
+    sha256: str
+    alias: Literal["candidate", "challenger", "champion", "retired"]
+    schema_version: int
+    schema_sha256: str
+    trained_from: AwareDatetime
+    trained_to: AwareDatetime
+    data_sha256: str
+    seed: int
+    serves: str
+    """`ensemble`, or the baseline that it did not beat."""
+    scores: dict[str, float | None]
+    """Held-out scores by name, such as `60min.ap`."""
+    created_at: AwareDatetime
+    sklearn: str
+    river: str
+    numpy: str

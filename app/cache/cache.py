@@ -1,0 +1,183 @@
+"""What the API reads: live copies of the documents in memory, decoded once for each change.
+
+The worker's commits change the buckets, `app.store` keeps a watch on each warm, and the routes of
+`app.api` read here. Nothing is computed but the order of predictions by risk, and that only after one
+changed. Memory is bounded by the buckets: what left a bucket leaves the cache with the next read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar, cast
+
+from app.cache.documents import BUCKETS, decode_document, tenant_key
+from app.cache.records import PredictionRecord
+from app.store.contract import Document, Documents, Watch
+from app.telemetry import Telemetry
+from features.errors import InvalidValue
+from models.prediction import HORIZONS, Chance
+
+__all__ = ["Cache", "PredictionHead", "RiskOrder"]
+
+T = TypeVar("T")
+
+_LONGEST = max(HORIZONS, key=HORIZONS.__getitem__)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionHead:
+    """What a list filters and orders predictions by; the rest is decoded for the page alone."""
+
+    id: str
+    service: str
+    operation: str
+    status: str
+    expires_at: datetime
+    horizons: dict[str, Chance]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskOrder:
+    """A tenant's predictions, riskiest first.
+
+    Parameters
+    ----------
+    rows : tuple of (str, PredictionHead)
+        Document key and head, by falling probability of the longest horizon, then by key.
+    key_of : dict of str to str
+        Document key by prediction id.
+    """
+
+    rows: tuple[tuple[str, PredictionHead], ...] = ()
+    key_of: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(slots=True)
+class _Memo(Generic[T]):
+    """Decoded documents by key with the revision each was decoded from."""
+
+    revisions: dict[str, int] = field(default_factory=dict[str, int])
+    records: dict[str, T] = field(default_factory=dict[str, T])
+
+
+class Cache:
+    """Reads of documents by tenant, from memory.
+
+    Parameters
+    ----------
+    documents : Documents
+        Whose buckets are watched from now on; warm when the constructor returns.
+    telemetry : Telemetry
+        Counts reads by bucket and outcome: ``hit``, ``miss``, ``unreadable``.
+    """
+
+    def __init__(self, documents: Documents, telemetry: Telemetry) -> None:
+        self._documents = documents
+        self._reads = telemetry.cache_reads
+        self._watches: dict[str, Watch] = {bucket: documents.watch(bucket) for bucket in BUCKETS}
+        self._memos: dict[tuple[str, str], _Memo[object]] = {}
+        self._orders: dict[str, tuple[_Memo[object], RiskOrder]] = {}
+
+    def one(self, bucket: str, key: str, kind: type[T]) -> T | None:
+        """Return a document, None when absent or unreadable.
+
+        Parameters
+        ----------
+        bucket : str
+            One of `BUCKETS`.
+        key : str
+            From `tenant_key`, so that it holds its tenant.
+        kind : type
+            What it is decoded into.
+        """
+        return self._counted(bucket, self._watches[bucket].get(key), kind)
+
+    def stored(self, bucket: str, key: str, kind: type[T]) -> T | None:
+        """Return a document from the store itself, for what another node wrote a moment ago. Blocks."""
+        return self._counted(bucket, self._documents.get(bucket, key), kind)
+
+    def all(self, bucket: str, prefix: str, kind: type[T]) -> dict[str, T]:
+        """Return the documents whose key starts with a prefix, by key; unreadable ones are counted and left out.
+
+        Parameters
+        ----------
+        bucket : str
+            One of `BUCKETS`.
+        prefix : str
+            ``tenant/``, or empty for a bucket that no tenant leads.
+        kind : type
+            What they are decoded into; the same for every call with this bucket.
+        """
+        records = self._memo(bucket, prefix, kind).records
+        self._count(bucket, "hit" if records else "miss")
+        return records
+
+    def under(self, bucket: str, prefix: str, kind: type[T]) -> list[T]:
+        """Return the documents whose key starts with a prefix, by key, decoded for this read alone."""
+        documents = list(self._watches[bucket].items(prefix))
+        self._count(bucket, "hit" if documents else "miss")
+        records = (self._decoded(bucket, document, kind) for document in documents)
+        return [record for record in records if record is not None]
+
+    def predictions(self, tenant: str) -> RiskOrder:
+        """Return a tenant's predictions, riskiest first; ordered anew only after one changed."""
+        memo = self._memo("predictions", tenant_key(tenant, ""), PredictionHead)
+        self._count("predictions", "hit" if memo.records else "miss")
+        known = self._orders.get(tenant)
+        if known is not None and known[0] is memo:
+            return known[1]
+        rows = sorted(memo.records.items(), key=lambda row: (-row[1].horizons[_LONGEST].probability, row[0]))
+        order = RiskOrder(tuple(rows), {head.id: key for key, head in rows})
+        if rows:
+            self._orders[tenant] = cast("_Memo[object]", memo), order
+        else:
+            self._orders.pop(tenant, None)
+        return order
+
+    def prediction(self, tenant: str, prediction_id: str) -> PredictionRecord | None:
+        """Return a tenant's prediction by its id, None once a newer one of its series replaced it."""
+        key = self.predictions(tenant).key_of.get(prediction_id)
+        return None if key is None else self.one("predictions", key, PredictionRecord)
+
+    def close(self) -> None:
+        """Stop following the buckets; twice is fine."""
+        for watch in self._watches.values():
+            watch.close()
+
+    def _memo(self, bucket: str, prefix: str, kind: type[T]) -> _Memo[T]:
+        """Return the memo of a prefix, the same object as before unless a document changed."""
+        old = cast("_Memo[T]", self._memos.get((bucket, prefix)) or _Memo())
+        documents = list(self._watches[bucket].items(prefix))
+        revisions = {document.key: document.revision for document in documents}
+        if revisions == old.revisions:
+            return old
+        new = _Memo[T](revisions)
+        for document in documents:
+            key = document.key
+            record = (
+                old.records.get(key) if old.revisions.get(key) == document.revision else self._decoded(bucket, document, kind)
+            )
+            if record is not None:
+                new.records[key] = record
+        if revisions:
+            self._memos[bucket, prefix] = cast("_Memo[object]", new)
+        else:  # a tenant that is gone leaves nothing behind
+            self._memos.pop((bucket, prefix), None)
+        return new
+
+    def _counted(self, bucket: str, document: Document | None, kind: type[T]) -> T | None:
+        record = None if document is None else self._decoded(bucket, document, kind)
+        if document is None or record is not None:
+            self._count(bucket, "miss" if document is None else "hit")
+        return record
+
+    def _decoded(self, bucket: str, document: Document, kind: type[T]) -> T | None:
+        try:
+            return decode_document(document.value, kind)
+        except InvalidValue:  # written by another version; the rest of the bucket is still good
+            self._count(bucket, "unreadable")
+            return None
+
+    def _count(self, bucket: str, outcome: str) -> None:
+        self._reads.labels(bucket=bucket, outcome=outcome).inc()

@@ -1,0 +1,310 @@
+"""What the worker publishes for the API, one frozen dataclass a bucket: flat, and ready to be encoded.
+
+`app.flow` fills them, `app.cache.documents` turns them into bytes and back, `app.api` answers with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from features.errors import InvalidValue
+from features.event import ErrorEvent
+from features.recovery import Advice
+from features.series import SeriesKey
+from models.feedback import VERDICTS, Feedback, Stretch
+from models.prediction import AnomalyScore, Chance, ExpectedCategory, Reason
+
+__all__ = [
+    "RUN_STATES",
+    "ErrorGroup",
+    "Explanation",
+    "FeedbackRecord",
+    "GroupContribution",
+    "IncidentRecord",
+    "PredictionRecord",
+    "RecentErrors",
+    "ServiceSummary",
+    "ServingHistory",
+    "TrainingRun",
+]
+
+RUN_STATES = ("queued", "running", "succeeded", "failed")
+"""States of a training run, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupContribution:
+    """One feature group's share of a prediction with the values behind it.
+
+    Parameters
+    ----------
+    group : str
+        The feature group.
+    contribution : float
+        Change of the 60-minute logit against a quiet series.
+    text : str
+        What a person reads.
+    values : Mapping[str, float or None]
+        Feature values by name; None where nothing was known.
+    """
+
+    group: str
+    contribution: float
+    text: str
+    values: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a prediction is what it is.
+
+    Parameters
+    ----------
+    groups : tuple of GroupContribution
+        By falling absolute contribution.
+    background_probability : float
+        The 60-minute probability of a quiet series, from which the contributions start.
+    advice : tuple of Advice
+        What to do, by the expected kinds of failure.
+    members : Mapping[str, float or None]
+        The 60-minute probability of each member of the blend; None for a member that gave none.
+    weights : Mapping[str, float]
+        The blend's weights.
+    """
+
+    groups: tuple[GroupContribution, ...]
+    background_probability: float
+    advice: tuple[Advice, ...] = ()
+    members: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecord:
+    """A Prediction as it is stored: flat keys, with its explanation."""
+
+    id: str
+    tenant: str
+    service: str
+    operation: str
+    as_of: datetime
+    status: str
+    horizons: dict[str, Chance]
+    categories: tuple[ExpectedCategory, ...]
+    reasons: tuple[Reason, ...]
+    anomaly: AnomalyScore
+    model_version: str
+    expires_at: datetime
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSummary:
+    """A service as it was last seen.
+
+    Parameters
+    ----------
+    operations : tuple of str
+        Its series; ``_other`` among them when `operations_folded`.
+    requests_per_minute, error_ratio : float
+        Of the last closed window.
+    versions : tuple of str
+        Versions that its instances named.
+    instances : int
+        Instances that spoke.
+    operations_folded : bool
+        Whether operations beyond the limit went into ``_other``.
+    """
+
+    tenant: str
+    service: str
+    operations: tuple[str, ...]
+    first_seen: datetime
+    last_seen: datetime
+    requests_per_minute: float
+    error_ratio: float
+    versions: tuple[str, ...] = ()
+    instances: int = 0
+    operations_folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Like errors of a service, by fingerprint.
+
+    Parameters
+    ----------
+    count : int
+        How many ErrorEvents since `first_seen`.
+    message, exception_type : str
+        Of the newest one.
+    operations : tuple of str
+        Where it happened.
+    advice : Advice or None
+        What to do.
+    """
+
+    fingerprint: str
+    kind: str
+    category: str
+    retryable: bool
+    transient: bool
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    message: str = ""
+    exception_type: str = ""
+    operations: tuple[str, ...] = ()
+    advice: Advice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecentErrors:
+    """The error groups of a service and its last ErrorEvents, at most 50, newest last."""
+
+    groups: tuple[ErrorGroup, ...] = ()
+    events: tuple[ErrorEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRecord:
+    """An incident as the API shows it.
+
+    Parameters
+    ----------
+    end : datetime or None
+        None while it lasts.
+    source : str
+        ``rule``, or who reported it.
+    predicted : Mapping[str, float] or None
+        Probability by horizon that was the newest at `start`; None when there was none.
+    """
+
+    id: str
+    tenant: str
+    service: str
+    operation: str
+    start: datetime
+    detected_at: datetime
+    end: datetime | None
+    source: str
+    category: str
+    predicted: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """A person's verdict as it is kept; appended, never rewritten.
+
+    Parameters
+    ----------
+    id, tenant : str
+        Its name.
+    received_at : datetime
+        When it was said.
+    verdict : str
+        One of `models.feedback.VERDICTS`.
+    prediction_id, incident_id : str or None
+        The target, when it is one of these; else the interval is.
+    service, operation, start, end
+        The series and interval that the verdict is about: as sent, or as the target had them while it was known. A
+        prediction's interval is ``(as_of, as_of + 60 min]``; an incident that lasts has no end.
+    category : str or None
+        What kind of failure it was, if the person says so.
+    who, why : str
+        Who says so, and words for people.
+
+    Raises
+    ------
+    InvalidValue
+        When the verdict is unknown.
+    """
+
+    id: str
+    tenant: str
+    received_at: datetime
+    verdict: str
+    prediction_id: str | None = None
+    incident_id: str | None = None
+    service: str | None = None
+    operation: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    category: str | None = None
+    who: str = "unknown"
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise InvalidValue(f"verdict must be one of {VERDICTS}, got {self.verdict!r}")
+
+    def feedback(self) -> Feedback:
+        """Return the Feedback that labels are made with."""
+        stretch = None
+        if self.service and self.operation and self.start and self.end and self.start < self.end:
+            stretch = Stretch(SeriesKey(self.tenant, self.service, self.operation), self.start, self.end)
+        return Feedback(
+            id=self.id,
+            verdict=self.verdict,
+            who=self.who,
+            at=self.received_at,
+            prediction=self.prediction_id,
+            incident=self.incident_id,
+            stretch=stretch,
+            why=self.why,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One run of the training, from the request to its outcome.
+
+    Parameters
+    ----------
+    state : str
+        One of `RUN_STATES`.
+    progress : float
+        Share done, in [0, 1].
+    reason : str
+        Why it was asked for.
+    model_version : str or None
+        What it registered, once it succeeded.
+    report : Mapping[str, object] or None
+        The evaluation's report, as `training` writes it.
+    error : str or None
+        Why it failed.
+    tenant : str
+        Whose data it learned from.
+
+    Raises
+    ------
+    InvalidValue
+        When the state is unknown or the progress outside [0, 1].
+    """
+
+    id: str
+    state: str
+    requested_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: float = 0.0
+    reason: str = ""
+    model_version: str | None = None
+    report: Mapping[str, object] | None = None
+    error: str | None = None
+    tenant: str = "default"
+
+    def __post_init__(self) -> None:
+        if self.state not in RUN_STATES:
+            raise InvalidValue(f"state must be one of {RUN_STATES}, got {self.state!r}")
+        if not 0.0 <= self.progress <= 1.0:
+            raise InvalidValue(f"progress must be in [0, 1], got {self.progress}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServingHistory:
+    """Which model versions served, the newest last; `models.registry` writes it."""
+
+    history: tuple[str, ...] = ()

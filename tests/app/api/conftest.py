@@ -1,0 +1,29 @@
+"""A real store in a temporary folder for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import StoreSettings
+from app.store.contract import Documents
+from app.store.sqlite import open_store
+from tests.api_builders import Api, Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def documents(tmp_path: Path, clock: Clock) -> Iterator[Documents]:
+    with open_store(tmp_path, settings=StoreSettings(commit_window_ms=0.0), max_in_flight_bytes=2**24, now=clock) as store:
+        yield store.documents
+
+
+@pytest.fixture
+def api(documents: Documents, clock: Clock) -> Api:
+    return Api(documents, clock)
