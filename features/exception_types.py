@@ -28,7 +28,7 @@ _STEMS: dict[str, str] = {
     " prematureclose serverdisconnected closedchannel websocketdisconnect protocolconnectionlost undsocket streamreset"
     " closedconnection disconnect disconnected stacklessclosedchannel",
     "unreachable": "noroutetohost ehostunreach enetunreach hostunreachable networkunreachable portunreachable addrnotavail",
-    "dns": "unknownhost gaierror gai nameresolution enotfound eaiagain dns unresolvedaddress clientconnectordns"
+    "dns": "unknownhost gai nameresolution enotfound eaiagain dns unresolvedaddress clientconnectordns"
     " hostnotfound dnsresolver namelookup",
     "tls": "ssl sslhandshake sslpeerunverified sslprotocol sslcertverification certificateverification certificate certpathvalidator"
     " certificateexpired certificatenotyetvalid tls handshake unknownauthority hostname certificateinvalid sslcert"
@@ -43,7 +43,7 @@ _STEMS: dict[str, str] = {
     "validation": "validation requestvalidation constraintviolation methodargumentnotvalid bind webexchangebind"
     " argumentnull argumentoutofrange invalidargument invalidinput missingservletrequestparameter badrequest"
     " methodargumenttypemismatch unsatisfiedservletrequestparameter zod modelvalidation schemavalidation"
-    " invalidparameter fluentvalidation range unprocessableentity unprocessablecontent missingrequestheader handlermethodvalidation"
+    " invalidparameter fluentvalidation unprocessableentity unprocessablecontent missingrequestheader handlermethodvalidation"
     " invalidrequest invalidvalue badparameter outofrange",
     "schema_mismatch": "unrecognizedproperty invaliddefinition mismatchedinput invalidtypeid badsqlgrammar undefinedcolumn undefinedtable"
     " unknowncolumn nosuchcolumn nosuchtable columnnotfound avrotype schemaincompatible incompatibleschema programming analysis"
@@ -110,7 +110,7 @@ _STEMS: dict[str, str] = {
     " poolacquiretimeout acquiretimeout mongowaitqueuefull sequelizeconnectionacquiretimeout",
     "handle_exhaustion": "emfile enfile toomanyopenfiles eaddrnotavail eagain cantstartnewthread",
     "rate_limited": "ratelimit ratelimited ratelimitexceeded toomanyrequests throttling throttled throttle requestlimitexceeded"
-    " requestthrottled throttlingexception provisionedthroughputexceeded requestnotpermitted floodwait"
+    " requestthrottled provisionedthroughputexceeded requestnotpermitted floodwait"
     " apithrottling throttledrequest http429",
     "quota_exceeded": "quotaexceeded quota limitexceeded servicequotaexceeded resourceexhausted insufficientquota usagelimit",
     "version_mismatch": "unsupportedclassversion unsupportedversion versionmismatch invalidversion versionnotsupported"
@@ -121,7 +121,7 @@ _STEMS: dict[str, str] = {
     " nosuchprovider nosuchalgorithm unsupportedcallback platformnotsupported sqlfeaturenotsupported unknownservice",
     "unsupported_format": "unsupportedmediatype httpmediatypenotsupported httpmediatypenotacceptable unsupportedformat"
     " unsupportedaudiofile unidentifiedimage notacceptable unsupportedcharset illegalcharset unknownformat",
-    "crash": "panic systemexit fatal coredump segfault segmentationfault accessviolation virtualmachine internalvm sigsegv sigabrt"
+    "crash": "panic systemexit coredump segfault segmentationfault accessviolation virtualmachine internalvm sigsegv sigabrt"
     " brokenprocesspool workerlost unhandledpanic brokenexecutor errworkerout",
     "killed": "sigkill sigterm oomkilled terminated evicted workerkilled preempted workerterminate",
     "shutdown": "shutdown closing servershuttingdown wakeup executorshutdown poolclosed applicationshutdown drain shuttingdown"
@@ -191,6 +191,7 @@ _FULL: dict[str, str] = {
     "openai.apitimeouterror": "timeout",
     "core::num::parseinterror": "malformed_data",
     "tokio::time::error::elapsed": "timeout",
+    "serde_json::error": "malformed_data",
     "std::sync::poisonerror": "race",
     "asyncpg.exceptions.cannotconnectnowerror": "dependency_unavailable",
 }
@@ -198,11 +199,12 @@ _FULL: dict[str, str] = {
 # Names that say where it failed, not what: other evidence goes first, and this is what remains.
 _WEAK: dict[str, str] = {
     "network": "socket connection op connect clientconnector apiconnection request mongosocketread mongosocketwrite fetch axios",
-    "io_error": "io os uncheckedio filesystem file patherror path",
+    "io_error": "io os uncheckedio filesystem file path",
+    "crash": "fatal",
     "internal_error": "internalserver internal grpcinternal servletrequestprocessing",
     "bad_upstream_response": "httpserver httpresponse restclient restclientresponse webclientresponse feign feignserver httprequest"
     " apiresponse clientresponse resourceaccess api apistatus web",
-    "validation": "httpclient feignclient client value illegalargument argument",
+    "validation": "httpclient feignclient client value illegalargument argument range",
     "type_error": "type",
     "illegal_state": "illegalstate invalidoperation",
     "dependency_unavailable": "operational interface database mongo redis rediscommand amqp kafka elasticsearch jdbc jdbcconnection"

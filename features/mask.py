@@ -65,11 +65,8 @@ def mask(message: str) -> str:
     'GET <*> user=<*> java.net.ConnectException'
     """
     text = message[:MAX_CHARS]
-    for _ in range(4):
-        masked = _RUNS.sub(WILDCARD, _VALUES.sub(r"\1<*>", _MASKS.sub(WILDCARD, text)))
-        if masked == text:
-            break
-        text = masked
+    while (masked := _RUNS.sub(WILDCARD, _VALUES.sub(r"\1<*>", _MASKS.sub(WILDCARD, text)))) != text:
+        text = masked  # every round leaves fewer characters outside wildcards, so this ends; two rounds are usual
     return text
 
 
@@ -102,12 +99,11 @@ def _headline(message: str) -> str:
 
 def _field(text: str) -> str:
     try:
-        record: object = json.loads(text)
+        record: dict[str, object] = json.loads(text)  # an object, since it begins with a brace
     except (ValueError, RecursionError):
         return ""
-    if isinstance(record, dict):
-        for name in ("message", "msg", "error", "event"):
-            value: object = record.get(name)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-            if isinstance(value, str) and value.strip():
-                return value.strip()
+    for name in ("message", "msg", "error", "event"):
+        value = record.get(name)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
     return ""
