@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,9 +40,8 @@ names = st.sampled_from(
 
 
 @given(st.dictionaries(names, json, max_size=5))
-def test_any_json_is_taken_or_refused(body: dict[str, object]) -> None:
+def test_any_json_is_taken_or_refused_and_nothing_else(body: dict[str, object]) -> None:
     for kind in (ClassifyIn, FeedbackIn, TrainingIn):
-        try:
-            kind.model_validate(body)
-        except ValidationError as refused:
-            assert refused.error_count() > 0
+        with suppress(ValidationError):
+            taken = kind.model_validate(body)
+            assert kind.model_validate_json(taken.model_dump_json()) == taken

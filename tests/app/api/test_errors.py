@@ -57,7 +57,7 @@ def test_events_come_newest_first_and_equal_ones_are_each_listed(api: Api) -> No
     page = Items[ErrorEventOut].model_validate_json(api.get(f"{ERRORS}?view=events").content)
     assert [event.time.second for event in page.items] == [3, 1, 1, 0]
     seen: list[str] = []
-    cursor = ""
+    cursor, body = "", {"next": ""}
     for _ in range(4):
         body = api.get(f"{ERRORS}?view=events&limit=1{cursor}").json()
         seen += [item["time"] for item in body["items"]]

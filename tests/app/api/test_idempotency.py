@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from fastapi import Response
 
@@ -93,10 +93,17 @@ def test_key_of_work_that_failed_is_free_again(api: Api) -> None:
     assert asyncio.run(once(asked(api), "r", "k", b"body", works)).body == b'"done"'
 
 
-def test_requests_at_once_leave_one_verdict(documents: Documents, clock: Clock) -> None:
-    apis = [Api(documents, clock) for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        codes = list(pool.map(lambda api: api.post(FEEDBACK, VERDICT, {"Idempotency-Key": "k"}).status_code, apis))
+def test_requests_at_once_on_two_nodes_leave_one_verdict(documents: Documents, clock: Clock) -> None:
+    nodes = [Api(documents, clock) for _ in range(2)]
+
+    async def post(api: Api) -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://foreshock") as client:
+            return (await client.post(FEEDBACK, json=VERDICT, headers={"Idempotency-Key": "k"})).status_code
+
+    async def at_once() -> list[int]:
+        return await asyncio.gather(*(post(api) for api in nodes * 4))
+
+    codes = asyncio.run(at_once())
     assert 201 in codes
     assert set(codes) <= {201, 409}
     assert len(documents.items("feedback")) == 1
