@@ -57,7 +57,7 @@ lock: setup-dev ## Resolve the direct requirements anew into the lock
 	  --upgrade --no-header --no-emit-index-url --no-emit-find-links --output-file $(LOCK) - > /dev/null
 
 clean: ## Remove what the targets made, .venv too
-	rm -rf .venv build dist *.egg-info .coverage coverage.xml .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.xml .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
