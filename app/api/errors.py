@@ -59,6 +59,16 @@ class ErrorFilter(Paged):
 )
 async def list_errors(asked: Asked, chosen: Annotated[ErrorFilter, Query()]) -> Response:
     """List a tenant's errors."""
+    return await to_thread.run_sync(_listed, asked, chosen)  # some ten thousand events take milliseconds to sort
+
+
+@router.post("/errors:classify", response_model=ClassificationOut, summary="What kind of failure an error is, and what to do")
+async def classify_error(asked: Asked, body: ClassifyIn) -> Response:
+    """Classify one error; nothing is kept of it."""
+    return answer(await to_thread.run_sync(_classified, asked, body))
+
+
+def _listed(asked: Ask, chosen: ErrorFilter) -> Response:
     if chosen.view == "groups":
         groups = [row for row in _groups(asked, chosen.service) if chosen.admits(row[1].category, row[1].last_seen)]
         page = _GROUPS.sorted_page(groups, chosen.limit, chosen.cursor)
@@ -67,12 +77,6 @@ async def list_errors(asked: Asked, chosen: Annotated[ErrorFilter, Query()]) -> 
     events = [row for row in _events(asked, chosen.service) if chosen.admits(row[0].category, row[0].time)]
     found = _EVENTS.sorted_page(events, chosen.limit, chosen.cursor)
     return answer({"items": [event for event, _ in found.rows], "next": found.next})
-
-
-@router.post("/errors:classify", response_model=ClassificationOut, summary="What kind of failure an error is, and what to do")
-async def classify_error(asked: Asked, body: ClassifyIn) -> Response:
-    """Classify one error; nothing is kept of it."""
-    return answer(await to_thread.run_sync(_classified, asked, body))
 
 
 def _classified(asked: Ask, body: ClassifyIn) -> dict[str, object]:

@@ -46,7 +46,7 @@ class FeedbackFilter(Paged):
 @router.post("/feedback", response_model=FeedbackOut, status_code=201, summary="Say what really happened")
 async def give_feedback(asked: Asked, body: FeedbackIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Keep a verdict on a prediction, an incident or an interval."""
-    record = _record(asked, body)
+    record = await to_thread.run_sync(_record, asked, body)
     return await once(asked, "feedback", idempotency_key, body.model_dump_json().encode(), partial(_keep, asked, record))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
@@ -67,11 +68,7 @@ async def list_services(asked: Asked, page: Annotated[Paged, Query()]) -> Respon
 @router.get("/predictions", response_model=Items[PredictionOut], summary="Predictions, riskiest first")
 async def list_predictions(asked: Asked, chosen: Annotated[PredictionFilter, Query()]) -> Response:
     """List a tenant's predictions by falling risk within the longest horizon."""
-    rows = [row for row in asked.cache.predictions(asked.tenant).rows if chosen.admits(row[1], asked.now)]
-    page = _BY_RISK.page(rows, chosen.limit, chosen.cursor)
-    records = (asked.cache.one("predictions", key, PredictionRecord) for key, _ in page.rows)
-    # A document can expire between the order and this line; the page is then one shorter.
-    return answer_page(Page(tuple(_shown(record, asked) for record in records if record is not None), page.next))
+    return answer_page(await to_thread.run_sync(_page, asked, chosen))  # milliseconds with many series
 
 
 # Before the route below, whose service may hold slashes.
@@ -82,7 +79,7 @@ async def explain_prediction(
     asked: Asked, prediction_id: str, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """Answer with a prediction's contributions, expected categories and advice."""
-    record = asked.cache.prediction(asked.tenant, prediction_id)
+    record = await to_thread.run_sync(asked.cache.prediction, asked.tenant, prediction_id)
     if record is None:
         raise Unknown(f"no prediction {prediction_id!r}; one is kept until the next of its series replaces it")
     if record.explanation is None:
@@ -104,6 +101,14 @@ async def show_prediction(asked: Asked, service: str, if_none_match: Annotated[s
         raise Unknown(f"no prediction for service {service!r} of tenant {asked.tenant!r}")
     operations = [_shown(record, asked) for record in records if record.operation != WHOLE]
     return _tagged(_shown(whole, asked) | {"operations": operations}, whole, asked, if_none_match)
+
+
+def _page(asked: Ask, chosen: PredictionFilter) -> Page[dict[str, object]]:
+    rows = [row for row in asked.cache.predictions(asked.tenant).rows if chosen.admits(row[1], asked.now)]
+    page = _BY_RISK.page(rows, chosen.limit, chosen.cursor)
+    records = (asked.cache.one("predictions", key, PredictionRecord) for key, _ in page.rows)
+    # A document can expire between the order and this line; the page is then one shorter.
+    return Page(tuple(_shown(record, asked) for record in records if record is not None), page.next)
 
 
 def _status(record: PredictionHead | PredictionRecord, now: datetime) -> str:
