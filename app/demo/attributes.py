@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from app.demo.minute import Identity
-from app.demo.shop import TOPOLOGY, Component, Operation
+from app.demo.shop import Component, Operation
 from app.demo.symptom import Symptom
+from app.demo.topology import TOPOLOGY
 from app.demo.traces import CALL, ENTRY
 
 __all__ = ["Value", "peer", "resource_attributes", "span_attributes", "span_kind", "span_name", "words"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.demo.faults import Episode
-from app.demo.shop import TOPOLOGY
 from app.demo.symptom import Symptom
+from app.demo.topology import TOPOLOGY
 from features.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["Effects", "effects"]

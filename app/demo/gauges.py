@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from app.demo.minute import Minute
-from app.demo.shop import TOPOLOGY
+from app.demo.topology import TOPOLOGY
 
 __all__ = ["Metric", "metrics_of", "readings"]
 

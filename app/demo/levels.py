@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.demo.effects import Effects
-from app.demo.shop import TOPOLOGY
+from app.demo.topology import TOPOLOGY
 from features.arrays import FloatArray
 
 __all__ = ["LEVELS", "sample_levels"]

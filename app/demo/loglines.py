@@ -9,8 +9,8 @@ import numpy as np
 
 from app.demo.effects import Effects
 from app.demo.minute import LogLine
-from app.demo.shop import TOPOLOGY
 from app.demo.symptom import Symptom
+from app.demo.topology import TOPOLOGY
 from app.demo.traces import ENTRY, SpanTable
 from features.arrays import FloatArray, IntArray
 

@@ -22,8 +22,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from app.demo.attributes import Value, resource_attributes, span_attributes, span_kind, span_name
 from app.demo.gauges import Metric, readings
 from app.demo.minute import Identity, LogLine, Minute
-from app.demo.shop import TOPOLOGY
 from app.demo.story import LEVEL_NAMES, path_of, tell_log, tell_span
+from app.demo.topology import TOPOLOGY
 from features.arrays import IntArray
 
 __all__ = ["requests"]

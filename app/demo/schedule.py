@@ -12,7 +12,7 @@ import numpy as np
 
 from app.demo.faults import DECOYS, KINDS, Decoy, Episode, Kind
 from app.demo.rhythm import day_factor
-from app.demo.shop import TOPOLOGY
+from app.demo.topology import TOPOLOGY
 from features.arrays import FloatArray, IntArray
 from features.errors import InvalidValue
 

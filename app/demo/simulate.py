@@ -21,7 +21,7 @@ from app.demo.loglines import sample_logs
 from app.demo.minute import Identity, Minute
 from app.demo.rhythm import Rhythm
 from app.demo.schedule import DAY, Plan, schedule
-from app.demo.shop import TOPOLOGY
+from app.demo.topology import TOPOLOGY
 from app.demo.traces import sample_traces
 from features.errors import InvalidValue
 

@@ -13,9 +13,9 @@ from app.demo.attributes import Value, words
 from app.demo.loglines import ERROR, INFO, WARN
 from app.demo.messages import compose, info
 from app.demo.minute import LogLine, Minute
-from app.demo.shop import TOPOLOGY
 from app.demo.stacks import stack
 from app.demo.symptom import Symptom
+from app.demo.topology import TOPOLOGY
 from app.demo.traces import DEPEND, ENTRY
 
 __all__ = ["LEVEL_NAMES", "Story", "path_of", "tell_log", "tell_span"]

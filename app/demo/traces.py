@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.demo.effects import Effects
-from app.demo.shop import TOPOLOGY
 from app.demo.symptom import STATUS, Symptom
+from app.demo.topology import TOPOLOGY
 from features.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["CALL", "DEPEND", "ENTRY", "SpanTable", "sample_traces"]
