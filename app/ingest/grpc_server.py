@@ -17,7 +17,7 @@ from app.ingest.admit import admit_tenant
 from app.ingest.answers import accepted, failure
 from app.ingest.otlp import Signal
 from app.ingest.receive import Receiver
-from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
+from features.errors import ForeshockError, InvalidSetting, InvalidValue
 
 __all__ = ["OtlpGrpc"]
 
@@ -29,7 +29,6 @@ _SIGNAL_OF: dict[str, Signal] = {
 
 _STATUS_CODES = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
-    Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
 
@@ -111,14 +110,9 @@ class _Calls(grpc.GenericRpcHandler):
 
 
 def _code_of(error: ForeshockError) -> Code:
-    match error:
-        case BodyTooLarge():
-            return Code.RESOURCE_EXHAUSTED
-        case InvalidValue():
-            return Code.INVALID_ARGUMENT
-        case _:
-            # Overloaded, and whatever the log raises else: the sender is to try again rather than to drop what it has.
-            return Code.UNAVAILABLE
+    # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.
+    # A message that is too large never gets here: gRPC itself answers RESOURCE_EXHAUSTED.
+    return Code.INVALID_ARGUMENT if isinstance(error, InvalidValue) else Code.UNAVAILABLE
 
 
 def _abort(context: grpc.ServicerContext, code: Code, message: str) -> NoReturn:

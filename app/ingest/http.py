@@ -20,7 +20,7 @@ from app.ingest.admit import Hold, UnknownContentType, admit_encoding, admit_ten
 from app.ingest.answers import RETRY_AFTER_S, accepted, failure_as
 from app.ingest.otlp import SIGNALS, Encoding, Signal
 from app.ingest.receive import Receiver
-from features.errors import BodyTooLarge, ForeshockError, InvalidValue, Overloaded
+from features.errors import BodyTooLarge, ForeshockError, InvalidValue
 
 __all__ = ["OtlpHttp"]
 
@@ -191,10 +191,8 @@ def _status_of(error: ForeshockError) -> HTTPStatus:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         case InvalidValue():
             return HTTPStatus.BAD_REQUEST
-        case Overloaded():
-            return HTTPStatus.SERVICE_UNAVAILABLE
         case _:
-            # Whatever the log raises else, the sender is to try again rather than to drop what it has.
+            # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.
             return HTTPStatus.SERVICE_UNAVAILABLE
 
 

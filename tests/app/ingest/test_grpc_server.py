@@ -107,3 +107,11 @@ def test_another_method_is_unimplemented(ingest: Ingest) -> None:
 def test_an_address_in_use_stops_the_start(ingest: Ingest) -> None:
     with pytest.raises(InvalidSetting, match=f"cannot listen on {ingest.address}"):
         OtlpGrpc(ingest.receiver, "default", ingest.address)
+
+
+def test_a_log_that_fails_makes_the_service_unavailable_so_that_nothing_is_dropped(tmp_path: Path) -> None:
+    with stored_log(tmp_path) as closed:
+        pass
+    with serve_grpc(closed, Limits()) as ingest:
+        code, status = failure_of(ingest, LOGS, as_protobuf(logs(a_log()), "logs"))
+    assert (code, len(status.details)) == (grpc.StatusCode.UNAVAILABLE, 1)

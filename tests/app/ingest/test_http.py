@@ -223,7 +223,8 @@ def test_a_body_that_stops_arriving_is_answered_408_and_gives_its_bytes_back() -
         receiver = Receiver(ListLog(), Telemetry(), Limits(), lambda: 0)
         app = OtlpHttp(receiver, "default", workers=1, body_timeout_s=0.01)
         sent: list[dict[str, object]] = []
-        parts: Iterator[dict[str, object]] = iter([{"type": "http.request", "body": b"abc", "more_body": True}])
+        first: dict[str, object] = {"type": "http.request", "body": b"abc", "more_body": True}
+        parts = iter([first])
 
         async def receive() -> dict[str, object]:
             for part in parts:
@@ -265,3 +266,12 @@ def test_a_sender_that_hangs_up_is_not_answered() -> None:
         return sent
 
     assert asyncio.run(gone()) == []
+
+
+def test_a_log_that_fails_is_answered_503_so_that_nothing_is_dropped(tmp_path: Path) -> None:
+    with stored_log(tmp_path) as closed:
+        pass
+    with serve_http(closed, Limits()) as ingest:
+        response = post(ingest, "/v1/logs", as_json(logs(a_log())), JSON)
+    assert (response.status_code, response.headers["retry-after"], status_of(response).code) == (503, "1", 14)
+    assert ingest.sample("foreshock_records_total", signal="logs") is None
