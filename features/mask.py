@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 __all__ = ["MAX_CHARS", "WILDCARD", "mask", "words"]
 
@@ -20,7 +21,7 @@ _MAX_TOKENS = 64  # guessed; a longer message is told apart by its first ones
 
 _MASKS = re.compile(
     r"""
-    <\*>
+    (?P<keep><\*>|[^\W\d_]+(?=[\s\])},;!?]|$))                                           # plain words pass at once
   | \b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'"<>)\]]+                                       # URL
   | "(?!(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\s)[^"\n]*"                            # quoted, but no request line
   | (?<!\w)'[^'\n]*'(?!\w)
@@ -64,9 +65,25 @@ def mask(message: str) -> str:
     >>> mask("GET /users/42?full=1 user='x y' java.net.ConnectException")
     'GET <*> user=<*> java.net.ConnectException'
     """
-    text = message[:MAX_CHARS]
-    while (masked := _RUNS.sub(WILDCARD, _VALUES.sub(r"\1<*>", _MASKS.sub(WILDCARD, text)))) != text:
-        text = masked  # every round leaves fewer characters outside wildcards, so this ends; two rounds are usual
+    return _settled(_round(message[:MAX_CHARS]))
+
+
+def _round(text: str) -> str:
+    text = _MASKS.sub(_masked, text)
+    if "=" in text:
+        text = _VALUES.sub(r"\1<*>", text)
+    return _RUNS.sub(WILDCARD, text) if text.count(WILDCARD) > 1 else text
+
+
+def _masked(match: re.Match[str]) -> str:
+    return match["keep"] or WILDCARD
+
+
+@lru_cache(maxsize=4096)
+def _settled(text: str) -> str:
+    """Mask what the first round uncovered; like messages come here with the same text, so it is remembered."""
+    while (masked := _round(text)) != text:
+        text = masked  # every round leaves fewer characters outside wildcards, so this ends; one is usual
     return text
 
 

@@ -145,7 +145,29 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
      r"(?:job|task|workflow|batch|cron\w*)\b.{0,80}(?:failed|aborted|exited)|exit(?:ed)? (?:with )?(?:code|status) [1-9]|non-zero exit|failed (?:job|task)"),
 )  # fmt: skip
 
-_TABLE = tuple((name, tuple(words.split("|")), re.compile(pattern) if pattern else None) for name, words, pattern in _ROWS)
+_WORD = re.compile(r"[a-z0-9_]+")
+
+
+_Phrase = tuple[int, str]  # row and words
+
+
+def _key(words: str) -> str:
+    """Return the first word that ends before the phrase does: a text with the phrase holds it as a whole word."""
+    return next((match[0] for match in _WORD.finditer(words) if match.end() < len(words)), "")
+
+
+def _phrases() -> dict[str, list[_Phrase]]:
+    """Return all phrases by the word that a text must hold for them, empty for those without one."""
+    index: dict[str, list[_Phrase]] = {}
+    for number, (_, words, _) in enumerate(_ROWS):
+        for phrase in words.split("|"):
+            index.setdefault(_key(phrase), []).append((number, phrase))
+    return index
+
+
+# Searching a text for all 540 phrases takes longer than finding which of them its words allow.
+_PHRASES = _phrases()
+_PATTERNS = tuple(re.compile(pattern) if pattern else None for _, _, pattern in _ROWS)
 
 _RPC_CODE = re.compile(
     r"\bcode = ([A-Za-z]+)|\b(?:StatusCode\.|Status\{code=|StatusRuntimeException: )([A-Z_]+)|^([A-Z_]{7,20}): |^\d{1,2} ([A-Z_]{7,20}): "
@@ -182,15 +204,17 @@ def kind_of_message(message: str) -> tuple[str, str]:
     # Words that name no failure of their own must not win over a specific type in the same message,
     # so sayings come first, then the codes and types that the message quotes.
     lower = text.lower()
-    for name, words, pattern in _TABLE:
-        for word in words:
-            if word in lower:
-                if pattern is None:
-                    return name, word
-                match = pattern.search(lower)
-                if match:
-                    return name, match[0]
-                break
+    found: dict[int, str] = {}
+    for word in dict.fromkeys(["", *_WORD.findall(lower)]):
+        for number, phrase in _PHRASES.get(word, ()):
+            if phrase in lower:
+                found.setdefault(number, phrase)
+    for number in sorted(found):
+        pattern = _PATTERNS[number]
+        if pattern is None:
+            return _ROWS[number][0], found[number]
+        if match := pattern.search(lower):
+            return _ROWS[number][0], match[0]
     return _quoted(text)
 
 

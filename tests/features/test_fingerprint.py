@@ -86,6 +86,13 @@ def test_a_forgotten_template_returns_under_another_id_and_the_same_key() -> Non
     assert templates.key(again) == key
 
 
+def test_a_forgotten_variant_no_longer_counts_towards_a_variable() -> None:
+    templates = Templates(max_templates=MIN_VARIANTS - 2)
+    ids = [templates.add(f"login of {name} was refused") for name in NAMES]
+    assert len(set(ids)) == len(NAMES)
+    assert "<*>" not in templates.template(ids[-1])
+
+
 def test_what_is_used_is_not_forgotten() -> None:
     templates = Templates(max_templates=4)
     kept = templates.add("heartbeat lost")

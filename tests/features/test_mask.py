@@ -29,6 +29,7 @@ from features.mask import MAX_CHARS, mask, words
         ("action android.intent.action.SCREEN_ON", "action android.intent.action.SCREEN_ON"),
         ("1, 2, 3 gone", "<*> gone"),
         ("no variables here", "no variables here"),
+        ("7'' of it", "<*> of it"),  # the quotes stand alone only once the number is gone
     ],
 )
 def test_what_varies_is_masked_and_words_stay(message: str, masked: str) -> None:
