@@ -44,6 +44,7 @@ __all__ = [
     "put_incident",
     "put_prediction",
     "put_service",
+    "put_training_run",
 ]
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -146,6 +147,10 @@ def put_incident(documents: Documents, incident: IncidentRecord) -> None:
     documents.put("incidents", tenant_key(incident.tenant, incident.id), encode_document(incident))
 
 
+def put_training_run(documents: Documents, run: TrainingRun) -> None:
+    documents.put("training-runs", tenant_key(run.tenant, run.id), encode_document(run))
+
+
 @dataclass(slots=True)
 class Api:
     """The REST API over a store, asked without a socket.
@@ -178,7 +183,7 @@ class Api:
         run = TrainingRun(
             f"run-{len(self.started)}", "queued", request.requested_at, reason=request.reason, tenant=request.tenant
         )
-        self.documents.put("training-runs", run.id, encode_document(run))
+        put_training_run(self.documents, run)
         return run.id
 
     def ask(

@@ -43,8 +43,8 @@ async def start_training(
 @router.get("/training-runs", response_model=Items[TrainingRunOut], summary="Training runs, newest first")
 async def list_training_runs(asked: Asked, chosen: Annotated[RunFilter, Query()]) -> Response:
     """List a tenant's training runs."""
-    runs = asked.cache.all("training-runs", "", TrainingRun).values()
-    own = [run for run in runs if run.tenant == asked.tenant and chosen.state in (None, run.state)]
+    runs = asked.cache.all("training-runs", asked.prefix, TrainingRun).values()
+    own = [run for run in runs if chosen.state in (None, run.state)]
     page = _NEWEST.sorted_page(own, chosen.limit, chosen.cursor)
     return answer({"items": page.rows, "next": page.next})
 
@@ -52,10 +52,11 @@ async def list_training_runs(asked: Asked, chosen: Annotated[RunFilter, Query()]
 @router.get("/training-runs/{run_id}", response_model=TrainingRunOut, summary="One training run")
 async def show_training_run(asked: Asked, run_id: str) -> Response:
     """Answer with a training run."""
-    run = asked.cache.one("training-runs", run_id, TrainingRun)
+    key = asked.key(run_id)
+    run = asked.cache.one("training-runs", key, TrainingRun)
     if run is None:  # another node may have taken it a moment ago
-        run = await to_thread.run_sync(asked.cache.stored, "training-runs", run_id, TrainingRun)
-    if run is None or run.tenant != asked.tenant:
+        run = await to_thread.run_sync(asked.cache.stored, "training-runs", key, TrainingRun)
+    if run is None:
         raise Unknown(f"no training run {run_id!r} of tenant {asked.tenant!r}")
     return answer(run)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from app.api.schemas import Items, TrainingRunOut
-from app.cache.documents import encode_document
 from app.cache.records import TrainingRun
-from tests.api_builders import NOON, Api
+from tests.api_builders import NOON, Api, put_training_run
 
 RUNS = "/api/v1/training-runs"
 
@@ -39,7 +36,7 @@ def test_same_key_queues_one_run(api: Api) -> None:
 def test_run_is_followed_to_its_report(api: Api) -> None:
     location = api.post(RUNS, {}).headers["location"]
     done = TrainingRun("run-1", "succeeded", NOON, NOON, NOON, 1.0, "x", "v1", {"60min": {"ap": 0.5}})
-    api.documents.put("training-runs", "run-1", encode_document(done))
+    put_training_run(api.documents, done)
     run = TrainingRunOut.model_validate_json(api.get(location).content)
     assert (run.state, run.model_version, run.report) == ("succeeded", "v1", {"60min": {"ap": 0.5}})
 
@@ -70,6 +67,5 @@ def test_unknown_run_and_that_of_another_tenant_are_not_found(api: Api) -> None:
 
 def test_run_that_the_watch_has_not_seen_yet_is_read_from_the_store(api: Api) -> None:
     api.app.state.cache.close()  # as on a node whose watch lags behind
-    run = replace(TrainingRun("run-9", "queued", NOON), tenant="default")
-    api.documents.put("training-runs", run.id, encode_document(run))
+    put_training_run(api.documents, TrainingRun("run-9", "queued", NOON))
     assert api.get(f"{RUNS}/run-9").json()["id"] == "run-9"
