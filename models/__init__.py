@@ -1,1 +1,1 @@
-"""Models: baselines, the batch ensemble, the online learner and the blend that makes a prediction of them."""
+"""Forecasts: learners, baselines, blend, explanation, anomaly, and the registry of what was fitted."""

@@ -29,8 +29,6 @@ __all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Stored"]
 BUCKET = "models"
 """The bucket of documents that is the manifest."""
 
-_VERSIONS = "version/"
-_SERVING = "serving"
 _KEPT_HISTORY = 20
 """Champions that a rollback can reach back to. Guessed; artifacts stay in any case."""
 
@@ -90,11 +88,15 @@ class Registry:
         Takes the artifacts.
     documents : DocumentStore
         Takes the manifest, in the bucket `BUCKET`.
+    tenant : str
+        Whose models; it leads every key, and models never cross tenants.
     """
 
-    def __init__(self, blobs: BlobStore, documents: DocumentStore) -> None:
+    def __init__(self, blobs: BlobStore, documents: DocumentStore, tenant: str = "default") -> None:
         self._blobs = blobs
         self._documents = documents
+        self._versions = f"{tenant}/version/"
+        self._serves = f"{tenant}/serving"
 
     def add(self, ensemble: Ensemble, record: ModelRecord) -> ModelVersion:
         """Store a fitted ensemble and enter its hash into the manifest; it is a candidate.
@@ -116,7 +118,7 @@ class Registry:
             river=version_of("river"),
             numpy=np.__version__,
         )
-        self._documents.put(BUCKET, _VERSIONS + version.id, version.to_json())
+        self._documents.put(BUCKET, self._versions + version.id, version.to_json())
         return self.version(version.id)
 
     def version(self, version_id: str) -> ModelVersion:
@@ -127,7 +129,7 @@ class Registry:
         UntrustedArtifact
             When the manifest has no such version.
         """
-        document = self._documents.get(BUCKET, _VERSIONS + version_id)
+        document = self._documents.get(BUCKET, self._versions + version_id)
         if document is None:
             raise UntrustedArtifact(f"model version {version_id!r} is not in the manifest; list them with `foreshock models`")
         return _named(ModelVersion.from_json(document.value), self._serving()[0])
@@ -135,7 +137,7 @@ class Registry:
     def versions(self) -> tuple[ModelVersion, ...]:
         """Return all versions, newest first."""
         serving = self._serving()[0]
-        found = [_named(ModelVersion.from_json(d.value), serving) for d in self._documents.items(BUCKET, _VERSIONS)]
+        found = [_named(ModelVersion.from_json(d.value), serving) for d in self._documents.items(BUCKET, self._versions)]
         return tuple(sorted(found, key=lambda version: version.id, reverse=True))
 
     def load(self, version_id: str, schema: FeatureSchema) -> Ensemble:
@@ -217,13 +219,13 @@ class Registry:
         return self.version(history[-2])
 
     def _serving(self) -> tuple[tuple[str, ...], int]:
-        document = self._documents.get(BUCKET, _SERVING)
+        document = self._documents.get(BUCKET, self._serves)
         if document is None:
             return (), 0
         return tuple(json.loads(document.value)["history"]), document.revision
 
     def _write(self, history: tuple[str, ...], revision: int) -> None:
-        self._documents.swap(BUCKET, _SERVING, json.dumps({"history": history}).encode(), revision)
+        self._documents.swap(BUCKET, self._serves, json.dumps({"history": history}).encode(), revision)
 
 
 def _named(version: ModelVersion, history: tuple[str, ...]) -> ModelVersion:

@@ -1,1 +1,1 @@
-"""From history to a fitted model: dataset, labels, split by time, fit and the honest report."""
+"""From history to a judged model: rows, labels, split, fit, evaluation, gate."""

@@ -1,0 +1,161 @@
+"""Score a fitted ensemble beside the baselines on rows that it has not seen.
+
+`training.retrain` calls it between fit and gate; the command line prints `Report.table`, the API returns
+`Report.to_dict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from features.arrays import BoolArray, FloatArray
+from models.calibration import calibration_slope, ece
+from models.contract import Forecaster
+from models.ensemble import ENSEMBLE
+from models.hazard import cumulate, log_losses, reached
+from models.prediction import HORIZONS
+from training.alerting import score_events
+from training.bootstrap import Blocks, average_precision, blocks_of
+from training.fit import CLIMATOLOGY, Fitted
+from training.report import Report, Scores
+from training.rows import Rows
+
+__all__ = ["CHAMPION", "Scored", "evaluate"]
+
+CHAMPION = "champion"
+"""Name of the serving model in a report."""
+
+_BLOCK_S = 2 * 3600
+"""Blocks of two horizons: labels overlap for one. A day then has twelve."""
+
+_RESAMPLES = 200
+"""Enough for a 90 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A report with what the gate needs beside it.
+
+    Parameters
+    ----------
+    report : Report
+        For people.
+    losses : dict of str to FloatArray
+        Shape (n,) by forecaster: log loss of each held-out row over its intervals at risk.
+    blocks : Blocks
+        Resamples of the same rows.
+    """
+
+    report: Report
+    losses: dict[str, FloatArray]
+    blocks: Blocks
+
+
+def evaluate(
+    fitted: Fitted, rows: Rows, *, seed: int = 0, n_resamples: int = _RESAMPLES, champion: Forecaster | None = None
+) -> Scored:
+    """Score on the held-out block.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        From `training.fit.fit` on the same rows.
+    rows : Rows
+        All rows.
+    seed : int
+        Of the resamples.
+    n_resamples : int
+        How many.
+    champion : Forecaster, optional
+        The serving model, scored beside it. If it was fitted on part of the block it is favoured.
+    """
+    _, at_risk = rows.targets()
+    test = rows.take(np.flatnonzero(fitted.record.split.test.rows & at_risk.any(axis=1)))
+    y, at_risk = test.targets()
+    hazards = {ENSEMBLE: fitted.ensemble.hazards_of(ENSEMBLE, test.x)}
+    hazards |= {name: model.hazards(test.x) for name, model in fitted.ensemble.baselines}
+    if champion is not None:
+        hazards[CHAMPION] = champion.hazards(test.x)
+    blocks = blocks_of(test.as_of_s, block_s=_BLOCK_S, n_resamples=n_resamples, seed=seed)
+    hit, known = reached(y, at_risk)
+    p = {name: cumulate(h) for name, h in hazards.items()}
+    since = _since_start(rows, test)
+    everything: dict[str, dict[str, Scores]] = {}
+    quiet: dict[str, dict[str, Scores]] = {}
+    for j, (horizon, horizon_s) in enumerate(HORIZONS.items()):
+        column = {name: values[:, j] for name, values in p.items()}
+        everything[horizon] = _scores(column, hit[:, j], known[:, j], blocks)
+        quiet[horizon] = _scores(column, hit[:, j], known[:, j] & (since > horizon_s), blocks)
+    events = {
+        name: score_events(values[:, -1], test, known[:, -1], fitted.record.budget_per_day)
+        for name, values in p.items()
+        if name != CLIMATOLOGY
+    }
+    losses = {name: (log_losses(h, y) * at_risk).sum(axis=1) for name, h in hazards.items()}
+    report = Report(
+        horizons=everything,
+        quiet=quiet,
+        events=events,
+        serves=fitted.ensemble.serves_,
+        weights=fitted.record.weights,
+        n_events=fitted.record.events,
+        n_rows=fitted.record.rows,
+        test_begin_s=fitted.record.split.test.begin_s,
+        test_end_s=fitted.record.split.test.end_s,
+        budget_per_day=fitted.record.budget_per_day,
+        notes=fitted.record.notes,
+    )
+    return Scored(report, losses, blocks)
+
+
+def _scores(p: Mapping[str, FloatArray], hit: FloatArray, chosen: BoolArray, blocks: Blocks) -> dict[str, Scores]:
+    """Score every forecaster at one horizon on some rows."""
+    rows = np.flatnonzero(chosen)
+    outcome, part = hit[rows], blocks.take(rows)
+    if not len(rows):
+        return {name: Scores.empty() for name in p}
+    reference = (p[CLIMATOLOGY][rows] - outcome) ** 2
+    model_losses = log_losses(p[ENSEMBLE][rows], outcome)
+    return {name: _score(values[rows], outcome, reference, model_losses, part) for name, values in p.items()}
+
+
+def _score(p: FloatArray, hit: FloatArray, reference: FloatArray, model_losses: FloatArray, blocks: Blocks) -> Scores:
+    """Score one forecaster at one horizon."""
+    positives = int(hit.sum())
+    mixed = 0 < positives < len(hit)
+    varied = mixed and np.ptp(p) > 0
+    square = (p - hit) ** 2
+    losses = log_losses(p, hit)
+    skill = 1.0 - blocks.mean(square) / blocks.mean(reference)
+    return Scores(
+        n=len(hit),
+        positives=positives,
+        base_rate=positives / len(hit),
+        ap=average_precision(p, hit),
+        auc=float(roc_auc_score(hit, p)) if mixed else float("nan"),
+        brier_skill=float(1.0 - square.mean() / reference.mean()),
+        ece=ece(p, hit),
+        log_loss=float(losses.mean()),
+        slope=calibration_slope(p, hit),
+        ap_interval=blocks.interval(blocks.average_precision(p, hit)) if varied else None,
+        brier_skill_interval=blocks.interval(skill) if positives else None,
+        model_minus_this=float((model_losses - losses).mean()),
+        model_minus_this_interval=blocks.interval(blocks.mean(model_losses - losses)),
+    )
+
+
+def _since_start(rows: Rows, test: Rows) -> FloatArray:
+    """Return seconds since the series' last incident start, inf when none is known, for quiet rows."""
+    since = np.full(len(test), np.inf)
+    for series in np.unique(test.series):
+        starts = np.unique(rows.next_start_s[rows.series == series])
+        starts = starts[np.isfinite(starts)]
+        mine = np.flatnonzero(test.series == series)
+        before = np.searchsorted(starts, test.as_of_s[mine], side="right") - 1
+        known = before >= 0
+        since[mine[known]] = test.as_of_s[mine[known]] - starts[before[known]]
+    return since

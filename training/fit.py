@@ -1,0 +1,204 @@
+"""Fit the hazard ensemble and its opponents on rows in order of time.
+
+Takes `training.rows.Rows` from `training.dataset`; what it returns goes to `training.evaluate`,
+`training.gate` and, if it is good enough, to `models.registry`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import cast
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from features.arrays import BoolArray, FloatArray
+from features.schema import FeatureSchema
+from models.baseline import Climatology, Rate, Recency, Seasonal
+from models.contract import Learner
+from models.ensemble import Ensemble, Named
+from models.hazard import cumulate, reached
+from models.linear import HazardLinear
+from models.trees import HazardForest, HazardTrees
+from training.alerting import threshold_for
+from training.rows import Rows
+from training.split import Block, Split, SplitPlan, split
+
+__all__ = ["CLIMATOLOGY", "FitRecord", "Fitted", "fit"]
+
+CLIMATOLOGY = "climatology"
+"""Name of the base-rate forecast, which is the reference of every skill."""
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """What a fit was made from.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of everything that has chance in it.
+    data_sha256 : str
+        Hash of the rows that were given.
+    split : Split
+        The blocks.
+    rows, events : dict of str to int
+        Usable rows and distinct incidents of ``train``, ``middle``, ``test`` and ``refit``.
+    weights : dict of str to float
+        Stacking weight of each member.
+    thresholds : dict of str to float
+        60-minute probability for the alert budget, by forecaster, from out-of-time forecasts of the middle
+        block.
+    budget_per_day : float
+        The alert budget.
+    notes : tuple of str
+        What had to give, in words.
+    """
+
+    seed: int
+    data_sha256: str
+    split: Split
+    rows: dict[str, int]
+    events: dict[str, int]
+    weights: dict[str, float]
+    thresholds: dict[str, float]
+    budget_per_day: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An ensemble and its record."""
+
+    ensemble: Ensemble
+    record: FitRecord
+
+
+def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0, plan: SplitPlan | None = None) -> Fitted:
+    """Fit members, stack them out of time, and fit them again on everything before the test block.
+
+    Members and baselines are fitted on the training block. What they say on the middle block, which they
+    have not seen, decides weights, calibration, bounds and alert thresholds. Then members and baselines are
+    fitted anew on both blocks, as stacked generalisation does, because the latest rows teach the most; the
+    test block stays unseen, so what is measured on it is what is served.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows of a history.
+    seed : int
+        Same rows and seed, same numbers.
+    jobs : int
+        Members fitted at a time.
+    budget_per_day : float
+        Alerts a day over all series.
+    plan : SplitPlan, optional
+        How to cut.
+
+    Raises
+    ------
+    InvalidValue
+        When the history is too short to be split.
+    """
+    cut = split(rows, plan)
+    blocks = {"train": cut.train, "middle": cut.middle, "test": cut.test, "refit": cut.refit}
+    parts = {name: _labelled(rows, block) for name, block in blocks.items()}
+    events = {name: part.rows.events() for name, part in parts.items()}
+    members, baselines = _fit_all(rows.schema, parts["train"], seed, jobs)
+    middle = parts["middle"]
+    ensemble = Ensemble(members, baselines, tick_s=_tick_s(rows)).fit(middle.rows.x, middle.y, middle.at_risk, events["middle"])
+    thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.items()}
+    refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], seed, jobs))
+    record = FitRecord(
+        seed=seed,
+        data_sha256=_hash(rows),
+        split=cut,
+        rows={name: len(part.rows) for name, part in parts.items()},
+        events=events,
+        weights=ensemble.weights,
+        thresholds=thresholds,
+        budget_per_day=budget_per_day,
+        notes=(*cut.notes, *_notes(events, cut)),
+    )
+    return Fitted(refitted, record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Usable rows of a block with their labels as known at the block's purge."""
+
+    rows: Rows
+    y: FloatArray
+    at_risk: BoolArray
+
+
+def _labelled(rows: Rows, block: Block) -> _Part:
+    """Take a block's rows that are at risk in some interval, in order of time."""
+    _, at_risk = rows.targets()
+    chosen = np.flatnonzero(block.rows & at_risk.any(axis=1))
+    part = rows.take(chosen[np.argsort(rows.as_of_s[chosen], kind="stable")])
+    y, risk = part.targets()
+    return _Part(part, y, risk)
+
+
+def _fit_all(schema: FeatureSchema, part: _Part, seed: int, jobs: int) -> tuple[Named, Named]:
+    """Fit every member and every baseline on a block."""
+    members: list[tuple[str, Learner]] = [
+        ("trees", HazardTrees(seed=seed)),
+        ("forest", HazardForest(seed=seed)),
+        ("linear", HazardLinear(seed=seed)),
+    ]
+    baselines: list[tuple[str, Learner]] = [
+        ("recency", Recency(schema)),
+        ("rate", Rate(schema)),
+        ("seasonal", Seasonal(schema)),
+        (CLIMATOLOGY, Climatology()),
+    ]
+    tasks = [delayed(_fit_one)(model, part) for _, model in (*members, *baselines)]
+    # Threads: the fits leave the interpreter lock for most of their time, and rows need not be copied.
+    fitted = cast("list[Learner]", Parallel(n_jobs=jobs, prefer="threads")(tasks))
+    names = [name for name, _ in (*members, *baselines)]
+    named = tuple(zip(names, fitted, strict=True))
+    return named[: len(members)], named[len(members) :]
+
+
+def _fit_one(model: Learner, part: _Part) -> Learner:
+    return model.fit(part.rows.x, part.y, part.at_risk)
+
+
+def _threshold(hazards: FloatArray, part: _Part, budget_per_day: float) -> float:
+    _, known = reached(part.y, part.at_risk)
+    usable = known[:, -1]
+    p60 = cumulate(hazards)[usable, -1]
+    return threshold_for(p60, part.rows.series[usable], part.rows.as_of_s[usable], budget_per_day)
+
+
+def _tick_s(rows: Rows) -> float:
+    """Return the usual distance between two rows of a series."""
+    order = np.lexsort((rows.as_of_s, rows.series))
+    steps = np.diff(rows.as_of_s[order])[np.diff(rows.series[order]) == 0]
+    return float(np.median(steps)) if len(steps) and np.median(steps) > 0 else 60.0
+
+
+def _hash(rows: Rows) -> str:
+    digest = sha256(rows.schema.sha256.encode())
+    for array in (rows.x, rows.series, rows.as_of_s, rows.next_start_s, rows.eligible, rows.undetected):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _notes(events: dict[str, int], cut: Split) -> tuple[str, ...]:
+    """Say in words where a block holds too little to decide anything."""
+    notes = [
+        f"the {name} block has {events[name]} incidents, too few to say much"
+        for name in ("train", "middle", "test")
+        if events[name] < 10  # noqa: PLR2004 - guessed, and only words depend on it
+    ]
+    if not events["middle"]:
+        notes.append("no incident in the middle block: members are weighed equally and bounds are wide")
+    days = (cut.test.end_s - cut.test.begin_s) / _DAY_S
+    notes.append(f"tested on the last {days:.1f} days, with {events['test']} incidents")
+    return tuple(notes)
