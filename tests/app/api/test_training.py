@@ -45,9 +45,7 @@ def test_runs_are_listed_newest_first_and_by_state(api: Api) -> None:
     for number in range(3):
         api.post(RUNS, {"reason": str(number)})
         api.clock.move(1.0)
-    api.documents.put(
-        "training-runs", "run-2", encode_document(TrainingRun("run-2", "failed", NOON, error="too few incidents"))
-    )
+    put_training_run(api.documents, TrainingRun("run-2", "failed", NOON, error="too few incidents"))
 
     def ids(query: str) -> list[str]:
         return [run.id for run in Items[TrainingRunOut].model_validate_json(api.get(f"{RUNS}?{query}").content).items]
