@@ -21,6 +21,8 @@ _HANDLED, _INNER = channel("handled"), channel("inner")
 # Numbers of opentelemetry.proto.trace.v1.
 _SERVER, _CLIENT, _PRODUCER, _CONSUMER = 2, 3, 4, 5
 _STATUS_ERROR = 2
+_CALLEE_KINDS = frozenset({_SERVER, _CONSUMER})
+_CALLER_KINDS = frozenset({_CLIENT, _PRODUCER})
 
 _HTTP_STATUS = frozenset({"http.response.status_code", "http.status_code"})
 _PEERS = ("peer.service", "server.address", "net.peer.name", "rpc.service", "messaging.destination.name")
@@ -54,7 +56,7 @@ def _read(span: Span, source: Source, tally: Tally) -> None:
     parent = tally.ids.span(span.parent_span_id)
     start, end = time_ns(span.start_time_unix_nano), time_ns(span.end_time_unix_nano)
     # The root of a trace is where work enters a service, whatever its kind: a cron job, a batch, a browser.
-    entry = kind == _SERVER or kind == _CONSUMER or not parent  # noqa: PLR1714 - a set is slower here
+    entry = kind in _CALLEE_KINDS or not parent
     name = span.name or ""
     group = traffic.operation(source.service, name, end) if entry else traffic.whole(source.service, end)
     if group == REFUSED:
@@ -74,15 +76,18 @@ def _read(span: Span, source: Source, tally: Tally) -> None:
             traffic.mark(group, _SERVER_ERRORS)
     else:
         traffic.mark(group, _INNER)
+    trace_id, span_id = tally.ids.trace(span.trace_id), tally.ids.span(span.span_id)
+    if trace_id:
+        _meet(kind, (trace_id, parent, span_id), source, tally)
+    if kind in _CALLER_KINDS:
+        _call(span, source, tally, failed=failing)
     if failing:
         traffic.mark(group, _ERRORS)
-        _fail(span, end, source, tally)
+        _fail(span, end, source, tally, (trace_id, span_id))
     else:
         for event in span.events or ():
             if event.name == "exception":
                 traffic.mark(group, _HANDLED)
-    if kind is not None and kind >= _SERVER:
-        _connect(span, parent, source, tally, failing=failing)
 
 
 def _duration_ns(start: int, end: int, tally: Tally) -> int:
@@ -100,19 +105,21 @@ def _answered_5xx(span: Span) -> bool:
     return False
 
 
-def _connect(span: Span, parent: bytes, source: Source, tally: Tally, *, failing: bool) -> None:
-    trace_id = tally.ids.trace(span.trace_id)
-    if failing and trace_id:
-        tally.error_trace(trace_id)
-    if span.kind == _CLIENT or span.kind == _PRODUCER:  # noqa: PLR1714 - a set is slower here
-        peer = _peer(span)
-        if peer:
-            tally.call(source.service, peer, failed=failing)
-        span_id = tally.ids.span(span.span_id)
-        if trace_id and span_id:
-            tally.end(trace_id, span_id, source.service, CALLER)
-    elif trace_id and parent:
-        tally.end(trace_id, parent, source.service, CALLEE)
+def _meet(kind: int | None, ids: tuple[bytes, bytes, bytes], source: Source, tally: Tally) -> None:
+    """Note the span id under which the two ends of a call meet: the callee's parent, the caller's own."""
+    trace_id, parent, span_id = ids
+    if kind in _CALLEE_KINDS:
+        if parent:
+            tally.end(trace_id, parent, source.service, CALLEE)
+    elif span_id:
+        # Without an instrumented client library the caller of a server is an internal span.
+        tally.end(trace_id, span_id, source.service, CALLER)
+
+
+def _call(span: Span, source: Source, tally: Tally, *, failed: bool) -> None:
+    peer = _peer(span)
+    if peer:
+        tally.call(source.service, peer, failed=failed)
 
 
 def _peer(span: Span) -> str:
@@ -125,8 +132,8 @@ def _peer(span: Span) -> str:
     return ""
 
 
-def _fail(span: Span, end: int, source: Source, tally: Tally) -> None:
-    trace_id = tally.ids.trace(span.trace_id)
+def _fail(span: Span, end: int, source: Source, tally: Tally, ids: tuple[bytes, bytes]) -> None:
+    trace_id, span_id = ids
     if trace_id:
         tally.error_trace(trace_id)
     if not tally.room_for_error():
@@ -145,7 +152,7 @@ def _fail(span: Span, end: int, source: Source, tally: Tally) -> None:
             operation=operation_name(span.name or "", tally.limits.max_name_chars),
             time_ns=end,
             trace_id=trace_id.hex(),
-            span_id=tally.ids.span(span.span_id).hex(),
+            span_id=span_id.hex(),
             exception_type=exception_type,
             message=message,
             stack=stack,

@@ -117,13 +117,22 @@ def test_caller_and_callee_meet_under_the_callers_span_id() -> None:
     assert [batch.services[place] for place in batch.end_service.tolist()] == ["cart", "cart"]
 
 
+def test_an_internal_span_may_be_the_caller_of_a_server() -> None:
+    batch = read(a_span(1, spanId=span_id(7), **PARENT), a_span(2, spanId=span_id(8), parentSpanId=span_id(7)))
+    assert (batch.end_span.tolist(), batch.end_role.tolist()) == ([7, 7], [0, 1])
+
+
+def test_a_server_without_a_parent_has_no_caller() -> None:
+    assert len(read(a_span()).end_trace) == 0
+
+
 def test_of_traces_without_errors_a_sample_gives_its_ends() -> None:
     even, odd = f"{4:032x}", f"{5:032x}"
     quiet = [a_span(2, traceId=trace, **PARENT) for trace in (even, odd)]
     limits = Limits(span_end_sample=4)
     assert read(*quiet, limits=limits).end_trace.tolist() == [4]
     failing = a_span(1, traceId=odd, status={"code": 2}, **PARENT)
-    assert read(*quiet, failing, limits=limits).end_trace.tolist() == [4, 5]
+    assert read(*quiet, failing, limits=limits).end_trace.tolist() == [4, 5, 5]
 
 
 def test_a_span_without_valid_ids_counts_and_joins_nothing() -> None:
