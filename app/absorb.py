@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from app.recent import Recent
-from features.classify import event_from
+from features.classify import classify_event
 from features.event import ErrorEvent, ErrorRecord
 from features.fingerprint import Templates
 from features.repeats import Repeats
@@ -40,7 +40,7 @@ class PartitionErrors:
 
     def event(self, tenant: str, record: ErrorRecord, received_ns: int) -> tuple[ErrorEvent, bool]:
         """Classify a record and return its event and whether its fingerprint is new to the service."""
-        event = event_from(
+        event = classify_event(
             record,
             tenant=tenant,
             time=_at(record.time_ns),

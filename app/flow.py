@@ -133,7 +133,7 @@ class Flow:
         p = cumulate(hazards)
         status = self._status()
         ids = self._ids(offsets)
-        versions = [self._members(key.tenant).version for key in self.memory.directory.keys]
+        versions = [self.members_of(key.tenant).version for key in self.memory.directory.keys]
         forecasts = Forecasts(p, status, versions, ids)
         self.publisher.remember(tick, p)
         self.chronicle.add_closed(self.memory, closed, offsets)
@@ -162,8 +162,9 @@ class Flow:
         for row in np.flatnonzero(standing.began).tolist():
             tenant = self.memory.directory.keys[row].tenant
             self._maturing(tenant).began(row, int(standing.open_since[row]), tick)
+            self.members_of(tenant).began(1)
         for tenant, maturing in self.maturing.items():
-            members = self._members(tenant)
+            members = self.members_of(tenant)
             for matured in maturing.due(tick):
                 if members.learn(matured):
                     self.telemetry.drifts.inc()
@@ -176,15 +177,17 @@ class Flow:
 
     def promote(self, tenant: str, champion: Champion) -> None:
         """Put a new champion in between two ticks."""
-        self._members(tenant).promote(champion)
+        self.members_of(tenant).promote(champion)
 
     def version(self, tenant: str) -> str:
         """Return the id of the tenant's champion, ``prior`` before there is one."""
-        return self._members(tenant).version
+        return self.members_of(tenant).version
 
     def errors_of(self, partition: int) -> PartitionErrors:
         """Return the error state of a partition."""
-        return self.errors.setdefault(partition, PartitionErrors(self.plan.rules))
+        if partition not in self.errors:
+            self.errors[partition] = PartitionErrors(self.plan.rules)
+        return self.errors[partition]
 
     def snapshot(self, partition: int) -> dict[str, bytes]:
         """Return the state of a partition between two ticks."""
@@ -211,7 +214,7 @@ class Flow:
         keys = [_parts(key) for key in self.memory.directory.keys]
         return {
             tenant: msgspec.msgpack.encode(
-                {"keys": keys, "members": self._members(tenant).snapshot(), "maturing": self._maturing(tenant).snapshot()}
+                {"keys": keys, "members": self.members_of(tenant).snapshot(), "maturing": self._maturing(tenant).snapshot()}
             )
             for tenant in sorted(self.maturing)
         }
@@ -220,19 +223,24 @@ class Flow:
         """Put back what `learners` returned, after all partitions are restored."""
         wire = msgspec.msgpack.decode(data, type=_LearnerWire)
         now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
-        self._members(tenant).restore(wire.members)
+        self.members_of(tenant).restore(wire.members)
         self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
 
     def _row_or_gone(self, key: tuple[str, str, str]) -> int:
         row = self.memory.directory.find(*key)
         return -1 if row is None else row
 
-    def _members(self, tenant: str) -> Members:
-        return self.members.setdefault(tenant, Members(self.plan.memory.tick_s))
+    def members_of(self, tenant: str) -> Members:
+        """Return the forecasters of a tenant."""
+        if tenant not in self.members:
+            self.members[tenant] = Members(self.plan.memory.tick_s)
+        return self.members[tenant]
 
     def _maturing(self, tenant: str) -> Maturing:
-        patience = self.plan.memory.rule.m + self.plan.memory.lateness
-        return self.maturing.setdefault(tenant, Maturing(self.plan.memory.tick_s, patience))
+        if tenant not in self.maturing:
+            patience = self.plan.memory.rule.m + self.plan.memory.lateness
+            self.maturing[tenant] = Maturing(self.plan.memory.tick_s, patience)
+        return self.maturing[tenant]
 
     def _hazards(self, x: Float32Array, tick: int) -> FloatArray:
         """Return blended hazards of all rows, tenant by tenant, and keep what the learners will be asked about."""
@@ -241,7 +249,7 @@ class Flow:
         settled = ~self.memory.onsets.in_incident() & (self.memory.rhythm.windows_seen() >= _WARM_TICKS)
         for tenant, code in self.memory.tenants.items():
             rows: IntArray = np.flatnonzero(tenant_of == code)
-            members = self._members(tenant)
+            members = self.members_of(tenant)
             said = members.hazards(x[rows])
             out[rows] = members.blend.combine(said)
             kept = settled[rows]
@@ -262,8 +270,8 @@ class Flow:
     def _status(self) -> list[str]:
         memory = self.memory
         known = memory.rhythm.windows_seen()
-        with_model = np.array([self._members(key.tenant).champion is not None for key in memory.directory.keys], bool)
-        status = np.where(with_model, "ok", "prior").astype("U10")
+        with_model = np.array([self.members_of(key.tenant).champion is not None for key in memory.directory.keys], bool)
+        status = np.where(with_model, "ok", "prior").astype("U12")
         status[memory.last_data() >= _STALE_TICKS] = "stale"
         status[known < _WARM_TICKS] = "warming_up"
         status[memory.onsets.in_incident()] = "in_incident"
@@ -290,7 +298,7 @@ class Flow:
             errors.repeats.forget(tick)
 
     def _count(self, status: Iterable[str], incidents: list[tuple[int, Incident]]) -> None:
-        names, counts = np.unique(np.array(list(status), "U10"), return_counts=True)
+        names, counts = np.unique(np.array(list(status), "U12"), return_counts=True)
         for name, count in zip(names.tolist(), counts.tolist(), strict=True):
             self.telemetry.predictions.labels(status=name).inc(count)
         self.telemetry.incidents.inc(sum(incident.end is None for _, incident in incidents))

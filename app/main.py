@@ -18,7 +18,7 @@ from uuid import uuid4
 import uvicorn
 
 from app.api.application import create_api
-from app.api.parts import ApiParts, Classification, Health, TrainingRequest
+from app.api.parts import ApiParts, Health, TrainingRequest
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
 from app.ingest.grpc_server import OtlpGrpc
@@ -32,13 +32,9 @@ from app.settings import Settings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from app.worker import Worker, WorkerParts, WorkerPlan
-from features.classify import classify
-from features.errors import InvalidSetting, InvalidValue
-from features.event import ErrorRecord
-from features.fingerprint import Templates, fingerprint
+from features.errors import InvalidSetting, InvalidValue, PartStopped
 from features.incident import IncidentRule
 from features.memory import MemoryPlan
-from features.recovery import advise
 from features.rules import Rules
 from models.registry import Registry
 from training.triggers import Policy, Situation, reason_to_train
@@ -181,12 +177,25 @@ class Node:
         self._threads.clear()
         self.store.close()
 
+    def request_stop(self) -> None:
+        """Let `wait` return; safe to call from a signal handler."""
+        self._stop.set()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the wall clock moves the ticks."""
+        return any(t.name == "clock" for t in self._threads)
+
     def wait(self) -> None:
-        """Block until a thread of the node dies or the node is closed."""
+        """Block until the node is told to stop, or one of its threads dies."""
         while not self._stop.wait(0.5):
-            dead = [t.name for t in self._threads if not t.is_alive()]
-            if dead:
-                raise InvalidValue(f"the part {dead[0]} stopped; its log says why")
+            self.check_alive()
+
+    def check_alive(self) -> None:
+        """Raise PartStopped when a thread of the node has died."""
+        dead = [t.name for t in self._threads if not t.is_alive()]
+        if dead:
+            raise PartStopped(f"the part {dead[0]} stopped; the log says why")
 
     def _worker(self) -> Worker:
         store, settings = self.store, self.settings
@@ -236,12 +245,13 @@ class Node:
         incidents = [d.value for d in self.store.documents.items("incidents", f"{tenant}/")]
         fitted = champion.record.created_at if champion else None
         flow = self.worker.flow
+        members = flow.members_of(tenant)
         return Situation(
             incidents=len(incidents),
-            new_incidents=flow.incidents_since_promotion(tenant),
+            new_incidents=members.onsets,
             champion_age_s=(_utc_now() - fitted).total_seconds() if fitted else None,
             champion_fits=champion is None or flow.version(tenant) == champion.id,
-            drifted=flow.drifted(tenant),
+            drifted=members.drifted,
             last_attempt_s=None if attempted is None else time.monotonic() - attempted,
         )
 
@@ -270,25 +280,9 @@ class Node:
             now=_utc_now,
             new_id=lambda: uuid4().hex,
             start_training=self.ask_training,
-            classify=self._classify,
+            rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health},
             default_tenant=self.settings.ingest.default_tenant,
-        )
-
-    def _classify(self, tenant: str, record: ErrorRecord) -> Classification:
-        del tenant  # rules are the same for all
-        found = classify(record, self.rules)
-        templates = Templates()
-        key = templates.key(templates.add(record.message))
-        return Classification(
-            kind=found.kind,
-            category=found.category,
-            severity=found.severity,
-            retryable=found.retryable,
-            transient=found.transient,
-            fingerprint=fingerprint(record.service, found.kind, record.exception_type, key, record.stack),
-            rule=found.rule,
-            advice=advise(found.kind),
         )
 
     def _worker_health(self) -> Health:

@@ -59,6 +59,8 @@ class Members:
         self.blend = Blend(("batch", "online", "prior"), (0.8, 0.1, 0.1), tick_s=tick_s)
         self.drift = DriftWatch()
         self.losses: dict[str, float] = {}
+        self.onsets = 0
+        self.drifted = False
 
     @property
     def version(self) -> str:
@@ -69,6 +71,8 @@ class Members:
         """Put a new champion in; the blend forgets what the old one had earned."""
         self.champion = champion
         self.blend.forget("batch")
+        self.onsets = 0
+        self.drifted = False
 
     def hazards(self, x: Float32Array) -> dict[str, FloatArray]:
         """Return what each member says, shape (n, 3) each; the prior speaks until there is a champion."""
@@ -90,6 +94,10 @@ class Members:
         if self.champion is not None:
             return self.champion.ensemble.background_
         return np.median(x, axis=0).astype(np.float32) if len(x) else np.zeros(x.shape[1], np.float32)
+
+    def began(self, n: int) -> None:
+        """Note incidents that began: truth that the champion has not seen."""
+        self.onsets += n
 
     def learn(self, matured: Matured) -> bool:
         """Learn from a matured forecast: first the blend from what was said, then the online learner.
@@ -113,6 +121,7 @@ class Members:
         else:
             drifted = False
         self.online.learn(matured.pending.x, y, at_risk)
+        self.drifted |= drifted
         return drifted
 
     def snapshot(self) -> bytes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from app.cache.documents import ErrorGroup, RecentErrors, decode_document, encode_document
+from app.cache.documents import decode_document, encode_document
+from app.cache.records import ErrorGroup, RecentErrors
 from features.event import ErrorEvent
 from features.recovery import advise
 

@@ -11,6 +11,7 @@ import hashlib
 import heapq
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +69,18 @@ class ReplayReport:
 
 @dataclass(slots=True)
 class ReplayClock:
-    """The clock of a replay: the largest event time so far."""
+    """The clock of a replay: the largest event time so far, or the wall's once the past is in."""
 
     now_ns: int = 0
+    wall: bool = False
 
     def __call__(self) -> int:
         """Return the time in unix nanoseconds."""
-        return self.now_ns
+        return time.time_ns() if self.wall else self.now_ns
+
+    def follow_wall(self) -> None:
+        """Go on with the wall clock."""
+        self.wall = True
 
 
 def signal_of(body: bytes) -> str:

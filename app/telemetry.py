@@ -62,3 +62,25 @@ class Telemetry:
     def render(self) -> bytes:
         """Return the metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+    def values(self, name: str) -> dict[str, float]:
+        """Return the values of a counter or gauge by its labels' values, joined by commas."""
+        found: dict[str, float] = {}
+        for family in self.registry.collect():
+            if family.name == f"foreshock_{name}":
+                for sample in family.samples:
+                    if not sample.name.endswith("_created"):
+                        found[",".join(sample.labels.values())] = sample.value
+        return found
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the value of a counter or gauge, 0 where it was never touched.
+
+        Examples
+        --------
+        >>> telemetry = Telemetry()
+        >>> telemetry.records.labels(signal="logs").inc(2)
+        >>> telemetry.value("records", signal="logs"), telemetry.value("records", signal="traces")
+        (2.0, 0.0)
+        """
+        return self.values(name).get(",".join(labels.values()), 0.0)

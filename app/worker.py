@@ -186,6 +186,11 @@ class Worker:
         with self._lock:
             self._checkpoint()
 
+    @property
+    def published(self) -> bool:
+        """Whether the documents are those of the newest closed tick."""
+        return self._published
+
     def lag(self) -> int:
         """Return how many offsets are not absorbed, over all partitions."""
         return sum(self.parts.log.end(n) - p.position for n, p in self._partitions.items())

@@ -10,6 +10,7 @@ ForeshockError
 ├── Conflict              a compare-and-set lost
 ├── DataInUse             another process holds the data folder
 ├── StoreFailed           the disk or the log refused; the same input works later
+├── PartStopped           a thread of the service died
 ├── SnapshotMismatch      a snapshot of another version or another configuration
 └── UntrustedArtifact     a model file whose hash the manifest does not hold
 """
@@ -28,6 +29,7 @@ __all__ = [
     "InvalidValue",
     "MalformedBody",
     "Overloaded",
+    "PartStopped",
     "SnapshotMismatch",
     "StoreFailed",
     "UntrustedArtifact",
@@ -81,6 +83,12 @@ class DataInUse(ForeshockError):
 
 class StoreFailed(ForeshockError):
     """The durable store refused a read or a write, or is closed; nothing was changed."""
+
+    retryable: ClassVar[bool] = True
+
+
+class PartStopped(ForeshockError):
+    """A part of the service died; the process must be started again."""
 
     retryable: ClassVar[bool] = True
 

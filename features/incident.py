@@ -105,7 +105,7 @@ class IncidentRule:
             raise InvalidValue(f"1 <= k <= m <= 60 must hold, got k={self.k}, m={self.m}")
 
 
-def broken(windows: FloatArray, expected: FloatArray, rule: IncidentRule) -> BoolArray:
+def broken(windows: FloatArray, expected: FloatArray, heard: BoolArray, rule: IncidentRule) -> BoolArray:
     """Judge the newest of some windows.
 
     Parameters
@@ -114,6 +114,9 @@ def broken(windows: FloatArray, expected: FloatArray, rule: IncidentRule) -> Boo
         Closed windows, oldest first; the last one is judged.
     expected : FloatArray, shape (n, 4)
         `features.rhythm.Rhythm.expected` at the last window.
+    heard : BoolArray, shape (n,)
+        Whether the tenant's telemetry arrives at all: if everything is silent at once, it is the way to us
+        that is broken, and nothing is known of the services.
     rule : IncidentRule
         The bounds.
 
@@ -146,7 +149,7 @@ def broken(windows: FloatArray, expected: FloatArray, rule: IncidentRule) -> Boo
     # Silence is surprising where so many requests were due that none at all is improbable.
     silent = windows[:, -rule.absent :, _TOTAL].sum(1) == 0
     due = expected[:, 0] * rule.absent
-    absent = silent & (due / np.log(10.0) > rule.improbability) & (windows[:, :, _TOTAL].sum(1) > 0)
+    absent = heard & silent & (due / np.log(10.0) > rule.improbability) & (windows[:, :, _TOTAL].sum(1) > 0)
     return by_share | by_count | absent
 
 

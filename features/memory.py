@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.arrays import BoolArray, IntArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import CHANNELS, Batch, channel
 from features.directory import Directory
 from features.event import ErrorRecord
@@ -256,9 +256,19 @@ class Memory:
         window = self.tick - 1
         recent = self.windows.fine()
         expected = self.rhythm.expected(window)
-        before, now = (broken(part, expected, self.plan.rule) for part in (recent[:, :-1], recent))
+        heard = self._heard(recent, expected)
+        before, now = (broken(part, expected, heard, self.plan.rule) for part in (recent[:, :-1], recent))
         standing = self.onsets.advance(window, np.stack([before, now], axis=1))
-        usual: BoolArray = ~now & (self.onsets.columns["open_since"] < 0)
+        usual: BoolArray = heard & ~now & (self.onsets.columns["open_since"] < 0)
         # Late data is in by now, so the rhythm learns the window before the last.
         self.rhythm.learn(window - 1, recent[:, -2][:, _USUAL].astype(float), usual & ~before)
         return standing
+
+    def _heard(self, recent: Float32Array, expected: FloatArray) -> BoolArray:
+        """Return for every row whether its tenant sent at least a tenth of its usual traffic lately."""
+        if not len(recent):
+            return np.zeros(0, bool)
+        tenant, whole = self.pools().tenant, self.directory.is_whole
+        got = np.bincount(tenant, recent[:, -self.plan.rule.absent :, _TOTAL].sum(1) * whole)
+        due = np.bincount(tenant, expected[:, 0] * self.plan.rule.absent * whole)
+        return (got >= 0.1 * due)[tenant]

@@ -6,7 +6,7 @@ schema it was fitted on: the hash decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from features.errors import InvalidValue
@@ -58,21 +58,21 @@ class FeatureSchema:
 
     version: int
     features: tuple[Feature, ...]
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Column names in order."""
+    groups: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Groups in order of first appearance."""
+    _columns: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = [feature.name for feature in self.features]
+        names = tuple(feature.name for feature in self.features)
         if len(set(names)) != len(names):
             raise InvalidValue(f"feature names must be unique, got {sorted(n for n in names if names.count(n) > 1)}")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Column names in order."""
-        return tuple(feature.name for feature in self.features)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Groups in order of first appearance."""
-        return tuple(dict.fromkeys(feature.group for feature in self.features))
+        groups = tuple(dict.fromkeys(feature.group for feature in self.features))
+        columns = {g: tuple(i for i, f in enumerate(self.features) if f.group == g) for g in groups}
+        # Asked for at every tick and series: worked out once.
+        for name, value in (("names", names), ("groups", groups), ("_columns", columns)):
+            object.__setattr__(self, name, value)
 
     @property
     def sha256(self) -> str:
@@ -95,4 +95,4 @@ class FeatureSchema:
 
     def columns(self, group: str) -> tuple[int, ...]:
         """Return the columns of a group."""
-        return tuple(i for i, feature in enumerate(self.features) if feature.group == group)
+        return self._columns.get(group, ())

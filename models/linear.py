@@ -14,6 +14,7 @@ from features.arrays import BoolArray, Float32Array, FloatArray
 from models.baseline import Climatology
 from models.hazard import INTERVALS, N_INTERVALS, from_logits, to_logits
 from models.thin import Thinning, thin
+from models.threads import one_thread
 
 __all__ = ["HazardLinear"]
 
@@ -76,7 +77,8 @@ class HazardLinear:
             if len(np.unique(label)) > 1:
                 overlap = max(1.0, (end_s - begin_s) / 60.0)
                 model = LogisticRegression(C=self.strength / overlap, solver="newton-cholesky", max_iter=200)
-                model.fit(z[chosen], label, sample_weight=weights[chosen])
+                with one_thread():
+                    model.fit(z[chosen], label, sample_weight=weights[chosen])
                 self.coef_[j] = np.ravel(model.coef_)
                 self.intercept_[j] = float(np.ravel(model.intercept_)[0])
         return self

@@ -14,6 +14,7 @@ from features.arrays import BoolArray, Float32Array, FloatArray
 from models.baseline import Climatology
 from models.hazard import EPSILON, N_INTERVALS, reached, stack
 from models.thin import Thinning, thin
+from models.threads import one_thread
 
 __all__ = ["HazardForest", "HazardTrees"]
 
@@ -76,7 +77,7 @@ class HazardTrees:
         rows, weights = thin(y, at_risk, weight, self.thinning or Thinning(), rng)
         stacked = stack(x[rows], y[rows], at_risk[rows])
         if len(np.unique(stacked.y)) > 1:
-            self.model_ = HistGradientBoostingClassifier(
+            model = HistGradientBoostingClassifier(
                 learning_rate=self.learning_rate,
                 max_iter=self.n_rounds,
                 max_leaf_nodes=self.max_leaves,
@@ -88,7 +89,9 @@ class HazardTrees:
                 max_features=0.5,
                 early_stopping=cast("str", False),  # the stub knows the word 'auto' only
                 random_state=self.seed,
-            ).fit(stacked.x, stacked.y, sample_weight=weights[stacked.row])
+            )
+            with one_thread():
+                self.model_ = model.fit(stacked.x, stacked.y, sample_weight=weights[stacked.row])
         return self
 
     def hazards(self, x: Float32Array) -> FloatArray:
@@ -97,7 +100,8 @@ class HazardTrees:
             return self.climatology_.hazards(x)
         everyone = np.ones((len(x), N_INTERVALS), dtype=np.bool_)
         stacked = stack(x, np.zeros(everyone.shape), everyone)
-        p = np.asarray(self.model_.predict_proba(stacked.x)[:, 1], dtype=np.float64)
+        with one_thread():
+            p = np.asarray(self.model_.predict_proba(stacked.x)[:, 1], dtype=np.float64)
         return np.clip(p.reshape(N_INTERVALS, -1).T, EPSILON, 1.0 - EPSILON)
 
 

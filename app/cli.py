@@ -1,0 +1,189 @@
+"""The command ``foreshock``: options in, one `Node` and what the command does with it, answers out.
+
+A user's mistake ends with one line on standard error and exit code 2; ``--json`` prints one object.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.commands import demo_command, models_command, replay_command, train_command
+from app.main import Node
+from app.settings import Settings, load_settings
+from features.errors import ForeshockError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="foreshock",
+    help="How likely an error incident is to begin in the next 5, 15 and 60 minutes, why, and what to do.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+_console = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except ForeshockError as exc:
+        print(f"foreshock: {exc}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    host: HostOption = None,
+    roles: Annotated[str, typer.Option("--roles", help="Parts to run: all three, on one machine.")] = "ingest,worker,api",
+) -> None:
+    """Listen for OTLP on 4318 and 4317, and serve predictions on 8318."""
+    _check_roles(roles)
+    node = Node(_settings(config, data, host))
+    with closing(node), _until_signal(node):
+        node.start_worker()
+        node.start_clock()
+        node.start_jobs()
+        served = node.start_servers()
+        _console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}\nREST       {served.api}/api/v1/predictions")
+        node.wait()
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines, .gz too, as the Collector's file exporter writes them.")],
+    to: Annotated[str | None, typer.Option("--to", help="Send to a running service instead, e.g. http://127.0.0.1:4318.")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    speed: Annotated[float, typer.Option("--speed", min=0.0, help="Times real time with --to; 0 is as fast as it goes.")] = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Send recorded telemetry through the line: into a data folder with event time as the clock, or to a service."""
+    with _bar(as_json) as progress:
+        if to is not None:
+            report = replay_command.to_service(files, to, speed, progress)
+        else:
+            report = replay_command.into_folder(files, _settings(config, data), progress)
+    _answer(report, as_json)
+
+
+@app.command()
+def train(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose history.")] = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a model on the folder's history, score it on held-out time, and let it serve if it earned that."""
+    with _bar(as_json) as progress:
+        report, table = train_command.train(_settings(config, data), tenant, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def demo(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    host: HostOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the whole shop.")] = 1,
+    days: Annotated[float, typer.Option("--days", min=0.25, max=60, help="Days of history to make.")] = 3.0,
+    faults_per_day: Annotated[float, typer.Option("--faults-per-day", min=0.1, max=48, help="Expected faults a day.")] = 24.0,
+    live: Annotated[bool, typer.Option("--live/--no-live", help="Go on live after the history.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a shop: make its history, train, say how the forecasts do, and go on live."""
+    plan = demo_command.DemoOptions(seed, days, faults_per_day, live)
+    demo_command.run(_settings(config, data, host, demo=True), plan, as_json, _console)
+
+
+@app.command()
+def models(config: ConfigOption = None, data: DataOption = None, tenant: str = "default", as_json: JsonOption = False) -> None:
+    """List the model versions of a data folder."""
+    report, table = models_command.versions(_settings(config, data), tenant)
+    _answer(report, as_json, table)
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Check the settings and print what is in force."""
+    settings = _settings(config, data)
+    print(settings.model_dump_json(indent=None if as_json else 2))
+
+
+@app.command()
+def version(as_json: JsonOption = False) -> None:
+    """Print the version."""
+    found = installed_version("foreshock")
+    print(json.dumps({"version": found}) if as_json else found)
+
+
+def _settings(config: Path | None, data: Path | None, host: str | None = None, *, demo: bool = False) -> Settings:
+    if demo and data is None:
+        data = Path("data/demo")
+    return load_settings(config, data=data, **{"server.host": host})
+
+
+def _check_roles(roles: str) -> None:
+    named = {role.strip() for role in roles.split(",")}
+    if named != {"ingest", "worker", "api"}:
+        raise typer.BadParameter(f"on one machine the roles must be ingest,worker,api, got {roles!r}")
+
+
+@contextmanager
+def _until_signal(node: Node) -> Iterator[None]:
+    """Close the node on SIGTERM and SIGINT."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        node.request_stop()
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[float, str], None]]:
+    """Show a progress bar on standard error where a person looks at it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=_console, disable=quiet or not _console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda share, text: progress.update(task, completed=share, description=text)
+
+
+def _answer(report: dict[str, Any], as_json: bool, table: str | None = None) -> None:
+    if as_json:
+        print(json.dumps(report, default=str))
+    elif table is not None:
+        print(table)
+    else:
+        for name, value in report.items():
+            print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()

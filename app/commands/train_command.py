@@ -1,0 +1,51 @@
+"""``foreshock train``: one training run in the foreground, on a folder that nobody serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+from app.api.parts import TrainingRequest
+from app.jobs import champion_of, feedback_of, register, run_job
+from app.main import Node
+from app.settings import Settings
+from dataclasses import replace
+
+__all__ = ["train"]
+
+
+def train(settings: Settings, tenant: str, progress: Callable[[float, str], None]) -> tuple[dict[str, Any], str]:
+    """Train, register and, if the gate says so, promote.
+
+    Returns
+    -------
+    report : dict
+        The evaluation, the version and whether it serves.
+    table : str
+        The same for a terminal.
+
+    Raises
+    ------
+    InvalidValue
+        When history does not suffice.
+    """
+    node = Node(settings)
+    with closing(node):
+        now = datetime.now(UTC)
+        until = newest_s(node, tenant)
+        job = node.job(TrainingRequest(tenant, "foreshock train", None, until, None, now))
+        job = replace(job, feedback=feedback_of(node.store.documents, tenant))
+        champion = champion_of(node.registry(tenant))
+        trained = run_job(job, node.history, champion.ensemble if champion else None, now, lambda share: progress(share, "training"))
+        version = register(node.registry(tenant), trained)
+    summary = {"model_version": version, "promoted": trained.promote, "incidents": trained.incidents, "report": trained.report}
+    return summary, f"{trained.table}\nmodel {version}: {'serves' if trained.promote else 'kept as candidate'}"
+
+
+def newest_s(node: Node, tenant: str) -> datetime:
+    """Return the end of the tenant's history."""
+    windows = node.history.read("windows", tenant=tenant, columns=["window"])
+    newest = max(windows["window"].to_pylist(), default=0)
+    return datetime.fromtimestamp(newest + node.plan.tick_s, UTC)
