@@ -6,7 +6,7 @@ from the cache. Every output comes with the partition whose commit carries it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,6 +38,7 @@ _KEPT_TICKS = 70  # forecasts that an incident may look back on: the longest hor
 _LIFE_TICKS = 3  # ticks after which a prediction is expired; one may be late without alarm
 _INCIDENT_TTL_S = 30 * 86_400.0
 _TOP_CATEGORIES = 3
+_TOP_REASONS = 4
 
 _Placed = list[tuple[int, Output]]
 
@@ -185,15 +186,15 @@ class Publisher:
         weights = {name: float(w.mean()) for name, w in members.blend.weights.items()}
         found: list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]] = []
         for i, row in enumerate(chosen.tolist()):
-            texts = reasons(shares[i], x[i], SCHEMA)
+            texts = reasons(shares[i], x[i], SCHEMA, top=len(SCHEMA.groups))
             explanation = Explanation(
-                groups=_groups(shares[i], x[i]),
+                groups=_groups(texts, x[i]),
                 background_probability=base,
                 advice=tuple(advise(kind) for kind in _kinds(publication, row)),
                 members={name: float(p[i]) for name, p in said.items()},
                 weights=weights,
             )
-            found.append((row, (explanation, texts)))
+            found.append((row, (explanation, texts[:_TOP_REASONS])))
         return found
 
     def _category_weights(self, memory: Memory) -> FloatArray:
@@ -243,11 +244,15 @@ def _expected(weights: FloatArray) -> tuple[ExpectedCategory, ...]:
     return tuple(ExpectedCategory(CATEGORIES[i], float(weights[i] / total)) for i in order if weights[i] > 0)
 
 
-def _groups(shares: FloatArray, row: Float32Array) -> tuple[GroupContribution, ...]:
-    texts = {r.group: r.text for r in reasons(shares, row, SCHEMA, top=len(shares))}
-    found: list[GroupContribution] = []
-    for i in np.argsort(-np.abs(shares), kind="stable").tolist():
-        group = SCHEMA.groups[i]
-        values = {SCHEMA.names[c]: float(row[c]) for c in SCHEMA.columns(group)}
-        found.append(GroupContribution(group, float(shares[i]), texts.get(group, ""), values))
-    return tuple(found)
+def _groups(texts: Sequence[Reason], row: Float32Array) -> tuple[GroupContribution, ...]:
+    """Return every group that contributes with the values behind it."""
+    values = row.tolist()
+    return tuple(
+        GroupContribution(
+            reason.group,
+            reason.contribution,
+            reason.text,
+            {SCHEMA.names[c]: values[c] for c in SCHEMA.columns(reason.group)},
+        )
+        for reason in texts
+    )

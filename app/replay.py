@@ -219,16 +219,20 @@ def _save(documents: Documents, reached: dict[str, int], now_ns: int, tick: int)
 
 
 def _lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of a file; those before the first possible time take that time."""
     try:
         name = _hash(path)
         newest = 0
+        waiting: list[tuple[int, bytes]] = []
         with _open(path) as file:
             for number, raw in enumerate(file):
-                body = raw.strip()
-                if not body:
-                    continue
-                newest = max(newest, _newest(body, newest))
-                yield Line(name, number, newest, _signal_or_logs(body), body)
+                if body := raw.strip():
+                    newest = _newest(body, newest)
+                    waiting.append((number, body))
+                if newest:
+                    yield from (Line(name, n, newest, _signal_or_logs(b), b) for n, b in waiting)
+                    waiting.clear()
+        yield from (Line(name, n, newest, _signal_or_logs(b), b) for n, b in waiting)
     except (OSError, EOFError) as exc:
         raise InvalidValue(f"cannot read {path}: {exc}") from exc
 
@@ -240,7 +244,7 @@ def _newest(body: bytes, before: int) -> int:
         return before
     middle = sorted(times)[len(times) // 2]
     bound = (before or middle) + YEAR_NS
-    return max((t for t in times if t <= bound), default=before)
+    return max(before, max((t for t in times if t <= bound), default=before))
 
 
 def _signal_or_logs(body: bytes) -> str:

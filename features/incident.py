@@ -114,9 +114,9 @@ def broken(windows: FloatArray, expected: FloatArray, heard: BoolArray, rule: In
         Closed windows, oldest first; the last one is judged.
     expected : FloatArray, shape (n, 4)
         `features.rhythm.Rhythm.expected` at the last window.
-    heard : BoolArray, shape (n,)
-        Whether the tenant's telemetry arrives at all: if everything is silent at once, it is the way to us
-        that is broken, and nothing is known of the services.
+    heard : BoolArray, shape (n, w)
+        Whether the tenant's telemetry arrived at all in each window: if everything is silent at once, it is
+        the way to us that is broken, and nothing is known of the services.
     rule : IncidentRule
         The bounds.
 
@@ -147,9 +147,11 @@ def broken(windows: FloatArray, expected: FloatArray, heard: BoolArray, rule: In
         & (surprise(errors, usual_errors) > rule.improbability)
     )
     # Silence is surprising where so many requests were due that none at all is improbable.
-    silent = windows[:, -rule.absent :, _TOTAL].sum(1) == 0
+    lately = heard & (np.cumsum(heard[:, ::-1], axis=1)[:, ::-1] <= rule.absent)
+    traffic = windows[:, :, _TOTAL]
+    silent = heard[:, -1] & (lately.sum(1) == rule.absent) & (np.where(lately, traffic, 0.0).sum(1) == 0)
     due = expected[:, 0] * rule.absent
-    absent = heard & silent & (due / np.log(10.0) > rule.improbability) & (windows[:, :, _TOTAL].sum(1) > 0)
+    absent = silent & (due / np.log(10.0) > rule.improbability) & (traffic.sum(1) > 0)
     return by_share | by_count | absent
 
 

@@ -257,18 +257,18 @@ class Memory:
         recent = self.windows.fine()
         expected = self.rhythm.expected(window)
         heard = self._heard(recent, expected)
-        before, now = (broken(part, expected, heard, self.plan.rule) for part in (recent[:, :-1], recent))
+        before = broken(recent[:, :-1], expected, heard[:, :-1], self.plan.rule)
+        now = broken(recent, expected, heard, self.plan.rule)
         standing = self.onsets.advance(window, np.stack([before, now], axis=1))
-        usual: BoolArray = heard & ~now & (self.onsets.columns["open_since"] < 0)
+        usual: BoolArray = heard[:, -2] & ~now & (self.onsets.columns["open_since"] < 0)
         # Late data is in by now, so the rhythm learns the window before the last.
         self.rhythm.learn(window - 1, recent[:, -2][:, _USUAL].astype(float), usual & ~before)
         return standing
 
     def _heard(self, recent: Float32Array, expected: FloatArray) -> BoolArray:
-        """Return for every row whether its tenant sent at least a tenth of its usual traffic lately."""
-        if not len(recent):
-            return np.zeros(0, bool)
-        tenant, whole = self.pools().tenant, self.directory.is_whole
-        got = np.bincount(tenant, recent[:, -self.plan.rule.absent :, _TOTAL].sum(1) * whole)
-        due = np.bincount(tenant, expected[:, 0] * self.plan.rule.absent * whole)
-        return (got >= 0.1 * due)[tenant]
+        """Return for every row and window whether its tenant sent at least a tenth of its usual traffic, shape (n, 60)."""
+        tenant, whole = self.pools().tenant, np.flatnonzero(self.directory.is_whole)
+        got = np.zeros((len(self.tenants), recent.shape[1]))
+        np.add.at(got, tenant[whole], recent[whole][:, :, _TOTAL])
+        due = np.bincount(tenant[whole], expected[whole, 0], len(self.tenants))
+        return (got >= 0.1 * due[:, None])[tenant]

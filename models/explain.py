@@ -112,7 +112,7 @@ def reasons(
         raise InvalidValue(
             f"shares and row must be ({len(schema.groups)},) and ({len(schema.features)},), got {shares.shape} and {row.shape}"
         )
-    values = dict(zip(schema.names, (float(value) for value in row), strict=True))
+    values: dict[str, float] = dict(zip(schema.names, row.tolist(), strict=True))
     order = [i for i in np.argsort(-np.abs(shares), kind="stable")[:top] if shares[i] != 0.0]
     return tuple(Reason(_words(schema.groups[i], values, schema, phrases), schema.groups[i], float(shares[i])) for i in order)
 
@@ -126,7 +126,7 @@ def _paths(x: Float32Array, background: Float32Array, groups: list[list[int]]) -
 
 
 def _words(group: str, values: Mapping[str, float], schema: FeatureSchema, phrases: Mapping[str, Phrase]) -> str:
-    columns = tuple(feature.name for feature in schema.features if feature.group == group)
+    columns = tuple(schema.names[i] for i in schema.columns(group))
     try:
         return phrases[group](values)
     except KeyError:  # no phrase, or a schema without the phrase's columns: both are fine

@@ -75,7 +75,7 @@ class OnlineHazard:
         self.learning_rate = learning_rate
         self.l2 = l2
         self.n_rows = 0
-        self._columns = list(range(schema_size))
+        self._columns = [f"f{i}" for i in range(schema_size)]
         self._scaler = preprocessing.StandardScaler()
         self._models = [
             linear_model.LogisticRegression(
@@ -150,10 +150,10 @@ class OnlineHazard:
                 f"expected version 1 with {self.schema_size}; start a new one"
             )
         self.n_rows = int(state["n_rows"])
-        for c in self._columns:
-            self._scaler.counts[c] = int(state["count"][c])
-            self._scaler.means[c] = float.fromhex(state["mean"][c])
-            self._scaler.vars[c] = float.fromhex(state["variance"][c])
+        for i, c in enumerate(self._columns):
+            self._scaler.counts[c] = int(state["count"][i])
+            self._scaler.means[c] = float.fromhex(state["mean"][i])
+            self._scaler.vars[c] = float.fromhex(state["variance"][i])
         for j, model in enumerate(self._models):
             model.intercept = float.fromhex(state["intercept"][j])
             weights = {c: float.fromhex(value) for c, value in zip(self._columns, state["coef"][j], strict=True)}
@@ -198,6 +198,6 @@ def _hex(values: FloatArray) -> list[str]:
     return [float(value).hex() for value in values]
 
 
-def _set_weights(model: linear_model.LogisticRegression, weights: dict[int, float]) -> None:
+def _set_weights(model: linear_model.LogisticRegression, weights: dict[str, float]) -> None:
     """Put weights into river's regression, which offers no public way to do so."""
     cast("Any", model)._weights = VectorDict(weights)
