@@ -10,8 +10,13 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 __all__ = ["missing_programs", "pytest_runtest_setup"]
+
+# How long an example takes says something of the machine's load, nothing of the code: no test may fail by it.
+settings.register_profile("foreshock", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("foreshock")
 
 
 def missing_programs(item: pytest.Item) -> list[str]:
