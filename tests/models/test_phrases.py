@@ -1,0 +1,29 @@
+"""Words say the values that the columns hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.phrases import PHRASES, listing
+
+
+def test_counts_kept_as_logarithms_are_said_as_counts() -> None:
+    text = PHRASES["errors"]({"errors_log_5": np.log1p(1), "errors_log_60": np.log1p(12), "failed_share_15": 0.125})
+    assert text == "1 error in 5 min and 12 errors in 60 min, 12.5% of requests failed in 15 min"
+
+
+def test_times_are_said_in_the_unit_that_fits() -> None:
+    told = [PHRASES["change"]({"since_change_log": np.log1p(minutes)}) for minutes in (7, 90, 1440)]
+    assert told == ["new version 7 min ago", "new version 1.5 h ago", "no new version in the last day"]
+
+
+def test_usual_errors_are_called_usual() -> None:
+    assert "as usual" in PHRASES["surprise"]({"error_surprise_5": 0.2, "error_surprise_15": 0.1})
+    assert "once in 1,000 " in PHRASES["surprise"]({"error_surprise_5": 3.0, "error_surprise_15": 0.1})
+
+
+def test_a_row_without_the_columns_is_the_callers_to_list() -> None:
+    with pytest.raises(KeyError):
+        PHRASES["trend"]({})
+    assert listing("trend", {"a": 1.0}, ("a",)) == "trend: a=1"

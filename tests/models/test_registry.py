@@ -1,0 +1,130 @@
+"""What is kept is what is loaded, and nothing else ever is. On the embedded store."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+
+from features.errors import InvalidValue, SnapshotMismatch, UntrustedArtifact
+from features.schema import Feature, FeatureSchema
+from models.baseline import Rate
+from models.ensemble import Ensemble
+from models.linear import HazardLinear
+from models.registry import BUCKET, Registry
+from models.version import ModelRecord
+from tests.contracts.stores import FAMILIES, Clock, Store
+
+SCHEMA = FeatureSchema(1, (Feature("incident_rate", "incident_history"), Feature("noise", "noise")))
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+RECORD = ModelRecord(1, SCHEMA.sha256, AT, AT, "b" * 64, 0, "ensemble", AT)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Generator[Store]:
+    opened = FAMILIES["sqlite"](tmp_path, Clock())
+    yield opened
+    opened.close()
+
+
+def fitted(seed: int = 0) -> Ensemble:
+    rng = np.random.default_rng(seed)
+    x = rng.random((400, 2)).astype(np.float32)
+    y = (rng.random((400, 3)) < x[:, [0]]).astype(float)
+    at_risk = np.cumsum(y, axis=1) - y == 0
+    member = HazardLinear().fit(x, y * at_risk, at_risk)
+    rate = Rate(SCHEMA).fit(x, y * at_risk, at_risk)
+    return Ensemble((("linear", member),), (("rate", rate),)).fit(x, y * at_risk, at_risk, n_events=50)
+
+
+def test_a_loaded_ensemble_forecasts_to_the_same_bits(store: Store) -> None:
+    registry, ensemble = Registry(store.blobs, store.documents), fitted()
+    version = registry.add(ensemble, RECORD)
+    x = np.random.default_rng(1).random((30, 2)).astype(np.float32)
+    assert (registry.load(version.id, SCHEMA).hazards(x) == ensemble.hazards(x)).all()
+    assert version.alias == "candidate"
+
+
+def test_promote_retires_the_one_before_and_rollback_brings_it_back(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    assert registry.champion() is None
+    first = registry.add(fitted(0), RECORD)
+    second = registry.add(fitted(1), replace(RECORD, created_at=AT.replace(hour=1)))
+    assert registry.promote(first.id).alias == "champion"
+    registry.promote(second.id)
+    registry.promote(second.id)
+    assert [(v.id, v.alias) for v in registry.versions()] == [(second.id, "champion"), (first.id, "retired")]
+    assert registry.rollback().id == first.id
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.id == first.id
+    with pytest.raises(InvalidValue, match="roll back"):
+        registry.rollback()
+
+
+def test_nothing_is_unpickled_that_the_manifest_does_not_name(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    store.blobs.put(b"some pickle")
+    with pytest.raises(UntrustedArtifact, match="manifest"):
+        registry.load("20260105T000000Z-00000000", SCHEMA)
+    with pytest.raises(UntrustedArtifact, match="manifest"):
+        registry.promote("20260105T000000Z-00000000")
+
+
+class Swapped:
+    """A blob folder in which somebody replaced an artifact."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def put(self, data: bytes) -> str:
+        return sha256(data).hexdigest()
+
+    def get(self, sha256: str) -> bytes:
+        assert sha256
+        return self.data
+
+
+def test_an_artifact_with_another_hash_is_refused_before_it_is_read(store: Store) -> None:
+    registry = Registry(Swapped(b"not even a pickle"), store.documents)
+    version = registry.add(fitted(), RECORD)
+    with pytest.raises(UntrustedArtifact, match="roll back"):
+        registry.load(version.id, SCHEMA)
+
+
+def test_an_artifact_that_is_no_ensemble_is_refused(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    version = registry.add(fitted(), RECORD)
+    buffer = io.BytesIO()
+    joblib.dump([1, 2], buffer)
+    other = replace(version, sha256=store.blobs.put(buffer.getvalue()))
+    store.documents.put(BUCKET, f"default/version/{version.id}", other.to_json())
+    with pytest.raises(UntrustedArtifact, match="expected an Ensemble"):
+        registry.load(version.id, SCHEMA)
+
+
+def test_another_schema_or_library_is_refused_with_a_way_out(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    version = registry.add(fitted(), RECORD)
+    with pytest.raises(SnapshotMismatch, match="foreshock train"):
+        registry.load(version.id, FeatureSchema(2, SCHEMA.features))
+    store.documents.put(BUCKET, f"default/version/{version.id}", replace(version, sklearn="0.1").to_json())
+    with pytest.raises(SnapshotMismatch, match=r"scikit-learn 0\.1"):
+        registry.load(version.id, SCHEMA)
+
+
+def test_models_never_cross_tenants(store: Store) -> None:
+    mine, other = Registry(store.blobs, store.documents, "mine"), Registry(store.blobs, store.documents, "other")
+    version = mine.add(fitted(), RECORD)
+    mine.promote(version.id)
+    assert other.versions() == ()
+    assert other.champion() is None
+    with pytest.raises(UntrustedArtifact):
+        other.load(version.id, SCHEMA)

@@ -1,0 +1,34 @@
+"""A record is complete, checked, and survives JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from features.errors import InvalidValue
+from models.version import ALIASES, ModelRecord, ModelVersion
+
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+RECORD = ModelRecord(1, "a" * 64, AT, AT + timedelta(days=3), "b" * 64, 7, "rate", AT, {"60min.ap": 0.25})
+VERSION = ModelVersion("v", "c" * 64, RECORD, "candidate", "1.8.0", "0.26.1", "2.4.0")
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_json_and_back_is_identity(alias: str) -> None:
+    version = VERSION.called(alias)
+    assert ModelVersion.from_json(version.to_json()) == version
+
+
+def test_unknown_aliases_bad_hashes_and_naive_times_are_refused() -> None:
+    with pytest.raises(InvalidValue, match="alias"):
+        VERSION.called("king")
+    with pytest.raises(InvalidValue, match="sha256"):
+        replace(VERSION, sha256="abc")
+    with pytest.raises(InvalidValue, match="data_sha256"):
+        replace(RECORD, data_sha256="")
+    with pytest.raises(InvalidValue, match="aware"):
+        replace(RECORD, created_at=AT.replace(tzinfo=None))
+    with pytest.raises(InvalidValue, match="trained_from"):
+        replace(RECORD, trained_to=AT - timedelta(days=1))

@@ -1,0 +1,63 @@
+"""Blocks of time resampled, against slow and plain twins."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from training.bootstrap import Blocks, average_precision, blocks_of
+
+TIMES = np.repeat(np.arange(0, 86_400, 300), 5)
+
+
+def simulated(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    p = rng.beta(1, 15, len(TIMES)).round(3)
+    return p, (rng.random(len(TIMES)) < p).astype(float)
+
+
+@given(st.integers(0, 20))
+def test_average_precision_is_scikit_learns(seed: int) -> None:
+    p, hit = simulated(seed)
+    assert np.isclose(average_precision(p, hit), average_precision_score(hit, p))
+
+
+def test_resampled_precision_is_that_of_repeated_rows() -> None:
+    p, hit = simulated(0)
+    blocks = blocks_of(TIMES, block_s=7200, n_resamples=30, seed=0)
+    fast = blocks.average_precision(p, hit)
+    for i, counts in enumerate(blocks.counts):
+        rows = np.repeat(np.arange(len(p)), counts[blocks.of_row].astype(int))
+        assert abs(fast[i] - average_precision_score(hit[rows], p[rows])) < 0.005
+
+
+def test_resampled_means_are_those_of_repeated_rows() -> None:
+    p, _ = simulated(1)
+    blocks = blocks_of(TIMES, block_s=7200, n_resamples=10, seed=0)
+    slow = [np.repeat(p, c[blocks.of_row].astype(int)).mean() for c in blocks.counts]
+    assert np.allclose(blocks.mean(p), slow)
+
+
+def test_the_interval_holds_the_truth_about_nine_times_in_ten() -> None:
+    held = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        # A whole block shares its level: resampling rows would be far too sure.
+        values = np.repeat(rng.normal(size=24), 60) + rng.normal(size=1440)
+        blocks = blocks_of(np.arange(1440) * 60, block_s=3600, n_resamples=200, seed=seed)
+        interval = Blocks.interval(blocks.mean(values))
+        assert interval is not None
+        held += interval[0] <= 0.0 <= interval[1]
+    assert 0.82 < held / 200 < 0.96
+
+
+def test_too_little_data_has_no_interval_and_no_precision() -> None:
+    empty = blocks_of(np.zeros(0, np.int64), block_s=60, n_resamples=5, seed=0)
+    assert Blocks.interval(empty.mean(np.zeros(0))) is None
+    assert np.isnan(average_precision(np.zeros(0), np.zeros(0)))
+    assert np.isnan(average_precision(np.array([0.5]), np.array([0.0])))
+    assert np.isnan(
+        blocks_of(TIMES, block_s=60, n_resamples=3, seed=0).average_precision(simulated(0)[0], np.zeros(len(TIMES)))
+    ).all()

@@ -1,0 +1,59 @@
+"""The report as JSON and as a table."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from models.prediction import HORIZONS
+from training.alerting import EventScores
+from training.report import Report, Scores
+
+GOOD = Scores(1000, 20, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 1.1, (0.3, 0.5), (0.1, 0.3), 0.0, (0.0, 0.0))
+EVENTS = EventScores(0.3, 10, 6, 8, 6, 1200.0, 1.0)
+NONE = EventScores(0.3, 0, 0, 0, 0, float("nan"), 1.0)
+
+
+def a_report() -> Report:
+    by_name = {"ensemble": GOOD, "rate": Scores.empty()}
+    tables = dict.fromkeys(HORIZONS, by_name)
+    return Report(
+        tables,
+        tables,
+        {"ensemble": EVENTS, "rate": NONE},
+        "ensemble",
+        {"trees": 0.7},
+        {"test": 10},
+        {"test": 1000},
+        0,
+        86_400,
+        2.0,
+        ("short",),
+    )
+
+
+def test_the_dictionary_is_json_and_undefined_scores_are_null() -> None:
+    told = json.loads(json.dumps(a_report().to_dict(), allow_nan=False))
+    hour = told["horizons"]["60min"]
+    assert hour["ap"] == 0.4
+    assert hour["ap_interval"] == [0.3, 0.5]
+    assert hour["quiet"]["ap"] == 0.4
+    assert hour["baselines"]["rate"]["ap"] is None
+    assert told["events"]["ensemble"]["recall"] == 0.6
+    assert told["events"]["ensemble"]["false_alarms_a_day"] == 2.0
+    assert told["events"]["rate"]["recall"] is None
+
+
+def test_the_table_fits_a_terminal_and_shows_what_is_undefined() -> None:
+    lines = a_report().table().splitlines()
+    assert max(len(line) for line in lines) <= 110
+    assert sum("ensemble" in line and "0.400" in line for line in lines) == 6
+    assert any("0.60 (6/10)" in line and "20 min" in line for line in lines)
+    assert any(line.startswith("rate") and " - " in line for line in lines)
+    assert lines[-1] == "note: short"
+
+
+def test_the_record_holds_defined_scores_alone() -> None:
+    flat = a_report().flat()
+    assert flat["60min.ap"] == 0.4
+    assert all(math.isfinite(value) for value in flat.values())
