@@ -78,7 +78,7 @@ class IncidentRule:
     k, m : int
         An incident is detected when `k` of the last `m` windows broke, and over after `m` unbroken ones.
     min_errors : int
-        Errors below which a window never breaks.
+        Errors below which a window never breaks; ``m - 1`` more in the pool of the last `m` windows.
     min_ratio : float
         Share of failed requests that must be passed where there is traffic.
     absent : int
@@ -95,13 +95,13 @@ class IncidentRule:
 
     k: int = 2
     m: int = 3
-    min_errors: int = 5
+    min_errors: int = 3
     min_ratio: float = 0.05
     absent: int = 5
     improbability: float = 4.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= self.m <= 60:
+        if not 1 <= self.k <= self.m <= 60:  # noqa: PLR2004 - the fine windows that are kept
             raise InvalidValue(f"1 <= k <= m <= 60 must hold, got k={self.k}, m={self.m}")
 
 
@@ -132,27 +132,37 @@ def broken(windows: FloatArray, expected: FloatArray, heard: BoolArray, rule: In
     against their usual number. Errors count apart from failed requests because a service may log what
     its spans do not say.
     """
-    last = windows[:, -1].astype(float)
-    total, failed, errors = last[:, _TOTAL], last[:, _FAILED], last[:, _ERRORS]
-    usual_share = ratio(expected[:, 1], expected[:, 0], 0.001, 100.0)
-    by_share = (
-        (failed >= rule.min_errors)
-        & (ratio(failed, total) > np.maximum(rule.min_ratio, 2.0 * usual_share))
-        & (surprise(failed, usual_share * total) > rule.improbability)
-    )
-    usual_errors = np.where(total > 0, ratio(expected[:, 2], expected[:, 0], 0.001, 100.0) * total, expected[:, 2])
-    by_count = (
-        (errors >= rule.min_errors)
-        & ((total == 0) | (ratio(errors, total) > rule.min_ratio))
-        & (surprise(errors, usual_errors) > rule.improbability)
-    )
+    now = _too_many(windows[:, -1:], expected, rule.min_errors, rule)
+    # At a few requests a minute one window says little: the pool of the rule's windows may say it together.
+    pooled = _too_many(windows[:, -rule.m :], expected, rule.min_errors + rule.m - 1, rule)
+    lately_wrong = windows[:, -1, _ERRORS] > 0
     # Silence is surprising where so many requests were due that none at all is improbable.
     lately = heard & (np.cumsum(heard[:, ::-1], axis=1)[:, ::-1] <= rule.absent)
     traffic = windows[:, :, _TOTAL]
     silent = heard[:, -1] & (lately.sum(1) == rule.absent) & (np.where(lately, traffic, 0.0).sum(1) == 0)
     due = expected[:, 0] * rule.absent
     absent = silent & (due / np.log(10.0) > rule.improbability) & (traffic.sum(1) > 0)
-    return by_share | by_count | absent
+    return now | (pooled & lately_wrong) | absent
+
+
+def _too_many(windows: FloatArray, expected: FloatArray, least: int, rule: IncidentRule) -> BoolArray:
+    """Judge the sum of some windows by failed requests and by errors."""
+    sums = windows.sum(1, dtype=float)
+    total, failed, errors = sums[:, _TOTAL], sums[:, _FAILED], sums[:, _ERRORS]
+    usual_share = ratio(expected[:, 1], expected[:, 0], 0.001, 100.0)
+    by_share = (
+        (failed >= least)
+        & (ratio(failed, total) > np.maximum(rule.min_ratio, 2.0 * usual_share))
+        & (surprise(failed, usual_share * total) > rule.improbability)
+    )
+    usual_errors = ratio(expected[:, 2], expected[:, 0], 0.001, 100.0) * total
+    usual_errors = np.where(total > 0, usual_errors, expected[:, 2] * windows.shape[1])
+    by_count = (
+        (errors >= least)
+        & ((total == 0) | (ratio(errors, total) > rule.min_ratio))
+        & (surprise(errors, usual_errors) > rule.improbability)
+    )
+    return by_share | by_count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
