@@ -15,7 +15,19 @@ from features.arrays import FloatArray, IntArray, UInt64Array
 from features.event import ErrorRecord
 from features.series import partition_of
 
-__all__ = ["BUCKETS", "CHANNELS", "N_BUCKETS", "N_CHANNELS", "Batch", "Call", "Level", "Presence", "bucket_of", "channel", "split"]
+__all__ = [
+    "BUCKETS",
+    "CHANNELS",
+    "N_BUCKETS",
+    "N_CHANNELS",
+    "Batch",
+    "Call",
+    "Level",
+    "Presence",
+    "bucket_of",
+    "channel",
+    "split",
+]
 
 CHANNELS = (
     "total",  # entry spans: SERVER, CONSUMER, or a root span of any other kind

@@ -30,7 +30,8 @@ class Clock:
     ahead : int
         Windows that a time may lie in the future of its receipt; clocks of a fleet differ by seconds.
     past_ns : int
-        Nanoseconds that a time may lie in the past; older is a broken clock rather than a late delivery.
+        Nanoseconds that a time may lie in the past, rounded to a whole window; older is a broken clock rather
+        than a late delivery.
 
     Raises
     ------
@@ -69,8 +70,18 @@ class Clock:
 
     def possible(self, time_ns: int, received_ns: int) -> bool:
         """Return whether a time can be true, given when it was received."""
-        latest = (self.tick(received_ns) + self.ahead + 1) * self.tick_s * 10**9
-        return received_ns - self.past_ns <= time_ns < latest
+        oldest, newest = self.bounds(received_ns)
+        return oldest <= self.tick(time_ns) <= newest
+
+    def bounds(self, received_ns: int) -> tuple[int, int]:
+        """Return the first and the last window that a time can lie in, given when it was received.
+
+        Examples
+        --------
+        >>> Clock(60, past_ns=120 * 10**9).bounds(600 * 10**9)
+        (8, 12)
+        """
+        return self.tick(received_ns - self.past_ns), self.tick(received_ns) + self.ahead
 
 
 def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
@@ -100,9 +111,11 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     (True, 1)
     """
     received_window_s = clock.tick(received_ns) * clock.tick_s
-    oldest_s = (received_ns - clock.past_ns) // 10**9 - clock.tick_s
+    oldest, newest = clock.bounds(received_ns)
     group_time = batch.group_time_s
-    wrong = (group_time < oldest_s) | (group_time > received_window_s + clock.ahead * clock.tick_s)
+    # By window, as errors are judged: an error must not part from the group that counts it.
+    group_window = group_time // clock.tick_s
+    wrong = (group_window < oldest) | (group_window > newest)
     errors = tuple(e if clock.possible(e.time_ns, received_ns) else replace(e, time_ns=received_ns) for e in batch.errors)
     levels = tuple(v if clock.possible(v.time_ns, received_ns) else replace(v, time_ns=received_ns) for v in batch.levels)
     moved = int(wrong.sum())

@@ -1,7 +1,7 @@
 """Which series there are and in which row of every array they live.
 
 `features.memory.Memory` asks for the rows of the names that a Batch brings; limits fold operations
-beyond a service's quota into ``_other`` and refuse series beyond the tenant-wide bound.
+beyond a service's quota into ``_other``, and refuse rows beyond the bound of all series.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Directory:
         Returns
         -------
         int or None
-            The row of the operation, of ``_other`` past the quota, or None past `max_series`.
+            The row of the operation, of ``_other`` past the quota, of the whole service past `max_series`, or
+            None where there is no room for the service either.
         """
         known = self._rows.get((tenant, service, operation))
         if known is not None:
@@ -82,7 +83,7 @@ class Directory:
             self.folded += 1
             return self.row(tenant, service, OTHER, partition)
         if not self._add(tenant, service, operation, partition):
-            return None
+            return self._rows[tenant, service, WHOLE]  # the service's own counts stay complete
         self._operations[tenant, service] += operation != OTHER
         return self._rows[tenant, service, operation]
 

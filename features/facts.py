@@ -1,5 +1,6 @@
-"""What is known of a whole service beside its counts: error categories, new fingerprints, levels,
-versions and instances.
+"""What is known of a whole service beside its counts.
+
+That is: error categories, new fingerprints, levels, versions and instances.
 
 `add` gathers facts during a tick, `advance` hands them out for history and applies them; replay and
 training call `apply` with the same facts.
@@ -7,6 +8,7 @@ training call `apply` with the same facts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,8 +28,12 @@ MAX_LEVELS = 32
 
 _SLOTS = 64
 _FINE = 60
+_ALL = slice(None)
 _LEVEL_MEMORY = 1440.0
+_AHEAD = _SLOTS - _FINE - 1
 _MAX_NAMES = 256  # instances and versions remembered for a service, guessed
+_MAX_LEVEL = 1e18  # its square and the sums of it are finite in single precision
+_LEVEL_SEEN = 30  # values before a level has a mean of its own, guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,34 @@ class Facts:
         return facts
 
     def apply(self, tick: int, facts: Iterable[Fact]) -> None:
-        """Add facts and move the rings to a tick."""
+        """Add facts and move the rings to a tick; what is too old or too far ahead for them is left out."""
         if self.tick < 0:
             self.tick = tick - 1
+        self.turn(tick - 1)  # ticks may have been missed: their slots still hold what was there before
         for fact in facts:
-            if fact.window > tick - _FINE:
+            if tick - _FINE < fact.window < tick + _AHEAD:
                 self._apply(fact)
-        self._turn(tick)
+        self.turn(tick)
+
+    def turn(self, tick: int, rows: IntArray | slice = _ALL, since: int | None = None) -> None:
+        """Clear the slots of the windows that fall out of the rings.
+
+        Parameters
+        ----------
+        tick : int
+            The tick to move to; an earlier one changes nothing.
+        rows : IntArray or slice
+            Which rows; all by default.
+        since : int, optional
+            The tick at which the rows stand, where it is not that of the rings.
+        """
+        since = self.tick if since is None else since
+        for now in range(max(since + 1, tick - _SLOTS), tick + 1):
+            slot = (now - _FINE - 1) % _SLOTS
+            for name in ("category", "novel", "started"):
+                self.columns[name][rows, slot] = 0
+            self.columns["level"][rows, :, slot] = np.nan
+        self.tick = max(tick, self.tick)
 
     def categories(self, length: int) -> FloatArray:
         """Return errors by category over the last `length` windows, shape (n, 14)."""
@@ -141,7 +168,7 @@ class Facts:
         count = known.sum(2)
         now = np.where(known, recent, 0.0).sum(2) / np.maximum(count, 1)
         spread = np.sqrt(np.maximum(c["level_square"] - c["level_mean"] ** 2, 0.0)) + 1e-3 * np.abs(c["level_mean"]) + 1e-9
-        usable = (count > 0) & (c["level_seen"] >= 30)
+        usable = (count > 0) & (c["level_seen"] >= _LEVEL_SEEN)
         return np.where(usable, np.clip((now - c["level_mean"]) / spread, -20.0, 20.0), 0.0).astype(float)
 
     def since_change(self) -> IntArray:
@@ -168,16 +195,19 @@ class Facts:
                 pass  # edges are applied by `features.graph`
 
     def _apply_level(self, fact: Fact, slot: int) -> None:
+        if not math.isfinite(fact.value):
+            return  # one NaN would stay in the running means for ever
+        value = min(max(fact.value, -_MAX_LEVEL), _MAX_LEVEL)
         names = self.level_names[fact.row]
         if fact.name not in names and len(names) >= MAX_LEVELS:
             self.names_dropped += 1
             return
         place = (fact.row, names.setdefault(fact.name, len(names)))
-        self.columns["level"][(*place, slot)] = fact.value
+        self.columns["level"][(*place, slot)] = value
         # A running mean at first, then exponentially weighted over about a day.
         seen = self.columns["level_seen"][place] = min(self.columns["level_seen"][place] + 1, _LEVEL_MEMORY)
-        for name, value in (("level_mean", fact.value), ("level_square", fact.value**2)):
-            self.columns[name][place] += (value - self.columns[name][place]) / seen
+        for name, moment in (("level_mean", value), ("level_square", value**2)):
+            self.columns[name][place] += (moment - self.columns[name][place]) / seen
 
     @staticmethod
     def _first_time(seen: dict[str, int], fact: Fact) -> bool:
@@ -188,11 +218,3 @@ class Facts:
         if len(seen) > _MAX_NAMES:
             del seen[next(iter(seen))]
         return news
-
-    def _turn(self, tick: int) -> None:
-        for now in range(max(self.tick + 1, tick - _SLOTS), tick + 1):
-            slot = (now - _FINE - 1) % _SLOTS
-            for name in ("category", "novel", "started"):
-                self.columns[name][:, slot] = 0
-            self.columns["level"][:, :, slot] = np.nan
-        self.tick = max(tick, self.tick)

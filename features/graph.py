@@ -18,6 +18,7 @@ __all__ = ["EdgeJoin", "Graph", "resolve"]
 _MAX_EDGES = 20_000  # guessed: 1,000 services with 20 callees each
 _MAX_ENDS = 50_000  # guessed: a minute of sampled span ends of a partition
 _FADE_TICKS = 24 * 60.0
+_FAINT = 0.01  # calls below which an edge says nothing: about five time constants after a single call
 
 
 def resolve(peer: str, services: Container[str]) -> str:
@@ -83,7 +84,7 @@ class Graph:
         kept = [
             (rows[tenant, caller], rows[tenant, callee], calls * self._fade(then, tick))
             for (tenant, caller, callee), (calls, then) in self.edges.items()
-            if (tenant, caller) in rows and (tenant, callee) in rows and calls * self._fade(then, tick) >= 0.01
+            if (tenant, caller) in rows and (tenant, callee) in rows and calls * self._fade(then, tick) >= _FAINT
         ]
         callers, callees, weights = zip(*kept, strict=True) if kept else ((), (), ())
         return np.array(callers, np.int64), np.array(callees, np.int64), np.array(weights, float)
@@ -102,18 +103,21 @@ class EdgeJoin:
     --------
     >>> join = EdgeJoin()
     >>> one = np.array([7], np.uint64)
-    >>> join.match(one, one, ["web"], [0]), join.match(one, one, ["cart"], [1])
+    >>> join.match("default", one, one, ["web"], [0]), join.match("default", one, one, ["cart"], [1])
     ([], [('web', 'cart')])
     """
 
     def __init__(self) -> None:
-        self.callers: dict[tuple[int, int], str] = {}
-        self.callees: dict[tuple[int, int], list[str]] = {}
+        self.callers: dict[tuple[str, int, int], str] = {}
+        self.callees: dict[tuple[str, int, int], list[str]] = {}
 
-    def match(self, trace: UInt64Array, span: UInt64Array, services: Iterable[str], roles: Iterable[int]) -> list[tuple[str, str]]:
-        """Take span ends and return the (caller, callee) pairs that they complete."""
+    def match(
+        self, tenant: str, trace: UInt64Array, span: UInt64Array, services: Iterable[str], roles: Iterable[int]
+    ) -> list[tuple[str, str]]:
+        """Take span ends of a tenant and return the (caller, callee) pairs that they complete."""
         found: list[tuple[str, str]] = []
-        for key, service, role in zip(zip(trace.tolist(), span.tolist(), strict=True), services, roles, strict=True):
+        for t, s, service, role in zip(trace.tolist(), span.tolist(), services, roles, strict=True):
+            key = (tenant, t, s)
             if role == 0:
                 self.callers[key] = service
                 found.extend((service, callee) for callee in self.callees.pop(key, []))
@@ -126,15 +130,16 @@ class EdgeJoin:
 
     def snapshot(self) -> dict[str, list[list[object]]]:
         """Return both sides as plain lists."""
-        callees = [[*key, name] for key, names in self.callees.items() for name in names]
-        return {"callers": [[*key, name] for key, name in self.callers.items()], "callees": callees}
+        callers: list[list[object]] = [[*key, name] for key, name in self.callers.items()]
+        callees: list[list[object]] = [[*key, name] for key, names in self.callees.items() for name in names]
+        return {"callers": callers, "callees": callees}
 
     def restore(self, snapshot: Mapping[str, list[list[object]]]) -> None:
         """Put a snapshot back."""
-        self.callers = {(int(str(t)), int(str(s))): str(name) for t, s, name in snapshot["callers"]}
+        self.callers = {(str(tenant), int(str(t)), int(str(s))): str(name) for tenant, t, s, name in snapshot["callers"]}
         self.callees = {}
-        for trace, span, name in snapshot["callees"]:
-            self.callees.setdefault((int(str(trace)), int(str(span))), []).append(str(name))
+        for tenant, t, s, name in snapshot["callees"]:
+            self.callees.setdefault((str(tenant), int(str(t)), int(str(s))), []).append(str(name))
 
     def _forget(self) -> None:
         while len(self.callers) > _MAX_ENDS:

@@ -187,17 +187,19 @@ class Memory:
 
     def advance(self, tick: int) -> Closed:
         """Close every window before `tick` with what was gathered."""
+        skipped = self._skipped(tick)
         facts = self.facts.advance(tick)
         increment = self.windows.advance(tick)
         self._apply_edges(facts)
-        return Closed(increment, facts, self._judge())
+        return Closed(increment, facts, self._judge(skipped))
 
     def apply(self, increment: Increment, facts: Sequence[Fact]) -> Standing:
         """Close a tick with what history says was received in it."""
+        skipped = self._skipped(increment.tick)
         self.facts.apply(increment.tick, facts)
         self.windows.apply(increment)
         self._apply_edges(facts)
-        return self._judge()
+        return self._judge(skipped)
 
     def pools(self) -> Pools:
         """Return who borrows from whom."""
@@ -234,7 +236,8 @@ class Memory:
         if len(batch.end_trace):
             join = self.joins.setdefault(partition, EdgeJoin())
             names = [batch.services[i] for i in batch.end_service.tolist()]
-            pairs += [(a, b, 1.0) for a, b in join.match(batch.end_trace, batch.end_span, names, batch.end_role.tolist())]
+            found = join.match(tenant, batch.end_trace, batch.end_span, names, batch.end_role.tolist())
+            pairs += [(a, b, 1.0) for a, b in found]
         for caller, callee, calls in pairs:
             if (row := self.directory.find(tenant, caller)) is not None:
                 self.facts.add(Fact(row, self.tick, "edge", callee, calls))
@@ -251,7 +254,11 @@ class Memory:
             key = self.directory.keys[fact.row]
             self.graph.add(key.tenant, key.service, resolve(fact.name, names[key.tenant]), fact.value, self.tick)
 
-    def _judge(self) -> Standing:
+    def _skipped(self, tick: int) -> int:
+        """Return how many ticks before this one were never closed, because nothing ran."""
+        return max(tick - 1 - self.tick, 0) if self.tick >= 0 else 0
+
+    def _judge(self, skipped: int) -> Standing:
         """Judge the window that just closed, and the one before it again with what came late."""
         window = self.tick - 1
         recent = self.windows.fine()
@@ -259,7 +266,7 @@ class Memory:
         heard = self._heard(recent, expected)
         before = broken(recent[:, :-1], expected, heard[:, :-1], self.plan.rule)
         now = broken(recent, expected, heard, self.plan.rule)
-        standing = self.onsets.advance(window, np.stack([before, now], axis=1))
+        standing = self.onsets.advance(window, np.stack([before, now], axis=1), skipped)
         usual: BoolArray = heard[:, -2] & ~now & (self.onsets.columns["open_since"] < 0)
         # Late data is in by now, so the rhythm learns the window before the last.
         self.rhythm.learn(window - 1, recent[:, -2][:, _USUAL].astype(float), usual & ~before)

@@ -66,7 +66,7 @@ class Onsets:
             observed=("f4", (), 0),
         )
 
-    def advance(self, window: int, flags: BoolArray) -> Standing:
+    def advance(self, window: int, flags: BoolArray, skipped: int = 0) -> Standing:
         """Judge one closed window.
 
         Parameters
@@ -75,15 +75,19 @@ class Onsets:
             Its number.
         flags : BoolArray, shape (n, 2)
             Whether the window before it (with what came late) and it itself broke.
+        skipped : int
+            Windows before it that were never judged, because nothing ran; they count as unbroken.
         """
         c = self.columns
-        if self.rule.m > 1:
+        for _ in range(min(skipped + 1, self.rule.m)):
             c["flags"][:, :-1] = c["flags"][:, 1:]
+            c["flags"][:, -1] = 0
+        if self.rule.m > 1:
             c["flags"][:, -2] |= flags[:, 0]
         c["flags"][:, -1] = flags[:, 1]
         before = c["open_since"].copy()
         standing = step(c["flags"].astype(bool), window, before, self.rule)
-        fade = np.exp(-self.tick_s / 60.0 / np.array(DECAYS_MIN))
+        fade = np.exp(-self.tick_s * (skipped + 1) / 60.0 / np.array(DECAYS_MIN))
         c["decayed"][:] = c["decayed"] * fade + standing.began[:, None]
         c["onsets"][:] += standing.began
         c["week"][:, (window * self.tick_s // 3600) % HOURS] += standing.began

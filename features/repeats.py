@@ -56,11 +56,14 @@ class Repeats:
             return False
         key = f"{tenant}/{record.trace_id}/{record.span_id}"
         seen, types = self.failures.get(key, (tick, []))
+        if tick - seen > self.failure_ticks:
+            types = []
         known = [t for t in types if not t or not record.exception_type or t == record.exception_type]
-        if tick - seen <= self.failure_ticks and known:
+        if known:
             if record.exception_type and not known[0]:
                 types[types.index("")] = record.exception_type
             return True
+        self.failures.pop(key, None)  # the newest stands last, where `forget` finds it last
         self.failures[key] = (tick, [*types, record.exception_type])
         return False
 

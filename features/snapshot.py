@@ -78,8 +78,10 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
         return
     head = json.loads(state["memory/head"])
     _check(memory, head)
-    if memory.tick < 0 or head["tick"] > memory.tick:
+    if memory.tick < 0:
         memory.windows.tick = memory.facts.tick = head["tick"]
+    for part in (memory.windows, memory.facts):
+        part.turn(head["tick"])  # rows of other partitions may come from an earlier tick
     rows = [memory.row_of_snapshot(SeriesKey(*key), partition) for key in head["keys"]]
     names = sorted(key for key in state if key.startswith("memory/rows/"))
     for number, name in enumerate(names):
@@ -87,6 +89,8 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
         arrays = _unpack(state[name])
         for part, columns in _parts(memory).items():
             columns.restore(place, {key.partition(".")[2]: v for key, v in arrays.items() if key.startswith(f"{part}.")})
+    for part in (memory.windows, memory.facts):
+        part.turn(memory.tick, np.array(rows, np.int64), since=head["tick"])  # and these rows too
     for row, service in zip(rows, head["services"], strict=True):
         memory.facts.level_names[row] = dict(service["levels"])
         memory.facts.instances[row] = dict(service["instances"])
@@ -144,7 +148,9 @@ def _parts(memory: Memory) -> dict[str, Columns]:
 
 
 def _arrays(memory: Memory, rows: IntArray) -> dict[str, NDArray[Any]]:
-    return {f"{part}.{name}": array for part, columns in _parts(memory).items() for name, array in columns.snapshot(rows).items()}
+    return {
+        f"{part}.{name}": array for part, columns in _parts(memory).items() for name, array in columns.snapshot(rows).items()
+    }
 
 
 def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:

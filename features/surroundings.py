@@ -1,6 +1,6 @@
-"""The feature groups that read a series' service and its neighbours: novelty, mix, levels, neighbours,
-change, incident history, time, age of the data.
+"""The feature groups that read a series' service and its neighbours.
 
+Novelty, mix, levels, neighbours, change, incident history, time, age of the data.
 Each function takes a View and returns its columns in the order that `features.extract` names them.
 """
 
@@ -15,6 +15,9 @@ from features.view import View
 __all__ = ["change", "data_age", "history", "levels", "mix", "neighbours", "novelty", "time"]
 
 _DAY_TICKS = 1440.0
+_HOUR_TICKS = 60
+_ENOUGH = 20  # values of a level before its correlation with time says anything
+_STEADY, _GROWING = 0.8, 0.05  # guessed: a climb that hardly pauses, by 5 % of its mean in 30 windows
 
 
 def novelty(view: View) -> list[FloatArray]:
@@ -37,7 +40,8 @@ def levels(view: View) -> list[FloatArray]:
     -----
     Every level is judged against itself: its distance from its own long mean in its own deviations, its
     growth over 30 windows relative to its mean, and its correlation with time over the hour (a climb
-    that does not pause is near 1). Correlation needs 20 values.
+    that does not pause is near 1). Correlation needs 20 values. Nothing is below 0, what a service without
+    levels shows: how many names its neighbours have must not change what a falling level says.
     """
     facts = view.memory.facts
     used = max((len(names) for names in facts.level_names), default=0)
@@ -55,16 +59,16 @@ def levels(view: View) -> list[FloatArray]:
     step_centred = np.where(known, steps - step_mean[:, :, None], 0.0)
     spread, step_spread = (centred**2).sum(2), (step_centred**2).sum(2)
     covariance = (centred * step_centred).sum(2)
-    enough = (count >= 20) & (spread > 1e-12 * (1 + mean**2))
+    enough = (count >= _ENOUGH) & (spread > 1e-12 * (1 + mean**2))
     correlation = np.where(enough, ratio(covariance, np.sqrt(spread * step_spread)), 0.0)
     growth = np.where(enough, ratio(covariance, step_spread) * 30.0 / (np.abs(mean) + 1e-9), 0.0)
     growth = np.clip(growth, -5.0, 5.0)
     far = facts.distance()[:, :used]
     ordered = np.sort(far, axis=1)
-    rising = ((correlation > 0.8) & (growth > 0.05)).sum(1).astype(float)
+    rising = ((correlation > _STEADY) & (growth > _GROWING)).sum(1).astype(float)
     second = ordered[:, -2] if used > 1 else np.zeros(n)
     columns = [ordered[:, -1], second, growth.max(1), (correlation * np.sign(growth)).max(1), rising]
-    return [column[view.whole] for column in columns]
+    return [np.maximum(column, 0.0)[view.whole] for column in columns]
 
 
 def neighbours(view: View) -> list[FloatArray]:
@@ -84,7 +88,7 @@ def change(view: View) -> list[FloatArray]:
     facts = view.memory.facts
     since = facts.since_change()
     ticks = np.where(since >= 0, np.minimum(since, _DAY_TICKS), _DAY_TICKS)
-    columns = [np.log1p(ticks), ((since >= 0) & (since <= 60)).astype(float), facts.started(5), facts.started(60)]
+    columns = [np.log1p(ticks), ((since >= 0) & (since <= _HOUR_TICKS)).astype(float), facts.started(5), facts.started(60)]
     return [column[view.whole].astype(float) for column in columns]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.arrays import FloatArray, IntArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import N_BUCKETS, N_CHANNELS, channel
 from features.rings import Columns, chronological
 
@@ -27,8 +27,10 @@ SPAN = 5
 WIDTH = N_CHANNELS + N_BUCKETS
 """Columns of a window: the channels, then the duration histogram."""
 
-_SLOTS = 64  # 60 closed windows, the open one, and up to two ahead of it
+_SLOTS = 64  # 60 closed windows, the open one, and up to three ahead of it
+_AHEAD = _SLOTS - FINE - 1
 _MAX = channel("duration_max_s")
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,27 +111,59 @@ class Windows:
         return increment
 
     def apply(self, increment: Increment) -> None:
-        """Add an increment and move the rings to its tick."""
-        self.begin(increment.tick - 1)
-        fine = self.columns["fine"]
-        slots = increment.windows % _SLOTS
-        top = fine[increment.rows, slots, _MAX]
-        np.add.at(fine, (increment.rows, slots), increment.values.astype(np.float32))
-        fine[increment.rows, slots, _MAX] = np.maximum(top, increment.values[:, _MAX])
-        self._turn(increment.tick)
+        """Add an increment and move the rings to its tick.
 
-    def fine(self) -> FloatArray:
+        What lies further ahead than `features.clock.place` lets through, or behind the coarse ring, is left out.
+        """
+        self.begin(increment.tick - 1)
+        self.turn(increment.tick - 1)  # ticks may have been missed: their slots still hold what was there before
+        age = self.tick - increment.windows
+        buckets = increment.windows // SPAN
+        kept = buckets > (self.tick - FINE - 1) // SPAN - COARSE
+        self._put("fine", increment, (age >= -_AHEAD) & (age <= FINE), increment.windows)
+        self._put("coarse", increment, (age > FINE) & kept, buckets)
+        self.turn(increment.tick)
+
+    def turn(self, tick: int, rows: IntArray | slice = _ALL, since: int | None = None) -> None:
+        """Move closed windows that fall out of the fine ring into the coarse one, and clear their slots.
+
+        Parameters
+        ----------
+        tick : int
+            The tick to move to; an earlier one changes nothing.
+        rows : IntArray or slice
+            Which rows; all by default.
+        since : int, optional
+            The tick at which the rows stand, where it is not that of the rings.
+        """
+        since = self.tick if since is None else since
+        self.tick = max(tick, self.tick)
+        fine, coarse = self.columns["fine"], self.columns["coarse"]
+        if tick - since >= (FINE + COARSE) * SPAN:  # nothing that is kept reaches that far back
+            fine[rows] = 0
+            coarse[rows] = 0
+            return
+        for leaving in range(since - FINE, tick - FINE):
+            old, new = leaving % _SLOTS, leaving // SPAN % _SLOTS
+            if leaving % SPAN == 0:
+                coarse[rows, new] = 0
+            top = np.maximum(coarse[rows, new, _MAX], fine[rows, old, _MAX])
+            coarse[rows, new] += fine[rows, old]
+            coarse[rows, new, _MAX] = top
+            fine[rows, old] = 0
+
+    def fine(self) -> Float32Array:
         """Return the last 60 closed windows, oldest first, shape (n, 60, WIDTH)."""
         return self.columns["fine"][:, chronological(self.tick - 1, FINE, _SLOTS)]
 
-    def coarse(self) -> FloatArray:
+    def coarse(self) -> Float32Array:
         """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH).
 
         The newest may still be filling: a fine window moves here when it is 60 ticks old.
         """
         return self.columns["coarse"][:, chronological((self.tick - FINE - 1) // SPAN, COARSE, _SLOTS)]
 
-    def recent(self, length: int) -> FloatArray:
+    def recent(self, length: int) -> Float32Array:
         """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH)."""
         return self.columns["fine"][:, chronological(self.tick - 1, length, _SLOTS)]
 
@@ -148,22 +182,11 @@ class Windows:
         np.maximum.at(total[:, _MAX], place, values[:, _MAX])
         return Increment(tick, pairs[0], pairs[1], total)
 
-    def _turn(self, tick: int) -> None:
-        """Move closed windows that fall out of the fine ring into the coarse one, and clear their slots."""
-        if tick - self.tick >= (FINE + COARSE) * SPAN:  # nothing that is kept reaches that far back
-            for name in ("fine", "coarse"):
-                self.columns[name][...] = 0
-            self.tick = tick
-            return
-        fine, coarse = self.columns["fine"], self.columns["coarse"]
-        for now in range(self.tick + 1, tick + 1):
-            leaving = now - FINE - 1
-            bucket = leaving // SPAN
-            if leaving % SPAN == 0:
-                coarse[:, bucket % _SLOTS] = 0
-            gone = fine[:, leaving % _SLOTS]
-            top = np.maximum(coarse[:, bucket % _SLOTS, _MAX], gone[:, _MAX])
-            coarse[:, bucket % _SLOTS] += gone
-            coarse[:, bucket % _SLOTS, _MAX] = top
-            fine[:, leaving % _SLOTS] = 0
-        self.tick = max(tick, self.tick)
+    def _put(self, grain: str, increment: Increment, chosen: BoolArray, places: IntArray) -> None:
+        """Add the chosen rows of an increment to the slots of one ring."""
+        ring, at = self.columns[grain], (increment.rows[chosen], places[chosen] % _SLOTS)
+        values = increment.values[chosen].astype(np.float32)
+        top = ring[(*at, _MAX)]
+        np.add.at(ring, at, values)
+        ring[(*at, _MAX)] = top
+        np.maximum.at(ring[:, :, _MAX], at, values[:, _MAX])

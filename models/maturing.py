@@ -144,7 +144,7 @@ class Maturing:
             starts = arrays["starts"]
             now = row_of(starts[:, 0])
             self.starts = [(int(r), int(s), int(d)) for r, (_, s, d) in zip(now, starts, strict=True) if r >= 0]
-            prefixes = sorted({name.partition("/")[0] for name in arrays.files if "/" in name})
+            prefixes = sorted({name.partition("/")[0] for name in arrays.files if "/" in name}, key=int)
             self.pending = [self._pending(arrays, prefix, row_of) for prefix in prefixes]
 
     @staticmethod
