@@ -112,7 +112,7 @@ _GROUPS: tuple[tuple[str, Callable[[View], list[FloatArray]], tuple[str, ...]], 
         ),
     ),
     ("time", surroundings.time, ("hour_sin", "hour_cos")),
-    ("data_age", surroundings.data_age, ("data_age_log", "known_log", "whole_service")),
+    ("data_age", surroundings.data_age, ("data_age_log", "whole_service")),
 )
 
 SCHEMA = FeatureSchema(1, tuple(Feature(name, group) for group, _, names in _GROUPS for name in names))

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from features.arrays import BoolArray, Float32Array, FloatArray
 from features.errors import InvalidValue
@@ -34,6 +34,9 @@ _DROPPED = 0.02
 _PULL = 1.0
 """Strength of the pull towards equal weights, as if one incident had spoken for them. Guessed."""
 
+_CALIBRATION_EVENTS = 200
+"""Incidents in the block from which on the stacked hazards are calibrated."""
+
 _BINS = 8
 """Reliability bins of equally many expected events. Guessed."""
 
@@ -41,9 +44,8 @@ _BINS = 8
 class Ensemble:
     """Stack fitted members by non-negative logistic weights on an out-of-time block.
 
-    Members arrive fitted on earlier rows. `fit` learns, for all intervals jointly, one weight a member and
-    one intercept an interval; an incident's many overlapping rows count as one observation against the
-    pull towards equal weights. Then it calibrates where that helps and keeps the reliability of every
+    Members arrive fitted on earlier rows. `fit` learns one weight a member for all intervals jointly; an
+    incident's many overlapping rows count as one observation against the pull towards equal weights. Then it calibrates where that helps and keeps the reliability of every
     forecaster for `bounds`.
 
     Parameters
@@ -81,13 +83,15 @@ class Ensemble:
             raise InvalidValue(f"members must have distinct names and be at least one, got {names}")
         logits = np.stack([to_logits(model.hazards(x)) for _, model in self.members], axis=-1)
         self.serves_ = ENSEMBLE
-        self.weights_, self.intercepts_ = _fit_weights(logits, y, at_risk, n_events)
+        self.weights_ = _fit_weights(logits, y, at_risk, n_events)
         kept = self.weights_ >= _DROPPED
         if not kept.all() and kept.any():
             self.weights_ = np.zeros(len(names))
-            self.weights_[kept], self.intercepts_ = _fit_weights(logits[:, :, kept], y, at_risk, n_events)
-        stacked = from_logits(logits @ self.weights_ + self.intercepts_)
-        self.calibration_ = SigmoidCalibration().fit(stacked, y, at_risk)
+            self.weights_[kept] = _fit_weights(logits[:, :, kept], y, at_risk, n_events)
+        stacked = from_logits(logits @ self.weights_)
+        # Rows of one incident are one observation: counted by rows, a block of few hours would seem enough.
+        earned = at_risk if n_events >= _CALIBRATION_EVENTS else np.zeros_like(at_risk)
+        self.calibration_ = SigmoidCalibration().fit(stacked, y, earned)
         out_of_time = {ENSEMBLE: self.calibration_.apply(stacked)}
         out_of_time |= {name: model.hazards(x) for name, model in self.baselines}
         self.out_of_time_ = out_of_time
@@ -108,7 +112,7 @@ class Ensemble:
         """Return hazards (n, 3) of the ensemble or of one of its baselines, by name."""
         if name != ENSEMBLE:
             return dict(self.baselines)[name].hazards(x)
-        z = np.zeros((len(x), N_INTERVALS)) + self.intercepts_
+        z = np.zeros((len(x), N_INTERVALS))
         for (_, model), weight in zip(self.members, self.weights_, strict=True):
             if weight > 0:
                 z += weight * to_logits(model.hazards(x))
@@ -178,34 +182,31 @@ class Ensemble:
         return tuple(tables)
 
 
-def _fit_weights(logits: FloatArray, y: FloatArray, at_risk: BoolArray, n_events: int) -> tuple[FloatArray, FloatArray]:
-    """Fit non-negative weights (m,) and interval intercepts (3,) by tempered, penalised likelihood."""
+def _fit_weights(logits: FloatArray, y: FloatArray, at_risk: BoolArray, n_events: int) -> FloatArray:
+    """Fit weights (m,) that are not negative and sum to 1, by tempered, penalised likelihood.
+
+    No intercept: the block's base rate is that of a few hours, and an intercept would carry it into the
+    future. On three days of the demo shop it cost 0.013 nats a row in the last interval (measured).
+    """
     n_members = logits.shape[2]
     equal = np.full(n_members, 1.0 / n_members)
     positives = float((y * at_risk).sum())
     if n_events < 1 or positives < 1:
-        return equal, np.zeros(N_INTERVALS)
+        return equal
     temper = min(1.0, n_events / positives)
     row, interval = np.nonzero(at_risk)
     z, label = logits[row, interval], y[row, interval]
 
     def loss(theta: FloatArray) -> tuple[float, FloatArray]:
-        weights, intercepts = theta[:n_members], theta[n_members:]
-        score = z @ weights + intercepts[interval]
-        value = temper * float(np.sum(np.logaddexp(0.0, score) - label * score))
-        error = temper * (expit(score) - label)
+        weights = softmax(theta)
+        score = z @ weights
         pull = weights - equal
-        value += 0.5 * _PULL * float(pull @ pull) + 0.05 * _PULL * float(intercepts @ intercepts)
-        gradient = np.concatenate(
-            [z.T @ error + _PULL * pull, np.bincount(interval, error, N_INTERVALS) + 0.1 * _PULL * intercepts]
-        )
-        return value, gradient
+        value = temper * float(np.sum(np.logaddexp(0.0, score) - label * score)) + 0.5 * _PULL * float(pull @ pull)
+        slope = temper * (z.T @ (expit(score) - label)) + _PULL * pull
+        return value, weights * (slope - float(weights @ slope))
 
-    start = np.concatenate([equal, np.zeros(N_INTERVALS)])
-    limits = [(0.0, None)] * n_members + [(None, None)] * N_INTERVALS
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits)
-    theta = np.asarray(found.x, dtype=np.float64)
-    return theta[:n_members], theta[n_members:]
+    found = minimize(loss, np.zeros(n_members), jac=True, method="L-BFGS-B", bounds=[(-10.0, 10.0)] * n_members)
+    return np.asarray(softmax(found.x), dtype=np.float64)
 
 
 def _background(x: Float32Array, y: FloatArray) -> Float32Array:

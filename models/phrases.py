@@ -134,7 +134,7 @@ def _time(v: Mapping[str, float]) -> str:
 
 
 def _data_age(v: Mapping[str, float]) -> str:
-    return f"last data {_span(v['data_age_log'])} ago, known for {_span(v['known_log'])}"
+    return f"last data {_span(v['data_age_log'])} ago"
 
 
 PHRASES: Mapping[str, Phrase] = {
