@@ -23,9 +23,9 @@ _NEWEST: Listing[ModelVersion] = Listing(
 
 @router.get("/models", response_model=Items[ModelOut], summary="Model versions, newest first")
 async def list_models(asked: Asked, page: Annotated[Paged, Query()]) -> Response:
-    """List the model versions; they serve every tenant of this service."""
-    versions = list(asked.cache.all("models", "version/", ModelVersion).values())
-    serving = asked.cache.one("models", "serving", ServingHistory) or ServingHistory()
+    """List the tenant's model versions."""
+    versions = list(asked.cache.all("models", asked.key("version", ""), ModelVersion).values())
+    serving = asked.cache.one("models", asked.key("serving"), ServingHistory) or ServingHistory()
     found = _NEWEST.sorted_page(versions, page.limit, page.cursor)
     return answer_page(Page(tuple(_shown(version, serving.history) for version in found.rows), found.next))
 

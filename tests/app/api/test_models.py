@@ -16,13 +16,13 @@ def put_version(api: Api, version_id: str, age_h: int, *, score: float = 0.25) -
     made = NOON - timedelta(hours=age_h)
     record = ModelRecord(1, "a" * 64, made, made, "b" * 64, 0, "ensemble", made, {"60min.ap": score})
     version = ModelVersion(version_id, "c" * 64, record, "candidate", "1.8", "0.26", "2.3")
-    api.documents.put("models", f"version/{version_id}", version.to_json())
+    api.documents.put("models", f"default/version/{version_id}", version.to_json())
 
 
 def test_versions_come_newest_first_with_what_they_are_now(api: Api) -> None:
     for version_id, age_h in (("v1", 3), ("v2", 2), ("v3", 1)):
         put_version(api, version_id, age_h)
-    api.documents.put("models", "serving", json.dumps({"history": ["v1", "v2"]}).encode())
+    api.documents.put("models", "default/serving", json.dumps({"history": ["v1", "v2"]}).encode())
     page = Items[ModelOut].model_validate_json(api.get(MODELS).content)
     assert [(item.id, item.alias) for item in page.items] == [("v3", "candidate"), ("v2", "champion"), ("v1", "retired")]
     assert page.items[0].scores == {"60min.ap": 0.25}
