@@ -9,8 +9,9 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,14 +68,20 @@ def serve(
         node.start_clock()
         node.start_jobs()
         served = node.start_servers()
-        _console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}\nREST       {served.api}/api/v1/predictions")
+        _console.print(
+            f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}\nREST       {served.api}/api/v1/predictions"
+        )
         node.wait()
 
 
 @app.command()
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines, .gz too, as the Collector's file exporter writes them.")],
-    to: Annotated[str | None, typer.Option("--to", help="Send to a running service instead, e.g. http://127.0.0.1:4318.")] = None,
+    files: Annotated[
+        list[Path], typer.Argument(help="OTLP/JSON lines, .gz too, as the Collector's file exporter writes them.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Send to a running service instead, e.g. http://127.0.0.1:4318.")
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     speed: Annotated[float, typer.Option("--speed", min=0.0, help="Times real time with --to; 0 is as fast as it goes.")] = 0.0,
@@ -135,7 +142,10 @@ def check_config(config: ConfigOption = None, data: DataOption = None, as_json: 
 @app.command()
 def version(as_json: JsonOption = False) -> None:
     """Print the version."""
-    found = installed_version("foreshock")
+    try:
+        found = installed_version("foreshock")
+    except PackageNotFoundError:
+        found = "unknown, since it runs from a checkout that is not installed"
     print(json.dumps({"version": found}) if as_json else found)
 
 
@@ -152,7 +162,7 @@ def _check_roles(roles: str) -> None:
 
 
 @contextmanager
-def _until_signal(node: Node) -> Iterator[None]:
+def _until_signal(node: Node) -> Generator[None]:
     """Close the node on SIGTERM and SIGINT."""
 
     def stop(_signal: int, _frame: object) -> None:
@@ -167,7 +177,7 @@ def _until_signal(node: Node) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[float, str], None]]:
+def _bar(quiet: bool) -> Generator[Callable[[float, str], None]]:
     """Show a progress bar on standard error where a person looks at it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=_console, disable=quiet or not _console.is_terminal, transient=True) as progress:

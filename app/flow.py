@@ -24,7 +24,7 @@ from app.telemetry import Telemetry
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock, place
 from features.event import ErrorEvent
-from features.extract import SCHEMA, extract
+from features.extract import extract
 from features.facts import CATEGORIES
 from features.incident import Incident, Standing
 from features.memory import Memory, MemoryPlan
@@ -94,7 +94,11 @@ class Flow:
             self.telemetry.repeated_batches.inc()
             return
         batch, moved = place(message.batch, message.received_at_ns, self.clock)
+        directory = self.memory.directory
+        folded, refused = directory.folded, directory.refused
         late = self.memory.add(message.tenant, partition, batch)
+        self.telemetry.limited.labels(reason="series_folded").inc(directory.folded - folded)
+        self.telemetry.limited.labels(reason="series_refused").inc(directory.refused - refused)
         self.telemetry.limited.labels(reason="misdated").inc(moved)
         self.telemetry.late.inc(late)
         for record in batch.errors:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from app.cache.documents import decode_document, encode_document, tenant_key
@@ -105,9 +105,7 @@ class Trained:
     ensemble: Ensemble
 
 
-def run_job(
-    job: Job, history: History, champion: Ensemble | None, now: datetime, progress: Callable[[float], None]
-) -> Trained:
+def run_job(job: Job, history: History, champion: Ensemble | None, now: datetime, progress: Callable[[float], None]) -> Trained:
     """Train on history.
 
     Raises
@@ -242,7 +240,7 @@ class Jobs:
     def _train(self, run: TrainingRun, job: Job) -> Trained:
         champion = champion_of(self._registry_of(job.tenant))
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
+        ours, theirs = Pipe(duplex=False)
         child = context.Process(
             target=_child,
             args=(theirs, job, self._open_history, champion.ensemble if champion else None, self._now()),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from app.settings import Settings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from app.worker import Worker, WorkerParts, WorkerPlan
-from features.errors import InvalidSetting, InvalidValue, PartStopped
+from features.errors import ForeshockError, InvalidSetting, InvalidValue, PartStopped
 from features.incident import IncidentRule
 from features.memory import MemoryPlan
 from features.rules import Rules
@@ -44,6 +45,7 @@ __all__ = ["Node", "Served", "memory_plan"]
 logger = logging.getLogger(__name__)
 
 _STARTED_S = 10.0
+_BACKLOG = 2048  # connections that wait to be accepted; uvicorn's own default
 _TRIGGER_S = 60.0
 
 
@@ -214,7 +216,7 @@ class Node:
         return None if serving is None or serving.id == version else champion_of(registry)
 
     def _run(self, name: str, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread = threading.Thread(target=partial(_until_it_fails, name, target), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -256,22 +258,30 @@ class Node:
         )
 
     def _serve(self, name: str, app: object, port: int) -> int:
+        listener = self._listen(name, port)
         config = uvicorn.Config(
             app,  # pyright: ignore[reportArgumentType]
-            host=self.settings.server.host,
-            port=port,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=5,
         )
         server = uvicorn.Server(config)
-        sockets = [config.bind_socket()]
         self._servers.append(server)
-        self._run(name, partial(server.run, sockets))
+        self._closers.append(listener.close)
+        self._run(name, partial(server.run, [listener]))
         deadline = time.monotonic() + _STARTED_S
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
-        return int(sockets[0].getsockname()[1])
+        return int(listener.getsockname()[1])
+
+    def _listen(self, name: str, port: int) -> socket.socket:
+        host = self.settings.server.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as exc:
+            setting = f"server.{name.replace('-', '_')}_port"
+            raise InvalidSetting(f"setting {setting}: cannot listen on {host}:{port}: {exc.strerror}") from exc
 
     def _api_parts(self) -> ApiParts:
         return ApiParts(
@@ -295,6 +305,14 @@ class Node:
     def _log_health(self) -> Health:
         ends = sum(self.store.log.end(n) for n in range(self.store.log.n_partitions))
         return Health(True, f"{self.store.log.n_partitions} partitions, {ends} offsets")
+
+
+def _until_it_fails(name: str, target: Callable[[], None]) -> None:
+    """Run a part; `Node.check_alive` notices its end, and the log says why."""
+    try:
+        target()
+    except ForeshockError as exc:
+        logger.error("the part %s stopped: %s", name, exc)
 
 
 def _utc_now() -> datetime:

@@ -14,11 +14,11 @@ import numpy as np
 
 from features.arrays import Float32Array, FloatArray
 from features.extract import SCHEMA
+from models.baseline import Prior
 from models.blend import Blend
+from models.drift import DriftWatch
 from models.ensemble import Ensemble
 from models.hazard import cumulate, log_losses, to_logits
-from models.baseline import Prior
-from models.drift import DriftWatch
 from models.maturing import Matured
 from models.online import OnlineHazard
 

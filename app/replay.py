@@ -13,7 +13,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -27,8 +27,10 @@ __all__ = ["Line", "ReplayClock", "ReplayReport", "append_markers", "into_folder
 _SIGNALS = {b"resourceLogs": "logs", b"resourceSpans": "traces", b"resourceMetrics": "metrics"}
 _TIMES = re.compile(rb'"(?:timeUnixNano|startTimeUnixNano|endTimeUnixNano|observedTimeUnixNano)"\s*:\s*"?(-?\d+)"?')
 _BUCKET = "replays"
-_SAVE_EVERY = 50
-YEAR_NS = 366 * 86_400 * 10**9
+_SAVE_EVERY = 50  # lines
+_SAVE_TICKS = 10
+_DAY_NS = 86_400 * 10**9
+_FAR_NS = 300 * _DAY_NS  # guessed: a pause between two recordings may last months, a clock that is a year off is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,34 +157,62 @@ def into_folder(
     """
     log, documents = store
     report = ReplayReport()
-    done = {d.key: json.loads(d.value) for d in documents.items(_BUCKET)}
-    last_tick = max((int(d["tick"]) for d in done.values()), default=0)
-    clock.now_ns = max([clock.now_ns, *(int(d["now_ns"]) for d in done.values())])
-    reached: dict[str, int] = {}
+    progress = _Progress.of(documents)
+    clock.now_ns = max(clock.now_ns, progress.now_ns)
     for line in lines:
         report.lines += 1
-        if line.number <= done.get(line.file, {"line": -1})["line"]:
+        if line.number <= progress.done.get(line.file, -1):
             report.skipped += 1
             continue
         clock.now_ns = max(clock.now_ns, line.time_ns)
         tick = clock.now_ns // 10**9 // tick_s
-        if tick > last_tick:
-            append_markers(log, range(last_tick + 1 if last_tick else tick, tick + 1), tick_s)
-            last_tick = tick
+        if tick > progress.tick:
+            # Lines that are sent again after a crash are known as repeats for an hour only.
+            if tick - progress.saved_tick >= _SAVE_TICKS:
+                progress.save(documents)
+            append_markers(log, range(progress.tick + 1 if progress.tick else tick, tick + 1), tick_s)
+            progress.tick = tick
         try:
             batch = receiver.receive("default", line.signal, "json", line.body)  # pyright: ignore[reportArgumentType]
             report.records += batch.n_records
             report.bytes += len(line.body)
         except MalformedBody:
             report.malformed += 1
-        reached[line.file] = line.number
+        progress.reached[line.file], progress.now_ns = line.number, clock.now_ns
         if report.lines % _SAVE_EVERY == 0:
-            _save(documents, reached, clock.now_ns, last_tick)
+            progress.save(documents)
         after_line(report)
-    if reached:
-        append_markers(log, range(last_tick + 1, last_tick + 2), tick_s)
-        _save(documents, reached, clock.now_ns, last_tick + 1)
+    if progress.tick == clock.now_ns // 10**9 // tick_s and progress.tick:  # the last tick is still open
+        append_markers(log, range(progress.tick + 1, progress.tick + 2), tick_s)
+        progress.tick += 1
+        progress.save(documents)
     return report
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a replay came: lines by file, the clock, and the newest marker."""
+
+    done: dict[str, int]
+    now_ns: int
+    tick: int
+    saved_tick: int
+    reached: dict[str, int] = field(default_factory=dict[str, int])
+
+    @classmethod
+    def of(cls, documents: Documents) -> _Progress:
+        """Return the progress that an earlier call saved."""
+        saved = {d.key: json.loads(d.value) for d in documents.items(_BUCKET)}
+        tick = max((int(s["tick"]) for s in saved.values()), default=0)
+        now_ns = max((int(s["now_ns"]) for s in saved.values()), default=0)
+        return cls({file: int(s["line"]) for file, s in saved.items()}, now_ns, tick, tick)
+
+    def save(self, documents: Documents) -> None:
+        """Write what was reached since the last call down, and the time for all files."""
+        for file, number in (self.done | self.reached).items():
+            value = {"line": number, "now_ns": self.now_ns, "tick": self.tick}
+            documents.put(_BUCKET, file, json.dumps(value).encode())
+        self.saved_tick = self.tick
 
 
 def append_markers(log: Log, ticks: range, tick_s: int) -> None:
@@ -202,20 +232,15 @@ def shifted(body: bytes, shift_ns: int) -> bytes:
     >>> shifted(b'{"timeUnixNano":"1700000000000000000"}', 10**9)
     b'{"timeUnixNano":"1700000001000000000"}'
     """
-    newest = max((t for t in times_of(body) if t > 0), default=0)
+    middle = _middle(times_of(body))
 
     def move(match: re.Match[bytes]) -> bytes:
         time_ns = int(match[1])
-        if abs(newest - time_ns) > YEAR_NS:
+        if time_ns <= 0 or abs(middle - time_ns) > _FAR_NS:
             return match[0]  # an impossible time stays one
         return match[0].replace(match[1], str(time_ns + shift_ns).encode())
 
     return _TIMES.sub(move, body)
-
-
-def _save(documents: Documents, reached: dict[str, int], now_ns: int, tick: int) -> None:
-    for file, number in reached.items():
-        documents.put(_BUCKET, file, json.dumps({"line": number, "now_ns": now_ns, "tick": tick}).encode())
 
 
 def _lines(path: Path) -> Iterator[Line]:
@@ -238,13 +263,18 @@ def _lines(path: Path) -> Iterator[Line]:
 
 
 def _newest(body: bytes, before: int) -> int:
-    """Return the largest event time that can be true: after one that was seen, at most a year later."""
-    times = [t for t in times_of(body) if t > 0]
-    if not times:
+    """Return the largest event time that can be true: near most of its line, and not too far after what was seen."""
+    times = times_of(body)
+    middle = _middle(times)
+    if not middle or (before and middle > before + _FAR_NS):
         return before
-    middle = sorted(times)[len(times) // 2]
-    bound = (before or middle) + YEAR_NS
-    return max(before, max((t for t in times if t <= bound), default=before))
+    return max(before, *(t for t in times if t <= middle + _DAY_NS))
+
+
+def _middle(times: Sequence[int]) -> int:
+    """Return the median of the positive times, which a few wrong ones do not move; 0 without any."""
+    positive = sorted(t for t in times if t > 0)
+    return positive[len(positive) // 2] if positive else 0
 
 
 def _signal_or_logs(body: bytes) -> str:

@@ -53,7 +53,9 @@ class Telemetry:
         self.drifts = Counter("foreshock_drifts", "Changes that the drift watch saw.", registry=r)
         self.history_rows = Counter("foreshock_history_rows", "Rows appended to history.", ["table"], registry=r)
         self.training_runs = Counter("foreshock_training_runs", "Training runs by how they ended.", ["outcome"], registry=r)
-        self.http_requests = Counter("foreshock_http_requests", "REST requests by route and answer.", ["route", "code"], registry=r)
+        self.http_requests = Counter(
+            "foreshock_http_requests", "REST requests by route and answer.", ["route", "code"], registry=r
+        )
         self.cache_reads = Counter(
             "foreshock_cache_reads", "Reads of documents in memory, by outcome.", ["bucket", "outcome"], registry=r
         )

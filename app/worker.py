@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -20,7 +20,7 @@ from app.flow import Flow
 from app.history.contract import History
 from app.ingest.codec import BatchMessage, TickMessage, unpack
 from app.members import Champion
-from app.store.contract import Blobs, Checkpoints, Documents, Entry, Log, Output
+from app.store.contract import Blobs, Checkpoints, Commit, Documents, Entry, Log, Output
 from app.telemetry import Telemetry
 from features.errors import Fenced
 
@@ -123,17 +123,18 @@ class Worker:
 
     def acquire(self) -> None:
         """Take over all partitions and restore their state; what was read since is read again."""
-        self.flow = self._make_flow()
-        self._partitions.clear()
-        for number in range(self.parts.log.n_partitions):
-            head = self.parts.checkpoints.acquire(number, self.plan.owner)
-            self.flow.restore(number, head.state)
-            partition = _Partition(head.token, head.offset, head.offset)
-            partition.written = {name: _digest(value) for name, value in head.state.items()}
-            partition.markers = [(s, offset) for s, offset in json.loads(head.state.get(_MARKERS, b"[]"))]
-            self._partitions[number] = partition
-        for document in self.parts.documents.items(_LEARNERS):
-            self.flow.restore_learners(document.key, self.parts.blobs.get(document.value.decode()))
+        with self._lock:
+            self.flow = self._make_flow()
+            self._partitions.clear()
+            for number in range(self.parts.log.n_partitions):
+                head = self.parts.checkpoints.acquire(number, self.plan.owner)
+                self.flow.restore(number, head.state)
+                partition = _Partition(head.token, head.offset, head.offset)
+                partition.written = {name: _digest(value) for name, value in head.state.items()}
+                partition.markers = [(s, offset) for s, offset in json.loads(head.state.get(_MARKERS, b"[]"))]
+                self._partitions[number] = partition
+            for document in self.parts.documents.items(_LEARNERS):
+                self.flow.restore_learners(document.key, self.parts.blobs.get(document.value.decode()))
 
     def step(self) -> bool:
         """Read and absorb what there is, forecast where a tick closed; return whether anything was done."""
@@ -226,11 +227,12 @@ class Worker:
                 partition.markers.append((now_s, partition.marker_offset))
         offsets = {number: p.marker_offset for number, p in self._partitions.items()}
         self._load_champions()
-        self._published = not self._another_marker_waits()
+        publish, self._published = not self._another_marker_waits(), False
         with self.telemetry.tick_seconds.labels(stage="forecast").time():
-            outputs = self.flow.forecast(now_s // tick_s, offsets, publish=self._published)
+            outputs = self.flow.forecast(now_s // tick_s, offsets, publish=publish)
         with self.telemetry.tick_seconds.labels(stage="commit").time():
             self._commit_outputs(outputs)
+        self._published = publish
         due = self.parts.monotonic() - self._last_checkpoint >= self.plan.checkpoint_s
         if due or self.flow.chronicle.n_rows >= self.plan.flush_rows:
             self._checkpoint()
@@ -243,12 +245,19 @@ class Worker:
         return any(isinstance(unpack(data), TickMessage) for data in small)
 
     def _commit_outputs(self, outputs: Mapping[int, list[Output]]) -> None:
-        for number, partition in self._partitions.items():
-            if outputs.get(number):
-                partition.token = self.parts.checkpoints.commit(
-                    number, partition.token, partition.committed, {}, outputs[number]
-                )
+        """Publish documents of all partitions at once; their state and offset stay where they are."""
+        owned = self._partitions
+        commits = [Commit(n, owned[n].token, owned[n].committed, outputs=made) for n, made in outputs.items() if made]
+        self._commit(commits)
+        for number, partition in owned.items():
             self.telemetry.lag.labels(partition=str(number)).set(self.parts.log.end(number) - partition.position)
+
+    def _commit(self, commits: Sequence[Commit]) -> None:
+        """Commit partitions together: a crash between two of them would leave them at different ticks."""
+        if commits:
+            tokens = self.parts.checkpoints.commit_all(commits)
+            for commit, token in zip(commits, tokens, strict=True):
+                self._partitions[commit.partition].token = token
 
     def _checkpoint(self) -> None:
         offsets = {n: p.markers[-1][1] for n, p in self._partitions.items() if p.markers}
@@ -264,22 +273,30 @@ class Worker:
             Output(_LEARNERS, tenant, self.parts.blobs.put(data).encode()) for tenant, data in self.flow.learners().items()
         ]
         with self.telemetry.tick_seconds.labels(stage="checkpoint").time():
-            for number, partition in self._partitions.items():
-                self._commit_state(number, partition, learners if number == 0 else [])
+            self._commit_states(learners)
         self._last_checkpoint = self.parts.monotonic()
 
-    def _commit_state(self, number: int, partition: _Partition, outputs: list[Output]) -> None:
-        newest, offset = partition.markers[-1]
-        old = [marker for marker in partition.markers if marker[0] < newest - self.plan.retention_s]
-        partition.markers = partition.markers[len(old) :]
-        state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
-        digests = {name: _digest(value) for name, value in state.items()}
-        changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
-        changed |= dict.fromkeys(partition.written.keys() - state.keys())
-        partition.token = self.parts.checkpoints.commit(number, partition.token, offset, changed, outputs)
-        partition.written, partition.committed = digests, offset
-        if old:
-            self.parts.log.trim(number, old[-1][1])
+    def _commit_states(self, learners: Sequence[Output]) -> None:
+        """Commit the state of all partitions, then let go of the log that is older than the retention."""
+        commits: list[Commit] = []
+        passed: dict[int, int] = {}
+        for number, partition in self._partitions.items():
+            newest = partition.markers[-1][0]
+            old = [offset for tick_s, offset in partition.markers if tick_s < newest - self.plan.retention_s]
+            partition.markers = partition.markers[len(old) :]
+            state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
+            digests = {name: _digest(value) for name, value in state.items()}
+            changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
+            changed |= dict.fromkeys(partition.written.keys() - state.keys())
+            commits.append(Commit(number, partition.token, partition.markers[-1][1], changed, learners if number == 0 else ()))
+            partition.written = digests
+            if old:
+                passed[number] = old[-1]
+        self._commit(commits)
+        for commit in commits:
+            self._partitions[commit.partition].committed = commit.offset
+        for number, offset in passed.items():
+            self.parts.log.trim(number, offset)
 
     def _load_champions(self) -> None:
         for tenant in self.flow.memory.tenants:

@@ -9,13 +9,15 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from app.main import Node
-from app.replay import Line, ReplayClock, ReplayReport, into_folder as replay_into, merged, shifted
+from app.replay import Line, ReplayClock, ReplayReport, merged, shifted
+from app.replay import into_folder as replay_into
 from app.settings import Settings
 from features.errors import InvalidValue, Overloaded
 
@@ -74,20 +76,21 @@ def to_service(files: Sequence[Path], url: str, speed: float, progress: Callable
     first, last = lines[0].time_ns, lines[-1].time_ns
     began = time.time_ns()
     shift = began - (first if speed > 0 else last)
-    sent = 0
+    sent = refused = 0
     with httpx.Client(base_url=url, timeout=30.0) as client:
         for number, line in enumerate(lines):
             if speed > 0:
                 due = began + (line.time_ns - first) / speed
                 time.sleep(max(due - time.time_ns(), 0) / 1e9)
                 shift = time.time_ns() - line.time_ns
-            _post(client, line, shifted(line.body, shift))
+            refused += not _post(client, line, shifted(line.body, shift))
             sent += 1
             progress(number / len(lines), f"{sent:,} requests")
-    return {"requests": sent, "seconds": round((time.time_ns() - began) / 1e9, 3), "shift_s": shift / 1e9}
+    return {"requests": sent, "refused": refused, "seconds": round((time.time_ns() - began) / 1e9, 3), "shift_s": shift / 1e9}
 
 
-def _post(client: httpx.Client, line: Line, body: bytes) -> None:
+def _post(client: httpx.Client, line: Line, body: bytes) -> bool:
+    """Return whether the service took a line; a malformed one is refused and passed over."""
     for _ in range(_RETRIES):
         try:
             answer = client.post(f"/v1/{line.signal}", content=body, headers={"content-type": "application/json"})
@@ -98,8 +101,9 @@ def _post(client: httpx.Client, line: Line, body: bytes) -> None:
         time.sleep(float(answer.headers.get("retry-after", 1)))
     else:
         raise Overloaded(f"{client.base_url} refused a line {_RETRIES} times")
-    if answer.is_client_error and answer.status_code != httpx.codes.BAD_REQUEST:
+    if answer.is_error and answer.status_code != HTTPStatus.BAD_REQUEST:
         raise InvalidValue(f"{client.base_url} answered {answer.status_code}: {answer.text[:200]}")
+    return answer.is_success
 
 
 def _summary(node: Node, report: ReplayReport, seconds: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,6 @@ from app.api.parts import TrainingRequest
 from app.jobs import champion_of, feedback_of, register, run_job
 from app.main import Node
 from app.settings import Settings
-from dataclasses import replace
 
 __all__ = ["train"]
 
@@ -38,7 +38,9 @@ def train(settings: Settings, tenant: str, progress: Callable[[float, str], None
         job = node.job(TrainingRequest(tenant, "foreshock train", None, until, None, now))
         job = replace(job, feedback=feedback_of(node.store.documents, tenant))
         champion = champion_of(node.registry(tenant))
-        trained = run_job(job, node.history, champion.ensemble if champion else None, now, lambda share: progress(share, "training"))
+        trained = run_job(
+            job, node.history, champion.ensemble if champion else None, now, lambda share: progress(share, "training")
+        )
         version = register(node.registry(tenant), trained)
     summary = {"model_version": version, "promoted": trained.promote, "incidents": trained.incidents, "report": trained.report}
     return summary, f"{trained.table}\nmodel {version}: {'serves' if trained.promote else 'kept as candidate'}"

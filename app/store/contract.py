@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Blobs", "Checkpoints", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
+__all__ = ["Blobs", "Checkpoints", "Commit", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,29 @@ class Output:
     key: str
     value: bytes | None
     ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What changes in one partition.
+
+    Parameters
+    ----------
+    partition, token : int
+        Whose, and the newest token of its owner.
+    offset : int
+        Up to which the log is read; not below the committed one.
+    changed_state : Mapping of str to bytes or None
+        None removes a key.
+    outputs : iterable of Output
+        Documents that go with it.
+    """
+
+    partition: int
+    token: int
+    offset: int
+    changed_state: Mapping[str, bytes | None] = field(default_factory=dict[str, "bytes | None"])
+    outputs: Iterable[Output] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +175,10 @@ class Checkpoints(Protocol):
         InvalidValue
             When the offset lies before the committed one; nothing was changed.
         """
+        ...
+
+    def commit_all(self, commits: Sequence[Commit]) -> list[int]:
+        """Commit several partitions in one unit, all or none, and return their next tokens; see `commit`."""
         ...
 
 

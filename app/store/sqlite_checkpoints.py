@@ -7,10 +7,10 @@ become documents in the same transaction.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from app.store.contract import Head, Output
+from app.store.contract import Commit, Head, Output
 from app.store.group_commit import GroupCommit
 from app.store.sqlite_documents import SqliteDocuments, publish
 from app.store.watched import Change
@@ -70,23 +70,40 @@ class SqliteCheckpoints:
         InvalidValue
             When the offset lies before the committed one.
         """
-        published, now_s = list(outputs), self._now().timestamp()
+        return self.commit_all([Commit(partition, token, offset, changed_state, outputs)])[0]
+
+    def commit_all(self, commits: Sequence[Commit]) -> list[int]:
+        """Commit several partitions in one transaction and return their next tokens; see `commit`.
+
+        Raises
+        ------
+        Fenced, InvalidValue
+            As for `commit`; nothing was changed in any partition.
+        """
+        now_s = self._now().timestamp()
+        published = [output for commit in commits for output in commit.outputs]
 
         def change(connection: sqlite3.Connection) -> list[Change]:
-            newest, committed = _head(connection, partition)
-            if token != newest:
-                raise Fenced(f"partition {partition} is at token {newest}, got {token}: a newer owner holds it")
-            if offset < committed:
-                raise InvalidValue(f"offset of partition {partition} must be at least {committed}, got {offset}")
-            _move(connection, partition, token + 1, offset, None)
-            gone = [(partition, key) for key, value in changed_state.items() if value is None]
-            kept = [(partition, key, value) for key, value in changed_state.items() if value is not None]
-            connection.executemany('DELETE FROM state WHERE "partition" = ? AND key = ?', gone)
-            connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
+            for commit in commits:
+                _apply(connection, commit)
             return publish(connection, published, now_s) if published else []
 
         self._writer.change(change, self._documents.committed)
-        return token + 1
+        return [commit.token + 1 for commit in commits]
+
+
+def _apply(connection: sqlite3.Connection, commit: Commit) -> None:
+    partition, token, offset = commit.partition, commit.token, commit.offset
+    newest, committed = _head(connection, partition)
+    if token != newest:
+        raise Fenced(f"partition {partition} is at token {newest}, got {token}: a newer owner holds it")
+    if offset < committed:
+        raise InvalidValue(f"offset of partition {partition} must be at least {committed}, got {offset}")
+    _move(connection, partition, token + 1, offset, None)
+    gone = [(partition, key) for key, value in commit.changed_state.items() if value is None]
+    kept = [(partition, key, value) for key, value in commit.changed_state.items() if value is not None]
+    connection.executemany('DELETE FROM state WHERE "partition" = ? AND key = ?', gone)
+    connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
 
 
 def _head(connection: sqlite3.Connection, partition: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.contract import Output
+from app.store.contract import Commit, Output
 from features.errors import Fenced, InvalidValue, StoreFailed
 from tests.contracts.stores import PARTITIONS, Clock, OpenFamily, Store
 
@@ -109,3 +109,18 @@ def test_a_commit_is_there_after_reopening(family: OpenFamily, tmp_path: Path, c
 def test_a_partition_that_does_not_exist_is_refused(store: Store) -> None:
     with pytest.raises(InvalidValue, match=str(PARTITIONS)):
         store.checkpoints.acquire(PARTITIONS, "one")
+
+
+def test_partitions_commit_together_or_not_at_all(store: Store) -> None:
+    heads = [store.checkpoints.acquire(partition, "one") for partition in range(3)]
+    commits = [Commit(n, heads[n].token, 5, {"a": b"1"}, [Output("predictions", f"k{n}", b"v")]) for n in range(3)]
+    tokens = store.checkpoints.commit_all(commits)
+    store.checkpoints.acquire(2, "newer")
+    with pytest.raises(Fenced):
+        store.checkpoints.commit_all(
+            [Commit(n, tokens[n], 9, {"a": None}, [Output("predictions", "k0", None)]) for n in range(3)]
+        )
+    assert [document.key for document in store.documents.items("predictions")] == ["k0", "k1", "k2"]
+    after = [store.checkpoints.acquire(partition, "two") for partition in range(3)]
+    assert [(head.offset, dict(head.state)) for head in after] == [(5, {"a": b"1"})] * 3
+    assert store.checkpoints.commit_all([]) == []
