@@ -70,7 +70,7 @@ def bucket_of(duration_ns: int) -> int:
     >>> bucket_of(0), bucket_of(511_999), bucket_of(512_000), bucket_of(10**12)
     (0, 0, 1, 15)
     """
-    return min(max((duration_ns // 1000).bit_length() - 9, 0), N_BUCKETS - 1)
+    return min(max((max(duration_ns, 0) // 1000).bit_length() - 9, 0), N_BUCKETS - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from features.arrays import BoolArray, FloatArray, IntArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import channel
 from features.errors import InvalidValue
 from features.rates import ratio, surprise
@@ -105,7 +105,7 @@ class IncidentRule:
             raise InvalidValue(f"1 <= k <= m <= 60 must hold, got k={self.k}, m={self.m}")
 
 
-def broken(windows: FloatArray, expected: FloatArray, heard: BoolArray, rule: IncidentRule) -> BoolArray:
+def broken(windows: Float32Array | FloatArray, expected: FloatArray, heard: BoolArray, rule: IncidentRule) -> BoolArray:
     """Judge the newest of some windows.
 
     Parameters
@@ -145,7 +145,7 @@ def broken(windows: FloatArray, expected: FloatArray, heard: BoolArray, rule: In
     return now | (pooled & lately_wrong) | absent
 
 
-def _too_many(windows: FloatArray, expected: FloatArray, least: int, rule: IncidentRule) -> BoolArray:
+def _too_many(windows: Float32Array | FloatArray, expected: FloatArray, least: int, rule: IncidentRule) -> BoolArray:
     """Judge the sum of some windows by failed requests and by errors."""
     sums = windows.sum(1, dtype=float)
     total, failed, errors = sums[:, _TOTAL], sums[:, _FAILED], sums[:, _ERRORS]

@@ -111,7 +111,7 @@ def surprise(count: FloatArray, expected: FloatArray) -> FloatArray:
     term = np.ones_like(mean)
     total = np.ones_like(mean)
     for j in range(1, _TERMS):
-        term = term * mean / (k + j)
+        term = term * np.minimum(mean / (k + j), 1.0)  # above 1 only where the answer is 0 anyway; it would overflow
         total = total + term
     quotient = np.minimum(mean / (k + _TERMS), 0.999)
     total = total + term * quotient / (1 - quotient)
