@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from app.api.application import create_api
 from app.api.parts import ApiParts, Health, TrainingRequest
@@ -257,31 +258,17 @@ class Node:
             last_attempt_s=None if attempted is None else time.monotonic() - attempted,
         )
 
-    def _serve(self, name: str, app: object, port: int) -> int:
-        listener = self._listen(name, port)
-        config = uvicorn.Config(
-            app,  # pyright: ignore[reportArgumentType]
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
+    def _serve(self, name: str, app: ASGIApp, port: int) -> int:
+        """Serve an application in a thread of its own and return its port."""
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)
+        listener = _listener(self.settings.server.host, port)
         self._servers.append(server)
-        self._closers.append(listener.close)
         self._run(name, partial(server.run, [listener]))
         deadline = time.monotonic() + _STARTED_S
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         return int(listener.getsockname()[1])
-
-    def _listen(self, name: str, port: int) -> socket.socket:
-        host = self.settings.server.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        except OSError as exc:
-            setting = f"server.{name.replace('-', '_')}_port"
-            raise InvalidSetting(f"setting {setting}: cannot listen on {host}:{port}: {exc.strerror}") from exc
 
     def _api_parts(self) -> ApiParts:
         return ApiParts(
@@ -313,6 +300,14 @@ def _until_it_fails(name: str, target: Callable[[], None]) -> None:
         target()
     except ForeshockError as exc:
         logger.error("the part %s stopped: %s", name, exc)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as exc:
+        raise InvalidSetting(f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another port or stop what holds it") from exc
 
 
 def _utc_now() -> datetime:

@@ -150,6 +150,12 @@ class Ensemble:
         high = np.maximum.accumulate(np.maximum(expit(upper), p), axis=1)
         return low, high
 
+    def bounded_by(self, x: Float32Array, y: FloatArray, at_risk: BoolArray) -> Ensemble:
+        """Return the same forecasters with bounds from later rows, in order of time, that none was fitted on."""
+        other = copy.copy(self)
+        other.reliability_ = {name: self._tables(self.hazards_of(name, x), y, at_risk) for name in self.reliability_}
+        return other
+
     def serving(self, name: str) -> Ensemble:
         """Return the same ensemble serving the ensemble itself or one of its baselines."""
         known = (ENSEMBLE, *(n for n, _ in self.baselines))

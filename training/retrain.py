@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import numpy as np
+
 from models.contract import Forecaster
+from models.ensemble import Ensemble
 from models.version import ModelRecord
 from training.evaluate import evaluate
 from training.fit import Fitted, fit
@@ -85,6 +88,13 @@ def retrain(rows: Rows, *, seed: int = 0, champion: Forecaster | None = None, bu
     fitted = fit(rows, seed=seed, jobs=jobs, budget_per_day=budget)
     scored = evaluate(fitted, rows, seed=seed, champion=champion)
     decision = decide(scored)
-    served = Fitted(fitted.ensemble.serving(decision.serves), fitted.record)
+    served = Fitted(_bounded(fitted, rows).serving(decision.serves), fitted.record)
     report = replace(scored.report, serves=decision.serves, notes=(*scored.report.notes, *decision.reasons))
     return Outcome(served, report, decision)
+
+
+def _bounded(fitted: Fitted, rows: Rows) -> Ensemble:
+    """Return the ensemble with bounds from the held-out block: the newest rows, and what it never saw."""
+    test = rows.take(np.flatnonzero(fitted.record.split.test.rows))
+    y, at_risk = test.targets()
+    return fitted.ensemble.bounded_by(test.x, y, at_risk) if (y * at_risk).any() else fitted.ensemble

@@ -12,11 +12,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -36,7 +37,9 @@ from features.errors import InvalidValue
 __all__ = ["DemoOptions", "feed_history", "run", "shop_of"]
 
 _CHUNK = 20  # minutes that the rendering process hands over at once
+_AHEAD = 4
 _MAX_LAG = 2_000
+_FLUSH_S = 10.0
 _MARK = "demo"
 
 
@@ -79,19 +82,28 @@ def run(settings: Settings, options: DemoOptions, as_json: bool, console: Consol
         console.print(f"Foreshock demo: {served.api}/api/v1/predictions (ready when the history is in)")
         node.start_worker()
         with _bars(as_json, console) as progress:
-            feed_history(node, shop, clock, progress)
+            feed_history(node, shop, clock, progress, "history of the shop")
+            (settings.data / "truth.json").write_text(truth_json(shop.truth()), encoding="utf-8")
             trained = _train(node, progress)
-        (settings.data / "truth.json").write_text(truth_json(shop.truth()), encoding="utf-8")
+            if options.live:  # the minutes that went by meanwhile
+                feed_history(node, shop, clock, progress, "catching up")
         print(json.dumps(trained[0], default=str) if as_json else trained[1], flush=True)
-        if not options.live or stop.is_set():
-            return
-        clock.follow_wall()
-        node.start_clock()
-        node.start_jobs()
-        _say_where(console, served)
-        threading.Thread(target=live, args=(served.otlp_http, shop, lambda: datetime.now(UTC), stop), daemon=True).start()
+        if options.live and not stop.is_set():
+            _go_live(node, shop, clock, served, console, stop)
+
+
+def _go_live(node: Node, shop: Shop, clock: ReplayClock, served: Served, console: Console, stop: threading.Event) -> None:
+    clock.follow_wall()
+    node.start_clock()
+    node.start_jobs()
+    _say_where(console, served)
+    player = threading.Thread(target=live, args=(served.otlp_http, shop, lambda: datetime.now(UTC), stop), daemon=True)
+    player.start()
+    try:
         node.wait()
+    finally:
         stop.set()
+        player.join(_FLUSH_S)  # while the receiver still listens
 
 
 def shop_of(node: Node, options: DemoOptions) -> Shop:
@@ -116,11 +128,12 @@ def shop_of(node: Node, options: DemoOptions) -> Shop:
     return Shop(options.seed, options.days, options.faults_per_day, start)
 
 
-def feed_history(node: Node, shop: Shop, clock: ReplayClock, progress: Callable[[float, str], None]) -> None:
+def feed_history(node: Node, shop: Shop, clock: ReplayClock, progress: Callable[[float, str], None], text: str) -> None:
     """Send what the folder lacks of the shop's history through the receiver, minute by minute in event time."""
     known = node.store.documents.get(_MARK, "fed")
     first = int(known.value) if known else 0
     last = max(shop.n_minutes, int((datetime.now(UTC) - shop.start) / timedelta(minutes=1)))
+    shop = shop.extended(last)
     tick_s = node.plan.tick_s
     for number, bodies in _rendered(shop, range(first, last)):
         end_s = int(shop.time(number + 1).timestamp())
@@ -131,7 +144,7 @@ def feed_history(node: Node, shop: Shop, clock: ReplayClock, progress: Callable[
         if number % _CHUNK == 0:
             node.store.documents.put(_MARK, "fed", str(number + 1).encode())
             _wait(node, _MAX_LAG)
-        progress((number - first) / max(last - first, 1), "history of the shop")
+        progress((number - first) / max(last - first, 1), text)
     _wait(node, 0)
     node.store.documents.put(_MARK, "fed", str(last).encode())
     node.checkpoint()
@@ -145,10 +158,14 @@ def _wait(node: Node, lag: int) -> None:
 
 def _rendered(shop: Shop, minutes: range) -> Iterator[tuple[int, list[tuple[str, bytes]]]]:
     """Render minutes in a process of its own, in order."""
-    chunks = [minutes[i : i + _CHUNK] for i in range(0, len(minutes), _CHUNK)]
+    chunks = iter([minutes[i : i + _CHUNK] for i in range(0, len(minutes), _CHUNK)])
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        for chunk in pool.imap(partial(_render, shop), chunks):
-            yield from chunk
+        # A bounded number of chunks ahead: rendering is faster than the line, and days of bodies are large.
+        ahead = deque(pool.apply_async(_render, (shop, chunk)) for chunk in islice(chunks, _AHEAD))
+        while ahead:
+            rendered = ahead.popleft().get()
+            ahead.extend(pool.apply_async(_render, (shop, chunk)) for chunk in islice(chunks, 1))
+            yield from rendered
 
 
 def _render(shop: Shop, minutes: range) -> list[tuple[int, list[tuple[str, bytes]]]]:
@@ -156,7 +173,13 @@ def _render(shop: Shop, minutes: range) -> list[tuple[int, list[tuple[str, bytes
 
 
 def _train(node: Node, progress: Callable[[float, str], None]) -> tuple[dict[str, Any], str]:
-    """Train on the history, with its last third held out, and let the model serve if the gate says so."""
+    """Train on the history, with its last third held out, and let the model serve if the gate says so.
+
+    A folder that has a champion keeps it: the service itself trains again when there is a reason.
+    """
+    champion = node.registry("default").champion()
+    if champion is not None:
+        return {"model_version": champion.id, "promoted": True}, f"model {champion.id} serves already"
     now = datetime.now(UTC)
     job = node.job(TrainingRequest("default", "foreshock demo", None, None, None, now))
     trained = run_job(job, node.history, None, now, lambda share: progress(share, "training"))
@@ -175,7 +198,7 @@ def _say_where(console: Console, served: Served) -> None:
 
 
 @contextmanager
-def _stopped_by_signals(node: Node, stop: threading.Event) -> Iterator[None]:
+def _stopped_by_signals(node: Node, stop: threading.Event) -> Generator[None]:
     def end(_signal: int, _frame: object) -> None:
         if stop.is_set() or not node.is_live:
             sys.exit(130)
@@ -188,7 +211,7 @@ def _stopped_by_signals(node: Node, stop: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def _bars(quiet: bool, console: Console) -> Iterator[Callable[[float, str], None]]:
+def _bars(quiet: bool, console: Console) -> Generator[Callable[[float, str], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
         tasks: dict[str, Any] = {}
