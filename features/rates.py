@@ -107,16 +107,23 @@ def surprise(count: FloatArray, expected: FloatArray) -> FloatArray:
     """
     mean = np.maximum(expected, 1e-6)
     k = np.maximum(count, 0.0)
+    out = np.zeros(np.broadcast_shapes(k.shape, mean.shape))
+    above = np.nonzero((k > 0) & (k >= mean))  # most windows hold no error at all
+    out[above] = np.minimum(_decades(k[above], mean[above]), _LIMIT)
+    return np.maximum(out, 0.0)
+
+
+def _decades(k: FloatArray, mean: FloatArray) -> FloatArray:
+    """Return -log10 P(X >= k) for k >= mean."""
     log_pmf = k * np.log(mean) - mean - log_factorial(k)
     term = np.ones_like(mean)
     total = np.ones_like(mean)
     for j in range(1, _TERMS):
-        term = term * np.minimum(mean / (k + j), 1.0)  # above 1 only where the answer is 0 anyway; it would overflow
+        term = term * mean / (k + j)
         total = total + term
     quotient = np.minimum(mean / (k + _TERMS), 0.999)
     total = total + term * quotient / (1 - quotient)
-    tail = np.where(k > 0, -(log_pmf + np.log(total)) / np.log(10.0), 0.0)
-    return np.clip(np.where(k >= mean, tail, 0.0), 0.0, _LIMIT)
+    return -(log_pmf + np.log(total)) / np.log(10.0)
 
 
 def quantile(histogram: FloatArray, q: float) -> FloatArray:
