@@ -166,15 +166,15 @@ class Publisher:
                 counts[CATEGORIES.index(incident.category)] += 1
             before = self._past.get(int(incident.start.timestamp()) // memory.plan.tick_s)
             known = before is not None and row < len(before)
-            predicted = {name: float(before[row, j]) for j, name in enumerate(HORIZONS)} if known and before is not None else None
+            predicted = (
+                {name: float(before[row, j]) for j, name in enumerate(HORIZONS)} if known and before is not None else None
+            )
             key = tenant_key(incident.series.tenant, incident.id)
             output = Output("incidents", key, incident_document(incident, predicted), _INCIDENT_TTL_S)
             outputs.append((int(memory.directory.partition[row]), output))
         return outputs
 
-    def _explained(
-        self, publication: Publication, tenant: str
-    ) -> list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]]:
+    def _explained(self, publication: Publication, tenant: str) -> list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]]:
         """Return explanations of the tenant's riskiest rows."""
         memory, members = publication.memory, publication.members[tenant]
         rows: IntArray = np.flatnonzero(memory.pools().tenant == memory.tenants[tenant])
