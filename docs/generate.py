@@ -1,13 +1,16 @@
-"""Render the reference pages that must never drift from the code: `docs/settings.md` and `docs/metrics.md`.
+"""Render the reference pages that must never drift from the code: settings, metrics, kinds of error, REST routes.
 
-Reads the fields of `app.settings` and the registry of `app.telemetry`. ``python docs/generate.py`` writes both pages,
-``--check`` fails when a committed page differs; a test in `tests/house` does the same.
+Reads the fields of `app.settings`, the registry of `app.telemetry`, the table of `features.taxonomy` and the OpenAPI
+document of `app.api`. ``python docs/generate.py`` writes the pages, ``--check`` fails when a committed page differs; a
+test in `tests/house` does the same.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,15 @@ from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.settings import Settings
+from app.api.application import create_api
+from app.api.parts import ApiParts
+from app.settings import Settings, StoreSettings
+from app.store.sqlite import open_store
 from app.telemetry import Telemetry
+from features.recovery import advise
+from features.taxonomy import CATEGORIES, KINDS, UNKNOWN
 
-__all__ = ["PAGES", "render_metrics", "render_settings", "stale_pages"]
+__all__ = ["PAGES", "openapi", "render_kinds", "render_metrics", "render_routes", "render_settings", "stale_pages"]
 
 DOCS = Path(__file__).resolve().parent
 BOUNDS = {
@@ -133,7 +141,81 @@ def render_metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": render_settings, "metrics.md": render_metrics}
+def render_kinds() -> str:
+    """Return the page that lists every category with its kinds of error and what to do about them."""
+    lines = [
+        "# Kinds of error",
+        "",
+        f"The {len(CATEGORIES)} categories and the {len(KINDS)} kinds below them. [Errors](errors.md) says how an error gets its kind.",
+        "Severity is the OpenTelemetry number that a kind has where the sender gives none; a failing span counts as at least 17.",
+        "The delays of a retry are common defaults: they were guessed, not measured.",
+    ]
+    for category in (*CATEGORIES, UNKNOWN):
+        lines += [
+            "",
+            f"## {category}",
+            "",
+            "| kind | what happened | severity | retryable | transient | the same request again | now |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for kind in KINDS.values():
+            if kind.category == category:
+                advice = advise(kind.name)
+                flags = ("yes" if flag else "no" for flag in (kind.retryable, kind.transient))
+                cells = (f"`{kind.name}`", kind.summary, str(kind.severity), *flags, advice.retry.text, advice.now)
+                lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the REST API, made over an empty store."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_store(Path(folder), settings=StoreSettings(), max_in_flight_bytes=2**20, now=now) as store,
+    ):
+        parts = ApiParts(store.documents, Telemetry(), now, new_id=lambda: "", start_training=lambda request: request.reason)
+        app = create_api(parts)
+        try:
+            return app.openapi()
+        finally:
+            app.state.cache.close()
+
+
+def _parameters(operation: dict[str, Any]) -> str:
+    shown = [f"`{p['name']}`" for p in operation.get("parameters", ()) if p["in"] == "query"]
+    shown += [
+        f"`{p['name']}` (header)"
+        for p in operation.get("parameters", ())
+        if p["in"] == "header" and p["name"] != "X-Scope-OrgID"
+    ]
+    return ", ".join(shown) or "none"
+
+
+def render_routes() -> str:
+    """Return the page that lists every route of the REST API with its parameters and answers."""
+    lines = [
+        "# Routes",
+        "",
+        "Every route of the API's port. [REST](rest.md) shows one answer of each; the OpenAPI document at `/api/v1/openapi.json` has",
+        "all members. Routes under `/api/v1` take the tenant from the header `X-Scope-OrgID`.",
+        "",
+        "| route | what it answers | parameters beside the path | status |",
+        "|---|---|---|---|",
+    ]
+    for path, operations in openapi()["paths"].items():
+        for method, operation in operations.items():
+            status = next(code for code in operation["responses"] if code.startswith("2"))
+            lines.append(
+                f"| `{method.upper()} {path}` | {_cell(operation.get('summary', ''))} | {_parameters(operation)} | {status} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"kinds.md": render_kinds, "metrics.md": render_metrics, "routes.md": render_routes, "settings.md": render_settings}
 """What renders each generated page of `docs/`."""
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 
+from app.demo.faults import DECOYS
+from app.demo.faults import KINDS as FAULTS
+from app.history.tables import SCHEMAS
 from app.settings import Settings
 from app.telemetry import Telemetry
-from docs.generate import PAGES, render_metrics, render_settings, stale_pages
+from docs.generate import PAGES, openapi, render_kinds, render_metrics, render_routes, render_settings, stale_pages
+from features.batch import CHANNELS
+from features.taxonomy import KINDS
 from tests.house.sources import ROOT
 
 
@@ -20,6 +25,33 @@ def test_every_setting_and_metric_is_on_its_page() -> None:
         name for name in Settings.model_fields if f"## `{name}`" not in settings and f"| `{name}`<br>" not in settings
     ] == []
     assert [metric.name for metric in Telemetry().registry.collect() if f"| `{metric.name}" not in metrics] == []
+
+
+def test_every_route_and_kind_of_error_is_on_its_page() -> None:
+    routes, kinds = render_routes(), render_kinds()
+    paths = openapi()["paths"]
+    assert [(path, method) for path in paths for method in paths[path] if f"| `{method.upper()} {path}` |" not in routes] == []
+    assert [name for name in KINDS if f"| `{name}` |" not in kinds] == []
+
+
+def test_every_route_has_an_example_or_a_mention() -> None:
+    page = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    shown = re.sub(r"\{\w+\}", "{}", page)
+    assert [path for path in openapi()["paths"] if re.sub(r"\{\w+\}", "{}", path) not in shown] == []
+
+
+def test_every_table_and_count_of_history_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "history.md").read_text(encoding="utf-8")
+    columns = {field.name for schema in SCHEMAS.values() for field in schema} | set(CHANNELS) | set(SCHEMAS)
+    assert sorted(name for name in columns if f"`{name}`" not in page) == []
+
+
+def test_every_fault_and_decoy_of_the_demo_is_on_its_page_with_its_times() -> None:
+    page = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+    assert [decoy.name for decoy in DECOYS if f"| `{decoy.name}` |" not in page] == []
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    spans = {kind.name: f"| {low} to {high} |" if high else "| 0 |" for kind in FAULTS for low, high in [kind.lead_minutes]}
+    assert [name for name, span in spans.items() if not rows[name].endswith(span)] == []
 
 
 def test_every_metric_has_the_prefix_and_a_meaning() -> None:
@@ -42,7 +74,7 @@ def test_decisions_are_numbered_without_a_gap_and_have_every_part() -> None:
 def test_links_between_the_pages_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {target}"
-        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
         if not (page.parent / target).exists()
     ]
