@@ -103,6 +103,7 @@ class Memory:
         self.joins: dict[int, EdgeJoin] = {}
         self.tenants: dict[str, int] = {}
         self.late = 0
+        self._calls: dict[tuple[str, str, str], float] = {}
 
     @property
     def tick(self) -> int:
@@ -188,6 +189,7 @@ class Memory:
     def advance(self, tick: int) -> Closed:
         """Close every window before `tick` with what was gathered."""
         skipped = self._skipped(tick)
+        self._gather_edges()
         facts = self.facts.advance(tick)
         increment = self.windows.advance(tick)
         self._apply_edges(facts)
@@ -239,8 +241,15 @@ class Memory:
             found = join.match(tenant, batch.end_trace, batch.end_span, names, batch.end_role.tolist())
             pairs += [(a, b, 1.0) for a, b in found]
         for caller, callee, calls in pairs:
+            key = (tenant, caller, callee)
+            self._calls[key] = self._calls.get(key, 0.0) + calls
+
+    def _gather_edges(self) -> None:
+        """Make facts of the tick's calls, once everybody is heard: a caller's own data may come after its traces' ends."""
+        for (tenant, caller, callee), calls in self._calls.items():
             if (row := self.directory.find(tenant, caller)) is not None:
                 self.facts.add(Fact(row, self.tick, "edge", callee, calls))
+        self._calls.clear()
 
     def _apply_edges(self, facts: Iterable[Fact]) -> None:
         edges = [fact for fact in facts if fact.kind == "edge"]

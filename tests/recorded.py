@@ -23,9 +23,10 @@ def recorded(minutes: int, *, seed: int = 0, failing: Sequence[int] = ()) -> lis
     lines: list[bytes] = []
     for minute in range(minutes):
         begin_ns = BEGIN_S * 10**9 + minute * MINUTE_NS
+        calls: list[tuple[str, str]] = []
         for service in SERVICES:
             fails = service == "payment" and minute in failing
-            lines.append(as_json(_traces(rng, service, begin_ns, fails)))
+            lines.append(as_json(_traces(rng, service, begin_ns, fails, calls)))
             if fails or rng.random() < 0.3:
                 lines.append(as_json(_logs(rng, service, begin_ns + MINUTE_NS // 2, fails)))
         gauge = {
@@ -55,7 +56,8 @@ def write_lines(path: Path, lines: Sequence[bytes]) -> Path:
     return path
 
 
-def _traces(rng: random.Random, service: str, begin_ns: int, fails: bool) -> dict[str, Any]:
+def _traces(rng: random.Random, service: str, begin_ns: int, fails: bool, calls: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return a request of a service's spans; mail is the callee of payment's calls by trace and span ids alone."""
     spans: list[dict[str, Any]] = []
     for _ in range(8 if fails else rng.randint(3, 6)):
         start = begin_ns + rng.randrange(50 * 10**9)
@@ -65,9 +67,15 @@ def _traces(rng: random.Random, service: str, begin_ns: int, fails: bool) -> dic
         if failed:
             span |= {"status": {"code": 2, "message": f"no answer from bank {rng.randrange(10**6)}"}}
         spans.append(span)
-        if service == "web":
-            call = _span_at(start, "call cart", trace, f"{rng.getrandbits(64) | 1:016x}", kind=3)
-            spans.append(call | {"parentSpanId": own, "attributes": attributes({"peer.service": "cart"})})
+        if service == "payment":
+            calls.append((trace, f"{rng.getrandbits(64) | 1:016x}"))
+            spans.append(_span_at(start, "call", trace, calls[-1][1], kind=3) | {"parentSpanId": own})
+        elif service == "mail" and calls:
+            called = dict(zip(("traceId", "parentSpanId"), calls.pop(), strict=True))
+            spans[-1] |= called
+        elif service == "web":
+            peer = {"attributes": attributes({"peer.service": "bank:443"})}
+            spans.append(_span_at(start, "ask bank", trace, f"{rng.getrandbits(64) | 1:016x}", kind=3) | peer)
     return traces(*spans, service=service, resource={"service.instance.id": f"{service}-1", "service.version": "1"})
 
 
