@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 import numpy as np
 
@@ -61,12 +62,13 @@ class Incident:
 
     @classmethod
     def at(cls, series: SeriesKey, start_s: int, detected_s: int, end_s: int | None, category: str = "unknown") -> Incident:
-        """Make an incident that the rule found, with an id from its series and start."""
+        """Make an incident that the rule found, with an id from its start and series that fits into a path."""
         times = [None if s is None else datetime.fromtimestamp(s, UTC) for s in (start_s, detected_s, end_s)]
         start, detected, end = times
         assert start is not None
         assert detected is not None
-        return cls(f"{start_s}-{series}", series, start, detected, end, "rule", category)
+        name = blake2b(str(series).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+        return cls(f"{start_s}-{name}", series, start, detected, end, "rule", category)
 
 
 @dataclass(frozen=True, slots=True)
