@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from app.absorb import PartitionErrors
+from app.cache.records import IncidentRecord
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
 from app.members import Champion, Members
@@ -229,6 +230,13 @@ class Flow:
         now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
         self.members_of(tenant).restore(wire.members)
         self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
+
+    def recall(self, incidents: Iterable[IncidentRecord]) -> None:
+        """Remember the categories of past incidents, after all partitions are restored."""
+        for incident in incidents:
+            row = self.memory.directory.find(incident.tenant, incident.service)
+            if row is not None:
+                self.publisher.recall(row, incident.category)
 
     def _row_or_gone(self, key: tuple[str, str, str]) -> int:
         row = self.memory.directory.find(*key)

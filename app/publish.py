@@ -88,6 +88,11 @@ class Publisher:
         self._past[tick] = p
         self._past.pop(tick - _KEPT_TICKS, None)
 
+    def recall(self, row: int, category: str) -> None:
+        """Count an incident of a service towards the categories that its next one may be of."""
+        if category in CATEGORIES:
+            self._categories.setdefault(row, np.zeros(len(CATEGORIES)))[CATEGORIES.index(category)] += 1
+
     def predictions(self, publication: Publication) -> _Placed:
         """Return the documents of all series."""
         memory = publication.memory
@@ -161,9 +166,8 @@ class Publisher:
         """Return the documents of incidents (row, incident) that began or ended."""
         outputs: _Placed = []
         for row, incident in incidents:
-            if incident.end is None and incident.category in CATEGORIES:
-                counts = self._categories.setdefault(int(memory.directory.whole[row]), np.zeros(len(CATEGORIES)))
-                counts[CATEGORIES.index(incident.category)] += 1
+            if incident.end is None:
+                self.recall(int(memory.directory.whole[row]), incident.category)
             before = self._past.get(int(incident.start.timestamp()) // memory.plan.tick_s)
             known = before is not None and row < len(before)
             predicted = (

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from app.cache.documents import decode_document
+from app.cache.records import IncidentRecord
 from app.flow import Flow
 from app.history.contract import History
 from app.ingest.codec import BatchMessage, TickMessage, unpack
@@ -135,6 +137,7 @@ class Worker:
                 self._partitions[number] = partition
             for document in self.parts.documents.items(_LEARNERS):
                 self.flow.restore_learners(document.key, self.parts.blobs.get(document.value.decode()))
+            self.flow.recall(decode_document(d.value, IncidentRecord) for d in self.parts.documents.items("incidents"))
 
     def step(self) -> bool:
         """Read and absorb what there is, forecast where a tick closed; return whether anything was done."""
