@@ -205,8 +205,8 @@ class Jobs:
         """Stop the run in progress and take no more; a second call does nothing."""
         if not self._stop.is_set():
             self._stop.set()
-            self._asks.put(None)
             if self._thread.is_alive():
+                self._asks.put(None)
                 self._thread.join(30.0)
 
     def ask(self, run_id: str, job: Job, reason: str) -> str:

@@ -1,0 +1,270 @@
+"""Training runs in a process of their own: what they need, what they leave, and what becomes of those that die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from app.cache.documents import decode_document, encode_document, tenant_key
+from app.cache.records import FeedbackRecord, TrainingRun
+from app.chronicle import Chronicle
+from app.history.contract import History
+from app.history.delta import DeltaHistory
+from app.jobs import Job, Jobs, champion_of, feedback_of, register, run_job
+from app.settings import StoreSettings
+from app.store.contract import Documents
+from app.store.sqlite import SqliteStore, open_store
+from app.telemetry import Telemetry
+from features.batch import N_BUCKETS, Batch, channel
+from features.errors import InvalidValue, Overloaded
+from features.memory import Memory, MemoryPlan
+from models.registry import Registry
+from tests.nodes import until
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+FIRST = 1_760_000_040 // 60
+N_CHANNELS = 10
+
+
+def write_history(folder: Path, minutes: int, every: int, seed: int = 0) -> DeltaHistory:
+    """Write the history of three services, of which each fails for ten minutes every so often, after rising warnings."""
+    rng = np.random.default_rng(seed)
+    memory, chronicle, history = Memory(MemoryPlan()), Chronicle(), DeltaHistory(folder)
+    memory.begin(FIRST)
+    for minute in range(minutes):
+        for number, service in enumerate(("web", "cart", "payment")):
+            phase = (minute + number * 37) % every
+            counts = np.zeros((1, N_CHANNELS))
+            total = rng.poisson(20)
+            failed = rng.binomial(total, 0.6 if phase >= every - 10 else 0.005)
+            counts[0, [channel("total"), channel("failed"), channel("errors")]] = total, failed, failed
+            counts[0, channel("warnings")] = rng.poisson(2.5 if phase >= every - 30 and rng.random() < 0.7 else 0.7)
+            window_s = np.array([(FIRST + minute) * 60])
+            batch = Batch("traces", 1, ((service, "*"),), np.array([0]), window_s, counts, np.zeros((1, N_BUCKETS)))
+            memory.add("default", 0, batch)
+        chronicle.add_closed(memory, memory.advance(FIRST + minute + 1), {0: minute + 1})
+    history.append(chronicle.tables(), {0: minutes})
+    return history
+
+
+@dataclass
+class Bench:
+    """A store, a history, and jobs over both."""
+
+    store: SqliteStore
+    jobs: Jobs
+    telemetry: Telemetry
+    folder: Path
+
+    def run(self, run_id: str = "r1", tenant: str = "default") -> TrainingRun:
+        document = self.store.documents.get("training-runs", tenant_key(tenant, run_id))
+        assert document is not None
+        return decode_document(document.value, TrainingRun)
+
+    def ended(self, run_id: str = "r1") -> TrainingRun:
+        until(lambda: self.run(run_id).state in {"succeeded", "failed"}, "the run's end")
+        return self.run(run_id)
+
+
+@contextmanager
+def open_bench(folder: Path, history: Callable[[], History] | None = None, timeout_s: float = 60.0) -> Generator[Bench]:
+    with open_store(folder, settings=StoreSettings(), max_in_flight_bytes=2**28, now=lambda: datetime.now(UTC)) as store:
+        telemetry = Telemetry()
+        jobs = Jobs(
+            store.documents,
+            lambda tenant: Registry(store.blobs, store.documents, tenant),
+            history or partial(DeltaHistory, folder / "history"),
+            telemetry,
+            now=lambda: NOW,
+            timeout_s=timeout_s,
+        )
+        try:
+            yield Bench(store, jobs, telemetry, folder)
+        finally:
+            jobs.stop()
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_a_report_and_a_version(tmp_path: Path) -> None:
+    write_history(tmp_path / "history", 1200, 100)
+    with open_bench(tmp_path) as bench:
+        bench.jobs.start()
+        bench.jobs.ask("r1", Job("default", MemoryPlan(), stride=5), "a test")
+        bench.jobs.ask("r2", Job("nobody", MemoryPlan()), "another test")
+        until(lambda: bench.run().state == "running" and bench.run().progress > 0, "its progress")
+        assert bench.run("r2", "nobody").state == "queued"
+        run = bench.ended()
+        assert (run.state, run.error, run.progress, run.reason) == ("succeeded", None, 1.0, "a test")
+        assert run.started_at == run.ended_at == NOW
+        assert run.report is not None
+        horizons = run.report["horizons"]
+        assert isinstance(horizons, Mapping)
+        assert set(horizons) == {"5min", "15min", "60min"}
+        registry = Registry(bench.store.blobs, bench.store.documents, "default")
+        assert [version.id for version in registry.versions()] == [run.model_version]
+        until(lambda: bench.telemetry.value("training_runs", outcome="succeeded") == 1, "the count")
+        until(lambda: bench.run("r2", "nobody").state == "failed", "the next run's end")
+
+def test_too_few_incidents_fail_with_a_clear_message(tmp_path: Path) -> None:
+    write_history(tmp_path / "history", 60, 10_000)
+    with open_bench(tmp_path) as bench:
+        bench.jobs.start()
+        bench.jobs.ask("r1", Job("default", MemoryPlan()), "a test")
+        run = bench.ended()
+        assert (run.state, run.error) == (
+            "failed",
+            "history of tenant 'default' must hold at least 10 incidents to learn from, got 0; until then the prior is served",
+        )
+        until(lambda: bench.telemetry.value("training_runs", outcome="failed") == 1, "the count")
+
+
+class HangingHistory:
+    """History whose reader never comes back, or dies."""
+
+    def __init__(self, dies: bool) -> None:
+        self.dies = dies
+
+    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
+        """Take nothing."""
+
+    def recorded(self, table: str, partition: int) -> int:
+        return 0
+
+    def read(
+        self,
+        table: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        if self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        threading.Event().wait(60.0)
+        raise AssertionError("nobody stopped it")
+
+    def optimise(self, retention_hours: int = 168) -> None:
+        """Do nothing."""
+
+
+def test_a_killed_child_fails_its_run_and_the_next_one_is_taken(tmp_path: Path) -> None:
+    with open_bench(tmp_path, partial(HangingHistory, dies=True)) as bench:
+        bench.jobs.start()
+        for run_id in ("r1", "r2"):
+            bench.jobs.ask(run_id, Job("default", MemoryPlan()), "a test")
+        for run_id in ("r1", "r2"):
+            run = bench.ended(run_id)
+            assert (run.state, run.error) == ("failed", "the training process died; its log says more")
+    assert multiprocessing.active_children() == []
+
+
+def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    with open_bench(tmp_path, partial(HangingHistory, dies=False), timeout_s=1.0) as bench:
+        bench.jobs.start()
+        bench.jobs.ask("r1", Job("default", MemoryPlan()), "a test")
+        assert bench.ended().error == "training took over 1 s"
+    assert multiprocessing.active_children() == []
+
+
+def test_a_stop_ends_the_run_in_progress_and_may_be_repeated(tmp_path: Path) -> None:
+    with open_bench(tmp_path, partial(HangingHistory, dies=False)) as bench:
+        bench.jobs.start()
+        bench.jobs.ask("r1", Job("default", MemoryPlan()), "a test")
+        until(lambda: bench.run().state == "running", "the run's begin")
+        bench.jobs.stop()
+        bench.jobs.stop()
+        assert (bench.run().state, bench.run().error) == ("failed", "the service was stopped")
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_run_that_a_crash_left_behind_is_failed_at_the_next_start(tmp_path: Path, state: str) -> None:
+    with open_bench(tmp_path) as bench:
+        done = TrainingRun("r0", "succeeded", NOW)
+        for run in (done, TrainingRun("r1", state, NOW)):
+            bench.store.documents.put("training-runs", tenant_key("default", run.id), encode_document(run))
+        bench.jobs.start()
+        assert (bench.run().state, bench.run().error, bench.run().ended_at) == ("failed", "the service was stopped", NOW)
+        assert bench.run("r0") == done
+
+
+def test_at_most_16_runs_wait(tmp_path: Path) -> None:
+    with open_bench(tmp_path) as bench:
+        for number in range(16):
+            bench.jobs.ask(f"r{number}", Job("default", MemoryPlan()), "")
+        with pytest.raises(Overloaded, match="at most 16 training runs"):
+            bench.jobs.ask("r16", Job("default", MemoryPlan()), "")
+
+
+def _feedback(documents: Documents, incident_id: str, verdict: str, number: int = 1) -> None:
+    record = FeedbackRecord(f"f{number}", "default", NOW, verdict, incident_id=incident_id)
+    documents.put("feedback", tenant_key("default", record.id), encode_document(record))
+
+
+def test_feedback_reaches_the_job(tmp_path: Path) -> None:
+    history = write_history(tmp_path / "history", 500, 60)
+    with open_bench(tmp_path) as bench:
+        job = Job("default", MemoryPlan(), min_incidents=10_000)
+        with pytest.raises(InvalidValue, match="got") as plain:
+            run_job(job, history, None, NOW, lambda _share: None)
+        found = int(str(plain.value).split("got ")[1].split(";")[0])
+        assert found > 10
+        for number in range(3):
+            _feedback(bench.store.documents, f"absent-{number}", "false_alarm", number)
+        said = feedback_of(bench.store.documents, "default")
+        assert [(each.id, each.verdict, each.incident) for each in said] == [
+            (f"f{number}", "false_alarm", f"absent-{number}") for number in range(3)
+        ]
+        assert feedback_of(bench.store.documents, "other") == ()
+        asked: list[Job] = []
+        bench.jobs._asks = _Spy(asked)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        bench.jobs.ask("r1", job, "")
+        assert asked == [replace(job, feedback=said)]
+
+
+class _Spy:
+    maxsize = 16
+
+    def __init__(self, asked: list[Job]) -> None:
+        self.asked = asked
+
+    def full(self) -> bool:
+        return False
+
+    def put(self, ask: object) -> None:
+        job = getattr(ask, "job", None)
+        if job is not None:
+            self.asked.append(job)
+
+
+@pytest.mark.slow
+def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tmp_path: Path) -> None:
+    history = write_history(tmp_path / "history", 1000, 80)
+    shares: list[float] = []
+    trained = run_job(Job("default", MemoryPlan(), stride=5), history, None, NOW, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert trained.incidents >= 10
+    with open_bench(tmp_path) as bench:
+        registry = Registry(bench.store.blobs, bench.store.documents, "default")
+        assert champion_of(registry) is None
+        version = register(registry, replace(trained, promote=False))
+        assert champion_of(registry) is None
+        version = register(registry, replace(trained, promote=True))
+        champion = champion_of(registry)
+        assert champion is not None
+        assert champion.version == version
+        x = np.zeros((2, len(trained.ensemble.background_)), np.float32)
+        assert np.array_equal(champion.ensemble.hazards(x), trained.ensemble.hazards(x))

@@ -1,0 +1,94 @@
+"""Forecasters and their blend: who speaks when, and that what was learned survives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.members import Members
+from features.extract import SCHEMA
+from models.hazard import cumulate
+from models.maturing import Matured, Pending
+
+N = len(SCHEMA.features)
+
+
+def rows(n: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    return np.random.default_rng(seed).normal(size=(n, N)).astype(np.float32)
+
+
+def matured(members: Members, n: int = 100, seed: int = 0) -> Matured:
+    x = rows(n, seed)
+    y = np.zeros((n, 3))
+    y[x[:, 0] > 1.0, 0] = 1.0
+    at_risk = np.ones((n, 3), bool)
+    at_risk[y[:, 0] > 0, 1:] = False
+    return Matured(Pending(5, np.arange(n), x, members.hazards(x)), y, at_risk)
+
+
+def test_before_any_model_the_prior_speaks_and_says_so() -> None:
+    members = Members()
+    assert members.version == "prior"
+    assert members.hazards(rows(4)).keys() == {"prior"}
+    p = cumulate(members.blend.combine(members.hazards(rows(50))))
+    assert (np.diff(p, axis=1) >= 0).all()
+    lower, upper = members.bounds(p)
+    assert (lower <= upper).all()
+    assert np.isfinite(members.logit60(rows(4))).all()
+
+
+def test_the_background_is_the_median_and_nothing_without_series() -> None:
+    assert np.array_equal(Members().background(rows(5)), np.median(rows(5), axis=0).astype(np.float32))
+    assert not Members().background(rows(0)).any()
+
+
+def test_the_online_learner_has_a_say_once_it_has_seen_enough() -> None:
+    members = Members()
+    for seed in range(25):
+        members.learn(matured(members, seed=seed))
+    assert members.online.n_rows >= 2_000
+    assert members.hazards(rows(3)).keys() == {"prior", "online"}
+    assert members.losses["prior"] > 0
+    assert set(members.losses) >= {"prior", "blend"}
+
+
+def test_a_forecast_that_nobody_can_judge_teaches_nothing() -> None:
+    members = Members()
+    seen = matured(members)
+    before = members.snapshot()
+    assert members.learn(Matured(seen.pending, seen.y, np.zeros_like(seen.at_risk))) is False
+    assert members.snapshot() == before
+
+
+def test_what_was_learned_survives_and_goes_on_alike() -> None:
+    one, other = Members(), Members()
+    for seed in range(22):
+        one.learn(matured(one, seed=seed))
+    other.restore(one.snapshot())
+    assert other.snapshot() == one.snapshot()
+    for members in (one, other):
+        members.learn(matured(members, seed=99))
+    assert other.snapshot() == one.snapshot()
+    x = rows(10, seed=7)
+    assert np.array_equal(one.logit60(x), other.logit60(x))
+
+
+def test_a_snapshot_of_another_schema_is_left_out() -> None:
+    one, other = Members(), Members()
+    one.learn(matured(one))
+    other.restore(one.snapshot().replace(SCHEMA.sha256.encode(), b"another"))
+    assert other.snapshot() == Members().snapshot()
+
+
+def test_onsets_are_counted_since_the_promotion() -> None:
+    members = Members()
+    members.began(3)
+    members.began(2)
+    assert members.onsets == 5
+    assert members.drifted is False
+
+
+@pytest.mark.parametrize("tick_s", [30, 60])
+def test_the_blend_weighs_its_members_to_one(tick_s: int) -> None:
+    weights = Members(tick_s).blend.weights
+    assert np.allclose(sum(weights.values()), 1.0)

@@ -1,0 +1,55 @@
+"""Recent errors: grouped by fingerprint, bounded, and the same after a restart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.cache.documents import decode_document
+from app.cache.records import RecentErrors
+from app.recent import Recent
+from tests.api_builders import NOON, an_error_event
+
+
+def test_like_errors_are_one_group_with_first_and_last_time() -> None:
+    recent = Recent()
+    assert recent.add(an_error_event(at_s=60.0))
+    assert not recent.add(replace(an_error_event(), operation="GET /b", message="later words"))
+    changed = recent.take_changed()
+    (group,) = decode_document(changed["default", "payment"], RecentErrors).groups
+    assert (group.count, group.first_seen, (group.last_seen - NOON).total_seconds()) == (2, NOON, 60.0)
+    assert (group.message, group.operations) == ("later words", ("*", "GET /b"))
+    assert group.advice is not None
+    assert recent.take_changed() == {}
+
+
+def test_groups_events_and_operations_are_bounded_and_the_least_recent_makes_room() -> None:
+    recent = Recent()
+    for number in range(300):
+        recent.add(replace(an_error_event(), fingerprint=f"f{number}", operation=f"op{number}"))
+    for number in range(40):
+        recent.add(replace(an_error_event(), fingerprint="f299", operation=f"more{number}"))
+    record = decode_document(recent.take_changed()["default", "payment"], RecentErrors)
+    assert [group.fingerprint for group in record.groups] == [f"f{n}" for n in range(100, 300)]
+    assert len(record.events) == 50
+    assert len(record.groups[-1].operations) == 16
+    assert recent.add(replace(an_error_event(), fingerprint="f0")), "what was forgotten is new again"
+
+
+def test_the_kinds_shown_last_come_first() -> None:
+    recent = Recent()
+    for kind in ("timeout", "dns", "timeout", "out_of_memory"):
+        recent.add(replace(an_error_event(), kind=kind, fingerprint=kind))
+    assert recent.kinds("default", "payment") == ("out_of_memory", "timeout", "dns")
+    assert recent.kinds("default", "payment", most=1) == ("out_of_memory",)
+    assert recent.kinds("other", "payment") == ()
+
+
+def test_a_restored_one_goes_on_as_the_other() -> None:
+    one, other = Recent(), Recent()
+    for number in range(5):
+        one.add(replace(an_error_event(service=f"s{number % 2}"), fingerprint=f"f{number}"))
+    other.restore(one.snapshot())
+    assert other.snapshot() == one.snapshot()
+    assert other.take_changed() == {}
+    assert one.add(an_error_event(service="s0")) == other.add(an_error_event(service="s0"))
+    assert other.snapshot() == one.snapshot()
