@@ -184,10 +184,6 @@ class Flow:
         """Put a new champion in between two ticks."""
         self.members_of(tenant).promote(champion)
 
-    def version(self, tenant: str) -> str:
-        """Return the id of the tenant's champion, ``prior`` before there is one."""
-        return self.members_of(tenant).version
-
     def errors_of(self, partition: int) -> PartitionErrors:
         """Return the error state of a partition."""
         if partition not in self.errors:

@@ -27,7 +27,7 @@ from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.receive import Receiver
-from app.jobs import Job, Jobs, champion_of
+from app.jobs import Job, Jobs, champion_of, feedback_of
 from app.members import Champion
 from app.replay import append_markers
 from app.settings import Settings
@@ -253,8 +253,9 @@ class Node:
             incidents=len(incidents),
             new_incidents=members.onsets,
             champion_age_s=(_utc_now() - fitted).total_seconds() if fitted else None,
-            champion_fits=champion is None or flow.version(tenant) == champion.id,
+            champion_fits=champion is None or members.version == champion.id,
             drifted=members.drifted,
+            new_feedback=sum(fitted is not None and said.at > fitted for said in feedback_of(self.store.documents, tenant)),
             last_attempt_s=None if attempted is None else time.monotonic() - attempted,
         )
 

@@ -37,6 +37,7 @@ __all__ = ["Publication", "Publisher"]
 _KEPT_TICKS = 70  # forecasts that an incident may look back on: the longest horizon and the rule's windows
 _LIFE_TICKS = 3  # ticks after which a prediction is expired; one may be late without alarm
 _INCIDENT_TTL_S = 30 * 86_400.0
+_PRESENT_TICKS = 15  # ticks of silence after which an instance or version no longer counts as running; guessed
 _TOP_CATEGORIES = 3
 _TOP_REASONS = 4
 
@@ -80,7 +81,6 @@ class Publisher:
     def __init__(self, explain_series: int) -> None:
         self.explain_series = explain_series
         self._past: dict[int, FloatArray] = {}
-        self._first_seen: dict[int, int] = {}
         self._categories: dict[int, FloatArray] = {}
 
     def remember(self, tick: int, p: FloatArray) -> None:
@@ -127,9 +127,9 @@ class Publisher:
 
     def services(self, memory: Memory) -> _Placed:
         """Return the summaries of all services."""
-        view, last = View.of(memory), memory.last_data()
+        view, last, tick_s = View.of(memory), memory.last_data(), memory.plan.tick_s
         requests, failed = view.sum("total", 5), view.sum("failed", 5)
-        tick_s, seen = memory.plan.tick_s, memory.rhythm.windows_seen()
+        born, lately = memory.facts.columns["born"], memory.tick - _PRESENT_TICKS
         names: dict[int, list[str]] = {}
         for row, key in enumerate(memory.directory.keys):
             if key.operation != WHOLE:
@@ -137,17 +137,16 @@ class Publisher:
         outputs: _Placed = []
         for row in np.flatnonzero(memory.directory.is_whole).tolist():
             key = memory.directory.keys[row]
-            first = self._first_seen.setdefault(row, memory.tick - int(seen[row]))
             summary = ServiceSummary(
                 tenant=key.tenant,
                 service=key.service,
                 operations=tuple(names.get(row, ())),
-                first_seen=Clock.at(first * tick_s),
+                first_seen=Clock.at(int(born[row]) * tick_s),
                 last_seen=Clock.at((memory.tick - int(last[row])) * tick_s),
                 requests_per_minute=float(requests[row] / 5 * 60 / tick_s),
                 error_ratio=float(failed[row] / requests[row]) if requests[row] else 0.0,
-                versions=tuple(memory.facts.versions[row]),
-                instances=len(memory.facts.instances[row]),
+                versions=tuple(v for v, seen in memory.facts.versions[row].items() if seen >= lately),
+                instances=sum(seen >= lately for seen in memory.facts.instances[row].values()),
                 operations_folded=OTHER in names.get(row, ()),
             )
             output = Output("services", tenant_key(key.tenant, key.service), encode_document(summary))

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _READ_ENTRIES = 256
 _IDLE_S = 0.5
 _RETRY_S = 1.0
+_DAY_S = 86_400.0
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
 _LEARNERS = "learners"
@@ -119,7 +120,7 @@ class Worker:
         self.flow = make_flow()
         self._make_flow = make_flow
         self._partitions: dict[int, _Partition] = {}
-        self._last_checkpoint = parts.monotonic()
+        self._last_checkpoint = self._last_optimise = parts.monotonic()
         self._published = True
         self._lock = threading.Lock()
 
@@ -278,6 +279,9 @@ class Worker:
         with self.telemetry.tick_seconds.labels(stage="checkpoint").time():
             self._commit_states(learners)
         self._last_checkpoint = self.parts.monotonic()
+        if self._last_checkpoint - self._last_optimise >= _DAY_S:
+            self.parts.history.optimise()
+            self._last_optimise = self._last_checkpoint
 
     def _commit_states(self, learners: Sequence[Output]) -> None:
         """Commit the state of all partitions, then let go of the log that is older than the retention."""
@@ -303,7 +307,7 @@ class Worker:
 
     def _load_champions(self) -> None:
         for tenant in self.flow.memory.tenants:
-            champion = self.parts.champions(tenant, self.flow.version(tenant))
+            champion = self.parts.champions(tenant, self.flow.members_of(tenant).version)
             if champion is not None:
                 self.flow.promote(tenant, champion)
 

@@ -81,6 +81,7 @@ class Facts:
             started=("f4", (_SLOTS,), 0),
             level=("f4", (MAX_LEVELS, _SLOTS), float("nan")),
             changed=("i8", (), -1),
+            born=("i8", (), -1),
             level_mean=("f4", (MAX_LEVELS,), 0),
             level_square=("f4", (MAX_LEVELS,), 0),
             level_seen=("f4", (MAX_LEVELS,), 0),
@@ -170,6 +171,12 @@ class Facts:
         spread = np.sqrt(np.maximum(c["level_square"] - c["level_mean"] ** 2, 0.0)) + 1e-3 * np.abs(c["level_mean"]) + 1e-9
         usable = (count > 0) & (c["level_seen"] >= _LEVEL_SEEN)
         return np.where(usable, np.clip((now - c["level_mean"]) / spread, -20.0, 20.0), 0.0).astype(float)
+
+    def seen(self, row: int, instance: str, version: str, tick: int) -> None:
+        """Note that a known instance and version spoke; new ones come as facts."""
+        for names, name in ((self.instances[row], instance), (self.versions[row], version)):
+            if name in names:
+                names[name] = max(names[name], tick)
 
     def since_change(self) -> IntArray:
         """Return ticks since the version last changed, -1 where it never did, shape (n,)."""

@@ -222,6 +222,8 @@ class Memory:
         self.tenants.setdefault(tenant, len(self.tenants))
         for part in (self.windows.columns, self.rhythm.columns, self.onsets.columns, self.facts):
             part.grow(len(self.directory))
+        born = self.facts.columns["born"]
+        born[born < 0] = max(self.tick, 0)
 
     def _gather_facts(self, tenant: str, partition: int, batch: Batch) -> None:
         tick_ns = self.plan.tick_s * 10**9
@@ -234,6 +236,7 @@ class Memory:
                     self.facts.add(Fact(row, self.tick, "instance", presence.instance, 1.0))
                 if presence.version and presence.version not in self.facts.versions[row]:
                     self.facts.add(Fact(row, self.tick, "version", presence.version, 1.0))
+                self.facts.seen(row, presence.instance, presence.version, self.tick)
         pairs = [(call.caller, call.callee, float(call.count)) for call in batch.calls]
         if len(batch.end_trace):
             join = self.joins.setdefault(partition, EdgeJoin())

@@ -83,7 +83,7 @@ def run(settings: Settings, options: DemoOptions, as_json: bool, console: Consol
         node.start_worker()
         with _bars(as_json, console) as progress:
             feed_history(node, shop, clock, progress, "history of the shop")
-            (settings.data / "truth.json").write_text(truth_json(shop.truth()), encoding="utf-8")
+            (settings.data / "truth.json").write_text(truth_json((*shop.truth(), *shop.decoys())), encoding="utf-8")
             trained = _train(node, progress)
             if options.live:  # the minutes that went by meanwhile
                 feed_history(node, shop, clock, progress, "catching up")

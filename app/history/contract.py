@@ -46,3 +46,7 @@ class History(Protocol):
         A table that nothing was appended to yet is empty, not an error.
         """
         ...
+
+    def optimise(self) -> None:
+        """Join the many small appends of a day into few files, and forget files that were joined a week ago."""
+        ...
