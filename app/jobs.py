@@ -249,7 +249,8 @@ class Jobs:
         child.start()
         theirs.close()
         try:
-            return self._follow(run, ours)
+            # On Windows a pipe's end is of another class with the same methods.
+            return self._follow(run, ours)  # pyright: ignore[reportArgumentType]
         finally:
             ours.close()
             if child.is_alive():

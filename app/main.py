@@ -308,7 +308,9 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
-        raise InvalidSetting(f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another port or stop what holds it") from exc
+        raise InvalidSetting(
+            f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another port or stop what holds it"
+        ) from exc
 
 
 def _utc_now() -> datetime:

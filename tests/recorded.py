@@ -65,7 +65,7 @@ def _traces(rng: random.Random, service: str, begin_ns: int, fails: bool, calls:
         failed = fails or rng.random() < 0.02
         span = _span_at(start, rng.choice(("GET /a", "POST /b")), trace, own)
         if failed:
-            span |= {"status": {"code": 2, "message": f"no answer from bank {rng.randrange(10**6)}"}}
+            span |= {"status": {"code": 2, "message": f"timed out asking bank {rng.randrange(10**6)}"}}
         spans.append(span)
         if service == "payment":
             calls.append((trace, f"{rng.getrandbits(64) | 1:016x}"))
@@ -74,7 +74,7 @@ def _traces(rng: random.Random, service: str, begin_ns: int, fails: bool, calls:
             called = dict(zip(("traceId", "parentSpanId"), calls.pop(), strict=True))
             spans[-1] |= called
         elif service == "web":
-            peer = {"attributes": attributes({"peer.service": "bank:443"})}
+            peer = {"parentSpanId": own, "attributes": attributes({"peer.service": "bank:443"})}
             spans.append(_span_at(start, "ask bank", trace, f"{rng.getrandbits(64) | 1:016x}", kind=3) | peer)
     return traces(*spans, service=service, resource={"service.instance.id": f"{service}-1", "service.version": "1"})
 

@@ -9,7 +9,9 @@ from features.rules import Rules
 SECOND = 10**9
 
 
-def a_record(message: str = "no answer from 10.0.0.7 after 31 ms", *, span: str = "a", kind: str = "TimeoutError") -> ErrorRecord:
+def a_record(
+    message: str = "no answer from 10.0.0.7 after 31 ms", *, span: str = "a", kind: str = "TimeoutError"
+) -> ErrorRecord:
     return ErrorRecord("span", "payment", "POST /charge", 120 * SECOND, 17, "t", span, kind, message, "", {})
 
 

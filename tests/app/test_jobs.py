@@ -117,6 +117,7 @@ def test_a_run_ends_with_a_report_and_a_version(tmp_path: Path) -> None:
         until(lambda: bench.telemetry.value("training_runs", outcome="succeeded") == 1, "the count")
         until(lambda: bench.run("r2", "nobody").state == "failed", "the next run's end")
 
+
 def test_too_few_incidents_fail_with_a_clear_message(tmp_path: Path) -> None:
     write_history(tmp_path / "history", 60, 10_000)
     with open_bench(tmp_path) as bench:
@@ -250,6 +251,7 @@ class _Spy:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tmp_path: Path) -> None:
     history = write_history(tmp_path / "history", 1000, 80)
     shares: list[float] = []

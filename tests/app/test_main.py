@@ -180,7 +180,7 @@ def test_the_node_is_live_ready_and_counts_what_it_does(told: tuple[RunningNode,
 def test_hostile_input_is_answered_and_counted_and_the_service_goes_on(tmp_path: Path) -> None:
     with run_node(tmp_path, ingest__max_body_bytes=8 * 2**20) as running:
         now = running.now_ns
-        sound = {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 10**7)}
+        sound: dict[str, Any] = {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 10**7)}
         assert running.post("traces", as_json(traces(a_span(**sound), service="shop"))).status_code == 200
 
         malformed = running.post("traces", b"\xff\xff\xff\xff", content_type="application/x-protobuf")
@@ -193,8 +193,8 @@ def test_hostile_input_is_answered_and_counted_and_the_service_goes_on(tmp_path:
         huge = a_span(**sound, status={"code": 2}, attributes={"exception.message": "x" * 2 * 2**20, "exception.type": "Huge"})
         assert running.post("traces", as_json(traces(huge, service="shop"))).status_code == 200
         year = 365 * 86_400 * 10**9
-        ahead = {"startTimeUnixNano": str(now + year), "endTimeUnixNano": str(now + year + 10**7)}
-        behind = {"startTimeUnixNano": str(now - year), "endTimeUnixNano": str(now - year + 10**7)}
+        ahead: dict[str, Any] = {"startTimeUnixNano": str(now + year), "endTimeUnixNano": str(now + year + 10**7)}
+        behind: dict[str, Any] = {"startTimeUnixNano": str(now - year), "endTimeUnixNano": str(now - year + 10**7)}
         off = traces(a_span(**ahead), a_span(**behind), service="shop")
         assert running.post("traces", as_protobuf(off, "traces"), content_type="application/x-protobuf").status_code == 200
         names = traces(*(a_span(**sound, name=f"GET /item/{n}", spanId=span_id(n + 1)) for n in range(10_000)), service="shop")
@@ -314,9 +314,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         port = int(running.served.api.rpartition(":")[2])
         node = Node(settings_in(tmp_path / "two", server__api_port=port))
         try:
-            with pytest.raises(
-                InvalidSetting, match=rf"setting server\.api_port: cannot listen on 127\.0\.0\.1:{port}: Address"
-            ):
+            with pytest.raises(InvalidSetting, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address"):
                 node.start_servers()
         finally:
             node.close()

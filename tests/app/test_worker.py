@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -150,7 +150,7 @@ class FailingCheckpoints:
         token: int,
         offset: int,
         changed_state: Mapping[str, bytes | None],
-        outputs: Sequence[Output] = (),
+        outputs: Iterable[Output] = (),
     ) -> int:
         raise AssertionError("partitions are committed together")
 

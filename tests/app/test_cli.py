@@ -1,0 +1,144 @@
+"""The command line: JSON where it reports, one line where the user is mistaken, and a clean end on a signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app, main
+from features.errors import ForeshockError, InvalidSetting, InvalidValue
+from tests.nodes import DEADLINE_S, run_node
+from tests.recorded import recorded, write_lines
+
+ROOT = Path(__file__).parents[2]
+PORTS = {f"FORESHOCK_SERVER__{name}_PORT": "0" for name in ("OTLP_HTTP", "OTLP_GRPC", "API")}
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Run a command in this process and return its exit code and standard output."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    return result.exit_code, result.stdout
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run `main` with a mistake and return its one line."""
+    monkeypatch.setattr(sys, "argv", ["foreshock", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    assert "Traceback" not in told.err
+    return told.err
+
+
+def test_version_is_printed_and_in_json() -> None:
+    code, plain = run("version")
+    assert code == 0
+    assert json.loads(run("version", "--json")[1]) == {"version": plain.strip()}
+
+
+def test_settings_in_force_are_printed_as_json(tmp_path: Path) -> None:
+    config = tmp_path / "foreshock.toml"
+    config.write_text("[features]\ntick_s = 30\n", encoding="utf-8")
+    shown = json.loads(run("check-config", "--config", config, "--data", tmp_path, "--json")[1])
+    assert (shown["features"]["tick_s"], shown["data"]) == (30, str(tmp_path))
+    assert json.loads(run("check-config")[1])["features"]["tick_s"] == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[features]\ntick_s = 0\n", "setting features.tick_s: "),
+        ("[features]\ntikc_s = 5\n", "setting features.tikc_s: "),
+        ("[nonsense]\nx = 1\n", "setting nonsense: "),
+        ("tick = [", "cannot read "),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, told: str
+) -> None:
+    config = tmp_path / "foreshock.toml"
+    config.write_text(text, encoding="utf-8")
+    line = refused(monkeypatch, capsys, "check-config", "--config", config)
+    assert line.startswith(f"foreshock: {told}")
+    assert line.count("\n") == 1
+
+
+def test_a_bad_setting_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORESHOCK_SERVER__API_PORT", "70000")
+    assert refused(monkeypatch, capsys, "check-config").startswith("foreshock: setting server.api_port: ")
+
+
+def test_mistakes_end_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.jsonl"
+    assert refused(monkeypatch, capsys, "replay", absent, "--data", tmp_path / "a", "--json").startswith(
+        f"foreshock: cannot read {absent}"
+    )
+    lines = write_lines(tmp_path / "lines.jsonl", recorded(1))
+    assert "cannot reach http://127.0.0.1:9" in refused(monkeypatch, capsys, "replay", lines, "--to", "http://127.0.0.1:9")
+    assert "incidents to learn from" in refused(monkeypatch, capsys, "train", "--data", tmp_path / "b", "--json")
+    held = refused(monkeypatch, capsys, "serve", "--data", lines)
+    assert held.startswith("foreshock: data folder")
+    assert held.count("\n") == 1
+
+
+def test_roles_of_a_cluster_are_refused_with_what_is_possible() -> None:
+    result = CliRunner().invoke(app, ["serve", "--roles", "worker"])
+    assert result.exit_code == 2
+    assert "ingest,worker,api" in result.output
+
+
+def test_a_replay_reports_in_json_and_in_words(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines.jsonl", recorded(5))
+    report = json.loads(run("replay", file, "--data", tmp_path / "data", "--json")[1])
+    assert report["lines"] == len(recorded(5))
+    assert report["services"] == 4
+    code, words = run("replay", file, "--data", tmp_path / "data")
+    assert code == 0
+    assert f"resumed_after: {report['lines']}" in words
+
+
+def test_models_of_a_new_folder_are_none_and_the_prior_is_named(tmp_path: Path) -> None:
+    assert json.loads(run("models", "--data", tmp_path, "--json")[1]) == {"items": []}
+    assert "prior" in run("models", "--data", tmp_path)[1]
+
+
+def test_a_replay_to_a_running_service_reports_what_it_sent(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "lines.jsonl", recorded(2))
+    with run_node(tmp_path / "data") as running:
+        report = json.loads(run("replay", file, "--to", running.served.otlp_http, "--json")[1])
+    assert (report["requests"], report["refused"]) == (len(recorded(2)), 0)
+    assert report["shift_s"] > 0
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_serve_says_where_it_listens_and_ends_on_a_signal(tmp_path: Path, ending: signal.Signals) -> None:
+    command = [sys.executable, "-m", "app.cli", "serve", "--data", str(tmp_path)]
+    environment = dict(os.environ, COLUMNS="200", **PORTS)
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        shown: dict[str, str] = {}
+        while "REST" not in shown:
+            name, _, address = process.stderr.readline().strip().partition(" ")
+            assert name, "the service ended"
+            shown[name] = address.strip()
+        with urllib.request.urlopen(shown["REST"], timeout=DEADLINE_S) as answer:
+            assert json.loads(answer.read())["items"] == []
+        process.send_signal(ending)
+        assert process.wait(DEADLINE_S) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_every_error_of_the_tree_is_a_mistake_in_one_line() -> None:
+    assert issubclass(InvalidSetting, ForeshockError)
+    assert issubclass(InvalidValue, ForeshockError)

@@ -1,0 +1,102 @@
+"""The documents of a tick say what was forecast, why, and what was known when an incident began."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from app.cache.documents import decode_document
+from app.cache.records import IncidentRecord, PredictionRecord, RecentErrors, ServiceSummary
+from app.publish import Publisher
+from app.store.contract import Documents
+from tests.lines import Line, open_line
+from tests.recorded import recorded
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Generator[Line]:
+    with open_line(tmp_path_factory.mktemp("line")) as line:
+        for text in recorded(40, failing=range(25, 36)):
+            line.send([text], line.worker.step)
+        line.end_tick()
+        yield line
+
+
+def test_a_prediction_says_when_it_expires_and_what_is_expected(line: Line) -> None:
+    found = predictions(line.store.documents)
+    payment = found["payment", "*"]
+    assert (payment.expires_at - payment.as_of).total_seconds() == 180
+    assert payment.categories[0].category == "network"
+    assert sum(category.probability for category in payment.categories) <= 1.0 + 1e-9
+    for prediction in found.values():
+        assert 0 <= prediction.anomaly.score <= 1
+        assert all(c.lower <= c.probability <= c.upper for c in prediction.horizons.values())
+
+
+def test_explanations_add_up_from_groups_with_values_and_advice(line: Line) -> None:
+    payment = predictions(line.store.documents)["payment", "*"]
+    explanation = payment.explanation
+    assert explanation is not None
+    contributions = [abs(group.contribution) for group in explanation.groups]
+    assert contributions == sorted(contributions, reverse=True)
+    assert all(group.values for group in explanation.groups)
+    assert explanation.advice[0].kind == "timeout"
+    assert explanation.members.keys() == {"prior"}
+    assert 0 < explanation.background_probability < 1
+    assert {reason.group for reason in payment.reasons} <= {group.group for group in explanation.groups}
+
+
+def test_only_the_riskiest_series_are_explained(line: Line) -> None:
+    publication = line.worker.flow._latest  # pyright: ignore[reportPrivateUsage]
+    assert publication is not None
+    made = [decode_document(o.value or b"", PredictionRecord) for _, o in Publisher(3).predictions(publication)]
+    explained = {record.id for record in made if record.explanation is not None}
+    riskiest = sorted(made, key=lambda record: -record.horizons["60min"].probability)[:3]
+    assert explained == {record.id for record in riskiest}
+
+
+def test_a_service_is_summed_up(line: Line) -> None:
+    found = [decode_document(d.value, ServiceSummary) for d in line.store.documents.items("services")]
+    web = next(summary for summary in found if summary.service == "web")
+    assert set(web.operations) == {"GET /a", "POST /b"}
+    assert (web.versions, web.instances, web.operations_folded) == (("1",), 1, False)
+    assert 2 < web.requests_per_minute < 8
+    assert (web.last_seen - web.first_seen).total_seconds() > 30 * 60
+
+
+def test_recent_errors_of_a_service_are_published_when_they_change(line: Line) -> None:
+    document = line.store.documents.get("errors", "default/payment")
+    assert document is not None
+    recent = decode_document(document.value, RecentErrors)
+    assert sum(group.count for group in recent.groups) >= 11 * 8
+    line.worker.flow.publish()
+    again = line.worker.flow.publish()
+    assert not [output for made in again.values() for output in made if output.bucket == "errors"]
+
+
+def test_an_incident_says_what_was_predicted_when_it_began(line: Line) -> None:
+    found = [decode_document(d.value, IncidentRecord) for d in line.store.documents.items("incidents")]
+    whole = [record for record in found if (record.service, record.operation) == ("payment", "*")]
+    assert len(whole) == 1
+    assert whole[0].end is not None
+    assert whole[0].category == "network"
+    assert whole[0].predicted is not None
+    assert 0 < whole[0].predicted["5min"] <= whole[0].predicted["15min"] <= whole[0].predicted["60min"] < 1
+
+
+def predictions(documents: Documents) -> dict[tuple[str, str], PredictionRecord]:
+    found = [decode_document(document.value, PredictionRecord) for document in documents.items("predictions")]
+    return {(record.service, record.operation): record for record in found}
+
+
+def test_nothing_is_explained_where_nothing_is_asked_for(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(recorded(2))
+        line.end_tick()
+        publication = line.worker.flow._latest  # pyright: ignore[reportPrivateUsage]
+        assert publication is not None
+        made = [decode_document(o.value or b"", PredictionRecord) for _, o in Publisher(0).predictions(publication)]
+    assert made
+    assert all(record.explanation is None and record.reasons == () for record in made)
