@@ -27,6 +27,7 @@ __all__ = ["Closed", "Memory", "MemoryPlan"]
 
 _USUAL = np.array([CHANNELS.index(name) for name in EXPECTED])
 _TOTAL = channel("total")
+_FEW_DUE = 10.0  # of ten due requests at most one comes by chance five times in ten thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class Memory:
         self.joins: dict[int, EdgeJoin] = {}
         self.tenants: dict[str, int] = {}
         self.late = 0
+        self.unheard: dict[str, range] = {}
+        """Windows, by tenant, that the last tick closed without knowing what happened in them."""
         self._calls: dict[tuple[str, str, str], float] = {}
 
     @property
@@ -173,6 +176,8 @@ class Memory:
         if row < 0:
             return
         window = record.time_ns // 10**9 // self.plan.tick_s
+        if window < self.tick - self.windows.lateness:  # refused with the counts of its window
+            return
         self.facts.add(Fact(row, window, "category", category, 1.0))
         if novel is not None:
             self.facts.add(Fact(row, window, "novel", novel, 1.0))
@@ -276,6 +281,7 @@ class Memory:
         recent = self.windows.fine()
         expected = self.rhythm.expected(window)
         heard = self._heard(recent, expected)
+        self._note_unheard(window, skipped, recent[:, -1, _TOTAL], expected[:, 0])
         before = broken(recent[:, :-1], expected, heard[:, :-1], self.plan.rule)
         now = broken(recent, expected, heard, self.plan.rule)
         standing = self.onsets.advance(window, np.stack([before, now], axis=1), skipped)
@@ -285,9 +291,31 @@ class Memory:
         return standing
 
     def _heard(self, recent: Float32Array, expected: FloatArray) -> BoolArray:
-        """Return for every row and window whether its tenant sent at least a tenth of its usual traffic, shape (n, 60)."""
-        tenant, whole = self.pools().tenant, np.flatnonzero(self.directory.is_whole)
-        got = np.zeros((len(self.tenants), recent.shape[1]))
-        np.add.at(got, tenant[whole], recent[whole][:, :, _TOTAL])
-        due = np.bincount(tenant[whole], expected[whole, 0], len(self.tenants))
-        return (got >= 0.1 * due[:, None])[tenant]
+        """Return for every row and window whether the tenant's other services were heard, shape (n, 60).
+
+        A service that falls silent while others speak is down; if all are silent, the way to us is. A tenant's
+        only service has no others to be judged by, and its silence counts.
+        """
+        tenant, whole = self.pools().tenant, self.directory.whole
+        of_service = recent[:, :, _TOTAL].astype(float)[whole]
+        due_of_service = expected[:, 0][whole]
+        got, due = self._totals(of_service, due_of_service, tenant)
+        return _enough(got[tenant] - of_service, (due[tenant] - due_of_service)[:, None])
+
+    def _note_unheard(self, window: int, skipped: int, got: FloatArray, due: FloatArray) -> None:
+        """Note the windows up to this one of which nothing is known: nothing ran, or nothing came."""
+        totals = self._totals(got[:, None].astype(float), due, self.pools().tenant)
+        heard = _enough(totals[0][:, 0], totals[1])
+        self.unheard = {name: range(window - skipped, window + (not heard[code])) for name, code in self.tenants.items()}
+
+    def _totals(self, got: FloatArray, due: FloatArray, tenant: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return what came, shape (t, w), and what was due, shape (t,), over each tenant's whole services."""
+        whole = np.flatnonzero(self.directory.is_whole)
+        sums = np.zeros((len(self.tenants), got.shape[1]))
+        np.add.at(sums, tenant[whole], got[whole])
+        return sums, np.bincount(tenant[whole], due[whole], len(self.tenants))
+
+
+def _enough(got: FloatArray, due: FloatArray) -> BoolArray:
+    """Return whether at least a tenth came of what was due; where less than ten were due, none can be chance."""
+    return (got >= 0.1 * due) | (due < _FEW_DUE)

@@ -85,6 +85,7 @@ class Maturing:
         self.patience = patience
         self.pending: list[Pending] = []
         self.starts: list[tuple[int, int, int]] = []
+        self.gaps: list[tuple[int, int]] = []
         self._longest = max(HORIZONS.values())
 
     def add(self, pending: Pending) -> None:
@@ -95,6 +96,11 @@ class Maturing:
         """Note that an incident began in window `start` and was seen at tick `detected`."""
         self.starts.append((row, start, detected))
 
+    def unheard(self, windows: range) -> None:
+        """Note windows of which nothing is known: a horizon that reaches into them is censored there."""
+        if len(windows):
+            self.gaps.append((windows.start, windows.stop))
+
     def due(self, tick: int) -> list[Matured]:
         """Take out the forecasts whose labels are final at a tick."""
         wait = -(-self._longest // self.tick_s) + self.patience
@@ -103,6 +109,7 @@ class Maturing:
         matured = [self._label(p) for p in ready]
         oldest = tick - 2 * wait
         self.starts = [s for s in self.starts if s[1] >= oldest]
+        self.gaps = [g for g in self.gaps if g[1] >= oldest]
         return matured
 
     def _label(self, pending: Pending) -> Matured:
@@ -117,12 +124,17 @@ class Maturing:
                 wait_s[i] = min(wait_s[i], (start - pending.tick + 1) * self.tick_s)
             elif pending.tick < detected:
                 undetected[i] = True
-        y, at_risk = labels(wait_s, np.full(len(wait_s), float(self._longest)))
+        blind = min((max(first, pending.tick) for first, end in self.gaps if end > pending.tick), default=None)
+        observed_s = float(self._longest) if blind is None else min((blind - pending.tick) * self.tick_s, self._longest)
+        y, at_risk = labels(wait_s, np.full(len(wait_s), float(observed_s)))
         return Matured(pending, y * ~undetected[:, None], at_risk & ~undetected[:, None])
 
     def snapshot(self) -> bytes:
         """Return everything as an uncompressed archive of arrays; rows are those of the directory."""
-        arrays: dict[str, NDArray[Any]] = {"starts": np.array(self.starts, np.int64).reshape(-1, 3)}
+        arrays: dict[str, NDArray[Any]] = {
+            "starts": np.array(self.starts, np.int64).reshape(-1, 3),
+            "gaps": np.array(self.gaps, np.int64).reshape(-1, 2),
+        }
         for i, p in enumerate(self.pending):
             arrays |= {f"{i:03d}/tick": np.array(p.tick), f"{i:03d}/rows": p.rows, f"{i:03d}/x": p.x}
             arrays |= {f"{i:03d}/hazards/{name}": h for name, h in p.hazards.items()}
@@ -144,6 +156,7 @@ class Maturing:
             starts = arrays["starts"]
             now = row_of(starts[:, 0])
             self.starts = [(int(r), int(s), int(d)) for r, (_, s, d) in zip(now, starts, strict=True) if r >= 0]
+            self.gaps = [(int(first), int(end)) for first, end in arrays["gaps"]]
             prefixes = sorted({name.partition("/")[0] for name in arrays.files if "/" in name}, key=int)
             self.pending = [self._pending(arrays, prefix, row_of) for prefix in prefixes]
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from features.arrays import BoolArray, Float32Array, IntArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.clock import Clock
 from features.extract import SCHEMA, extract
 from features.facts import CATEGORIES
@@ -82,8 +82,10 @@ def build(
     parts: list[tuple[int, Float32Array, BoolArray]] = []
     found: list[Incident] = []
     live: dict[int, int] = {}
+    gaps: list[range] = []
     tick_s = plan.tick_s
     for number, (tick, standing) in enumerate(walk(recording, memory)):
+        gaps.extend(windows for windows in memory.unheard.values() if len(windows))
         for row in np.flatnonzero(standing.ended).tolist():
             place = live.pop(row)
             end = max(Clock.at((tick - plan.rule.m) * tick_s), found[place].start)
@@ -97,7 +99,8 @@ def build(
         if progress is not None and number % 100 == 0:
             progress(number / len(recording.ticks))
     last_s = int(recording.ticks[-1]) * tick_s if len(recording.ticks) else 0
-    return Dataset(_rows(parts, overlay(found, feedback), tuple(memory.directory.keys), tick_s, last_s), tuple(found))
+    rows = _rows(parts, overlay(found, feedback), tuple(memory.directory.keys), tick_s, last_s)
+    return Dataset(replace(rows, observed_until_s=_observed_until(rows.as_of_s, gaps, tick_s, last_s)), tuple(found))
 
 
 def _category(memory: Memory, row: int) -> str:
@@ -132,6 +135,17 @@ def _rows(
     undetected, within = _meanwhile(laid.incidents, keys, series, as_of_s)
     eligible &= ~within & laid.teachable(keys, series, as_of_s)
     return Rows(x, SCHEMA, series, keys, as_of_s, upcoming.start_s, end_s, eligible, undetected, codes[upcoming.index])
+
+
+def _observed_until(as_of_s: IntArray, gaps: Sequence[range], tick_s: int, last_s: int) -> FloatArray:
+    """Return until when what followed each row was seen: the next window of which nothing is known, or the end."""
+    starts = np.array([gap.start for gap in gaps], np.int64) * tick_s
+    ends = np.array([gap.stop for gap in gaps], np.int64) * tick_s
+    following = np.searchsorted(ends, as_of_s, side="right")
+    known = following < len(ends)
+    until = np.full(len(as_of_s), float(last_s))
+    until[known] = np.maximum(starts[following[known]], as_of_s[known])
+    return until
 
 
 def _meanwhile(

@@ -20,6 +20,7 @@ from models.contract import Learner
 from models.ensemble import Ensemble, Named
 from models.hazard import cumulate, reached
 from models.linear import HazardLinear
+from models.threads import one_thread
 from models.trees import HazardForest, HazardTrees
 from training.alerting import threshold_for
 from training.rows import Rows
@@ -159,7 +160,10 @@ def _fit_all(schema: FeatureSchema, part: _Part, seed: int, jobs: int) -> tuple[
     ]
     tasks = [delayed(_fit_one)(model, part) for _, model in (*members, *baselines)]
     # Threads: the fits leave the interpreter lock for most of their time, and rows need not be copied.
-    fitted = cast("list[Learner]", Parallel(n_jobs=jobs, prefer="threads")(tasks))
+    # The limit is held around all of them: a fit that ends would lift it for those still at work, and sums over
+    # several threads differ in their last bits from run to run.
+    with one_thread():
+        fitted = cast("list[Learner]", Parallel(n_jobs=jobs, prefer="threads")(tasks))
     names = [name for name, _ in (*members, *baselines)]
     named = tuple(zip(names, fitted, strict=True))
     return named[: len(members)], named[len(members) :]

@@ -45,6 +45,9 @@ class Rows:
         Shape (n,), True between an incident's start and its detection; scored apart, never learned from.
     category : IntArray
         Shape (n,), code of the next incident's category, -1 when unknown.
+    observed_until_s : FloatArray or None
+        Shape (n,), unix seconds until which what followed a row was observed; what a gap hides is censored,
+        not negative. None means ``end_s``.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Rows:
     eligible: BoolArray
     undetected: BoolArray
     category: IntArray
+    observed_until_s: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.as_of_s)
@@ -99,7 +103,8 @@ class Rows:
             Shape (n, 3); rows that are not eligible or undetected are never at risk.
         """
         end_s = self.end_s if until_s is None else min(until_s, self.end_s)
-        y, at_risk = labels(self.next_start_s - self.as_of_s, np.maximum(end_s - self.as_of_s, 0).astype(np.float64))
+        until = end_s if self.observed_until_s is None else np.minimum(end_s, self.observed_until_s)
+        y, at_risk = labels(self.next_start_s - self.as_of_s, np.maximum(until - self.as_of_s, 0).astype(np.float64))
         usable = (self.eligible & ~self.undetected)[:, None]
         return y * usable, at_risk & usable
 
@@ -116,6 +121,7 @@ class Rows:
             self.eligible[chosen],
             self.undetected[chosen],
             self.category[chosen],
+            None if self.observed_until_s is None else self.observed_until_s[chosen],
         )
 
     def events(self) -> int:
