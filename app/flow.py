@@ -169,6 +169,7 @@ class Flow:
             self._maturing(tenant).began(row, int(standing.open_since[row]), tick)
             self.members_of(tenant).began(1)
         for tenant, maturing in self.maturing.items():
+            maturing.unheard(self.memory.unheard.get(tenant, range(0)))
             members = self.members_of(tenant)
             for matured in maturing.due(tick):
                 if members.learn(matured):
@@ -211,14 +212,20 @@ class Flow:
                 self._open[row] = Incident.at(self.memory.directory.keys[row], start_s, detected_s, None, category)
 
     def learners(self) -> dict[str, bytes]:
-        """Return what was learned from matured forecasts, and what waits to mature, by tenant."""
-        keys = [_parts(key) for key in self.memory.directory.keys]
-        return {
-            tenant: msgspec.msgpack.encode(
-                {"keys": keys, "members": self.members_of(tenant).snapshot(), "maturing": self._maturing(tenant).snapshot()}
+        """Return what was learned from matured forecasts, and what waits to mature, by tenant, with its own series only."""
+        keys = self.memory.directory.keys
+        found: dict[str, bytes] = {}
+        for tenant in sorted(self.maturing):
+            own = [row for row, key in enumerate(keys) if key.tenant == tenant]
+            place = np.full(len(keys), -1, np.int64)
+            place[own] = np.arange(len(own))
+            wire = _LearnerWire(
+                keys=[_parts(keys[row]) for row in own],
+                members=self.members_of(tenant).snapshot(),
+                maturing=_renumbered(self.maturing[tenant], place).snapshot(),
             )
-            for tenant in sorted(self.maturing)
-        }
+            found[tenant] = msgspec.msgpack.encode(wire)
+        return found
 
     def restore_learners(self, tenant: str, data: bytes) -> None:
         """Put back what `learners` returned, after all partitions are restored."""
@@ -318,6 +325,17 @@ class _LearnerWire(msgspec.Struct):
     keys: list[tuple[str, str, str]]
     members: bytes
     maturing: bytes
+
+
+def _renumbered(maturing: Maturing, place: IntArray) -> Maturing:
+    """Return a copy whose rows are those of `place`; rows that it maps to -1 are left out."""
+    copy = Maturing(maturing.tick_s, maturing.patience)
+    copy.starts = [(int(place[row]), start, seen) for row, start, seen in maturing.starts if place[row] >= 0]
+    for p in maturing.pending:
+        kept = place[p.rows] >= 0
+        hazards = {name: h[kept] for name, h in p.hazards.items()}
+        copy.add(Pending(p.tick, place[p.rows[kept]], p.x[kept], hazards))
+    return copy
 
 
 def _parts(key: SeriesKey) -> tuple[str, str, str]:
