@@ -1,10 +1,12 @@
 """Which series there are and in which row of every array they live.
 
 `features.memory.Memory` asks for the rows of the names that a Batch brings; limits fold operations
-beyond a service's quota into ``_other``, and refuse rows beyond the bound of all series.
+beyond a service's quota into ``_other``, and refuse rows beyond the bound of all series or of a tenant's.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 
@@ -22,8 +24,9 @@ class Directory:
     ----------
     max_operations : int
         Operations of a service that get rows of their own.
-    max_series : int
-        Rows at most.
+    max_series, max_series_per_tenant : int
+        Rows at most, of all tenants and of one. Rows are never given up: names that fell silent keep theirs until
+        the process starts without a checkpoint.
 
     Examples
     --------
@@ -34,11 +37,13 @@ class Directory:
     ['default/cart/*', 'default/cart/GET /', 'default/cart/_other']
     """
 
-    def __init__(self, max_operations: int = 64, max_series: int = 20_000) -> None:
-        if max_operations < 1 or max_series < 1:
-            raise InvalidValue(f"max_operations and max_series must be >= 1, got {max_operations} and {max_series}")
+    def __init__(self, max_operations: int = 64, max_series: int = 20_000, max_series_per_tenant: int = 10_000) -> None:
+        bounds = max_operations, max_series, max_series_per_tenant
+        if min(bounds) < 1:
+            raise InvalidValue(f"max_operations, max_series and max_series_per_tenant must be >= 1, got {bounds}")
         self.max_operations = max_operations
         self.max_series = max_series
+        self.max_series_per_tenant = max_series_per_tenant
         self.keys: list[SeriesKey] = []
         self.partition: IntArray = np.zeros(0, np.int64)
         self.whole: IntArray = np.zeros(0, np.int64)  # row of the whole service, for every row
@@ -46,6 +51,7 @@ class Directory:
         self.refused = 0
         self._rows: dict[tuple[str, str, str], int] = {}
         self._operations: dict[tuple[str, str], int] = {}
+        self._taken: Counter[str] = Counter()  # rows by tenant
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -69,8 +75,8 @@ class Directory:
         Returns
         -------
         int or None
-            The row of the operation, of ``_other`` past the quota, of the whole service past `max_series`, or
-            None where there is no room for the service either.
+            The row of the operation, of ``_other`` past the quota, of the whole service past the bounds of
+            series, or None where there is no room for the service either.
         """
         known = self._rows.get((tenant, service, operation))
         if known is not None:
@@ -106,7 +112,7 @@ class Directory:
         return len(self.keys) - 1
 
     def _add(self, tenant: str, service: str, operation: str, partition: int) -> bool:
-        if len(self.keys) >= self.max_series:
+        if len(self.keys) >= self.max_series or self._taken[tenant] >= self.max_series_per_tenant:
             self.refused += 1
             return False
         self._append(SeriesKey(tenant, service, operation), partition)
@@ -116,6 +122,7 @@ class Directory:
         row = len(self.keys)
         self._rows[key.tenant, key.service, key.operation] = row
         self.keys.append(key)
+        self._taken[key.tenant] += 1
         if key.operation == WHOLE:
             self._operations.setdefault((key.tenant, key.service), 0)
         self.partition = np.append(self.partition, partition)

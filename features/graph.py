@@ -7,7 +7,9 @@ different requests (`EdgeJoin`). `features.neighbours` spreads signals along the
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
+from itertools import islice
 
 import numpy as np
 
@@ -15,7 +17,8 @@ from features.arrays import FloatArray, IntArray, UInt64Array
 
 __all__ = ["EdgeJoin", "Graph", "resolve"]
 
-_MAX_EDGES = 20_000  # guessed: 1,000 services with 20 callees each
+_MAX_EDGES = 100_000  # guessed: five tenants at their bound; about 30 MB
+_MAX_TENANT_EDGES = 20_000  # guessed: 1,000 services with 20 callees each
 _MAX_ENDS = 50_000  # guessed: a minute of sampled span ends of a partition
 _FADE_TICKS = 24 * 60.0
 _FAINT = 0.01  # calls below which an edge says nothing: about five time constants after a single call
@@ -61,6 +64,7 @@ class Graph:
     def __init__(self, fade_ticks: float = _FADE_TICKS) -> None:
         self.fade_ticks = fade_ticks
         self.edges: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._counts: Counter[str] = Counter()  # edges by tenant
 
     def add(self, tenant: str, caller: str, callee: str, calls: float, tick: int) -> None:
         """Count calls from a service to another, or to an external peer."""
@@ -68,8 +72,7 @@ class Graph:
             return
         before, then = self.edges.pop((tenant, caller, callee), (0.0, tick))
         self.edges[tenant, caller, callee] = (before * self._fade(then, tick) + calls, tick)
-        if len(self.edges) > _MAX_EDGES:
-            del self.edges[next(iter(self.edges))]  # the one that was quiet for longest
+        self._forget(tenant)
 
     def arrays(self, tick: int, rows: Mapping[tuple[str, str], int]) -> tuple[IntArray, IntArray, FloatArray]:
         """Return rows of callers, rows of callees and faded calls, of edges that still weigh 0.01 calls.
@@ -88,6 +91,21 @@ class Graph:
         ]
         callers, callees, weights = zip(*kept, strict=True) if kept else ((), (), ())
         return np.array(callers, np.int64), np.array(callees, np.int64), np.array(weights, float)
+
+    def _forget(self, tenant: str) -> None:
+        """Drop the tenant's edges, then anybody's, that were quiet for longest, past the bounds."""
+        self._counts[tenant] += len(self.edges) - self._counts.total()
+        if self._counts[tenant] > _MAX_TENANT_EDGES:
+            # Some more at once, so that a stream of new names does not look through all edges for each.
+            surplus = self._counts[tenant] - _MAX_TENANT_EDGES + _MAX_TENANT_EDGES // 16
+            self._drop(list(islice((edge for edge in self.edges if edge[0] == tenant), surplus)))
+        if len(self.edges) > _MAX_EDGES:
+            self._drop(list(islice(self.edges, len(self.edges) - _MAX_EDGES + _MAX_EDGES // 16)))
+
+    def _drop(self, edges: Iterable[tuple[str, str, str]]) -> None:
+        for edge in edges:
+            del self.edges[edge]
+            self._counts[edge[0]] -= 1
 
     def _fade(self, then: int, now: int) -> float:
         return math.exp((then - now) / self.fade_ticks)
@@ -110,6 +128,7 @@ class EdgeJoin:
     def __init__(self) -> None:
         self.callers: dict[tuple[str, int, int], str] = {}
         self.callees: dict[tuple[str, int, int], list[str]] = {}
+        self._waiting = 0  # callees, over all keys
 
     def match(
         self, tenant: str, trace: UInt64Array, span: UInt64Array, services: Iterable[str], roles: Iterable[int]
@@ -120,11 +139,14 @@ class EdgeJoin:
             key = (tenant, t, s)
             if role == 0:
                 self.callers[key] = service
-                found.extend((service, callee) for callee in self.callees.pop(key, []))
+                waited = self.callees.pop(key, [])
+                self._waiting -= len(waited)
+                found.extend((service, callee) for callee in waited)
             elif key in self.callers:
                 found.append((self.callers[key], service))
             else:
                 self.callees.setdefault(key, []).append(service)
+                self._waiting += 1
         self._forget()
         return [(a, b) for a, b in found if a != b]
 
@@ -140,9 +162,11 @@ class EdgeJoin:
         self.callees = {}
         for tenant, t, s, name in snapshot["callees"]:
             self.callees.setdefault((str(tenant), int(str(t)), int(str(s))), []).append(str(name))
+        self._waiting = len(snapshot["callees"])
 
     def _forget(self) -> None:
         while len(self.callers) > _MAX_ENDS:
             del self.callers[next(iter(self.callers))]
-        while len(self.callees) > _MAX_ENDS:
-            del self.callees[next(iter(self.callees))]
+        while self._waiting > _MAX_ENDS:
+            # All that wait for one caller: a parent with more children than the bound is the one that fills it.
+            self._waiting -= len(self.callees.pop(next(iter(self.callees))))

@@ -58,10 +58,10 @@ class Repeats:
         seen, types = self.failures.get(key, (tick, []))
         if tick - seen > self.failure_ticks:
             types = []
-        known = [t for t in types if not t or not record.exception_type or t == record.exception_type]
-        if known:
-            if record.exception_type and not known[0]:
-                types[types.index("")] = record.exception_type
+        if record.exception_type in types or (types and not record.exception_type):
+            return True
+        if "" in types:  # the report without a type is of this failure; it cannot be of a second one too
+            types[types.index("")] = record.exception_type
             return True
         self.failures.pop(key, None)  # the newest stands last, where `forget` finds it last
         self.failures[key] = (tick, [*types, record.exception_type])

@@ -22,6 +22,7 @@ import sklearn
 from features.errors import InvalidValue, SnapshotMismatch, UntrustedArtifact
 from features.schema import FeatureSchema
 from models.ensemble import Ensemble
+from models.hazard import N_INTERVALS
 from models.version import ModelRecord, ModelVersion
 
 __all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Stored"]
@@ -155,7 +156,8 @@ class Registry:
         UntrustedArtifact
             When the version is not in the manifest, or the bytes are not those that it names.
         SnapshotMismatch
-            When it was fitted with another scikit-learn or for another schema.
+            When it was fitted with another scikit-learn or for another schema, or when it does not load or forecast
+            with the libraries and the release that are installed.
         """
         version = self.version(version_id)
         if version.record.schema_sha256 != schema.sha256:
@@ -176,10 +178,7 @@ class Registry:
                 f"artifact of model {version_id} has sha256 {digest}, the manifest says {version.sha256}; "
                 "roll back to another version or train again"
             )
-        ensemble = joblib.load(io.BytesIO(data))
-        if not isinstance(ensemble, Ensemble):
-            raise UntrustedArtifact(f"artifact of model {version_id} is a {type(ensemble).__name__}, expected an Ensemble")
-        return ensemble
+        return _unpickled(version_id, data, len(schema.features))
 
     def champion(self) -> ModelVersion | None:
         """Return the version that serves, None before any was promoted."""
@@ -233,3 +232,21 @@ def _named(version: ModelVersion, history: tuple[str, ...]) -> ModelVersion:
     if history and history[-1] == version.id:
         return version.called("champion")
     return version.called("retired") if version.id in history else version
+
+
+def _unpickled(version_id: str, data: bytes, n_features: int) -> Ensemble:
+    """Return the ensemble in an artifact after it has forecast one row, so that a broken one fails here and not in a tick."""
+    way_out = "train again with `foreshock train`, or roll back to another version"
+    try:
+        ensemble = joblib.load(io.BytesIO(data))
+    except Exception as exc:  # unpickling runs constructors of other libraries, which may raise anything
+        raise SnapshotMismatch(f"artifact of model {version_id} does not load here: {exc!r}; {way_out}") from exc
+    if not isinstance(ensemble, Ensemble):
+        raise UntrustedArtifact(f"artifact of model {version_id} is a {type(ensemble).__name__}, expected an Ensemble")
+    try:
+        hazards = ensemble.hazards(np.zeros((1, n_features), np.float32))
+    except Exception as exc:  # the same: attributes that a release renamed are missed only now
+        raise SnapshotMismatch(f"model {version_id} does not forecast here: {exc!r}; {way_out}") from exc
+    if hazards.shape != (1, N_INTERVALS) or not np.isfinite(hazards).all():
+        raise SnapshotMismatch(f"model {version_id} forecasts {hazards.tolist()} for a row of zeros; {way_out}")
+    return ensemble

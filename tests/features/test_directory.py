@@ -104,3 +104,18 @@ def test_rows_stay_within_bounds_and_belong_to_their_tenant_and_service(
     assert directory.is_whole.tolist() == [key.operation == WHOLE for key in directory.keys]
     for tenant, service in {(t, s) for t, s, _ in asked}:
         assert len(set(directory.operations(tenant, service)) - {OTHER}) <= max_operations
+
+
+def test_one_tenant_leaves_room_for_the_others() -> None:
+    directory = Directory(max_series=10, max_series_per_tenant=3)
+    assert [directory.row("a", f"s{i}", WHOLE, 0) for i in range(5)] == [0, 1, 2, None, None]
+    assert directory.row("a", "s0", "GET /", 0) == 0, "the service's own counts stay complete"
+    assert directory.refused == 3
+    assert directory.row("b", "web", "GET /", 0) == 4
+
+
+def test_restored_rows_count_towards_their_tenants_quota() -> None:
+    directory = Directory(max_series_per_tenant=1)
+    directory.restore(SeriesKey("a", "web", WHOLE), 0)
+    assert directory.row("a", "cart", WHOLE, 0) is None
+    assert directory.row("b", "cart", WHOLE, 0) == 1

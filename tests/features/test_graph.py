@@ -103,3 +103,34 @@ def test_edge_that_was_quiet_for_longest_goes_first(monkeypatch: pytest.MonkeyPa
     for callee in ("x", "y", "x", "z"):
         graph.add("a", "web", callee, 1.0, tick=0)
     assert [callee for _, _, callee in graph.edges] == ["x", "z"]
+
+
+def test_callees_of_one_caller_count_each_and_are_forgotten_with_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "_MAX_ENDS", 3)
+    join = EdgeJoin()
+    match(join, ("a", 1, "mail", 1), *(("a", 2, f"s{number}", 1) for number in range(100)), ("a", 3, "cart", 1))
+    assert sum(len(names) for names in join.callees.values()) <= 3
+    assert match(join, ("a", 3, "web", 0)) == [("web", "cart")]
+    again = EdgeJoin()
+    again.restore(join.snapshot())
+    match(again, *(("a", key, "s", 1) for key in range(10, 20)))
+    assert [key for _, _, key in again.callees] == [17, 18, 19]
+
+
+def test_a_tenant_with_many_edges_takes_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "_MAX_TENANT_EDGES", 3)
+    graph = Graph()
+    graph.add("b", "web", "cart", 1.0, tick=0)
+    for number in range(20):
+        graph.add("a", "web", f"s{number}", 1.0, tick=1)
+    assert [edge for edge in graph.edges if edge[0] == "b"] == [("b", "web", "cart")]
+    assert [callee for tenant, _, callee in graph.edges if tenant == "a"] == ["s17", "s18", "s19"]
+
+
+def test_edges_of_all_tenants_together_are_bounded_after_a_restart_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "_MAX_EDGES", 4)
+    graph = Graph()
+    graph.edges = {("a", "web", f"s{number}"): (1.0, 0) for number in range(4)}
+    for tenant in "bcd":
+        graph.add(tenant, "web", "cart", 1.0, tick=1)
+    assert list(graph.edges) == [("a", "web", "s3"), *((tenant, "web", "cart") for tenant in "bcd")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TypedDict
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,13 @@ from features import repeats as repeats_module
 from features.repeats import Repeats
 from tests.telemetry import a_record
 
-IDS = {"trace_id": "t1", "span_id": "s1"}
+
+class Ids(TypedDict, total=False):
+    trace_id: str
+    span_id: str
+
+
+IDS: Ids = {"trace_id": "t1", "span_id": "s1"}
 
 
 def test_request_sent_again_within_the_hour_is_a_repeat() -> None:
@@ -41,7 +48,7 @@ def test_another_exception_of_the_same_span_is_another_failure() -> None:
 
 
 @pytest.mark.parametrize("ids", [{}, {"trace_id": "t1"}, {"span_id": "s1"}])
-def test_without_ids_nothing_is_a_repeat(ids: dict[str, str]) -> None:
+def test_without_ids_nothing_is_a_repeat(ids: Ids) -> None:
     repeats = Repeats()
     assert [repeats.failure("a", a_record(exception_type="IOError", **ids), 0) for _ in range(3)] == [False] * 3
     assert repeats.failures == {}
@@ -105,3 +112,10 @@ def test_restored_memory_answers_as_the_one_it_came_from(
         assert one.failure("a", record, tick) == other.failure("a", record, tick)
         assert one.batch(str(name), tick) == other.batch(str(name), tick)
     assert other.snapshot() == one.snapshot()
+
+
+def test_a_report_without_a_type_stays_open_while_another_one_matches_exactly() -> None:
+    repeats = Repeats()
+    repeats.restore({}, {"a/t1/s1": (0, ["", "IOError"])})
+    assert [repeats.failure("a", a_record(exception_type=t, **IDS), 0) for t in ("IOError", "KeyError")] == [True, True]
+    assert repeats.failure("a", a_record(exception_type="OSError", **IDS), 0) is False

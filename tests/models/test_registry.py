@@ -19,7 +19,7 @@ from models.baseline import Rate
 from models.ensemble import Ensemble
 from models.linear import HazardLinear
 from models.registry import BUCKET, Registry
-from models.version import ModelRecord
+from models.version import ModelRecord, ModelVersion
 from tests.contracts.stores import FAMILIES, Clock, Store
 
 SCHEMA = FeatureSchema(1, (Feature("incident_rate", "incident_history"), Feature("noise", "noise")))
@@ -107,6 +107,31 @@ def test_an_artifact_that_is_no_ensemble_is_refused(store: Store) -> None:
     other = replace(version, sha256=store.blobs.put(buffer.getvalue()))
     store.documents.put(BUCKET, f"default/version/{version.id}", other.to_json())
     with pytest.raises(UntrustedArtifact, match="expected an Ensemble"):
+        registry.load(version.id, SCHEMA)
+
+
+def in_place_of(store: Store, version: ModelVersion, data: bytes) -> None:
+    """Let the manifest name other bytes, as if a version had been fitted so."""
+    other = replace(version, sha256=store.blobs.put(data))
+    store.documents.put(BUCKET, f"default/version/{version.id}", other.to_json())
+
+
+@pytest.mark.parametrize("data", [b"cmodels.gone\nEnsemble\n.", b"cmodels.ensemble\nGone\n.", b"\x80"])
+def test_an_artifact_that_cannot_be_unpickled_here_is_refused_with_a_way_out(store: Store, data: bytes) -> None:
+    registry = Registry(store.blobs, store.documents)
+    version = registry.add(fitted(), RECORD)
+    in_place_of(store, version, data)
+    with pytest.raises(SnapshotMismatch, match=r"does not load here.*foreshock train"):
+        registry.load(version.id, SCHEMA)
+
+
+def test_an_ensemble_that_cannot_forecast_is_refused_before_it_serves(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    version = registry.add(fitted(), RECORD)
+    buffer = io.BytesIO()
+    joblib.dump(Ensemble((("linear", HazardLinear()),), (("rate", Rate(SCHEMA)),)), buffer)
+    in_place_of(store, version, buffer.getvalue())
+    with pytest.raises(SnapshotMismatch, match=r"does not forecast here.*foreshock train"):
         registry.load(version.id, SCHEMA)
 
 
