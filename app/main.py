@@ -54,7 +54,7 @@ def memory_plan(settings: Settings) -> MemoryPlan:
     """Return the sizes and rules of the settings."""
     f = settings.features
     rule = IncidentRule(f.incident_k, f.incident_m, f.incident_min_errors, f.incident_min_ratio, f.absent_windows)
-    return MemoryPlan(f.tick_s, f.lateness_s // f.tick_s, f.max_operations, f.max_series, rule)
+    return MemoryPlan(f.tick_s, f.lateness_s // f.tick_s, f.max_operations, f.max_series, rule, f.max_series_per_tenant)
 
 
 @dataclass(frozen=True, slots=True)

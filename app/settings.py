@@ -80,6 +80,8 @@ class FeatureSettings(_Group):
     """Operations of a service that are series of their own; the rest is `_other`."""
     max_series: int = Field(default=20_000, ge=1, le=10_000_000)
     """Series in memory, about 30 KiB each. Data of further ones is refused and counted."""
+    max_series_per_tenant: int = Field(default=10_000, ge=1, le=10_000_000)
+    """Series that one tenant may take of `max_series`, so that it leaves room for others. Data of further ones is refused and counted. With one tenant set both alike."""
     incident_k: int = Field(default=2, ge=1, le=60)
     """Windows out of `incident_m` that must break the bound before an incident is detected. 1 detects earlier and flaps more."""
     incident_m: int = Field(default=3, ge=1, le=60)

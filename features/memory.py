@@ -40,7 +40,7 @@ class MemoryPlan:
         Seconds of a window.
     lateness : int
         Ticks for which a closed window takes data.
-    max_operations, max_series : int
+    max_operations, max_series, max_series_per_tenant : int
         Bounds of the directory.
     rule : IncidentRule
         What an incident is.
@@ -51,6 +51,7 @@ class MemoryPlan:
     max_operations: int = 64
     max_series: int = 20_000
     rule: IncidentRule = field(default_factory=IncidentRule)
+    max_series_per_tenant: int = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ class Memory:
 
     def __init__(self, plan: MemoryPlan | None = None) -> None:
         self.plan = plan = plan or MemoryPlan()
-        self.directory = Directory(plan.max_operations, plan.max_series)
+        self.directory = Directory(plan.max_operations, plan.max_series, plan.max_series_per_tenant)
         self.windows = Windows(plan.lateness)
         self.rhythm = Rhythm(plan.tick_s)
         self.facts = Facts()

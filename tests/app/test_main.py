@@ -344,6 +344,7 @@ def test_rules_of_the_taxonomy_file_are_used_and_a_bad_file_names_the_setting(tm
 
 def test_the_plan_of_the_memory_follows_the_settings() -> None:
     plan = memory_plan(load_settings(None, **{"features.tick_s": 30, "features.lateness_s": 90, "features.incident_k": 3}))
+    assert memory_plan(load_settings(None, **{"features.max_series_per_tenant": 7})).max_series_per_tenant == 7
     assert (plan.tick_s, plan.lateness, plan.rule.k) == (30, 3, 3)
 
 
