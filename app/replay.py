@@ -28,6 +28,7 @@ _SIGNALS = {b"resourceLogs": "logs", b"resourceSpans": "traces", b"resourceMetri
 _TIMES = re.compile(rb'"(?:timeUnixNano|startTimeUnixNano|endTimeUnixNano|observedTimeUnixNano)"\s*:\s*"?(-?\d+)"?')
 _BUCKET = "replays"
 _SAVE_EVERY = 50  # lines
+_GAP_TICKS = 120  # guessed: a recording that pauses for two hours was stopped; shorter silence is the system's
 _SAVE_TICKS = 10
 _DAY_NS = 86_400 * 10**9
 _FAR_NS = 300 * _DAY_NS  # guessed: a pause between two recordings may last months, a clock that is a year off is wrong
@@ -170,7 +171,7 @@ def into_folder(
             # Lines that are sent again after a crash are known as repeats for an hour only.
             if tick - progress.saved_tick >= _SAVE_TICKS:
                 progress.save(documents)
-            append_markers(log, range(progress.tick + 1 if progress.tick else tick, tick + 1), tick_s)
+            append_markers(log, _between(progress.tick, tick), tick_s)
             progress.tick = tick
         try:
             batch = receiver.receive("default", line.signal, "json", line.body)  # pyright: ignore[reportArgumentType]
@@ -215,7 +216,14 @@ class _Progress:
         self.saved_tick = self.tick
 
 
-def append_markers(log: Log, ticks: range, tick_s: int) -> None:
+def _between(before: int, tick: int) -> Sequence[int]:
+    """Return the ticks to close on the way: all of them, but only the ends of a gap in which nobody listened."""
+    if not before:
+        return (tick,)
+    return range(before + 1, tick + 1) if tick - before <= _GAP_TICKS else (before + 1, tick)
+
+
+def append_markers(log: Log, ticks: Sequence[int], tick_s: int) -> None:
     """Append the markers of some ticks to all partitions."""
     messages = [
         (partition, f"tick-{tick}", pack(TickMessage(tick * tick_s))) for tick in ticks for partition in range(log.n_partitions)

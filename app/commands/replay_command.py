@@ -108,6 +108,9 @@ def _post(client: httpx.Client, line: Line, body: bytes) -> bool:
 
 def _summary(node: Node, report: ReplayReport, seconds: float) -> dict[str, Any]:
     telemetry, memory = node.telemetry, node.worker.flow.memory
+    # Of the whole folder, not of this run: a replay that was resumed reports what one that never stopped does.
+    errors = node.history.read("errors", columns=["severity"]).num_rows
+    incidents = node.history.read("incidents", columns=["ended"])["ended"].null_count
     records = {s: int(telemetry.value("records", signal=s)) for s in ("traces", "logs", "metrics")}
     services = sum(bool(whole) for whole in memory.directory.is_whole)
     return {
@@ -115,10 +118,10 @@ def _summary(node: Node, report: ReplayReport, seconds: float) -> dict[str, Any]
         "resumed_after": report.skipped,
         "malformed": report.malformed,
         "records": records,
-        "error_events": sum(telemetry.values("errors").values()),
+        "error_events": errors,
         "repeated_errors": int(telemetry.value("repeated_errors")),
         "misdated": int(telemetry.value("limited", reason="misdated")),
-        "incidents": int(telemetry.value("incidents")),
+        "incidents": incidents,
         "services": services,
         "series": len(memory.directory),
         "predictions": len(node.store.documents.items("predictions")),
