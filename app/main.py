@@ -202,7 +202,7 @@ class Node:
 
     def _worker(self) -> Worker:
         store, settings = self.store, self.settings
-        parts = WorkerParts(store.log, store.checkpoints, store.documents, store.blobs, self.history, self._new_champion)
+        parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self._new_champion)
         flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
         plan = WorkerPlan(
             checkpoint_s=settings.store.checkpoint_s,

@@ -3,7 +3,7 @@
 Ticks are messages of the log. A partition that reaches a marker waits until all owned partitions stand at
 it; then one forecast covers them all. Every tick's documents are committed at once; the whole state is
 committed every few minutes after an append to history, and what came after it is read from the log again
-after a crash, with the same result.
+after a crash, with the same result. While history refuses, its rows wait here and forecasts go on.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from hashlib import sha256
 
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord
+from app.chunks import chunks, joined
 from app.flow import Flow
 from app.history.contract import History
 from app.ingest.codec import BatchMessage, TickMessage, unpack
 from app.members import Champion
-from app.store.contract import Blobs, Checkpoints, Commit, Documents, Entry, Log, Output
+from app.store.contract import Checkpoints, Commit, Documents, Entry, Log, Output
 from app.telemetry import Telemetry
-from features.errors import Fenced
+from features.errors import Fenced, PartStopped, SnapshotMismatch, StoreFailed
 
 __all__ = ["Worker", "WorkerParts", "WorkerPlan"]
 
@@ -33,10 +34,14 @@ logger = logging.getLogger(__name__)
 _READ_ENTRIES = 256
 _IDLE_S = 0.5
 _RETRY_S = 1.0
-_DAY_S = 86_400.0
+_DAY_S = 86_400
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
 _LEARNERS = "learners"
+_OPTIMISED = ("worker", "optimised")  # the document with the log's time of the last attempt to join files
+_PUBLISH_S = 30.0  # guessed: documents are never older than this plus one tick, however far behind the worker is
+_HISTORY_RETRY_S = (30.0, 600.0)  # guessed: the first wait after a refusal of history, and the longest
+_MAX_WAITING = 10  # times `flush_rows`, the rows that wait for history before the log has to keep them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +72,26 @@ class WorkerParts:
 
     Parameters
     ----------
-    log, checkpoints, documents, blobs
+    log, checkpoints, documents
         The store.
     history : History
         Where rows go before each checkpoint.
     champions : callable
         Returns the champion of a tenant if it is another one than the given version, else None.
     monotonic : callable
-        Seconds; decides only when to checkpoint, never what.
+        Seconds; decides only when to checkpoint and to publish, never what.
     """
 
     log: Log
     checkpoints: Checkpoints
     documents: Documents
-    blobs: Blobs
     history: History
     champions: Callable[[str, str], Champion | None]
     monotonic: Callable[[], float] = time.monotonic
+
+
+class _HistoryRefused(StoreFailed):
+    """Rows could not be appended to history; they still wait."""
 
 
 @dataclass(slots=True)
@@ -120,25 +128,29 @@ class Worker:
         self.flow = make_flow()
         self._make_flow = make_flow
         self._partitions: dict[int, _Partition] = {}
-        self._last_checkpoint = self._last_optimise = parts.monotonic()
+        self._last_checkpoint = self._last_published = parts.monotonic()
+        self._history_after = 0.0
+        self._history_refusals = 0
         self._published = True
+        self._failing = False
         self._lock = threading.Lock()
 
     def acquire(self) -> None:
         """Take over all partitions and restore their state; what was read since is read again."""
         with self._lock:
-            self.flow = self._make_flow()
-            self._partitions.clear()
+            flow, partitions, learners = self._make_flow(), dict[int, _Partition](), dict[str, bytes]()
             for number in range(self.parts.log.n_partitions):
                 head = self.parts.checkpoints.acquire(number, self.plan.owner)
-                self.flow.restore(number, head.state)
+                flow.restore(number, head.state)
                 partition = _Partition(head.token, head.offset, head.offset)
                 partition.written = {name: _digest(value) for name, value in head.state.items()}
                 partition.markers = [(s, offset) for s, offset in json.loads(head.state.get(_MARKERS, b"[]"))]
-                self._partitions[number] = partition
-            for document in self.parts.documents.items(_LEARNERS):
-                self.flow.restore_learners(document.key, self.parts.blobs.get(document.value.decode()))
-            self.flow.recall(decode_document(d.value, IncidentRecord) for d in self.parts.documents.items("incidents"))
+                partitions[number] = partition
+                learners |= joined(head.state, _LEARNERS)
+            for tenant, data in learners.items():
+                flow.restore_learners(tenant, data)
+            flow.recall(decode_document(d.value, IncidentRecord) for d in self.parts.documents.items("incidents"))
+            self.flow, self._partitions = flow, partitions
 
     def step(self) -> bool:
         """Read and absorb what there is, forecast where a tick closed; return whether anything was done."""
@@ -153,30 +165,39 @@ class Worker:
                 return True
             if not busy and not self._published:
                 self._commit_outputs(self.flow.publish())
-                self._published = True
+                self._note_published()
             return busy
 
     def run(self, stop: threading.Event) -> None:
         """Step until told to stop.
 
-        A tick that fails is logged and counted, and everything starts again from the last checkpoint.
+        Whatever fails is logged and counted, and everything starts again from the last checkpoint, as often
+        as it takes: a disk that is full now may not be in an hour.
 
         Raises
         ------
         Fenced
             When another process took the partitions over.
+        SnapshotMismatch
+            When the state is that of other settings.
+        PartStopped
+            When the store has ended.
         """
+        behind = False
         while not stop.is_set():
             try:
+                if behind:
+                    self.acquire()
+                    behind = False
                 if not self.step():
                     self.parts.log.wait(_IDLE_S)
-            except Fenced:
+            except (Fenced, SnapshotMismatch, PartStopped):
                 raise
             except Exception:
                 logger.exception("a tick failed; reading again from the last checkpoint")
                 self.telemetry.faults.labels(place="worker").inc()
+                self._failing = behind = True
                 stop.wait(_RETRY_S)
-                self.acquire()
 
     def drain(self) -> None:
         """Step until everything in the log is absorbed and published."""
@@ -187,6 +208,11 @@ class Worker:
         """Append to history, then commit the whole state with the offset of the last closed tick.
 
         Only between two ticks, when nothing is gathered: what came after the marker is read again.
+
+        Raises
+        ------
+        StoreFailed
+            When history or the store refused; the state stays uncommitted, and nothing is lost.
         """
         with self._lock:
             self._checkpoint()
@@ -196,9 +222,14 @@ class Worker:
         """Whether the documents are those of the newest closed tick."""
         return self._published
 
+    @property
+    def failing(self) -> bool:
+        """Whether something failed since the last tick that was closed."""
+        return self._failing
+
     def lag(self) -> int:
         """Return how many offsets are not absorbed, over all partitions."""
-        return sum(self.parts.log.end(n) - p.position for n, p in self._partitions.items())
+        return sum(self.parts.log.end(n) - p.position for n, p in list(self._partitions.items()))
 
     def _refill(self, number: int, partition: _Partition) -> bool:
         if not partition.entries:
@@ -231,15 +262,39 @@ class Worker:
                 partition.markers.append((now_s, partition.marker_offset))
         offsets = {number: p.marker_offset for number, p in self._partitions.items()}
         self._load_champions()
-        publish, self._published = not self._another_marker_waits(), False
+        overdue = self.parts.monotonic() - self._last_published >= _PUBLISH_S
+        publish, self._published = overdue or not self._another_marker_waits(), False
         with self.telemetry.tick_seconds.labels(stage="forecast").time():
             outputs = self.flow.forecast(now_s // tick_s, offsets, publish=publish)
         with self.telemetry.tick_seconds.labels(stage="commit").time():
             self._commit_outputs(outputs)
-        self._published = publish
-        due = self.parts.monotonic() - self._last_checkpoint >= self.plan.checkpoint_s
-        if due or self.flow.chronicle.n_rows >= self.plan.flush_rows:
+        if publish:
+            self._note_published()
+        self._checkpoint_when_due()
+        self._failing = False
+
+    def _note_published(self) -> None:
+        self._published, self._last_published = True, self.parts.monotonic()
+
+    def _checkpoint_when_due(self) -> None:
+        """Checkpoint in time, or leave it to a later tick while history refuses: forecasts do not wait for it."""
+        now, n_rows = self.parts.monotonic(), self.flow.chronicle.n_rows
+        due = now - self._last_checkpoint >= self.plan.checkpoint_s or n_rows >= self.plan.flush_rows
+        if not due or now < self._history_after:
+            return
+        try:
             self._checkpoint()
+        except _HistoryRefused:
+            self._count_refusal()
+            if n_rows >= _MAX_WAITING * self.plan.flush_rows:
+                raise  # memory is bounded: they are made again from the log
+
+    def _count_refusal(self) -> None:
+        logger.exception("history refused; its rows wait")
+        self.telemetry.faults.labels(place="history").inc()
+        first, longest = _HISTORY_RETRY_S
+        self._history_after = self.parts.monotonic() + min(first * 2 ** min(self._history_refusals, 10), longest)
+        self._history_refusals += 1
 
     def _another_marker_waits(self) -> bool:
         """Return whether the next tick is in the log already, so that this one's documents would be old at once."""
@@ -267,23 +322,39 @@ class Worker:
         offsets = {n: p.markers[-1][1] for n, p in self._partitions.items() if p.markers}
         if not offsets or any(p.position > offsets.get(n, 0) for n, p in self._partitions.items()):
             return  # data of the open tick is gathered: the next tick's end is soon enough
+        self._append_history(offsets)
+        with self.telemetry.tick_seconds.labels(stage="checkpoint").time():
+            self._commit_states()
+        self._last_checkpoint = self.parts.monotonic()
+        self._optimise_daily()
+
+    def _append_history(self, offsets: Mapping[int, int]) -> None:
         rows = self.flow.chronicle.tables()
-        with self.telemetry.tick_seconds.labels(stage="history").time():
-            self.parts.history.append(rows, offsets)
+        try:
+            with self.telemetry.tick_seconds.labels(stage="history").time():
+                self.parts.history.append(rows, offsets)
+        except Exception as exc:  # of whatever kind: object stores fail in many ways
+            raise _HistoryRefused(f"history took no rows: {exc}") from exc
+        self._history_refusals = 0
         self.flow.chronicle.clear()
         for name, table in rows.items():
             self.telemetry.history_rows.labels(table=name).inc(table.num_rows)
-        learners = [
-            Output(_LEARNERS, tenant, self.parts.blobs.put(data).encode()) for tenant, data in self.flow.learners().items()
-        ]
-        with self.telemetry.tick_seconds.labels(stage="checkpoint").time():
-            self._commit_states(learners)
-        self._last_checkpoint = self.parts.monotonic()
-        if self._last_checkpoint - self._last_optimise >= _DAY_S:
-            self.parts.history.optimise()
-            self._last_optimise = self._last_checkpoint
 
-    def _commit_states(self, learners: Sequence[Output]) -> None:
+    def _optimise_daily(self) -> None:
+        """Join history's files once a day of the log's time, whatever the number of restarts in it."""
+        now_s = self.flow.memory.tick * self.flow.plan.memory.tick_s
+        try:
+            last = self.parts.documents.get(*_OPTIMISED)
+            if last is None or now_s - int(last.value) >= _DAY_S:
+                # Written first: what fails is tried again tomorrow, not at every checkpoint.
+                self.parts.documents.put(*_OPTIMISED, str(now_s).encode())
+                if last is not None:
+                    self.parts.history.optimise()
+        except Exception:
+            logger.exception("history's files were not joined")
+            self.telemetry.faults.labels(place="history").inc()
+
+    def _commit_states(self) -> None:
         """Commit the state of all partitions, then let go of the log that is older than the retention."""
         commits: list[Commit] = []
         passed: dict[int, int] = {}
@@ -292,10 +363,12 @@ class Worker:
             old = [offset for tick_s, offset in partition.markers if tick_s < newest - self.plan.retention_s]
             partition.markers = partition.markers[len(old) :]
             state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
+            if number == 0:  # learners are a tenant's, not a partition's
+                state |= chunks(self.flow.learners(), _LEARNERS)
             digests = {name: _digest(value) for name, value in state.items()}
             changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
             changed |= dict.fromkeys(partition.written.keys() - state.keys())
-            commits.append(Commit(number, partition.token, partition.markers[-1][1], changed, learners if number == 0 else ()))
+            commits.append(Commit(number, partition.token, partition.markers[-1][1], changed))
             partition.written = digests
             if old:
                 passed[number] = old[-1]
@@ -306,10 +379,15 @@ class Worker:
             self.parts.log.trim(number, offset)
 
     def _load_champions(self) -> None:
+        """Put new champions in; one that cannot be had leaves those that serve as they are."""
         for tenant in self.flow.memory.tenants:
-            champion = self.parts.champions(tenant, self.flow.members_of(tenant).version)
-            if champion is not None:
-                self.flow.promote(tenant, champion)
+            try:
+                champion = self.parts.champions(tenant, self.flow.members_of(tenant).version)
+                if champion is not None:
+                    self.flow.promote(tenant, champion)
+            except Exception:
+                logger.exception("the champion of tenant %s could not be loaded", tenant)
+                self.telemetry.faults.labels(place="champion").inc()
 
 
 def _digest(value: bytes) -> str:

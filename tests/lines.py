@@ -50,7 +50,6 @@ class Line:
             store.log,
             checkpoints or store.checkpoints,
             store.documents,
-            store.blobs,
             self.history,
             lambda _tenant, _version: None,
         )

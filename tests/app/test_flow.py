@@ -12,6 +12,7 @@ import numpy as np
 
 from app.flow import Flow, FlowPlan
 from app.ingest.codec import BatchMessage, unpack
+from app.replay import signal_of, times_of
 from app.store.contract import Output
 from app.telemetry import Telemetry
 from features.batch import channel
@@ -176,6 +177,31 @@ def test_learners_of_a_series_that_is_gone_forget_it(tmp_path: Path) -> None:
     empty = Flow(FlowPlan(), Telemetry())
     empty.restore_learners("default", data)
     assert all(len(pending.rows) == 0 for pending in empty.maturing["default"].pending)
+
+
+def test_learners_of_a_tenant_name_its_own_series_only_and_find_them_again(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.clock.now_ns = BEGIN_S * SECOND
+        for text in recorded(30):
+            line.clock.now_ns = max([line.clock.now_ns, *times_of(text)])
+            line.pass_to(line.clock.now_ns // SECOND // 60)
+            for tenant in ("red", "blue"):
+                line.receiver.receive(tenant, signal_of(text), "json", text)  # pyright: ignore[reportArgumentType]
+        line.end_tick()
+        line.worker.checkpoint()
+        before, after = line.worker.flow, line.new_worker().flow
+    learners = before.learners()
+    for tenant in ("red", "blue"):
+        assert {key[0] for key in msgspec.msgpack.decode(learners[tenant])["keys"]} == {tenant}
+        waiting = zip(before.maturing[tenant].pending, after.maturing[tenant].pending, strict=True)
+        compared = 0
+        for old, new in waiting:
+            old_keys = [before.memory.directory.keys[row] for row in old.rows]
+            assert [after.memory.directory.keys[row] for row in new.rows] == old_keys
+            assert np.array_equal(old.x, new.x)
+            compared += len(old_keys)
+        assert compared
+    assert after.learners().keys() == learners.keys()
 
 
 def test_tenants_share_no_series_and_no_members(tmp_path: Path) -> None:

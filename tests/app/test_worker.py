@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from app.flow import Flow, FlowPlan
+from app.history.delta import DeltaHistory
 from app.ingest.codec import BatchMessage, TickMessage, pack
 from app.ingest.receive import messages_of
 from app.replay import append_markers
@@ -19,7 +23,7 @@ from app.telemetry import Telemetry
 from app.worker import WorkerPlan
 from features.batch import Batch
 from features.errors import Fenced, StoreFailed
-from tests.lines import TICK_S, open_line
+from tests.lines import TICK_S, Line, open_line
 from tests.nodes import history_rows
 from tests.recorded import BEGIN_S, recorded
 
@@ -294,6 +298,185 @@ def test_a_request_sent_twice_counts_once(tmp_path: Path) -> None:
         line.store.log.append_many(messages)
         line.end_tick()
         assert line.telemetry.value("repeated_batches") == 2 * len(messages)
+
+
+class FlakyHistory:
+    """History that refuses while it is told to."""
+
+    def __init__(self, inner: DeltaHistory) -> None:
+        self.inner, self.refusing, self.asked, self.optimised = inner, False, 0, 0
+
+    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
+        self.asked += 1
+        if self.refusing:
+            raise OSError("the bucket is gone")
+        self.inner.append(tables, offsets)
+
+    def read(
+        self,
+        table: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        return self.inner.read(table, since=since, until=until, tenant=tenant, columns=columns)
+
+    def optimise(self) -> None:
+        self.optimised += 1
+
+
+def _with_history(line: Line) -> FlakyHistory:
+    history = FlakyHistory(line.history)
+    line.worker.parts = replace(line.worker.parts, history=history)
+    return history
+
+
+def test_while_history_refuses_forecasts_go_on_and_its_rows_wait(
+    tmp_path: Path, undisturbed: tuple[dict[int, dict[str, bytes]], Path]
+) -> None:
+    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
+        history = _with_history(line)
+        history.refusing = True
+
+        def pass_seconds() -> None:
+            line.seconds[0] += 1.0
+            line.worker.drain()
+
+        line.send(LINES, pass_seconds)
+        line.end_tick()
+        assert line.worker.flow.memory.tick == line.tick
+        assert line.store.documents.items("predictions")
+        assert line.store.checkpoints.acquire(0, "a look").offset == 0
+        assert line.telemetry.value("faults", place="history") == history.asked
+        assert 2 <= history.asked < 12, "each refusal doubles the wait"
+        assert line.telemetry.value("faults", place="worker") == 0
+        history.refusing = False
+        line.new_worker().drain()
+        line.worker.checkpoint()
+        assert line.snapshots() == undisturbed[0]
+    assert history_rows(tmp_path) == history_rows(undisturbed[1])
+
+
+def test_rows_that_wait_for_history_are_bounded(tmp_path: Path) -> None:
+    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0, flush_rows=2)) as line:
+        _with_history(line).refusing = True
+        line.send(LINES[:40])
+        line.pass_to(line.tick + 1)
+        with pytest.raises(StoreFailed, match="the bucket is gone"):
+            _step_every_ten_minutes(line)
+        assert line.worker.flow.chronicle.n_rows < 200
+
+
+def _step_every_ten_minutes(line: Line) -> None:
+    for _ in range(100):
+        line.seconds[0] += 600.0
+        line.worker.step()
+
+
+def test_files_of_history_are_joined_once_a_day_whatever_the_restarts(tmp_path: Path) -> None:
+    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
+        line.send(LINES[:4])
+        joined: list[int] = []
+        for hours in (0, 10, 13, 2, 21, 3):
+            line.new_worker()
+            history = _with_history(line)
+            _pass_hours(line, hours)
+            joined.append(history.optimised)
+        assert joined == [0, 0, 0, 1, 0, 1], "after 25 h and after 24 h more"
+
+
+def test_files_that_cannot_be_joined_are_left_for_tomorrow(tmp_path: Path) -> None:
+    class Unjoined(FlakyHistory):
+        def optimise(self) -> None:
+            self.optimised += 1
+            raise StoreFailed("the bucket is gone")
+
+    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
+        history = Unjoined(line.history)
+        line.worker.parts = replace(line.worker.parts, history=history)
+        line.send(LINES[:4])
+        for hours in (0, 24, 1, 1):
+            _pass_hours(line, hours)
+        assert history.optimised == line.telemetry.value("faults", place="history") == 1
+        assert not line.worker.failing
+
+
+def _pass_hours(line: Line, hours: int) -> None:
+    line.tick += hours * 60 + 1
+    append_markers(line.store.log, range(line.tick, line.tick + 1), TICK_S)
+    line.worker.drain()
+
+
+class FailingAcquire(FailingCheckpoints):
+    """Checkpoints that also refuse to be taken over a number of times."""
+
+    def __init__(self, inner: Checkpoints, refuse: int, times: int) -> None:
+        super().__init__(inner, refuse)
+        self.left, self.began = times, False
+
+    def acquire(self, partition: int, owner: str) -> Head:
+        if self.began and partition == 3 and self.left:
+            self.left -= 1
+            raise StoreFailed("the disk is still full")
+        return super().acquire(partition, owner)
+
+
+def test_a_disk_that_stays_full_while_the_worker_starts_again_does_not_end_it(
+    tmp_path: Path, undisturbed: tuple[dict[int, dict[str, bytes]], Path]
+) -> None:
+    with open_line(tmp_path, WorkerPlan(checkpoint_s=1e9, flush_rows=150)) as line:
+        checkpoints = FailingAcquire(line.store.checkpoints, 1, 2)
+        worker = line.new_worker(checkpoints=checkpoints)
+        checkpoints.began = True
+        line.send(LINES)
+        line.pass_to(line.tick + 1)
+        _run_until(worker.run, lambda: worker.flow.memory.tick == line.tick and worker.published)
+        assert checkpoints.left == 0
+        assert line.telemetry.value("faults", place="worker") == 3
+        assert not worker.failing
+        worker.checkpoint()
+        assert line.snapshots() == undisturbed[0]
+
+
+def test_a_champion_that_cannot_be_loaded_stops_no_tick(tmp_path: Path) -> None:
+    def broken(_tenant: str, _version: str) -> None:
+        raise OSError("no such artifact")
+
+    with open_line(tmp_path) as line:
+        line.worker.parts = replace(line.worker.parts, champions=broken)
+        line.send(LINES[:60])
+        line.end_tick()
+        assert line.worker.flow.memory.tick == line.tick
+        assert line.worker.flow.members_of("default").version == "prior"
+        assert line.telemetry.value("faults", place="champion") > 0
+
+
+def test_a_worker_that_never_catches_up_publishes_every_half_minute(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(LINES)
+        line.pass_to(line.tick + 1)
+        seen: list[int] = []
+        first = line.worker.flow.memory.tick
+        while line.worker.flow.memory.tick < line.tick - 4:
+            line.seconds[0] += 7.0
+            line.worker.step()
+            if line.worker.published and line.store.documents.items("predictions"):
+                seen.append(line.worker.flow.memory.tick)
+        assert first < 0
+        assert len(seen) >= 4
+        assert {later - earlier for earlier, later in pairwise(seen)} == {5}, "five ticks of seven seconds"
+
+
+def test_learners_are_kept_in_the_state_and_leave_nothing_behind(tmp_path: Path) -> None:
+    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
+        line.send(LINES, line.worker.drain)
+        line.end_tick()
+        state = line.store.checkpoints.acquire(0, "a look").state
+        assert [key for key in state if key.startswith("learners/")] == ["learners/default/00000"]
+        assert not [file for file in (tmp_path / "blobs").rglob("*") if file.is_file()]
+        assert line.store.documents.items("learners") == []
 
 
 def _run_until(run: Callable[[threading.Event], None], done: Callable[[], bool]) -> None:
