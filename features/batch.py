@@ -254,13 +254,17 @@ def _service_names(batch: Batch) -> set[str]:
 
 def _piece(batch: Batch, home: int, place: Mapping[str, int], group_home: IntArray, end_home: IntArray) -> Batch:
     groups, ends = group_home == home, end_home == home
+    # Tables are cut too: a name that a piece does not use belongs to another partition.
+    named, series = np.unique(batch.group_series[groups], return_inverse=True)
+    spoke, services = np.unique(batch.end_service[ends], return_inverse=True)
     return replace(
         batch,
         n_records=0,
         counters={},
         rejected=0,
         reason="",
-        group_series=batch.group_series[groups],
+        series=tuple(batch.series[i] for i in named.tolist()),
+        group_series=series.ravel().astype(np.int64),
         group_time_s=batch.group_time_s[groups],
         counts=batch.counts[groups],
         histogram=batch.histogram[groups],
@@ -270,7 +274,8 @@ def _piece(batch: Batch, home: int, place: Mapping[str, int], group_home: IntArr
         presences=tuple(presence for presence in batch.presences if place[presence.service] == home),
         end_trace=batch.end_trace[ends],
         end_span=batch.end_span[ends],
-        end_service=batch.end_service[ends],
+        end_service=services.ravel().astype(np.int64),
+        services=tuple(batch.services[i] for i in spoke.tolist()),
         end_role=batch.end_role[ends],
     )
 

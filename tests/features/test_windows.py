@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_sums_depend_neither_on_order_nor_on_how_batches_are_cut(groups: list[Gr
     shuffled = list(groups)
     order.shuffle(shuffled)
     edges = [0, *sorted(cuts), len(groups)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         cut.add(*arrays(shuffled[begin:end]))
     one, other = whole.advance(START + 1), cut.advance(START + 1)
     for name in ("rows", "windows", "values"):

@@ -1,0 +1,113 @@
+"""The state of a partition as bytes, and back."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.batch import split
+from features.errors import SnapshotMismatch
+from features.extract import extract
+from features.incident import IncidentRule
+from features.memory import Memory, MemoryPlan
+from features.series import partition_of
+from features.snapshot import VERSION, restore, snapshot
+from tests.telemetry import T0, Minute, by_key, minutes, play, same_rows, traffic
+
+N = 3
+
+
+def add(memory: Memory, minute: Minute) -> None:
+    for batch in minute.batches:
+        for partition, piece in split(batch, minute.tenant, N).items():
+            memory.add(minute.tenant, partition, piece)
+    for record, category, novel in minute.errors:
+        memory.add_error(minute.tenant, partition_of(minute.tenant, record.service, N), record, category, novel)
+
+
+def follow(memory: Memory, story: list[list[Minute]], first: int) -> None:
+    memory.begin(first)
+    for tick, received in enumerate(story, first):
+        for minute in received:
+            add(memory, minute)
+        memory.advance(tick + 1)
+
+
+def restored(states: dict[int, dict[str, bytes]], order: list[int]) -> Memory:
+    memory = Memory()
+    for partition in order:
+        restore(memory, partition, states[partition])
+    return memory
+
+
+@settings(max_examples=30)
+@given(data=st.data(), order=st.permutations(range(N)))
+def test_restored_memory_is_the_one_it_came_from_and_goes_on_as_it(data: st.DataObject, order: list[int]) -> None:
+    story = [data.draw(minutes(T0 + i, ("a", "b"))) for i in range(data.draw(st.integers(1, 4)))]
+    memory = Memory()
+    follow(memory, story, T0)
+    states = {partition: snapshot(memory, partition) for partition in range(N)}
+    again = restored(states, order)
+    assert {partition: snapshot(again, partition) for partition in range(N)} == states
+    assert same_rows(by_key(again), by_key(memory))
+    if order == sorted(order) and [str(k) for k in again.directory.keys] == [str(k) for k in memory.directory.keys]:
+        assert np.array_equal(extract(again), extract(memory))
+    end = T0 + len(story)
+    later = [data.draw(minutes(end + i, ("a", "b"))) for i in range(2)]
+    follow(memory, later, end)
+    follow(again, later, end)
+    assert same_rows(by_key(again), by_key(memory))
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+@pytest.mark.parametrize("behind", [1, 10, 70, 700])
+def test_partition_that_stands_further_back_is_brought_to_the_tick_of_the_others(order: list[int], behind: int) -> None:
+    ahead, old, reference = Memory(), Memory(), Memory()
+    for memory, services in ((ahead, ["web"]), (old, ["cart"]), (reference, ["cart"])):
+        play(memory, [[Minute("a", tuple(traffic(T0 + i, 10.0 + i, service=s) for s in services))] for i in range(90)])
+    for memory in (ahead, reference):
+        memory.windows.turn(T0 + 90 + behind)
+        memory.facts.turn(T0 + 90 + behind)
+    ahead.directory.partition[:] = 1
+    states = {0: snapshot(old, 0), 1: snapshot(ahead, 1)}
+    both = restored(states, order)
+    assert both.tick == T0 + 90 + behind
+    row, expected = both.services()["a", "cart"], reference.services()["a", "cart"]
+    assert np.array_equal(both.windows.fine()[row], reference.windows.fine()[expected])
+    assert np.array_equal(both.windows.coarse()[row], reference.windows.coarse()[expected])
+
+
+def test_more_series_than_fit_one_value_come_back() -> None:
+    memory = Memory()
+    play(
+        memory,
+        [[Minute("a", tuple(traffic(T0, float(i), operation=f"GET /{i}", service=f"s{i % 3}") for i in range(180)))]],
+    )
+    state = snapshot(memory, 0)
+    assert sorted(state) == ["memory/head", "memory/rows/00000", "memory/rows/00001", "memory/rows/00002"]
+    again = restored({0: state}, [0])
+    assert np.array_equal(extract(again), extract(memory))
+
+
+def test_new_partition_starts_empty() -> None:
+    memory = Memory()
+    restore(memory, 0, {})
+    assert memory.tick == -1
+    assert len(memory.directory) == 0
+
+
+def test_snapshot_of_another_version_is_refused() -> None:
+    state = snapshot(Memory(), 0)
+    head = json.loads(state["memory/head"]) | {"version": VERSION + 1}
+    with pytest.raises(SnapshotMismatch, match=f"must be {VERSION}, got {VERSION + 1}"):
+        restore(Memory(), 0, {"memory/head": json.dumps(head).encode()})
+
+
+@pytest.mark.parametrize("plan", [MemoryPlan(tick_s=30), MemoryPlan(rule=IncidentRule(k=1, m=4))])
+def test_snapshot_of_another_tick_or_rule_is_refused(plan: MemoryPlan) -> None:
+    with pytest.raises(SnapshotMismatch, match="in the data folder"):
+        restore(Memory(plan), 0, snapshot(Memory(), 0))
