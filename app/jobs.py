@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _BUCKET = "training-runs"
 _RUN_TTL_S = 30 * 86_400.0
+_MOST_WAITING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +191,19 @@ class Jobs:
         self._telemetry = telemetry
         self._now = now
         self._timeout_s = timeout_s
-        self._asks: queue.Queue[_Ask | None] = queue.Queue(maxsize=16)
+        self._asks: queue.Queue[_Ask | None] = queue.Queue()
+        self._waiting: dict[str, str] = {}  # ids of queued runs by tenant; it bounds the queue
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
 
     def start(self) -> None:
         """Fail what a crash left behind, and begin to take runs."""
+        with self._lock:
+            ours = set(self._waiting.values())
         for document in self._documents.items(_BUCKET):
             run = decode_document(document.value, TrainingRun)
-            if run.state in ("queued", "running"):
+            if run.state in ("queued", "running") and run.id not in ours:
                 self._put(replace(run, state="failed", ended_at=self._now(), error="the service was stopped"))
         self._thread.start()
 
@@ -210,32 +216,57 @@ class Jobs:
                 self._thread.join(30.0)
 
     def ask(self, run_id: str, job: Job, reason: str) -> str:
-        """Queue a run and return its id.
+        """Queue a run and return its id; never blocks.
 
         Raises
         ------
         Overloaded
-            When 16 runs wait already.
+            When a run of the tenant waits already, or 16 of all tenants.
         """
-        run = TrainingRun(run_id, "queued", self._now(), reason=reason, tenant=job.tenant)
-        if self._asks.full():
-            raise Overloaded(f"at most {self._asks.maxsize} training runs may wait, got one more")
-        self._put(run)
-        self._asks.put(_Ask(run, replace(job, feedback=feedback_of(self._documents, job.tenant))))
+        self._reserve(run_id, job.tenant)
+        try:
+            run = TrainingRun(run_id, "queued", self._now(), reason=reason, tenant=job.tenant)
+            ask = _Ask(run, replace(job, feedback=feedback_of(self._documents, job.tenant)))
+            self._put(run)
+        except BaseException:
+            self._release(job.tenant)
+            raise
+        self._asks.put_nowait(ask)
         return run_id
+
+    def _reserve(self, run_id: str, tenant: str) -> None:
+        with self._lock:
+            if tenant in self._waiting:
+                waiting = self._waiting[tenant]
+                raise Overloaded(f"at most 1 training run of tenant {tenant!r} may wait, and {waiting} does; got one more")
+            if len(self._waiting) >= _MOST_WAITING:
+                raise Overloaded(f"at most {_MOST_WAITING} training runs may wait, got one more")
+            self._waiting[tenant] = run_id
+
+    def _release(self, tenant: str) -> None:
+        with self._lock:
+            self._waiting.pop(tenant, None)
 
     def _serve(self) -> None:
         while (ask := self._asks.get()) is not None and not self._stop.is_set():
-            run = replace(ask.run, state="running", started_at=self._now())
-            self._put(run)
+            self._release(ask.job.tenant)
             try:
-                run = self._finish(run, self._train(run, ask.job))
-            except Exception as exc:
-                if not isinstance(exc, ForeshockError):
-                    logger.exception("training run %s failed", run.id)
-                run = replace(run, state="failed", ended_at=self._now(), error=str(exc) or type(exc).__name__)
+                self._take(ask)
+            except Exception:  # the store refused to note the run's state: the next run may be luckier
+                logger.exception("the state of training run %s could not be written", ask.run.id)
+                self._telemetry.faults.labels(place="jobs").inc()
+
+    def _take(self, ask: _Ask) -> None:
+        run = replace(ask.run, state="running", started_at=self._now())
+        try:
             self._put(run)
-            self._telemetry.training_runs.labels(outcome=run.state).inc()
+            run = self._finish(run, self._train(run, ask.job))
+        except Exception as exc:
+            if not isinstance(exc, ForeshockError):
+                logger.exception("training run %s failed", run.id)
+            run = replace(run, state="failed", ended_at=self._now(), error=str(exc) or type(exc).__name__)
+        self._telemetry.training_runs.labels(outcome=run.state).inc()
+        self._put(run)
 
     def _train(self, run: TrainingRun, job: Job) -> Trained:
         champion = champion_of(self._registry_of(job.tenant))
@@ -258,10 +289,9 @@ class Jobs:
             child.join()
 
     def _follow(self, run: TrainingRun, pipe: Connection) -> Trained:
-        waited = 0.0
-        while waited < self._timeout_s and not self._stop.is_set():
-            if not pipe.poll(0.5):
-                waited += 0.5
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline and not self._stop.is_set():
+            if not pipe.poll(min(0.5, self._timeout_s)):
                 continue
             try:
                 kind, value = pipe.recv()

@@ -46,8 +46,13 @@ __all__ = ["Node", "Served", "memory_plan"]
 logger = logging.getLogger(__name__)
 
 _STARTED_S = 10.0
+_STOPPED_S = 30.0
 _BACKLOG = 2048  # connections that wait to be accepted; uvicorn's own default
 _TRIGGER_S = 60.0
+_CLOCK_RETRY_S = 1.0
+_PURGE_S = 3_600.0
+_REFUSED_S = 600.0  # guessed: until a champion that could not be loaded is tried again
+_LATE_TICKS = 3  # a worker further behind the clock is not ready
 
 
 def memory_plan(settings: Settings) -> MemoryPlan:
@@ -116,7 +121,9 @@ class Node:
         )
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._servers: list[uvicorn.Server] = []
+        self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
+        self._refused: dict[str, tuple[str, float]] = {}
+        self._purge_due = 0.0
         self._closers: list[Callable[[], None]] = []
 
     def registry(self, tenant: str) -> Registry:
@@ -168,14 +175,17 @@ class Node:
         self.worker.checkpoint()
 
     def close(self) -> None:
-        """Stop everything in reverse order of its start; a second call does nothing."""
+        """Stop listening, end what is under way, then the worker, then the store; a second call does nothing."""
         self._stop.set()
-        for server in self._servers:
+        for server, _ in self._servers:
             server.should_exit = True
+        for _, thread in self._servers:  # while a listener answers, what it hands work to must be there
+            thread.join(_STOPPED_S)
         for closer in reversed(self._closers):
             closer()
         for thread in reversed(self._threads):
-            thread.join(30.0)
+            thread.join(_STOPPED_S)
+        self._servers.clear()
         self._closers.clear()
         self._threads.clear()
         self.store.close()
@@ -214,12 +224,23 @@ class Node:
     def _new_champion(self, tenant: str, version: str) -> Champion | None:
         registry = self.registry(tenant)
         serving = registry.champion()
-        return None if serving is None or serving.id == version else champion_of(registry)
+        if serving is None or serving.id == version:
+            return None
+        refused, until_s = self._refused.get(tenant, ("", 0.0))
+        if serving.id == refused and time.monotonic() < until_s:
+            return None
+        # Noted first, and left there when loading raises: a file is not read at every tick to fail again.
+        self._refused[tenant] = (serving.id, time.monotonic() + _REFUSED_S)
+        champion = champion_of(registry)
+        if champion is not None:
+            del self._refused[tenant]
+        return champion
 
-    def _run(self, name: str, target: Callable[[], None]) -> None:
+    def _run(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=partial(_until_it_fails, name, target), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _tick(self) -> None:
         tick_s = self.plan.tick_s
@@ -227,18 +248,46 @@ class Node:
         while not self._stop.is_set():
             tick = time.time_ns() // 10**9 // tick_s
             if tick > last:
-                append_markers(self.store.log, range(tick, tick + 1), tick_s)
+                self._insist(partial(append_markers, self.store.log, range(tick, tick + 1), tick_s))
+                self._insist(self._purge_hourly)
                 last = tick
             self._stop.wait(max((last + 1) * tick_s - time.time(), 0.01))
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Write, and write again while the store refuses: a disk that is full now may not be in an hour."""
+        while not self._stop.is_set():
+            try:
+                write()
+                return
+            except PartStopped:
+                raise
+            except ForeshockError as exc:
+                if not exc.retryable:
+                    raise
+                logger.error("the clock could not write: %s", exc)
+                self.telemetry.faults.labels(place="clock").inc()
+                self._stop.wait(_CLOCK_RETRY_S)
+
+    def _purge_hourly(self) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._purge_due and not self.store.documents.purge():
+            self._purge_due = now_s + _PURGE_S  # a bounded number goes at a time; the rest at the next tick
 
     def _watch_triggers(self) -> None:
         attempts: dict[str, float] = {}
         while not self._stop.wait(_TRIGGER_S):
-            for tenant in list(self.worker.flow.memory.tenants):
-                reason = reason_to_train(self._situation(tenant, attempts.get(tenant)), self._policy())
-                if reason is not None:
-                    attempts[tenant] = time.monotonic()
-                    self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))
+            for tenant in list(self.worker.flow.members):
+                try:
+                    self._train_with_reason(tenant, attempts)
+                except ForeshockError as exc:
+                    logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc)
+                    self.telemetry.faults.labels(place="triggers").inc()
+
+    def _train_with_reason(self, tenant: str, attempts: dict[str, float]) -> None:
+        reason = reason_to_train(self._situation(tenant, attempts.get(tenant)), self._policy())
+        if reason is not None:
+            attempts[tenant] = time.monotonic()
+            self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))
 
     def _policy(self) -> Policy:
         return Policy(first_incidents=self.settings.models.min_incidents)
@@ -264,8 +313,7 @@ class Node:
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)
         listener = _listener(self.settings.server.host, port)
-        self._servers.append(server)
-        self._run(name, partial(server.run, [listener]))
+        self._servers.append((server, self._run(name, partial(server.run, [listener]))))
         deadline = time.monotonic() + _STARTED_S
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -284,11 +332,15 @@ class Node:
         )
 
     def _worker_health(self) -> Health:
-        alive = any(t.name == "worker" and t.is_alive() for t in self._threads)
-        lag = self.worker.lag()
-        tick = self.worker.flow.memory.tick
-        as_of = datetime.fromtimestamp(max(tick, 0) * self.plan.tick_s, UTC).isoformat()
-        return Health(alive, f"as of {as_of}, {lag} offsets behind" if alive else "the worker does not run")
+        if not any(t.name == "worker" and t.is_alive() for t in self._threads):
+            return Health(False, "the worker does not run")
+        tick, tick_s = self.worker.flow.memory.tick, self.plan.tick_s
+        as_of = datetime.fromtimestamp(tick * tick_s, UTC).isoformat() if tick >= 0 else "no tick"
+        detail = f"as of {as_of}, {self.worker.lag()} offsets behind"
+        if self.worker.failing:
+            return Health(False, f"{detail}; the last tick failed, and the log says why")
+        late = self.is_live and time.time() - tick * tick_s > _LATE_TICKS * tick_s
+        return Health(not late, f"{detail}, more than {_LATE_TICKS} ticks" if late else detail)
 
     def _log_health(self) -> Health:
         ends = sum(self.store.log.end(n) for n in range(self.store.log.n_partitions))

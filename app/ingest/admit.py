@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -24,6 +24,7 @@ _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 
 _GZIP = 31  # zlib's number for a gzip frame with the largest window
 _STEP = 64 * 1024
+_GROWTH = 256 * 1024  # bytes that come out of a step before they are counted; a step could make 64 MiB
 
 # Each member costs a new window of 40 KB and copies what follows it in a step. bgzip makes 1000 members of a
 # body of the default largest size; this allows four times as many.
@@ -89,7 +90,7 @@ def admit_tenant(tenant: str, default: str) -> str:
     return tenant
 
 
-def inflate(body: bytes, content_encoding: str, max_bytes: int) -> bytes:
+def inflate(body: bytes, content_encoding: str, max_bytes: int, grow_to: Callable[[int], None] = lambda _: None) -> bytes:
     """Return a body without its compression.
 
     Parameters
@@ -99,7 +100,9 @@ def inflate(body: bytes, content_encoding: str, max_bytes: int) -> bytes:
     content_encoding : str
         ``gzip``, ``identity`` or empty.
     max_bytes : int
-        The most bytes that may come out; never is more than that made.
+        The most bytes that may come out; hardly more than that is ever made.
+    grow_to : callable
+        Told how many bytes have come out, after each quarter of a MiB; what it raises ends the work.
 
     Raises
     ------
@@ -120,19 +123,20 @@ def inflate(body: bytes, content_encoding: str, max_bytes: int) -> bytes:
     if name != "gzip":
         raise MalformedBody(f"content encoding must be gzip or identity, got {content_encoding[:100]!r}")
     parts: list[bytes] = []
-    room = max_bytes
+    n_bytes = 0
     try:
-        for part in _members(memoryview(body), max_bytes):
-            room -= len(part)
-            if room < 0:
+        for part in _members(memoryview(body)):
+            n_bytes += len(part)
+            if n_bytes > max_bytes:
                 raise BodyTooLarge(f"body must be <= {max_bytes} bytes after decompression, got more")
+            grow_to(n_bytes)
             parts.append(part)
     except zlib_ng.error as exc:  # pyright: ignore[reportGeneralTypeIssues] - its stub says Exception, an instance
         raise MalformedBody(f"the body is no gzip: {exc}") from exc
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _members(view: memoryview, max_bytes: int) -> Iterator[bytes]:
+def _members(view: memoryview) -> Iterator[bytes]:
     position = 0
     for _ in range(_MAX_MEMBERS):
         member = zlib_ng.decompressobj(_GZIP)
@@ -141,7 +145,11 @@ def _members(view: memoryview, max_bytes: int) -> Iterator[bytes]:
             if not piece:
                 raise MalformedBody(f"the gzip body ends early, after {len(view)} bytes")
             position += len(piece)
-            yield member.decompress(piece, max_bytes + 1)
+            part = member.decompress(piece, _GROWTH)
+            yield part
+            while len(part) == _GROWTH and not member.eof:  # there may be more in what was read
+                part = member.decompress(member.unconsumed_tail, _GROWTH)
+                yield part
         position -= len(member.unused_data)
         if position == len(view):
             return

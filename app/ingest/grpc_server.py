@@ -46,6 +46,9 @@ class OtlpGrpc:
         Host and port, port 0 takes a free one.
     workers : int
         Threads that decode and append. Each waits for the disk most of its time, so they are many.
+    max_calls : int
+        Calls under way or waiting for a thread; gRPC itself refuses more with RESOURCE_EXHAUSTED. Guessed:
+        sixteen waiting calls a thread, far more than the exporters of a machine have under way.
 
     Raises
     ------
@@ -53,14 +56,16 @@ class OtlpGrpc:
         When the address cannot be listened on.
     """
 
-    def __init__(self, receiver: Receiver, default_tenant: str, address: str, workers: int = 32) -> None:
+    def __init__(self, receiver: Receiver, default_tenant: str, address: str, workers: int = 32, max_calls: int = 512) -> None:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="otlp-grpc")
         options = [
             ("grpc.max_receive_message_length", receiver.limits.max_body_bytes),
             # Two processes on one port would share its connections; the second must fail instead.
             ("grpc.so_reuseport", 0),
         ]
-        self._server = grpc.server(self._threads, handlers=[_Calls(receiver, default_tenant)], options=options)
+        self._server = grpc.server(
+            self._threads, handlers=[_Calls(receiver, default_tenant)], options=options, maximum_concurrent_rpcs=max_calls
+        )
         try:
             self.port = self._server.add_insecure_port(address)
         except RuntimeError as exc:

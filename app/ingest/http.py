@@ -20,7 +20,7 @@ from app.ingest.admit import Hold, UnknownContentType, admit_encoding, admit_ten
 from app.ingest.answers import RETRY_AFTER_S, accepted, failure_as
 from app.ingest.otlp import SIGNALS, Encoding, Signal
 from app.ingest.receive import Receiver
-from features.errors import BodyTooLarge, ForeshockError, InvalidValue
+from features.errors import BodyTooLarge, ForeshockError, InvalidValue, PartStopped
 
 __all__ = ["OtlpHttp"]
 
@@ -153,14 +153,17 @@ class OtlpHttp:
 
     async def _take(self, request: _Request, hold: Hold) -> _Answer:
         begun = perf_counter()
-        answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, hold)
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, hold)
+        except RuntimeError:  # the pool takes no more work
+            raise PartStopped("the service is stopping; send the request again") from None
+        answer = await work
         self._receiver.telemetry.request_seconds.labels(protocol="http").observe(perf_counter() - begun)
         return answer
 
     def _work(self, request: _Request, hold: Hold) -> _Answer:
         receiver = self._receiver
-        body = inflate(request.body, request.content_encoding, receiver.limits.max_body_bytes)
-        hold.grow_to(len(body))
+        body = inflate(request.body, request.content_encoding, receiver.limits.max_body_bytes, hold.grow_to)
         batch = receiver.receive(request.tenant, request.signal, request.encoding, body)
         return _Answer(HTTPStatus.OK, accepted(batch, request.signal, request.encoding), request.encoding)
 

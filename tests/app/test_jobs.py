@@ -73,9 +73,9 @@ class Bench:
         assert document is not None
         return decode_document(document.value, TrainingRun)
 
-    def ended(self, run_id: str = "r1") -> TrainingRun:
-        until(lambda: self.run(run_id).state in {"succeeded", "failed"}, "the run's end")
-        return self.run(run_id)
+    def ended(self, run_id: str = "r1", tenant: str = "default") -> TrainingRun:
+        until(lambda: self.run(run_id, tenant).state in {"succeeded", "failed"}, "the run's end")
+        return self.run(run_id, tenant)
 
 
 @contextmanager
@@ -164,10 +164,10 @@ class HangingHistory:
 def test_a_killed_child_fails_its_run_and_the_next_one_is_taken(tmp_path: Path) -> None:
     with open_bench(tmp_path, partial(HangingHistory, dies=True)) as bench:
         bench.jobs.start()
-        for run_id in ("r1", "r2"):
-            bench.jobs.ask(run_id, Job("default", MemoryPlan()), "a test")
-        for run_id in ("r1", "r2"):
-            run = bench.ended(run_id)
+        for run_id, tenant in (("r1", "red"), ("r2", "blue")):
+            bench.jobs.ask(run_id, Job(tenant, MemoryPlan()), "a test")
+        for run_id, tenant in (("r1", "red"), ("r2", "blue")):
+            run = bench.ended(run_id, tenant)
             assert (run.state, run.error) == ("failed", "the training process died; its log says more")
     assert multiprocessing.active_children() == []
 
@@ -204,9 +204,36 @@ def test_a_run_that_a_crash_left_behind_is_failed_at_the_next_start(tmp_path: Pa
 def test_at_most_16_runs_wait(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         for number in range(16):
-            bench.jobs.ask(f"r{number}", Job("default", MemoryPlan()), "")
+            bench.jobs.ask(f"r{number}", Job(f"tenant-{number}", MemoryPlan()), "")
         with pytest.raises(Overloaded, match="at most 16 training runs"):
             bench.jobs.ask("r16", Job("default", MemoryPlan()), "")
+        assert bench.store.documents.get("training-runs", tenant_key("default", "r16")) is None
+
+
+def test_one_run_a_tenant_waits_and_a_start_takes_it(tmp_path: Path) -> None:
+    with open_bench(tmp_path) as bench:
+        bench.jobs.ask("r1", Job("default", MemoryPlan()), "before the start")
+        with pytest.raises(Overloaded, match="at most 1 training run of tenant 'default' may wait, and r1 does"):
+            bench.jobs.ask("r2", Job("default", MemoryPlan()), "")
+        bench.jobs.start()
+        assert "must hold at least" in (bench.ended().error or ""), "it was run, not failed as one of before a crash"
+        bench.jobs.ask("r3", Job("default", MemoryPlan()), "the place is free again")
+        assert bench.ended("r3").state == "failed"
+
+
+class ChattyPipe:
+    """A child that reports progress without end."""
+
+    def poll(self, timeout: float) -> bool:
+        return timeout > 0
+
+    def recv(self) -> tuple[str, float]:
+        return "progress", 0.5
+
+
+def test_progress_without_end_is_stopped_in_time_too(tmp_path: Path) -> None:
+    with open_bench(tmp_path, timeout_s=0.2) as bench, pytest.raises(InvalidValue, match=r"training took over 0\.2 s"):
+        bench.jobs._follow(TrainingRun("r1", "running", NOW), ChattyPipe())  # pyright: ignore[reportPrivateUsage, reportArgumentType]
 
 
 def _feedback(documents: Documents, incident_id: str, verdict: str, number: int = 1) -> None:
@@ -236,15 +263,10 @@ def test_feedback_reaches_the_job(tmp_path: Path) -> None:
 
 
 class _Spy:
-    maxsize = 16
-
     def __init__(self, asked: list[Job]) -> None:
         self.asked = asked
 
-    def full(self) -> bool:
-        return False
-
-    def put(self, ask: object) -> None:
+    def put_nowait(self, ask: object) -> None:
         job = getattr(ask, "job", None)
         if job is not None:
             self.asked.append(job)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import random
 import zlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -71,6 +73,24 @@ def test_a_bomb_is_refused_at_the_limit(n_members: int) -> None:
     assert len(inflate(body, "gzip", 60_000 * n_members)) == 60_000 * n_members
     with pytest.raises(BodyTooLarge, match="body must be <= "):
         inflate(body, "gzip", 60_000 * n_members - 1)
+
+
+@pytest.mark.parametrize("n_bytes", [2**18 - 1, 2**18, 2**18 + 1, 3 * 2**18, 5 * 2**20 + 3])
+def test_what_comes_out_is_counted_as_it_grows_and_comes_out_whole(n_bytes: int) -> None:
+    body, counted = random.Random(n_bytes).randbytes(n_bytes // 64) * 64, list[int]()
+    assert inflate(gzip.compress(body) + gzip.compress(b"end"), "gzip", 2**23, counted.append) == body + b"end"
+    assert counted == sorted(counted)
+    assert counted[-1] == len(body) + 3
+    assert max(later - earlier for earlier, later in pairwise([0, *counted])) <= 2**18
+
+
+def test_small_bombs_together_stay_within_the_room() -> None:
+    registry = CollectorRegistry()
+    room, bomb = Room(2**20, Gauge("held", "Held.", registry=registry)), gzip.compress(bytes(2**25))
+    assert len(bomb) < 2**15
+    with room.hold() as hold, pytest.raises(Overloaded, match="bytes in flight must be <= 1048576"):
+        inflate(bomb, "gzip", 2**26, hold.grow_to)
+    assert registry.get_sample_value("held") == 0
 
 
 def test_members_without_end_are_malformed() -> None:

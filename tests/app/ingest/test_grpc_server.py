@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from time import time_ns
 
 import grpc
 import pytest
@@ -13,9 +15,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.limits import Limits
+from app.ingest.receive import Receiver
+from app.telemetry import Telemetry
 from features.errors import InvalidSetting
 from tests.app.ingest.requests import a_log, a_span, as_protobuf, logs, traces
 from tests.app.ingest.servers import Ingest, serve_grpc, stored_log
+from tests.builders import ListLog
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
@@ -115,3 +120,33 @@ def test_a_log_that_fails_makes_the_service_unavailable_so_that_nothing_is_dropp
     with serve_grpc(closed, Limits()) as ingest:
         code, status = failure_of(ingest, LOGS, as_protobuf(logs(a_log()), "logs"))
     assert (code, len(status.details)) == (grpc.StatusCode.UNAVAILABLE, 1)
+
+
+class HeldLog(ListLog):
+    """A log whose appends wait until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
+        self.entered.set()
+        assert self.go.wait(30)
+        return super().append_many(messages)
+
+
+def test_calls_beyond_the_bound_are_refused_at_once() -> None:
+    log, body = HeldLog(), as_protobuf(logs(a_log()), "logs")
+    server = OtlpGrpc(Receiver(log, Telemetry(), Limits(), time_ns), "default", "127.0.0.1:0", workers=1, max_calls=1)
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            first = channel.unary_unary(LOGS).future(body, timeout=30)
+            assert log.entered.wait(30)
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.unary_unary(LOGS)(body, timeout=30)
+            assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+            log.go.set()
+            assert first.result() == b""
+    finally:
+        log.go.set()
+        server.close()

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import gzip
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -275,3 +276,22 @@ def test_a_log_that_fails_is_answered_503_so_that_nothing_is_dropped(tmp_path: P
         response = post(ingest, "/v1/logs", as_json(logs(a_log())), JSON)
     assert (response.status_code, response.headers["retry-after"], status_of(response).code) == (503, "1", 14)
     assert ingest.sample("foreshock_records_total", signal="logs") is None
+
+
+def test_a_request_that_comes_while_the_service_stops_is_answered_503_and_says_when_to_come_again(tmp_path: Path) -> None:
+    with stored_log(tmp_path) as log:
+        app = OtlpHttp(Receiver(log, Telemetry(), Limits(), lambda: 0), "default", workers=1)
+        app.close()
+        sent: list[MutableMapping[str, object]] = []
+
+        async def receive() -> MutableMapping[str, object]:
+            return {"type": "http.request", "body": b"{}"}
+
+        async def send(message: MutableMapping[str, object]) -> None:
+            sent.append(message)
+
+        headers = [(b"content-type", b"application/json")]
+        asyncio.run(app({"type": "http", "path": "/v1/logs", "method": "POST", "headers": headers}, receive, send))
+    assert sent[0]["status"] == 503
+    assert (b"retry-after", b"1") in cast("list[tuple[bytes, bytes]]", sent[0]["headers"])
+    assert b"the service is stopping" in cast("bytes", sent[1]["body"])
