@@ -20,6 +20,10 @@ from features.rules import Rules
 
 __all__ = ["PartitionErrors"]
 
+_BATCH_S = 3600
+_FAILURE_S = 900  # guessed: exporters of one process differ by seconds, retries by minutes
+_MAX_TENANTS = 200  # guessed: tenants of a partition whose message templates are kept
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,11 +34,13 @@ class PartitionErrors:
     ----------
     rules : Rules
         How errors are classified.
+    tick_s : int
+        Seconds of a tick.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, tick_s: int = 60) -> None:
         self.rules = rules
-        self.repeats = Repeats()
+        self.repeats = Repeats(max(_BATCH_S // tick_s, 1), max(_FAILURE_S // tick_s, 1))
         self.recent = Recent()
         self._templates: dict[str, Templates] = {}
 
@@ -46,16 +52,24 @@ class PartitionErrors:
             time=_at(record.time_ns),
             received_at=_at(received_ns),
             rules=self.rules,
-            templates=self._templates.setdefault(tenant, Templates()),
+            templates=self._templates_of(tenant),
         )
         return event, self.recent.add(event)
+
+    def _templates_of(self, tenant: str) -> Templates:
+        """Return a tenant's templates; the tenant that was quiet for longest makes room."""
+        templates = self._templates.pop(tenant, None)
+        templates = self._templates[tenant] = Templates() if templates is None else templates
+        if len(self._templates) > _MAX_TENANTS:
+            del self._templates[next(iter(self._templates))]
+        return templates
 
     def snapshot(self) -> dict[str, bytes]:
         """Return the state as values by name."""
         encode = msgspec.msgpack.encode
         return {
             "errors/repeats": encode(self.repeats.snapshot()),
-            "errors/templates": encode({tenant: t.snapshot() for tenant, t in sorted(self._templates.items())}),
+            "errors/templates": encode({tenant: t.snapshot() for tenant, t in self._templates.items()}),
             "errors/recent": encode(self.recent.snapshot()),
         }
 

@@ -30,7 +30,7 @@ from features.facts import CATEGORIES
 from features.incident import Incident, Standing
 from features.memory import Memory, MemoryPlan
 from features.rules import Rules
-from features.series import SeriesKey
+from features.series import WHOLE, SeriesKey
 from features.snapshot import restore, snapshot
 from models.hazard import cumulate
 from models.maturing import Maturing, Pending
@@ -84,6 +84,7 @@ class Flow:
         self.publisher = Publisher(plan.explain_series)
         self._events: list[tuple[int, ErrorEvent]] = []
         self._open: dict[int, Incident] = {}
+        self._predicted: dict[str, Mapping[str, float] | None] = {}  # at the start of open incidents, by their id
         self._latest: Publication | None = None
 
     def absorb(self, partition: int, message: BatchMessage) -> None:
@@ -103,6 +104,9 @@ class Flow:
         self.telemetry.limited.labels(reason="misdated").inc(moved)
         self.telemetry.late.inc(late)
         for record in batch.errors:
+            if self.memory.row(message.tenant, record.service, WHOLE, partition) < 0:
+                self.telemetry.limited.labels(reason="series_refused").inc()
+                continue
             if errors.repeats.failure(message.tenant, record, tick):
                 self.memory.take_back_error(message.tenant, record)
                 self.telemetry.repeated_errors.inc()
@@ -149,7 +153,8 @@ class Flow:
         self._forget(tick)
         self._count(status, incidents)
         self._latest = Publication(self.memory, x, forecasts, self.members, self.errors)
-        outputs = _by_partition(self.publisher.incidents(self.memory, incidents))
+        outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
+        self._predicted = {incident.id: self._predicted.get(incident.id) for incident in self._open.values()}
         if publish:
             for partition, documents in self.publish().items():
                 outputs.setdefault(partition, []).extend(documents)
@@ -176,10 +181,7 @@ class Flow:
                     self.telemetry.drifts.inc()
                 self.telemetry.matured.labels(outcome="incident").inc(float(matured.y.any(1).sum()))
                 self.telemetry.matured.labels(outcome="quiet").inc(float((matured.at_risk.any(1) & ~matured.y.any(1)).sum()))
-            for name, loss in members.losses.items():
-                self.telemetry.log_loss.labels(member=name).set(loss)
-            for name, weights in members.blend.weights.items():
-                self.telemetry.blend_weight.labels(member=name).set(float(weights.mean()))
+        self._show_learning()
 
     def promote(self, tenant: str, champion: Champion) -> None:
         """Put a new champion in between two ticks."""
@@ -188,7 +190,7 @@ class Flow:
     def errors_of(self, partition: int) -> PartitionErrors:
         """Return the error state of a partition."""
         if partition not in self.errors:
-            self.errors[partition] = PartitionErrors(self.plan.rules)
+            self.errors[partition] = PartitionErrors(self.plan.rules, self.plan.memory.tick_s)
         return self.errors[partition]
 
     def snapshot(self, partition: int) -> dict[str, bytes]:
@@ -196,7 +198,13 @@ class Flow:
         keys = self.memory.directory.keys
         mine = {row: i for row, i in self._open.items() if self.memory.directory.partition[row] == partition}
         standing = [
-            (*_parts(keys[row]), int(i.start.timestamp()), int(i.detected_at.timestamp()), i.category)
+            (
+                *_parts(keys[row]),
+                int(i.start.timestamp()),
+                int(i.detected_at.timestamp()),
+                i.category,
+                self._predicted.get(i.id),
+            )
             for row, i in sorted(mine.items())
         ]
         state = snapshot(self.memory, partition) | self.errors_of(partition).snapshot()
@@ -206,10 +214,13 @@ class Flow:
         """Put the state of a partition back."""
         restore(self.memory, partition, state)
         self.errors_of(partition).restore(state)
-        for *key, start_s, detected_s, category in json.loads(state.get("flow/open", b"[]")):
-            row = self.memory.directory.find(*key)
+        for entry in json.loads(state.get("flow/open", b"[]")):
+            row = self.memory.directory.find(*entry[:3])
             if row is not None:
-                self._open[row] = Incident.at(self.memory.directory.keys[row], start_s, detected_s, None, category)
+                start_s, detected_s, category, *predicted = entry[3:]  # earlier releases kept no probabilities
+                incident = Incident.at(self.memory.directory.keys[row], start_s, detected_s, None, category)
+                self._open[row] = incident
+                self._predicted[incident.id] = predicted[0] if predicted else None
 
     def learners(self) -> dict[str, bytes]:
         """Return what was learned from matured forecasts, and what waits to mature, by tenant, with its own series only."""
@@ -248,7 +259,7 @@ class Flow:
     def members_of(self, tenant: str) -> Members:
         """Return the forecasters of a tenant."""
         if tenant not in self.members:
-            self.members[tenant] = Members(self.plan.memory.tick_s)
+            self.members[tenant] = Members(self.plan.memory.tick_s * _LEARN_EVERY)
         return self.members[tenant]
 
     def _maturing(self, tenant: str) -> Maturing:
@@ -305,12 +316,22 @@ class Flow:
             category = CATEGORIES[int(counts.argmax())] if counts.any() else "unknown"
             start_s = int(standing.open_since[row]) * tick_s
             self._open[row] = Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, category)
+            self._predicted[self._open[row].id] = self.publisher.predicted(row, int(standing.open_since[row]))
             changed.append((row, self._open[row]))
         return changed
 
     def _forget(self, tick: int) -> None:
         for errors in self.errors.values():
             errors.repeats.forget(tick)
+
+    def _show_learning(self) -> None:
+        """Set the gauges of the members: the worst tenant's loss, and the mean of the tenants' weights."""
+        members = [self.members_of(tenant) for tenant in self.maturing]
+        for name in {name for m in members for name in m.losses}:
+            self.telemetry.log_loss.labels(member=name).set(max(m.losses[name] for m in members if name in m.losses))
+        for name in {name for m in members for name in m.blend.members}:
+            mean = float(np.mean([m.blend.weights[name] for m in members]))
+            self.telemetry.blend_weight.labels(member=name).set(mean)
 
     def _count(self, status: Iterable[str], incidents: list[tuple[int, Incident]]) -> None:
         names, counts = np.unique(np.array(list(status), "U12"), return_counts=True)

@@ -48,19 +48,20 @@ class Members:
 
     Parameters
     ----------
-    tick_s : int
-        Seconds between forecasts.
+    learn_s : int
+        Seconds between two forecasts of a series that are learned from.
     """
 
-    def __init__(self, tick_s: int = 60) -> None:
+    def __init__(self, learn_s: int = 300) -> None:
         self.champion: Champion | None = None
         self.prior = Prior(SCHEMA)
         self.online = OnlineHazard(len(SCHEMA.features))
-        self.blend = Blend(("batch", "online", "prior"), (0.8, 0.1, 0.1), tick_s=tick_s)
+        self.blend = Blend(("batch", "online", "prior"), (0.8, 0.1, 0.1), tick_s=learn_s)
         self.drift = DriftWatch()
         self.losses: dict[str, float] = {}
         self.onsets = 0
         self.drifted = False
+        self._judged: str | None = None  # version of the champion that everything learned here is about
 
     @property
     def version(self) -> str:
@@ -68,8 +69,11 @@ class Members:
         return self.champion.version if self.champion else "prior"
 
     def promote(self, champion: Champion) -> None:
-        """Put a new champion in; the blend forgets what the old one had earned."""
+        """Put a champion in; the blend forgets what another one had earned, not what this one had before a restart."""
         self.champion = champion
+        if champion.version == self._judged:
+            return
+        self._judged = champion.version
         self.blend.forget("batch")
         self.onsets = 0
         self.drifted = False
@@ -131,6 +135,10 @@ class Members:
             "online": self.online.snapshot().decode(),
             "blend": self.blend.snapshot().decode(),
             "losses": self.losses,
+            "champion": self._judged,
+            "onsets": self.onsets,
+            "drifted": self.drifted,
+            "drift": self.drift.snapshot().decode(),
         }
         return json.dumps(state, sort_keys=True).encode()
 
@@ -142,3 +150,6 @@ class Members:
         self.online.restore(state["online"].encode())
         self.blend.restore(state["blend"].encode())
         self.losses = dict(state["losses"])
+        if "champion" in state:  # earlier releases kept none of these
+            self._judged, self.onsets, self.drifted = state["champion"], state["onsets"], state["drifted"]
+            self.drift.restore(state["drift"].encode())

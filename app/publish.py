@@ -14,7 +14,7 @@ import numpy as np
 
 from app.absorb import PartitionErrors
 from app.cache.documents import encode_document, incident_document, prediction_document, prediction_key, tenant_key
-from app.cache.records import Explanation, GroupContribution, ServiceSummary
+from app.cache.records import Explanation, GroupContribution, ServiceSummary, Trend
 from app.chronicle import Forecasts
 from app.members import Members
 from app.store.contract import Output
@@ -31,13 +31,16 @@ from models.anomaly import tail
 from models.explain import contributions, reasons
 from models.hazard import cumulate, from_logits
 from models.prediction import HORIZONS, AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
+from models.trend import slope
 
 __all__ = ["Publication", "Publisher"]
 
 _KEPT_TICKS = 70  # forecasts that an incident may look back on: the longest horizon and the rule's windows
 _LIFE_TICKS = 3  # ticks after which a prediction is expired; one may be late without alarm
 _INCIDENT_TTL_S = 30 * 86_400.0
+_NAME_TTL_S = 7 * 86_400.0  # guessed: documents of names that are gone stay for a week
 _PRESENT_TICKS = 15  # ticks of silence after which an instance or version no longer counts as running; guessed
+_TREND_TICKS = 30  # windows that a service's error trend is drawn through; guessed
 _TOP_CATEGORIES = 3
 _TOP_REASONS = 4
 
@@ -122,13 +125,16 @@ class Publisher:
                 model_version=publication.forecasts.versions[row],
             )
             value = prediction_document(prediction, explanation)
-            outputs.append((int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value)))
+            outputs.append(
+                (int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value, _NAME_TTL_S))
+            )
         return outputs
 
     def services(self, memory: Memory) -> _Placed:
         """Return the summaries of all services."""
         view, last, tick_s = View.of(memory), memory.last_data(), memory.plan.tick_s
         requests, failed = view.sum("total", 5), view.sum("failed", 5)
+        trends = _error_trends(view)
         born, lately = memory.facts.columns["born"], memory.tick - _PRESENT_TICKS
         names: dict[int, list[str]] = {}
         for row, key in enumerate(memory.directory.keys):
@@ -148,32 +154,37 @@ class Publisher:
                 versions=tuple(v for v, seen in memory.facts.versions[row].items() if seen >= lately),
                 instances=sum(seen >= lately for seen in memory.facts.instances[row].values()),
                 operations_folded=OTHER in names.get(row, ()),
+                error_trend_per_minute=trends.get(row),
             )
-            output = Output("services", tenant_key(key.tenant, key.service), encode_document(summary))
+            output = Output("services", tenant_key(key.tenant, key.service), encode_document(summary), _NAME_TTL_S)
             outputs.append((int(memory.directory.partition[row]), output))
         return outputs
 
     def errors(self, errors: Mapping[int, PartitionErrors]) -> _Placed:
         """Return the recent errors of the services where they changed."""
         return [
-            (partition, Output("errors", tenant_key(*key), value))
+            (partition, Output("errors", tenant_key(*key), value, _NAME_TTL_S))
             for partition, part in errors.items()
             for key, value in part.recent.take_changed().items()
         ]
 
-    def incidents(self, memory: Memory, incidents: Iterable[tuple[int, Incident]]) -> _Placed:
-        """Return the documents of incidents (row, incident) that began or ended."""
+    def predicted(self, row: int, tick: int) -> dict[str, float] | None:
+        """Return the probabilities of a row by horizon as of a tick; None where none are kept."""
+        before = self._past.get(tick)
+        if before is None or row >= len(before):
+            return None
+        return {name: float(before[row, j]) for j, name in enumerate(HORIZONS)}
+
+    def incidents(
+        self, memory: Memory, incidents: Iterable[tuple[int, Incident]], predicted: Mapping[str, Mapping[str, float] | None]
+    ) -> _Placed:
+        """Return the documents of incidents (row, incident) that began or ended, with what was predicted by incident id."""
         outputs: _Placed = []
         for row, incident in incidents:
             if incident.end is None:
                 self.recall(int(memory.directory.whole[row]), incident.category)
-            before = self._past.get(int(incident.start.timestamp()) // memory.plan.tick_s)
-            known = before is not None and row < len(before)
-            predicted = (
-                {name: float(before[row, j]) for j, name in enumerate(HORIZONS)} if known and before is not None else None
-            )
             key = tenant_key(incident.series.tenant, incident.id)
-            output = Output("incidents", key, incident_document(incident, predicted), _INCIDENT_TTL_S)
+            output = Output("incidents", key, incident_document(incident, predicted.get(incident.id)), _INCIDENT_TTL_S)
             outputs.append((int(memory.directory.partition[row]), output))
         return outputs
 
@@ -219,6 +230,17 @@ def _anomalies(memory: Memory) -> list[AnomalyScore]:
     p, lower, upper = tail(np.maximum(value, 0.0), expected, memory.rhythm.dispersion())
     columns = np.stack([1.0 - p, value, expected, lower, upper], axis=1)
     return [AnomalyScore(*row) for row in columns.tolist()]
+
+
+def _error_trends(view: View) -> dict[int, Trend]:
+    """Return where the errors of each service are going, by row; a service younger than the line says nothing yet."""
+    memory = view.memory
+    old = memory.tick - memory.facts.columns["born"] >= _TREND_TICKS
+    rows = np.flatnonzero(memory.directory.is_whole & old)
+    per_minute = 60 / memory.plan.tick_s
+    lines = slope(view.counts("errors")[rows, -_TREND_TICKS:] * per_minute)
+    columns = np.stack([line * per_minute for line in lines], axis=1)
+    return {row: Trend(*column) for row, column in zip(rows.tolist(), columns.tolist(), strict=True)}
 
 
 def _kinds(publication: Publication, row: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from app.cache.documents import decode_document, encode_document
 from app.cache.records import ErrorGroup, RecentErrors
@@ -19,6 +20,9 @@ __all__ = ["Recent"]
 _MAX_EVENTS = 50
 _MAX_GROUPS = 200  # guessed: what a person can look through; the least recent group makes room
 _MAX_OPERATIONS = 16
+_MAX_SERVICES = 2_000  # guessed: a full service takes up to 300 KB; the least recent one makes room
+_MAX_CHARS = 1024  # of a stack or attribute; history keeps what the ingest limits leave
+_MAX_ATTRIBUTES = 16
 
 
 @dataclass(slots=True)
@@ -43,9 +47,13 @@ class Recent:
     def add(self, event: ErrorEvent) -> bool:
         """Take an event and return whether its fingerprint is new to its service."""
         key = (event.tenant, event.service)
-        service = self._services.setdefault(key, _Service())
+        service = self._services[key] = self._services.pop(key, None) or _Service()
+        if len(self._services) > _MAX_SERVICES:
+            oldest = next(iter(self._services))
+            del self._services[oldest]
+            self._changed.discard(oldest)
         self._changed.add(key)
-        service.events.append(event)
+        service.events.append(_cut(event))
         known = service.groups.pop(event.fingerprint, None)
         service.groups[event.fingerprint] = _grown(known, event) if known else _first(event)
         if len(service.groups) > _MAX_GROUPS:
@@ -65,8 +73,8 @@ class Recent:
         return changed
 
     def snapshot(self) -> dict[str, bytes]:
-        """Return the documents of all services, by ``tenant/service``."""
-        return {"\0".join(key): encode_document(self._document(key)) for key in sorted(self._services)}
+        """Return the documents of all services by tenant and service, the least recent one first."""
+        return {"\0".join(key): encode_document(self._document(key)) for key in self._services}
 
     def restore(self, documents: dict[str, bytes]) -> None:
         """Put a snapshot back."""
@@ -80,6 +88,11 @@ class Recent:
     def _document(self, key: tuple[str, str]) -> RecentErrors:
         service = self._services[key]
         return RecentErrors(tuple(service.groups.values()), tuple(service.events))
+
+
+def _cut(event: ErrorEvent) -> ErrorEvent:
+    attributes = {name: value[:_MAX_CHARS] for name, value in islice(event.attributes.items(), _MAX_ATTRIBUTES)}
+    return replace(event, stack=event.stack[:_MAX_CHARS], attributes=attributes)
 
 
 def _first(event: ErrorEvent) -> ErrorGroup:

@@ -48,8 +48,15 @@ class Telemetry:
         self.incidents = Counter("foreshock_incidents", "Incidents detected.", registry=r)
         self.errors = Counter("foreshock_errors", "ErrorEvents, by category.", ["category"], registry=r)
         self.matured = Counter("foreshock_matured", "Rows whose horizon closed, by outcome.", ["outcome"], registry=r)
-        self.log_loss = Gauge("foreshock_log_loss", "Recent log-loss of a member on matured rows.", ["member"], registry=r)
-        self.blend_weight = Gauge("foreshock_blend_weight", "Weight of a member in the blend.", ["member"], registry=r)
+        self.log_loss = Gauge(
+            "foreshock_log_loss",
+            "Recent log-loss of a member on matured rows, of the tenant where it is highest.",
+            ["member"],
+            registry=r,
+        )
+        self.blend_weight = Gauge(
+            "foreshock_blend_weight", "Weight of a member in the blend, mean over tenants.", ["member"], registry=r
+        )
         self.drifts = Counter("foreshock_drifts", "Changes that the drift watch saw.", registry=r)
         self.history_rows = Counter("foreshock_history_rows", "Rows appended to history.", ["table"], registry=r)
         self.training_runs = Counter("foreshock_training_runs", "Training runs by how they ended.", ["outcome"], registry=r)

@@ -12,7 +12,7 @@ from features.event import ErrorRecord
 __all__ = ["Repeats"]
 
 _HOUR_TICKS = 60
-_FAILURE_TICKS = 15  # guessed: exporters of one process differ by seconds, retries by minutes
+_FAILURE_TICKS = 15
 _MAX_KEPT = 200_000
 
 
@@ -22,7 +22,7 @@ class Repeats:
     Parameters
     ----------
     batch_ticks, failure_ticks : int
-        Ticks for which they are remembered.
+        Ticks for which they are remembered; the defaults are an hour and a quarter of one at ticks of a minute.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Repeats:
         self.failures: dict[str, tuple[int, list[str]]] = {}
 
     def batch(self, batch_id: str, tick: int) -> bool:
-        """Remember a Batch and return whether it came within the last hour."""
+        """Remember a Batch and return whether it came within the last `batch_ticks`."""
         seen = self.batches.get(batch_id)
         if seen is not None and tick - seen <= self.batch_ticks:
             return True

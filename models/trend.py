@@ -1,6 +1,6 @@
 """Where a level is going: a straight line through the last windows of every series.
 
-`app.flow.forecast` asks for it; a later reader extrapolates from it.
+`app.publish` draws it through the errors of every service.
 """
 
 from __future__ import annotations

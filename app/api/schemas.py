@@ -171,6 +171,13 @@ class ExplanationOut(_Out):
     weights: dict[str, float]
 
 
+class _Trend(_Out):
+    slope: float
+    lower: float
+    upper: float
+    """`lower` and `upper` cover 90 % if windows are independent."""
+
+
 class ServiceOut(_Out):
     """A service as it was last seen."""
 
@@ -185,6 +192,8 @@ class ServiceOut(_Out):
     instances: int
     operations_folded: bool
     """Whether operations beyond the limit were put together in `_other`."""
+    error_trend_per_minute: _Trend | None
+    """By how much the errors a minute grow each minute, over the last 30 windows; null for a younger service."""
 
 
 class ErrorGroupOut(_Out):

@@ -28,6 +28,7 @@ __all__ = [
     "ServiceSummary",
     "ServingHistory",
     "TrainingRun",
+    "Trend",
 ]
 
 RUN_STATES = ("queued", "running", "succeeded", "failed")
@@ -101,6 +102,15 @@ class PredictionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """A straight line through the last windows: its slope with a 90 % interval, in the unit of the field that holds it."""
+
+    slope: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSummary:
     """A service as it was last seen.
 
@@ -116,6 +126,8 @@ class ServiceSummary:
         Instances that spoke.
     operations_folded : bool
         Whether operations beyond the limit went into ``_other``.
+    error_trend_per_minute : Trend or None
+        By how much the errors a minute grow each minute, over the last 30 windows; None for a younger service.
     """
 
     tenant: str
@@ -128,6 +140,7 @@ class ServiceSummary:
     versions: tuple[str, ...] = ()
     instances: int = 0
     operations_folded: bool = False
+    error_trend_per_minute: Trend | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from app import absorb as absorb_module
 from app.absorb import PartitionErrors
+from app.flow import Flow, FlowPlan
+from app.ingest.codec import BatchMessage
+from app.telemetry import Telemetry
+from features.batch import Batch
 from features.event import ErrorRecord
+from features.memory import MemoryPlan
 from features.rules import Rules
 
 SECOND = 10**9
@@ -45,3 +56,29 @@ def test_a_restored_partition_goes_on_as_the_other() -> None:
         assert errors.repeats.failure("default", a_record(), 3)
     assert one.event("default", a_record("new words"), 0) == other.event("default", a_record("new words"), 0)
     assert other.snapshot() == one.snapshot()
+
+
+@pytest.mark.parametrize(("tick_s", "hour", "quarter"), [(60, 60, 15), (10, 360, 90), (3600, 1, 1)])
+def test_an_hour_is_an_hour_whatever_the_tick(tick_s: int, hour: int, quarter: int) -> None:
+    repeats = PartitionErrors(Rules(), tick_s).repeats
+    assert [repeats.batch("b", tick) for tick in (0, hour, hour + 1)] == [False, True, False]
+    assert [repeats.failure("default", a_record(), tick) for tick in (0, quarter, quarter + 1)] == [False, True, False]
+
+
+def test_templates_are_kept_for_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absorb_module, "_MAX_TENANTS", 2)
+    errors = PartitionErrors(Rules())
+    for tenant in ("red", "blue", "red", "green"):
+        errors.event(tenant, a_record("user 7 has no card", kind=""), 0)
+    assert list(msgspec.msgpack.decode(errors.snapshot()["errors/templates"])) == ["red", "green"]
+
+
+def test_errors_of_a_service_that_the_directory_refused_are_counted_and_leave_nothing() -> None:
+    flow = Flow(FlowPlan(MemoryPlan(max_series_per_tenant=2)), Telemetry())
+    for number in range(50):
+        record = replace(a_record(span=f"s{number}"), service=f"name-{number}")
+        batch = Batch("logs", errors=(record,))
+        flow.absorb(0, BatchMessage("default", f"b{number}", 130 * SECOND, batch))
+    assert flow.telemetry.value("limited", reason="series_refused") == 48
+    assert flow.telemetry.value("errors", category="network") == 2
+    assert {service for _, service in flow.errors_of(0).recent.take_changed()} == {"name-0", "name-1"}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from app.members import Members
+from app.flow import Flow, FlowPlan
+from app.members import Champion, Members
+from app.telemetry import Telemetry
 from features.extract import SCHEMA
+from models.ensemble import Ensemble
 from models.hazard import cumulate
 from models.maturing import Matured, Pending
 
@@ -92,3 +97,52 @@ def test_onsets_are_counted_since_the_promotion() -> None:
 def test_the_blend_weighs_its_members_to_one(tick_s: int) -> None:
     weights = Members(tick_s).blend.weights
     assert np.allclose(sum(weights.values()), 1.0)
+
+
+def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_does_not() -> None:
+    one, same, other = Members(), Members(), Members()
+    one.promote(Champion("v1", Ensemble((), ())))
+    one.blend.learn(
+        {"batch": np.full((30, 3), 0.01), "prior": np.full((30, 3), 0.5)}, np.zeros((30, 3)), np.ones((30, 3), bool)
+    )
+    one.began(4)
+    one.drifted = True
+    one.drift.learn(np.full(20, 0.01))
+    for members, version in ((same, "v1"), (other, "v2")):
+        members.restore(one.snapshot())
+        assert members.drift.n_seen == 1
+        members.promote(Champion(version, Ensemble((), ())))
+    assert same.snapshot() == one.snapshot()
+    assert (same.onsets, same.drifted) == (4, True)
+    assert (other.onsets, other.drifted) == (0, False)
+    assert np.allclose(other.blend.weights["batch"], 0.8)
+    assert (one.blend.weights["batch"] > 0.8).all()
+
+
+def test_a_snapshot_of_an_earlier_release_restores_without_champion_and_drift() -> None:
+    one, other = Members(), Members()
+    one.learn(matured(one))
+    state = json.loads(one.snapshot())
+    for name in ("champion", "onsets", "drifted", "drift"):
+        del state[name]
+    other.restore(json.dumps(state).encode())
+    assert other.blend.snapshot() == one.blend.snapshot()
+    assert (other.onsets, other.drift.n_seen) == (0, 0)
+
+
+def test_the_blend_divides_by_the_forecasts_that_are_learned_from() -> None:
+    flow = Flow(FlowPlan(), Telemetry())
+    assert flow.members_of("a").blend.tick_s == 5 * 60
+
+
+def test_gauges_show_the_worst_loss_and_the_mean_weight_of_the_tenants() -> None:
+    flow = Flow(FlowPlan(), Telemetry())
+    for tenant, hazard in (("red", 0.01), ("blue", 0.4)):
+        flow._maturing(tenant)  # pyright: ignore[reportPrivateUsage]
+        flow.members_of(tenant).losses = {"prior": hazard}
+        said = {"batch": np.full((30, 3), hazard), "prior": np.full((30, 3), 0.1)}
+        flow.members_of(tenant).blend.learn(said, np.zeros((30, 3)), np.ones((30, 3), bool))
+    flow._show_learning()  # pyright: ignore[reportPrivateUsage]
+    assert flow.telemetry.value("log_loss", member="prior") == 0.4
+    weights = [flow.members_of(tenant).blend.weights["batch"].mean() for tenant in ("red", "blue")]
+    assert flow.telemetry.value("blend_weight", member="batch") == pytest.approx(np.mean(weights))

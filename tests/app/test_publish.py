@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord, PredictionRecord, RecentErrors, ServiceSummary
+from app.flow import Flow, FlowPlan
 from app.publish import Publisher
 from app.store.contract import Documents
+from app.telemetry import Telemetry
+from features.batch import channel
+from tests.api_builders import an_error_event
 from tests.lines import Line, open_line
 from tests.recorded import recorded
 
@@ -100,3 +106,64 @@ def test_nothing_is_explained_where_nothing_is_asked_for(tmp_path: Path) -> None
         made = [decode_document(o.value or b"", PredictionRecord) for _, o in Publisher(0).predictions(publication)]
     assert made
     assert all(record.explanation is None and record.reasons == () for record in made)
+
+
+def test_an_incident_that_ends_after_a_restart_still_says_what_was_predicted(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        texts = recorded(40, failing=range(25, 30))
+
+        def of_payment() -> IncidentRecord:
+            found = [decode_document(d.value, IncidentRecord) for d in line.store.documents.items("incidents")]
+            return next(record for record in found if (record.service, record.operation) == ("payment", "*"))
+
+        began = len(texts) * 29 // 40
+        line.send(texts[:began])
+        line.worker.drain()
+        before = of_payment()
+        assert before.end is None
+        assert before.predicted is not None
+        line.end_tick()
+        line.worker.checkpoint()
+        line.new_worker()
+        line.send(texts[began:])
+        line.end_tick()
+        after = of_payment()
+    assert after.end is not None
+    assert after.predicted == before.predicted
+
+
+def test_open_incidents_of_an_earlier_release_restore_without_probabilities(line: Line) -> None:
+    state = line.worker.flow.snapshot(0)
+    directory = line.worker.flow.memory.directory
+    key = directory.keys[int(np.flatnonzero(directory.partition == 0)[0])]
+    state["flow/open"] = json.dumps([(key.tenant, key.service, key.operation, 600, 660, "network")]).encode()
+    flow = Flow(FlowPlan(), Telemetry())
+    flow.restore(0, state)
+    ((*_, category, predicted),) = json.loads(flow.snapshot(0)["flow/open"])
+    assert (category, predicted) == ("network", None)
+
+
+def test_documents_of_names_that_may_go_expire_a_week_after_their_last_word(line: Line) -> None:
+    flow = line.worker.flow
+    flow.errors_of(3).recent.add(an_error_event())
+    made = [output for outputs in flow.publish().values() for output in outputs]
+    assert {output.bucket for output in made} == {"predictions", "services", "errors"}
+    assert {output.ttl_s for output in made} == {7 * 86_400.0}
+
+
+def test_a_service_says_where_its_errors_are_going_once_it_is_known_for_the_line(line: Line, tmp_path: Path) -> None:
+    found = [decode_document(d.value, ServiceSummary) for d in line.store.documents.items("services")]
+    trends = {summary.service: summary.error_trend_per_minute for summary in found}
+    memory = line.worker.flow.memory
+    row = memory.directory.find("default", "payment")
+    trend = trends["payment"]
+    assert row is not None
+    assert trend is not None
+    errors = memory.windows.fine()[row, -30:, channel("errors")].astype(float)
+    assert trend.slope == pytest.approx(np.polyfit(np.arange(30), errors, 1)[0])
+    assert trend.lower < trend.slope < trend.upper
+    with open_line(tmp_path) as young:
+        young.send(recorded(5))
+        young.end_tick()
+        documents = young.store.documents.items("services")
+        assert {decode_document(d.value, ServiceSummary).error_trend_per_minute for d in documents} == {None}

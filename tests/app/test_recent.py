@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from app import recent as recent_module
 from app.cache.documents import decode_document
 from app.cache.records import RecentErrors
 from app.recent import Recent
@@ -53,3 +56,25 @@ def test_a_restored_one_goes_on_as_the_other() -> None:
     assert other.take_changed() == {}
     assert one.add(an_error_event(service="s0")) == other.add(an_error_event(service="s0"))
     assert other.snapshot() == one.snapshot()
+
+
+def test_services_are_bounded_and_the_least_recent_makes_room_after_a_restart_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_module, "_MAX_SERVICES", 3)
+    recent, again = Recent(), Recent()
+    for service in ("c", "b", "a", "c"):
+        recent.add(an_error_event(service=service))
+    again.restore(recent.snapshot())
+    for one in (recent, again):
+        assert one.add(an_error_event(service="d"))
+        assert [key.split("\0")[1] for key in one.snapshot()] == ["a", "c", "d"]
+    assert {service for _, service in recent.take_changed()} == {"a", "c", "d"}
+
+
+def test_stacks_and_attributes_are_cut_but_not_those_of_the_event_itself() -> None:
+    recent = Recent()
+    event = replace(an_error_event(), stack="s" * 5000, attributes={f"k{n}": "v" * 5000 for n in range(40)})
+    recent.add(event)
+    (kept,) = decode_document(recent.take_changed()["default", "payment"], RecentErrors).events
+    assert (kept.stack, len(kept.attributes)) == ("s" * 1024, 16)
+    assert kept.attributes["k0"] == "v" * 1024
+    assert len(event.stack) == 5000
