@@ -12,10 +12,25 @@ from features.arrays import Float32Array
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, Level, Presence, channel
 from features.directory import Directory
 from features.event import ErrorRecord
-from features.extract import extract
+from features.extract import SCHEMA, extract
 from features.memory import Closed, Memory
+from features.windows import WIDTH
+from training.replay import Recording
 
-__all__ = ["T0", "Minute", "a_batch", "a_record", "by_key", "minutes", "play", "play_minute", "same_rows", "traffic"]
+__all__ = [
+    "T0",
+    "Minute",
+    "a_batch",
+    "a_record",
+    "by_key",
+    "features_of",
+    "minutes",
+    "play",
+    "play_minute",
+    "recorded",
+    "same_rows",
+    "traffic",
+]
 
 T0 = 28_000_000
 """Number of a window of one minute; minute 40 of an hour of the year 2023."""
@@ -92,6 +107,31 @@ def by_key(memory: Memory, tenant: str | None = None) -> dict[str, list[float]]:
     matrix: Float32Array = extract(memory)
     directory: Directory = memory.directory
     return {str(k): row.tolist() for k, row in zip(directory.keys, matrix, strict=True) if tenant in (None, k.tenant)}
+
+
+def features_of(memory: Memory, name: str) -> dict[str, float]:
+    """Return the features of one series, written ``tenant/service/operation``, by the names of their columns."""
+    return dict(zip(SCHEMA.names, by_key(memory)[name], strict=True))
+
+
+def recorded(memory: Memory, closed: Sequence[Closed]) -> Recording:
+    """Make the Recording that history would hold of what the ends of ticks made known."""
+    ticks = [end.increment.tick for end in closed]
+    facts = [(end.increment.tick, fact) for end in closed for fact in end.facts]
+    return Recording(
+        tuple(memory.directory.keys),
+        np.array(ticks, np.int64),
+        np.repeat(np.array(ticks, np.int64), np.array([len(end.increment.rows) for end in closed], np.int64)),
+        np.concatenate([np.zeros(0, np.int64), *(end.increment.rows for end in closed)]),
+        np.concatenate([np.zeros(0, np.int64), *(end.increment.windows for end in closed)]),
+        np.concatenate([np.zeros((0, WIDTH)), *(end.increment.values for end in closed)]),
+        np.array([tick for tick, _ in facts], np.int64),
+        np.array([fact.row for _, fact in facts], np.int64),
+        np.array([fact.window for _, fact in facts], np.int64),
+        tuple(fact.kind for _, fact in facts),
+        tuple(fact.name for _, fact in facts),
+        np.array([fact.value for _, fact in facts], float),
+    )
 
 
 def same_rows(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> bool:
