@@ -6,7 +6,8 @@ outcomes; `training.fit` and `training.evaluate` take the `Rows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -82,10 +83,12 @@ def build(
     parts: list[tuple[int, Float32Array, BoolArray]] = []
     found: list[Incident] = []
     live: dict[int, int] = {}
-    gaps: list[range] = []
+    gaps: defaultdict[str, list[range]] = defaultdict(list)
     tick_s = plan.tick_s
     for number, (tick, standing) in enumerate(walk(recording, memory)):
-        gaps.extend(windows for windows in memory.unheard.values() if len(windows))
+        for tenant, windows in memory.unheard.items():
+            if len(windows):
+                gaps[tenant].append(windows)
         for row in np.flatnonzero(standing.ended).tolist():
             place = live.pop(row)
             end = max(Clock.at((tick - plan.rule.m) * tick_s), found[place].start)
@@ -100,7 +103,7 @@ def build(
             progress(number / len(recording.ticks))
     last_s = int(recording.ticks[-1]) * tick_s if len(recording.ticks) else 0
     rows = _rows(parts, overlay(found, feedback), tuple(memory.directory.keys), tick_s, last_s)
-    return Dataset(replace(rows, observed_until_s=_observed_until(rows.as_of_s, gaps, tick_s, last_s)), tuple(found))
+    return Dataset(replace(rows, observed_until_s=_observed_until(rows, gaps, tick_s)), tuple(found))
 
 
 def _category(memory: Memory, row: int) -> str:
@@ -137,14 +140,19 @@ def _rows(
     return Rows(x, SCHEMA, series, keys, as_of_s, upcoming.start_s, end_s, eligible, undetected, codes[upcoming.index])
 
 
-def _observed_until(as_of_s: IntArray, gaps: Sequence[range], tick_s: int, last_s: int) -> FloatArray:
-    """Return until when what followed each row was seen: the next window of which nothing is known, or the end."""
-    starts = np.array([gap.start for gap in gaps], np.int64) * tick_s
-    ends = np.array([gap.stop for gap in gaps], np.int64) * tick_s
-    following = np.searchsorted(ends, as_of_s, side="right")
-    known = following < len(ends)
-    until = np.full(len(as_of_s), float(last_s))
-    until[known] = np.maximum(starts[following[known]], as_of_s[known])
+def _observed_until(rows: Rows, gaps: Mapping[str, Sequence[range]], tick_s: int) -> FloatArray:
+    """Return until when what followed each row was seen: its tenant's next window of which nothing is known, or the end."""
+    until = np.full(len(rows), float(rows.end_s))
+    code = {tenant: number for number, tenant in enumerate(gaps)}
+    tenants = np.array([code.get(key.tenant, -1) for key in rows.keys], np.int64)[rows.series]
+    for tenant, windows in gaps.items():
+        mine = np.flatnonzero(tenants == code[tenant])
+        as_of_s = rows.as_of_s[mine]
+        starts = np.array([gap.start for gap in windows], np.int64) * tick_s
+        ends = np.array([gap.stop for gap in windows], np.int64) * tick_s
+        following = np.searchsorted(ends, as_of_s, side="right")
+        known = following < len(ends)
+        until[mine[known]] = np.maximum(starts[following[known]], as_of_s[known])
     return until
 
 
