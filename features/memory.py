@@ -282,7 +282,7 @@ class Memory:
         recent = self.windows.fine()
         expected = self.rhythm.expected(window)
         heard = self._heard(recent, expected)
-        self._note_unheard(window, skipped, recent[:, -1, _TOTAL], expected[:, 0])
+        self._note_unheard(window, skipped, recent[:, -1:, _TOTAL].astype(float), expected[:, 0])
         before = broken(recent[:, :-1], expected, heard[:, :-1], self.plan.rule)
         now = broken(recent, expected, heard, self.plan.rule)
         standing = self.onsets.advance(window, np.stack([before, now], axis=1), skipped)
@@ -305,7 +305,7 @@ class Memory:
 
     def _note_unheard(self, window: int, skipped: int, got: FloatArray, due: FloatArray) -> None:
         """Note the windows up to this one of which nothing is known: nothing ran, or nothing came."""
-        totals = self._totals(got[:, None].astype(float), due, self.pools().tenant)
+        totals = self._totals(got, due, self.pools().tenant)
         heard = _enough(totals[0][:, 0], totals[1])
         self.unheard = {name: range(window - skipped, window + (not heard[code])) for name, code in self.tenants.items()}
 
@@ -314,7 +314,7 @@ class Memory:
         whole = np.flatnonzero(self.directory.is_whole)
         sums = np.zeros((len(self.tenants), got.shape[1]))
         np.add.at(sums, tenant[whole], got[whole])
-        return sums, np.bincount(tenant[whole], due[whole], len(self.tenants))
+        return sums, np.bincount(tenant[whole], due[whole], len(self.tenants)).astype(float)
 
 
 def _enough(got: FloatArray, due: FloatArray) -> BoolArray:
