@@ -130,7 +130,7 @@ class Maturing:
         return Matured(pending, y * ~undetected[:, None], at_risk & ~undetected[:, None])
 
     def snapshot(self) -> bytes:
-        """Return everything as an uncompressed archive of arrays; rows are those of the directory."""
+        """Return everything as an archive of arrays; rows are those of the directory."""
         arrays: dict[str, NDArray[Any]] = {
             "starts": np.array(self.starts, np.int64).reshape(-1, 3),
             "gaps": np.array(self.gaps, np.int64).reshape(-1, 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,37 @@ def test_longer_ticks_wait_fewer_of_them() -> None:
     assert label((0, 101, 102), tick_s=300)[0] == [0.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("gap", "at_risk"),
+    [
+        (range(100, 101), [False, False, False]),
+        (range(104, 120), [False, False, False]),
+        (range(105, 106), [True, False, False]),
+        (range(130, 131), [True, True, False]),
+        (range(160, 170), [True, True, True]),
+        (range(95, 100), [True, True, True]),
+        (range(95, 102), [False, False, False]),
+        (range(104, 104), [True, True, True]),
+    ],
+)
+def test_horizon_that_reaches_into_unheard_windows_is_unknown_and_not_negative(gap: range, at_risk: list[bool]) -> None:
+    maturing = Maturing()
+    maturing.add(pending(100))
+    maturing.unheard(gap)
+    (matured,) = maturing.due(100 + WAIT)
+    assert matured.at_risk[0].tolist() == at_risk
+    assert not matured.y.any()
+
+
+def test_incident_before_the_unheard_windows_still_counts() -> None:
+    maturing = Maturing()
+    maturing.add(pending(100))
+    maturing.began(0, 102, 103)
+    maturing.unheard(range(106, 300))
+    (matured,) = maturing.due(100 + WAIT)
+    assert (matured.y[0].tolist(), matured.at_risk[0].tolist()) == ([1.0, 0.0, 0.0], [True, False, False])
+
+
 def test_old_starts_are_forgotten() -> None:
     maturing = Maturing()
     maturing.began(0, 100, 101)
@@ -83,6 +115,7 @@ def test_restored_forecasts_mature_as_those_they_came_from(
         one.add(pending(tick, rows))
     for row, start, delay in starts:
         one.began(row, start, start + delay)
+    one.unheard(range(130, 150))
     other.restore(one.snapshot(), lambda rows: rows)
     assert other.snapshot() == one.snapshot()
     for a, b in zip(one.due(999), other.due(999), strict=True):
