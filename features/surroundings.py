@@ -67,7 +67,7 @@ def levels(view: View) -> list[FloatArray]:
     ordered = np.sort(far, axis=1)
     rising = ((correlation > _STEADY) & (growth > _GROWING)).sum(1).astype(float)
     second = ordered[:, -2] if used > 1 else np.zeros(n)
-    columns = [ordered[:, -1], second, growth.max(1), (correlation * np.sign(growth)).max(1), rising]
+    columns = [ordered[:, -1], second, growth.max(1), np.maximum(correlation.max(1), 0.0), rising]
     return [np.maximum(column, 0.0)[view.whole] for column in columns]
 
 

@@ -87,12 +87,12 @@ def test_second_level_is_told_apart_and_needs_enough_values() -> None:
     assert seen["level_distance"] > seen["level_distance_second"] > 0
 
 
-def test_level_that_climbs_without_a_pause_is_near_one_and_one_that_falls_so_is_as_steady_without_growth() -> None:
+def test_level_that_climbs_without_a_pause_is_near_one_and_one_that_falls_is_no_climb() -> None:
     up, down = leveled(heap=[100.0 + i for i in range(40)]), leveled(heap=[100.0 - i for i in range(40)])
     assert up["level_climb"] == pytest.approx(1.0, abs=1e-6)
     assert up["level_growth_30"] == pytest.approx(30.0 / 119.5)
     assert up["levels_rising"] == 1.0
-    assert down["level_climb"] == pytest.approx(1.0, abs=1e-6)
+    assert down["level_climb"] == 0.0
     assert down["level_growth_30"] == down["levels_rising"] == down["level_distance"] == 0.0
 
 
