@@ -26,7 +26,7 @@ from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock, place
 from features.event import ErrorEvent
 from features.extract import extract
-from features.facts import CATEGORIES
+from features.facts import leading_category
 from features.incident import Incident, Standing
 from features.memory import Memory, MemoryPlan
 from features.rules import Rules
@@ -34,11 +34,11 @@ from features.series import WHOLE, SeriesKey
 from features.snapshot import restore, snapshot
 from models.hazard import cumulate
 from models.maturing import Maturing, Pending
+from training.dataset import WARM_TICKS
 
 __all__ = ["Flow", "FlowPlan"]
 
 _LEARN_EVERY = 5  # ticks between two forecasts that the learners wait for; neighbours say nearly the same
-_WARM_TICKS = 15
 _STALE_TICKS = 60
 
 
@@ -272,7 +272,7 @@ class Flow:
         """Return blended hazards of all rows, tenant by tenant, and keep what the learners will be asked about."""
         out = np.zeros((len(x), 3))
         tenant_of = self.memory.pools().tenant
-        settled = ~self.memory.onsets.in_incident() & (self.memory.rhythm.windows_seen() >= _WARM_TICKS)
+        settled = ~self.memory.onsets.in_incident() & (self.memory.rhythm.windows_seen() >= WARM_TICKS)
         for tenant, code in self.memory.tenants.items():
             rows: IntArray = np.flatnonzero(tenant_of == code)
             members = self.members_of(tenant)
@@ -299,7 +299,7 @@ class Flow:
         with_model = np.array([self.members_of(key.tenant).champion is not None for key in memory.directory.keys], bool)
         status = np.where(with_model, "ok", "prior").astype("U12")
         status[memory.last_data() >= _STALE_TICKS] = "stale"
-        status[known < _WARM_TICKS] = "warming_up"
+        status[known < WARM_TICKS] = "warming_up"
         status[memory.onsets.in_incident()] = "in_incident"
         return status.tolist()
 
@@ -312,8 +312,7 @@ class Flow:
                 end = self.clock.at((tick - self.plan.memory.rule.m) * tick_s)
                 changed.append((row, replace(incident, end=max(end, incident.start))))
         for row in np.flatnonzero(standing.began).tolist():
-            counts = memory.facts.categories(self.plan.memory.rule.m)[memory.directory.whole[row]]
-            category = CATEGORIES[int(counts.argmax())] if counts.any() else "unknown"
+            category = leading_category(memory.facts.categories(self.plan.memory.rule.m)[memory.directory.whole[row]])
             start_s = int(standing.open_since[row]) * tick_s
             self._open[row] = Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, category)
             self._predicted[self._open[row].id] = self.publisher.predicted(row, int(standing.open_since[row]))

@@ -18,7 +18,7 @@ from features import taxonomy
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.rings import Columns, chronological
 
-__all__ = ["CATEGORIES", "MAX_LEVELS", "Fact", "Facts"]
+__all__ = ["CATEGORIES", "MAX_LEVELS", "Fact", "Facts", "leading_category"]
 
 CATEGORIES = (*taxonomy.CATEGORIES, taxonomy.UNKNOWN)
 """The 13 categories, and what could not be told."""
@@ -59,6 +59,22 @@ class Fact:
     kind: str
     name: str
     value: float
+
+
+def leading_category(counts: FloatArray) -> str:
+    """Return the category with the most errors, ``unknown`` where there are none.
+
+    Parameters
+    ----------
+    counts : FloatArray, shape (14,)
+        Errors in the order of `CATEGORIES`.
+
+    Examples
+    --------
+    >>> leading_category(np.eye(14)[3]), leading_category(np.zeros(14))
+    ('processing', 'unknown')
+    """
+    return CATEGORIES[int(counts.argmax())] if counts.any() else taxonomy.UNKNOWN
 
 
 class Facts:

@@ -13,7 +13,7 @@ from scipy.stats import nbinom, poisson
 from features.arrays import FloatArray
 from features.errors import InvalidValue
 
-__all__ = ["dispersion_of", "tail"]
+__all__ = ["tail"]
 
 _SIDE = 0.025
 """Each side's tail of the expected bounds: 95 % of windows lie within."""
@@ -79,28 +79,3 @@ def tail(value: FloatArray, expected: FloatArray, dispersion: FloatArray) -> tup
     lower = np.where(over, nbinom.ppf(_SIDE, size, 1.0 / phi), poisson.ppf(_SIDE, mean))
     upper = np.where(over, nbinom.ppf(1.0 - _SIDE, size, 1.0 / phi), poisson.ppf(1.0 - _SIDE, mean))
     return np.clip(above + 0.5 * equal, 0.0, 1.0), lower, upper
-
-
-def dispersion_of(counts: FloatArray) -> FloatArray:
-    """Estimate variance over mean of each series' counts, at least 1.
-
-    Parameters
-    ----------
-    counts : FloatArray
-        Shape (n, w), w at least 2.
-
-    Returns
-    -------
-    FloatArray
-        Shape (n,); shrunk towards 1 as if ten windows of pure Poisson had been seen (guessed), so that a
-        young series is not called calm or wild for one window.
-
-    Examples
-    --------
-    >>> dispersion_of(np.array([[2.0, 2.0, 2.0, 2.0], [0.0, 0.0, 0.0, 40.0]])).round(1).tolist()
-    [1.0, 12.1]
-    """
-    mean = counts.mean(axis=1)
-    w = counts.shape[1]
-    raw = np.where(mean > 0, counts.var(axis=1, ddof=1) / np.where(mean > 0, mean, 1.0), 1.0)
-    return np.maximum((raw * w + 10.0) / (w + 10.0), 1.0)

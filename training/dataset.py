@@ -16,7 +16,7 @@ import numpy as np
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.clock import Clock
 from features.extract import SCHEMA, extract
-from features.facts import CATEGORIES
+from features.facts import CATEGORIES, leading_category
 from features.incident import Incident
 from features.memory import Memory, MemoryPlan
 from features.series import SeriesKey
@@ -108,8 +108,7 @@ def build(
 
 def _category(memory: Memory, row: int) -> str:
     """Return the category of most of the service's errors as the rule saw them."""
-    counts = memory.facts.categories(memory.plan.rule.m)[memory.directory.whole[row]]
-    return CATEGORIES[int(counts.argmax())] if counts.any() else "unknown"
+    return leading_category(memory.facts.categories(memory.plan.rule.m)[memory.directory.whole[row]])
 
 
 def _settled(memory: Memory) -> BoolArray:

@@ -1,6 +1,6 @@
 """Play the shop in real time through the OpenTelemetry Python SDK, one provider for each process of the shop.
 
-The same minutes that `app.demo.feed` renders are spread over the seconds of the wall clock; the SDK's own processors
+The same minutes that `app.demo.render` renders are spread over the seconds of the wall clock; the SDK's own processors
 and exporters send them by OTLP/HTTP, as any instrumented service would.
 """
 

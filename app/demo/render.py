@@ -1,6 +1,6 @@
 """Write a minute as OTLP: one export request a signal, all processes in it, as a Collector would send it.
 
-`app.demo.minute.Minute` comes in, protobuf bodies go out, to `app.demo.feed`. What many spans share is serialised
+`app.demo.minute.Minute` comes in, protobuf bodies go out, to `app.commands.demo_command`. What many spans share is serialised
 once and merged, so a span costs a few microseconds.
 """
 

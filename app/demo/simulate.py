@@ -1,6 +1,6 @@
 """The simulated shop: a schedule drawn once, and any minute of its telemetry as a pure function of (seed, minute).
 
-`Shop.minute` gives the description of a minute, which `app.demo.feed` renders and sends, and `app.demo.live` plays.
+`Shop.minute` gives the description of a minute, which `app.demo.render` turns into requests, and `app.demo.live` plays.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import nbinom, poisson
 
 from features.errors import InvalidValue
-from models.anomaly import dispersion_of, tail
+from models.anomaly import tail
 
 
 def test_tails_are_those_of_the_distributions() -> None:
@@ -41,13 +41,6 @@ def test_zero_expectation_and_huge_counts_stay_finite() -> None:
     assert p[1] == 0.0
     empty = tail(np.zeros(0), np.zeros(0), np.zeros(0))
     assert [len(part) for part in empty] == [0, 0, 0]
-
-
-def test_dispersion_is_found_and_young_series_are_taken_for_poisson() -> None:
-    rng = np.random.default_rng(0)
-    wild = rng.negative_binomial(2.0, 0.2, (3, 5000)).astype(float)
-    assert np.allclose(dispersion_of(wild), 5.0, rtol=0.2)
-    assert (dispersion_of(np.zeros((2, 60))) == 1.0).all()
 
 
 def test_impossible_counts_are_refused() -> None:
