@@ -38,10 +38,14 @@ CHANNELS = (
     "handled",  # exceptions that were recorded but did not fail the span, or below severity 17
     "inner",  # spans that are no entry spans
     "logs",  # log records
+    "served",  # entry spans of kind SERVER, which a service may measure itself as well
     "duration_sum_s",  # of entry spans
     "duration_max_s",  # of entry spans
 )
-"""The channels of a traffic group, in order; all add up, but the last one takes the maximum."""
+"""The channels of a traffic group, in order; all add up, but the last one takes the maximum.
+
+A sampled span counts as often as its sampling says (`ErrorRecord.weight`), except in the maximum.
+"""
 
 N_CHANNELS = len(CHANNELS)
 
@@ -101,14 +105,14 @@ class Call:
     ----------
     caller, callee : str
         The calling service, and the peer as the span's attributes name it (a service or a host).
-    count, failed : int
-        How many client spans, and how many of them failed.
+    count, failed : float
+        How many client spans, and how many of them failed; sampled ones count with their weight.
     """
 
     caller: str
     callee: str
-    count: int
-    failed: int
+    count: float
+    failed: float
 
 
 @dataclass(frozen=True, slots=True)

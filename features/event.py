@@ -40,6 +40,8 @@ class ErrorRecord:
         What failed; bounded by the ingest limits.
     attributes : Mapping[str, str]
         The bounded subset of attributes that says what kind of failure it was.
+    weight : float
+        How many failures it stands for: the adjusted count of a sampled span, else 1.
     """
 
     source: Literal["span", "log"]
@@ -53,6 +55,7 @@ class ErrorRecord:
     message: str = ""
     stack: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

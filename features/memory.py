@@ -179,7 +179,7 @@ class Memory:
         window = record.time_ns // 10**9 // self.plan.tick_s
         if window < self.tick - self.windows.lateness:  # refused with the counts of its window
             return
-        self.facts.add(Fact(row, window, "category", category, 1.0))
+        self.facts.add(Fact(row, window, "category", category, record.weight))
         if novel is not None:
             self.facts.add(Fact(row, window, "novel", novel, 1.0))
 
@@ -189,7 +189,7 @@ class Memory:
         if row is None:
             return
         minus = np.zeros((1, WIDTH))
-        minus[0, channel("errors")] = -1.0
+        minus[0, channel("errors")] = -record.weight
         self.windows.add(np.array([row]), np.array([record.time_ns // 10**9 // self.plan.tick_s]), minus)
 
     def advance(self, tick: int) -> Closed:

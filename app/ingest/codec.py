@@ -20,7 +20,7 @@ from features.event import ErrorRecord
 
 __all__ = ["BatchMessage", "Message", "TickMessage", "pack", "unpack"]
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TickMessage:
 
 Message = BatchMessage | TickMessage
 
-_Record = tuple[Literal["span", "log"], str, str, int, int, str, str, str, str, str, dict[str, str]]
+_Record = tuple[Literal["span", "log"], str, str, int, int, str, str, str, str, str, dict[str, str], float]
 
 
 class _TickWire(msgspec.Struct, array_like=True, tag="tick", frozen=True):
@@ -80,7 +80,7 @@ class _BatchWire(msgspec.Struct, array_like=True, tag="batch", frozen=True):
     histogram: bytes
     errors: tuple[_Record, ...]
     levels: tuple[tuple[str, str, int, float], ...]
-    calls: tuple[tuple[str, str, int, int], ...]
+    calls: tuple[tuple[str, str, float, float], ...]
     end_trace: bytes
     end_span: bytes
     end_service: bytes
@@ -189,6 +189,7 @@ def _row(record: ErrorRecord) -> _Record:
         record.message,
         record.stack,
         dict(record.attributes),
+        record.weight,
     )
 
 

@@ -16,7 +16,7 @@ from features.event import ErrorRecord
 __all__ = ["read_spans"]
 
 _FAILED, _SERVER_ERRORS, _ERRORS = channel("failed"), channel("server_errors"), channel("errors")
-_HANDLED, _INNER = channel("handled"), channel("inner")
+_HANDLED, _INNER, _SERVED = channel("handled"), channel("inner"), channel("served")
 
 # Numbers of opentelemetry.proto.trace.v1.
 _SERVER, _CLIENT, _PRODUCER, _CONSUMER = 2, 3, 4, 5
@@ -70,6 +70,8 @@ def _read(span: Span, source: Source, tally: Tally) -> None:
     failing = server_error or (status is not None and status.code == _STATUS_ERROR)
     if entry:
         traffic.timed(group, _duration_ns(start, end, tally))
+        if kind == _SERVER:
+            traffic.mark(group, _SERVED)
         if failing:
             traffic.mark(group, _FAILED)
         if server_error:

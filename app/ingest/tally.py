@@ -62,7 +62,7 @@ class Tally:
         self._error_traces: set[int] = set()
         self._ends: list[tuple[int, int, str, int]] = []
         self._levels: dict[tuple[str, str, int], Level] = {}
-        self._calls: dict[tuple[str, str], list[int]] = {}
+        self._calls: dict[tuple[str, str], list[float]] = {}
         self._presences: dict[Presence, None] = {}
 
     def source(self, resource: Resource | None) -> Source:
@@ -132,7 +132,7 @@ class Tally:
         if key not in self._calls and len(self._calls) >= self.limits.max_rows:
             self.counters["calls_dropped"] += 1
             return
-        count = self._calls.setdefault(key, [0, 0])
+        count = self._calls.setdefault(key, [0.0, 0.0])
         count[0] += 1
         count[1] += failed
 

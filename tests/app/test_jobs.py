@@ -35,7 +35,7 @@ from tests.nodes import until
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 FIRST = 1_760_000_040 // 60
-N_CHANNELS = 10
+N_CHANNELS = 11
 
 
 def write_history(folder: Path, minutes: int, every: int, seed: int = 0) -> DeltaHistory:
