@@ -14,7 +14,7 @@ from packaging.version import Version
 from deploy.locked import PROJECT, Pin, closure, direct_names, direct_requirements, normalise, read_pins
 from tests.house.sources import ROOT
 
-EXTRAS = ["dev", "lock"]
+EXTRAS = ["bench", "dev", "lock"]
 LOCK = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 
 
@@ -69,7 +69,7 @@ def test_closure_of_the_runtime_holds_what_its_packages_require(project: dict[st
 
 def test_runtime_leaves_the_tools_out(project: dict[str, Any], pins: list[Pin]) -> None:
     held = {pin.name for pin in closure(pins, direct_names(project, []))}
-    assert held.isdisjoint({"pytest", "ruff", "uv", PROJECT})
+    assert held.isdisjoint({"deno", "pytest", "rotel", "ruff", "uv", PROJECT})
     assert "numpy" in held
 
 
