@@ -22,6 +22,7 @@ __all__ = [
     "N_CHANNELS",
     "Batch",
     "Call",
+    "DurationPoint",
     "Level",
     "Presence",
     "bucket_of",
@@ -116,6 +117,41 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class DurationPoint:
+    """One point of a histogram in which a service measured the requests that it served.
+
+    Parameters
+    ----------
+    service, operation : str
+        Named as the spans of the same requests are.
+    stream : int
+        64-bit hash of everything that tells this stream of points from others.
+    start_ns, time_ns : int
+        Unix nanoseconds as sent: from when, and until when.
+    cumulative : bool
+        Whether the numbers run on from `start_ns`, or hold what came since the point before.
+    failed, server_error : bool
+        What kind of requests it counts: those that failed, and of these those that answered 5xx.
+    count, seconds : float
+        Requests, and the sum of their durations.
+    histogram : tuple of float, length N_BUCKETS
+        Requests by the buckets of `BUCKETS`, spread from the sender's own.
+    """
+
+    service: str
+    operation: str
+    stream: int
+    start_ns: int
+    time_ns: int
+    cumulative: bool
+    failed: bool
+    server_error: bool
+    count: float
+    seconds: float
+    histogram: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Presence:
     """That an instance of a service spoke, and in which version.
 
@@ -183,6 +219,8 @@ class Batch:
         Table that `end_service` points into.
     presences : tuple of Presence
         Instances and versions seen.
+    durations : tuple of DurationPoint
+        What services measured of the requests they served.
     counters : Mapping[str, int]
         What was cut, refused or odd, by reason; these become metrics.
     rejected : int
@@ -207,6 +245,7 @@ class Batch:
     end_role: IntArray = field(default_factory=_no_int)
     services: tuple[str, ...] = ()
     presences: tuple[Presence, ...] = ()
+    durations: tuple[DurationPoint, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict[str, int])
     rejected: int = 0
     reason: str = ""
@@ -253,6 +292,7 @@ def _service_names(batch: Batch) -> set[str]:
     names.update(level.service for level in batch.levels)
     names.update(call.caller for call in batch.calls)
     names.update(presence.service for presence in batch.presences)
+    names.update(point.service for point in batch.durations)
     return names
 
 
@@ -276,6 +316,7 @@ def _piece(batch: Batch, home: int, place: Mapping[str, int], group_home: IntArr
         levels=tuple(level for level in batch.levels if place[level.service] == home),
         calls=tuple(call for call in batch.calls if place[call.caller] == home),
         presences=tuple(presence for presence in batch.presences if place[presence.service] == home),
+        durations=tuple(point for point in batch.durations if place[point.service] == home),
         end_trace=batch.end_trace[ends],
         end_span=batch.end_span[ends],
         end_service=services.ravel().astype(np.int64),
@@ -286,5 +327,11 @@ def _piece(batch: Batch, home: int, place: Mapping[str, int], group_home: IntArr
 
 def _holds_something(piece: Batch) -> bool:
     return bool(
-        len(piece.group_series) or len(piece.end_trace) or piece.errors or piece.levels or piece.calls or piece.presences
+        len(piece.group_series)
+        or len(piece.end_trace)
+        or piece.errors
+        or piece.levels
+        or piece.calls
+        or piece.presences
+        or piece.durations
     )

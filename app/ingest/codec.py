@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, Level, Presence
+from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, DurationPoint, Level, Presence
 from features.errors import InvalidValue
 from features.event import ErrorRecord
 
@@ -62,6 +62,8 @@ Message = BatchMessage | TickMessage
 
 _Record = tuple[Literal["span", "log"], str, str, int, int, str, str, str, str, str, dict[str, str], float]
 
+_Duration = tuple[str, str, int, int, int, bool, bool, bool, float, float, tuple[float, ...]]
+
 
 class _TickWire(msgspec.Struct, array_like=True, tag="tick", frozen=True):
     tick_s: int
@@ -87,6 +89,7 @@ class _BatchWire(msgspec.Struct, array_like=True, tag="batch", frozen=True):
     end_role: bytes
     services: tuple[str, ...]
     presences: tuple[tuple[str, str, str], ...]
+    durations: tuple[_Duration, ...]
     counters: dict[str, int]
     rejected: int
     reason: str
@@ -170,6 +173,7 @@ def _wire(message: BatchMessage) -> _BatchWire:
         end_role=_bytes(batch.end_role, "<i8"),
         services=batch.services,
         presences=tuple((presence.service, presence.instance, presence.version) for presence in batch.presences),
+        durations=tuple(_duration_row(point) for point in batch.durations),
         counters=dict(batch.counters),
         rejected=batch.rejected,
         reason=batch.reason,
@@ -193,6 +197,22 @@ def _row(record: ErrorRecord) -> _Record:
     )
 
 
+def _duration_row(point: DurationPoint) -> _Duration:
+    return (
+        point.service,
+        point.operation,
+        point.stream,
+        point.start_ns,
+        point.time_ns,
+        point.cumulative,
+        point.failed,
+        point.server_error,
+        point.count,
+        point.seconds,
+        point.histogram,
+    )
+
+
 def _message(wire: _BatchWire) -> BatchMessage:
     batch = Batch(
         signal=wire.signal,
@@ -211,6 +231,7 @@ def _message(wire: _BatchWire) -> BatchMessage:
         end_role=np.frombuffer(wire.end_role, "<i8"),
         services=wire.services,
         presences=tuple(Presence(*row) for row in wire.presences),
+        durations=tuple(DurationPoint(*row) for row in wire.durations),
         counters=wire.counters,
         rejected=wire.rejected,
         reason=wire.reason,

@@ -144,7 +144,8 @@ def _fitting(message: BatchMessage) -> Iterator[tuple[BatchMessage, bytes]]:
 
 def _halves(batch: Batch) -> tuple[Batch, ...]:
     n_groups, n_ends = len(batch.group_series), len(batch.end_trace)
-    columns = (n_groups, n_ends, len(batch.errors), len(batch.levels), len(batch.calls), len(batch.presences))
+    tuples = (batch.errors, batch.levels, batch.calls, batch.presences, batch.durations)
+    columns = (n_groups, n_ends, *map(len, tuples))
     if max(columns) < 2:  # noqa: PLR2004 - one cannot be halved
         return ()
     lower = [slice(0, (n + 1) // 2) for n in columns]
@@ -153,7 +154,7 @@ def _halves(batch: Batch) -> tuple[Batch, ...]:
 
 
 def _part(batch: Batch, columns: list[slice]) -> Batch:
-    groups, ends, errors, levels, calls, presences = columns
+    groups, ends, errors, levels, calls, presences, durations = columns
     return replace(
         batch,
         group_series=batch.group_series[groups],
@@ -168,6 +169,7 @@ def _part(batch: Batch, columns: list[slice]) -> Batch:
         levels=batch.levels[levels],
         calls=batch.calls[calls],
         presences=batch.presences[presences],
+        durations=batch.durations[durations],
     )
 
 
