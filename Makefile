@@ -4,17 +4,21 @@ PYTHON ?= $(shell python3.11 -c '' >/dev/null 2>&1 && echo python3.11 || echo py
 BIN := .venv/bin
 LOCK := constraints.txt
 INPUTS := pyproject.toml $(LOCK) deploy/locked.py
+SCANNER := $(wildcard app/ingest/_scan.c)
+SECONDS ?= 120
+SEED ?= 1
+WORKERS ?= 1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check format lint types imports coverage notebooks docs lock clean
+.PHONY: help setup setup-dev run test check format lint types imports coverage notebooks docs fuzz lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
 
-setup: .venv/.runtime ## Make .venv with what the service needs
+setup: .venv/.built ## Make .venv with what the service needs
 
-setup-dev: .venv/.dev ## The same, and what the tests and checks need
+setup-dev: .venv/.built .venv/.dev ## The same, and what the tests and checks need
 
 run: setup ## Start the demonstration; it prints its address
 	$(BIN)/foreshock demo
@@ -50,6 +54,9 @@ docs: setup-dev ## Render the reference pages and build the documentation, stric
 	$(BIN)/python docs/generate.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
+fuzz: setup-dev ## Feed mutated bodies to the C scanner under sanitizers, beside the Python reader (SECONDS, SEED, WORKERS)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED) --workers $(WORKERS)
+
 lock: setup-dev ## Resolve the direct requirements anew into the lock
 	$(BIN)/python deploy/locked.py lock > .venv/lock.txt
 	$(INSTALL) --require-hashes --requirement .venv/lock.txt
@@ -57,7 +64,7 @@ lock: setup-dev ## Resolve the direct requirements anew into the lock
 	  --upgrade --no-header --no-emit-index-url --no-emit-find-links --output-file $(LOCK) - > /dev/null
 
 clean: ## Remove what the targets made, .venv too
-	rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.xml .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist *.egg-info app/ingest/*.so .coverage .coverage.* coverage.xml .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -65,15 +72,21 @@ clean: ## Remove what the targets made, .venv too
 	$(PYTHON) -m venv .venv
 
 # pip checks every archive against the lock's hashes. The project itself has none, so it is installed on its own, built by
-# the locked setuptools. The stamps make repeated calls instant.
+# the locked setuptools, the C scanner in place. The stamps make repeated calls instant.
 .venv/.runtime: $(INPUTS) | .venv/bin/python
 	@echo "installing the locked dependencies into .venv (about a minute the first time)"
 	@$(BIN)/python deploy/locked.py > .venv/runtime.txt
 	@$(INSTALL) --require-hashes --requirement .venv/runtime.txt
-	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: .venv/.runtime
+# A scanner that no longer compiles must not live on as the one built before.
+.venv/.built: .venv/.runtime $(SCANNER)
+	@rm -f app/ingest/_scan*.so
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@ls app/ingest/_scan*.so >/dev/null 2>&1 || echo "the C scanner was not built (it needs a C compiler and Python's headers): requests are read in Python, slower"
+	@touch $@
+
+.venv/.dev: .venv/.runtime | .venv/.built
 	@echo "installing what tests and checks need into .venv"
 	@$(BIN)/python deploy/locked.py dev > .venv/dev.txt
 	@$(INSTALL) --require-hashes --requirement .venv/dev.txt
