@@ -1,0 +1,62 @@
+"""Whether a Foreshock that was measured did all of its work: nothing left out, nothing cut, every record in a window.
+
+Read from `/metrics` while it runs, and from its data folder after it ended, which a node opens again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from app.main import Node
+from app.settings import Settings
+from features.batch import channel
+from features.series import WHOLE
+
+__all__ = ["faults_of", "windows_of"]
+
+_FORBIDDEN = ("foreshock_limited_total", "foreshock_rejected_records_total", "foreshock_late_groups_total")
+_NEVER = ("foreshock_faults_total", "foreshock_repeated_batches_total", *_FORBIDDEN)
+_DRAIN_S = 300.0
+
+
+def faults_of(metrics: Mapping[str, float], sent: Mapping[str, int]) -> list[str]:
+    """Return what speaks against the measurement, empty when all is well.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Samples of `/metrics`.
+    sent : mapping
+        Records sent, by signal.
+    """
+    found = [f"{name} is {value:g}" for name, value in metrics.items() if name.startswith(_NEVER) and value]
+    for signal, n in sent.items():
+        counted = metrics.get(f'foreshock_records_total{{signal="{signal}"}}', 0.0)
+        if counted != n:
+            found.append(f"{counted:g} records of {signal} were counted, {n} sent")
+    if not metrics.get('foreshock_tick_seconds_count{stage="forecast"}'):
+        found.append("no tick passed")
+    return found
+
+
+def windows_of(folder: Path) -> dict[str, int]:
+    """Return how many spans and log records stand in the windows of all whole services of an ended node's folder."""
+    node = Node(Settings(data=folder))
+    try:
+        node.start_worker()
+        deadline = time.monotonic() + _DRAIN_S
+        while node.worker.lag() > 0 and time.monotonic() < deadline:
+            node.check_alive()
+            time.sleep(0.05)
+    finally:
+        node.close()
+    memory = node.worker.flow.memory
+    memory.advance(memory.tick + 5)  # what was received since the last tick joins the windows
+    whole = np.array([key.operation == WHOLE for key in memory.directory.keys], bool)
+    counts = sum(grain[whole].astype(float).sum(axis=(0, 1)) for grain in (memory.windows.fine(), memory.windows.coarse()))
+    spans = counts[channel("total")] + counts[channel("inner")]
+    return {"traces": round(spans), "logs": round(counts[channel("logs")])}
