@@ -1,4 +1,4 @@
-"""Reads metrics: gauges and sums become levels, histograms and summaries are counted.
+"""Reads metrics: gauges and sums become levels, histograms of request durations traffic, the rest is counted.
 
 `app.ingest.otlp.decode` hands over a protobuf message or the struct of the same shape.
 
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from math import isfinite
 
+from app.ingest.attributes import texts
+from app.ingest.histograms import duration_points, is_request_duration
 from app.ingest.ids import INVALID_TIME, time_ns
-from app.ingest.shapes import DataPoint, Metric, MetricsRequest, Points
+from app.ingest.shapes import DataPoint, Metric, MetricsRequest, Points, Resource, Scope
 from app.ingest.tally import Tally
 from features.batch import Level
 
@@ -41,7 +43,22 @@ def read_metrics(request: MetricsRequest, tally: Tally) -> None:
         source = tally.source(resource_metrics.resource)
         for scope_metrics in resource_metrics.scope_metrics or ():
             for metric in scope_metrics.metrics or ():
+                if is_request_duration(metric.name or ""):
+                    _read_durations(metric, source.service, (resource_metrics.resource, scope_metrics.scope), tally)
                 _read(metric, source.service, tally)
+
+
+def _read_durations(metric: Metric, service: str, origin: tuple[Resource | None, Scope | None], tally: Tally) -> None:
+    """Keep what the service measured of its requests; `_read` counts the points."""
+    resource, scope = origin
+    attributes = texts(resource.attributes if resource is not None else None, tally.limits.max_attribute_depth)
+    identity = repr((sorted(attributes.items()), scope.name if scope is not None else "")).encode(errors="surrogatepass")
+    points, n_invalid = duration_points(metric, service, identity, tally.limits)
+    tally.counters["histograms_invalid"] += n_invalid
+    for point in points:
+        if point.time_ns == INVALID_TIME:
+            tally.counters["times_invalid"] += 1
+        tally.duration(point)
 
 
 def _read(metric: Metric, service: str, tally: Tally) -> None:

@@ -14,7 +14,10 @@ import msgspec
 __all__ = [
     "AnyValue",
     "ArrayValue",
+    "Buckets",
     "DataPoint",
+    "HistogramPoint",
+    "HistogramPoints",
     "KeyValue",
     "KeyValueList",
     "LogRecord",
@@ -26,6 +29,7 @@ __all__ = [
     "ResourceLogs",
     "ResourceMetrics",
     "ResourceSpans",
+    "Scope",
     "ScopeLogs",
     "ScopeMetrics",
     "ScopeSpans",
@@ -124,6 +128,7 @@ class Span(_Shape):
     trace_id: Id = ""
     span_id: Id = ""
     parent_span_id: Id = ""
+    trace_state: str | None = ""
     name: str | None = ""
     kind: int | None = 0
     start_time_unix_nano: Int64 = 0
@@ -185,7 +190,7 @@ class LogsRequest(_Shape):
 
 
 class DataPoint(_OneOf):
-    """One measured value; histograms and summaries have points without one."""
+    """One measured value; summaries have points without one."""
 
     ALTERNATIVES: ClassVar[tuple[str, ...]] = ("as_double", "as_int")
 
@@ -196,9 +201,39 @@ class DataPoint(_OneOf):
 
 
 class Points(_Shape):
-    """The data points of a gauge, sum, histogram or summary."""
+    """The data points of a gauge, sum or summary."""
 
     data_points: list[DataPoint] | None = None
+
+
+class Buckets(_Shape):
+    """Consecutive buckets of an exponential histogram."""
+
+    offset: int | None = 0
+    bucket_counts: list[Int64] | None = None
+
+
+class HistogramPoint(_Shape):
+    """One distribution, with explicit bounds or exponential ones."""
+
+    attributes: list[KeyValue] | None = None
+    start_time_unix_nano: Int64 = 0
+    time_unix_nano: Int64 = 0
+    count: Int64 = 0
+    sum: Double = None
+    flags: int | None = 0
+    bucket_counts: list[Int64] | None = None
+    explicit_bounds: list[Double] | None = None
+    scale: int | None = 0
+    zero_count: Int64 = 0
+    positive: Buckets | None = None
+
+
+class HistogramPoints(_Shape):
+    """The data points of a histogram."""
+
+    aggregation_temporality: int | None = 0
+    data_points: list[HistogramPoint] | None = None
 
 
 class Metric(_OneOf):
@@ -207,16 +242,24 @@ class Metric(_OneOf):
     ALTERNATIVES: ClassVar[tuple[str, ...]] = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
     name: str | None = ""
+    unit: str | None = ""
     gauge: Points | None = None
     sum: Points | None = None
-    histogram: Points | None = None
-    exponential_histogram: Points | None = None
+    histogram: HistogramPoints | None = None
+    exponential_histogram: HistogramPoints | None = None
     summary: Points | None = None
+
+
+class Scope(_Shape):
+    """The library that measured."""
+
+    name: str | None = ""
 
 
 class ScopeMetrics(_Shape):
     """Metrics of one library."""
 
+    scope: Scope | None = None
     metrics: list[Metric] | None = None
 
 

@@ -25,13 +25,12 @@ def point(
     *,
     start: float = 0.5,
     stream: int = 1,
-    operation: str = "GET /",
     cumulative: bool = True,
     failed: bool = False,
 ) -> DurationPoint:
     histogram = tuple(count if i == 4 else 0.0 for i in range(N_BUCKETS))
     times = int(start * MINUTE), int(minute * MINUTE)
-    return DurationPoint("cart", operation, stream, *times, cumulative, failed, failed, count, count / 100, histogram)
+    return DurationPoint("cart", "GET /", stream, *times, cumulative, failed, failed, count, count / 100, histogram)
 
 
 def settled(meters: Meters, *ticks: Sequence[DurationPoint]) -> list[list[Served]]:
