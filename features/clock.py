@@ -101,7 +101,7 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     Batch
         With possible times only.
     int
-        How many groups, errors and levels were moved.
+        How many groups, errors, levels and durations were moved.
 
     Examples
     --------
@@ -118,9 +118,12 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     wrong = (group_window < oldest) | (group_window > newest)
     errors = tuple(e if clock.possible(e.time_ns, received_ns) else replace(e, time_ns=received_ns) for e in batch.errors)
     levels = tuple(v if clock.possible(v.time_ns, received_ns) else replace(v, time_ns=received_ns) for v in batch.levels)
+    durations = tuple(d if clock.possible(d.time_ns, received_ns) else replace(d, time_ns=received_ns) for d in batch.durations)
     moved = int(wrong.sum())
     moved += sum(a is not b for a, b in zip(errors, batch.errors, strict=True))
     moved += sum(a is not b for a, b in zip(levels, batch.levels, strict=True))
+    moved += sum(a is not b for a, b in zip(durations, batch.durations, strict=True))
     if not moved:
         return batch, 0
-    return replace(batch, group_time_s=np.where(wrong, received_window_s, group_time), errors=errors, levels=levels), moved
+    times = np.where(wrong, received_window_s, group_time)
+    return replace(batch, group_time_s=times, errors=errors, levels=levels, durations=durations), moved

@@ -14,6 +14,7 @@ import numpy as np
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import CHANNELS, Batch, channel
 from features.directory import Directory
+from features.durations import Meters
 from features.event import ErrorRecord
 from features.facts import Fact, Facts
 from features.graph import EdgeJoin, Graph, resolve
@@ -103,6 +104,7 @@ class Memory:
         self.onsets = Onsets(plan.rule, plan.tick_s)
         self.graph = Graph()
         self.joins: dict[int, EdgeJoin] = {}
+        self.meters: dict[int, Meters] = {}
         self.tenants: dict[str, int] = {}
         self.late = 0
         self.unheard: dict[str, range] = {}
@@ -139,6 +141,9 @@ class Memory:
         group_rows = rows[batch.group_series] if len(rows) else np.zeros(0, np.int64)
         groups = np.concatenate([batch.counts, batch.histogram], axis=1)
         windows = batch.group_time_s // self.plan.tick_s
+        if meters := self._meters(tenant, partition, batch):
+            services = [batch.series[place][0] for place in batch.group_series.tolist()]
+            groups = meters.unmeasured(tenant, services, windows, groups)
         # An operation's group counts for the operation and for its whole service.
         whole = np.where(group_rows >= 0, self.directory.whole[group_rows], -1) if len(group_rows) else group_rows
         twice = (group_rows >= 0) & (group_rows != whole)
@@ -196,6 +201,7 @@ class Memory:
         """Close every window before `tick` with what was gathered."""
         skipped = self._skipped(tick)
         self._gather_edges()
+        self._gather_measured(tick)
         facts = self.facts.advance(tick)
         increment = self.windows.advance(tick)
         self._apply_edges(facts)
@@ -252,6 +258,23 @@ class Memory:
         for caller, callee, calls in pairs:
             key = (tenant, caller, callee)
             self._calls[key] = self._calls.get(key, 0.0) + calls
+
+    def _meters(self, tenant: str, partition: int, batch: Batch) -> Meters | None:
+        """Gather what services measured themselves, and return the meters if any service is counted by them."""
+        if batch.durations:
+            self.meters.setdefault(partition, Meters(self.plan.tick_s)).gather(tenant, batch.durations)
+        return self.meters.get(partition) or None
+
+    def _gather_measured(self, tick: int) -> None:
+        """Count the requests that services measured themselves, for the operation and for the whole service."""
+        for partition, meters in sorted(self.meters.items()):
+            for served in meters.settle(tick):
+                row = self.row(served.tenant, served.service, served.operation, partition)
+                if row < 0:
+                    continue
+                rows = np.array(sorted({row, int(self.directory.whole[row])}), np.int64)
+                windows = np.full(len(rows), served.window, np.int64)
+                self.late += self.windows.add(rows, windows, np.repeat(served.values[None], len(rows), axis=0))
 
     def _gather_edges(self) -> None:
         """Make facts of the tick's calls, once everybody is heard: a caller's own data may come after its traces' ends."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import IntArray
+from features.durations import Meters
 from features.errors import SnapshotMismatch
 from features.graph import EdgeJoin
 from features.memory import Memory
@@ -97,6 +98,8 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
         memory.facts.versions[row] = dict(service["versions"])
     for tenant, caller, callee, calls, tick in head["edges"]:
         memory.graph.edges[tenant, caller, callee] = (calls, tick)
+    memory.meters[partition] = Meters(memory.plan.tick_s)
+    memory.meters[partition].restore(head.get("meters", []))  # earlier releases had none
     memory.joins[partition] = EdgeJoin()
     memory.joins[partition].restore(head["join"])
 
@@ -120,6 +123,7 @@ def _head(memory: Memory, partition: int, rows: IntArray) -> dict[str, Any]:
             for r in rows
         ],
         "edges": edges,
+        "meters": memory.meters[partition].snapshot() if partition in memory.meters else [],
         "join": memory.joins.get(partition, EdgeJoin()).snapshot(),
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.batch import Call, Presence, channel
+from features.batch import Batch, Call, DurationPoint, Presence, channel
 from features.extract import extract
 from features.memory import Memory, MemoryPlan
 from tests.telemetry import T0, Minute, a_batch, a_record, by_key, minutes, play, play_minute, same_rows, traffic
@@ -219,3 +219,22 @@ def test_jumps_of_the_tick_do_no_harm(jumps: list[int], data: st.DataObject) -> 
         play_minute(memory, tick, data.draw(minutes(tick)))
         assert np.isfinite(extract(memory)).all()
         assert memory.tick == tick + 1
+
+
+def test_a_service_that_measures_itself_is_counted_by_its_histograms_and_not_by_its_spans() -> None:
+    memory = Memory()
+    histogram = (0.0,) * 16
+
+    def measured(minute: int, count: float) -> Batch:
+        times = T0 * 60 * 10**9, (T0 + minute + 1) * 60 * 10**9 - 1
+        return Batch(
+            "metrics", durations=(DurationPoint("web", "GET /", 1, *times, True, False, False, count, 1.0, histogram),)
+        )
+
+    for minute, count in enumerate((50.0, 60.0, 75.0, 95.0)):
+        spans = a_batch(("web", "GET /", T0 + minute, {"total": 4.0, "served": 4.0, "errors": 1.0}))
+        play_minute(memory, T0 + minute, [Minute("default", (measured(minute, count), spans))])
+    recent = memory.windows.recent(4)
+    for row in (memory.directory.find("default", "web"), memory.directory.find("default", "web", "GET /")):
+        assert recent[row, :, channel("total")].tolist() == [4.0, 4.0, 15.0, 20.0]
+        assert recent[row, :, channel("errors")].tolist() == [1.0] * 4

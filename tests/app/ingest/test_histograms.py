@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ GET = {"http.request.method": "GET", "http.route": "/cart/{id}", "http.response.
 EXPLICIT = {"count": "6", "sum": 0.6, "bucketCounts": ["1", "2", "3", "0"], "explicitBounds": [0.005, 0.01, 0.5]}
 
 
-def a_histogram(values: Json | None = None, told: dict[str, object] | None = None, **metric: Any) -> Json:
+def a_histogram(values: Json | None = None, told: Mapping[str, object] | None = None, **metric: Any) -> Json:
     kind = metric.pop("kind", "histogram")
     times = {"startTimeUnixNano": str(60 * SECOND), "timeUnixNano": str(120 * SECOND)}
     data = {**times, "attributes": attributes(GET if told is None else told), **(EXPLICIT if values is None else values)}
@@ -64,7 +65,7 @@ def test_a_point_says_whose_requests_it_counts_from_when_until_when() -> None:
     ],
 )
 def test_attributes_name_the_operation_as_spans_do_and_tell_failures(
-    told: dict[str, object], operation: str, failed: bool, server_error: bool
+    told: Mapping[str, object], operation: str, failed: bool, server_error: bool
 ) -> None:
     point = only(a_histogram(told=told))
     assert (point.operation, point.failed, point.server_error) == (operation, failed, server_error)
