@@ -29,11 +29,14 @@ EXCEPTION_STACK = "exception.stacktrace"
 
 _FIRST = (
     "error.type",
+    "span.kind",
     "http.response.status_code",
     "http.status_code",
     "rpc.response.status_code",
     "rpc.status_code",
     "rpc.grpc.status_code",
+    "rpc.connect_rpc.error_code",
+    "rpc.jsonrpc.error_code",
     "db.response.status_code",
     "db.system.name",
     "db.system",
@@ -45,16 +48,19 @@ _FIRST = (
     "http.route",
     "url.path",
     "url.full",
+    "http.target",
     "rpc.service",
     "rpc.method",
     "db.operation.name",
     "db.operation",
     "messaging.destination.name",
     "messaging.operation.type",
+    "messaging.operation",
     "peer.service",
     "server.address",
     "server.port",
     "net.peer.name",
+    "client.address",
     "network.protocol.name",
     "faas.name",
     "service.version",
@@ -75,13 +81,12 @@ _RANK = {key: rank for rank, key in enumerate(_FIRST)}
 RESOURCE_KEPT = frozenset({"service.version", "service.instance.id", "k8s.pod.name", "k8s.node.name", "host.name", "faas.name"})
 """Attributes of the resource that an error keeps beside its own."""
 
-# An attribute that holds a structure says little about the kind of a failure; these bounds keep its text
-# readable and its cost small. Both are guesses.
-_MAX_DEPTH = 6
+# An attribute that holds a structure says little about the kind of a failure; this bound and the depth keep its
+# text readable and its cost small. Guessed.
 _MAX_ITEMS = 32
 
 
-def text(value: AnyValue | None, depth: int = 0) -> str:
+def text(value: AnyValue | None, depth: int) -> str:
     """Return a value as text, the same for protobuf and JSON.
 
     Parameters
@@ -89,7 +94,7 @@ def text(value: AnyValue | None, depth: int = 0) -> str:
     value : AnyValue or None
         A protobuf message or the struct of the same shape.
     depth : int
-        How deep inside a structure the value stands.
+        How many structures within structures are shown, `Limits.max_attribute_depth`.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def text(value: AnyValue | None, depth: int = 0) -> str:
 
     Examples
     --------
-    >>> text(AnyValue(int_value="42")), text(AnyValue(double_value="NaN")), text(AnyValue(bool_value=True))
+    >>> text(AnyValue(int_value="42"), 6), text(AnyValue(double_value="NaN"), 6), text(AnyValue(bool_value=True), 6)
     ('42', 'nan', 'true')
     """
     which = value.WhichOneof("value") if value is not None else None
@@ -116,23 +121,24 @@ def text(value: AnyValue | None, depth: int = 0) -> str:
         case "int_value":
             return str(int(found))
         case "double_value":
-            return repr(float(found))
+            # A program in JavaScript has no other numbers: some SDKs send its status 503 as a double.
+            return repr(float(found)).removesuffix(".0")
         case "bool_value":
             return "true" if found else "false"
         case "bytes_value":
             return found if isinstance(found, str) else b64encode(found).decode("ascii")
-        case "array_value" if depth < _MAX_DEPTH:
-            return "[" + ", ".join(text(item, depth + 1) for item in islice(found.values or (), _MAX_ITEMS)) + "]"
-        case "kvlist_value" if depth < _MAX_DEPTH:
+        case "array_value" if depth > 0:
+            return "[" + ", ".join(text(item, depth - 1) for item in islice(found.values or (), _MAX_ITEMS)) + "]"
+        case "kvlist_value" if depth > 0:
             pairs = islice(found.values or (), _MAX_ITEMS)
-            return "{" + ", ".join(f"{pair.key or ''}: {text(pair.value, depth + 1)}" for pair in pairs) + "}"
+            return "{" + ", ".join(f"{pair.key or ''}: {text(pair.value, depth - 1)}" for pair in pairs) + "}"
         case _:
             return ""
 
 
-def texts(attributes: Iterable[KeyValue] | None) -> dict[str, str]:
+def texts(attributes: Iterable[KeyValue] | None, depth: int) -> dict[str, str]:
     """Return attributes as text by key; the last of equal keys wins."""
-    return {attribute.key or "": text(attribute.value) for attribute in attributes or ()}
+    return {attribute.key or "": text(attribute.value, depth) for attribute in attributes or ()}
 
 
 def number(value: str | None) -> int:

@@ -24,6 +24,8 @@ class Limits:
         Characters kept of an attribute, a message or a stack trace.
     max_attributes : int
         Attributes kept of one error.
+    max_attribute_depth : int
+        Structures within structures that the text of an attribute shows.
     max_in_flight_bytes : int
         Bytes of all requests that wait for the log together.
     span_end_sample : int
@@ -49,6 +51,7 @@ class Limits:
     max_errors_per_request: int = 1000
     max_attribute_chars: int = 4096
     max_attributes: int = 32
+    max_attribute_depth: int = 6
     max_in_flight_bytes: int = 256 * 2**20
     span_end_sample: int = 16
     tick_s: int = 60
@@ -61,7 +64,15 @@ class Limits:
             raise InvalidSetting(
                 f"max_in_flight_bytes must be >= max_body_bytes ({self.max_body_bytes}), got {self.max_in_flight_bytes}"
             )
-        for name in ("max_body_bytes", "span_end_sample", "tick_s", "max_name_chars", "max_operations", "max_rows"):
+        for name in (
+            "max_body_bytes",
+            "span_end_sample",
+            "tick_s",
+            "max_name_chars",
+            "max_operations",
+            "max_rows",
+            "max_attribute_depth",
+        ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} must be >= 1, got {getattr(self, name)}")
 

@@ -110,7 +110,7 @@ def _read(record: LogRecord, source: Source, tally: Tally) -> None:
 def _fail(record: LogRecord, time: int, severity: SeverityNumber, source: Source, tally: Tally) -> None:
     if not tally.room_for_error():
         return
-    attributes = source.kept | texts(record.attributes)
+    attributes = source.kept | texts(record.attributes, tally.limits.max_attribute_depth)
     exception_type, stack = attributes.pop(EXCEPTION_TYPE, ""), attributes.pop(EXCEPTION_STACK, "")
     tally.error(
         ErrorRecord(
@@ -122,17 +122,17 @@ def _fail(record: LogRecord, time: int, severity: SeverityNumber, source: Source
             trace_id=tally.ids.trace(record.trace_id).hex(),
             span_id=tally.ids.span(record.span_id).hex(),
             exception_type=exception_type,
-            message=attributes.pop(EXCEPTION_MESSAGE, "") or _message(record.body),
+            message=attributes.pop(EXCEPTION_MESSAGE, "") or _message(record.body, tally.limits.max_attribute_depth),
             stack=stack,
             attributes=attributes,
         )
     )
 
 
-def _message(body: AnyValue | None) -> str:
+def _message(body: AnyValue | None, depth: int) -> str:
     """Return the text of a body; of a structured one its message, so that equal failures read alike."""
     if body is not None and body.WhichOneof("value") == "kvlist_value" and body.kvlist_value is not None:
         for pair in body.kvlist_value.values or ():
             if pair.key in _MESSAGE_KEYS:
-                return text(pair.value)
-    return text(body)
+                return text(pair.value, depth)
+    return text(body, depth)

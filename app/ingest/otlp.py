@@ -1,14 +1,14 @@
 """The contract of decoding: the body of an OTLP request in, a Batch out, whatever the bytes.
 
-`app.ingest.receive` calls `decode`; a faster scanner replaces it behind the same signature and the same
-tests. Protobuf is parsed by upb, JSON by msgspec into structs of the same shape, and one reader a signal
-walks either.
+`app.ingest.receive` calls a `Decode`. Two engines meet the contract with the same Batch to the last bit: in
+Python, upb parses protobuf, msgspec JSON into structs of the same shape, and one reader a signal walks either;
+where the scanner in C is built, it reads traces and logs in protobuf in place of that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from app.ingest.json_body import MAX_NESTING, nests_too_deep, without_lone_surrogates
 from app.ingest.limits import Limits
 from app.ingest.logs import read_logs
 from app.ingest.metrics import read_metrics
@@ -23,15 +24,24 @@ from app.ingest.shapes import LogsRequest, MetricsRequest, TracesRequest
 from app.ingest.spans import read_spans
 from app.ingest.tally import Tally
 from features.batch import Batch
-from features.errors import MalformedBody
+from features.errors import InvalidSetting, MalformedBody
 
-__all__ = ["SIGNALS", "Encoding", "Signal", "decode"]
+try:
+    from app.ingest.scan import scan as _scan
+except ImportError:  # no compiler built it, or it was built for another interpreter
+    _scan = None
 
+__all__ = ["ENGINE", "SIGNALS", "Decode", "Encoding", "Engine", "Signal", "decode", "decoder"]
+
+Engine: TypeAlias = Literal["c", "python"]
 Signal: TypeAlias = Literal["traces", "logs", "metrics"]
 Encoding: TypeAlias = Literal["protobuf", "json"]
 
 SIGNALS: tuple[Signal, ...] = ("logs", "metrics", "traces")
 """The signals of OTLP that are taken."""
+
+ENGINE: Engine = "python" if _scan is None else "c"
+"""The fastest engine that is here."""
 
 _MESSAGES: dict[Signal, Callable[[bytes], Any]] = {
     "traces": ExportTraceServiceRequest.FromString,
@@ -47,6 +57,42 @@ _STRUCTS: dict[Signal, Callable[[bytes], Any]] = {
 _DEFAULT = Limits()
 _BOM = b"\xef\xbb\xbf"
 _SHOWN = 200
+
+
+class Decode(Protocol):
+    """What `decode` is, and the engines that `decoder` returns."""
+
+    def __call__(self, body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
+        """Return what one OTLP request says; raise MalformedBody and nothing else."""
+        ...
+
+
+def decoder(engine: Engine) -> Decode:
+    """Return the decoder of an engine.
+
+    Parameters
+    ----------
+    engine : {"c", "python"}
+        Which one.
+
+    Returns
+    -------
+    Decode
+        With the signature and the contract of `decode`.
+
+    Raises
+    ------
+    InvalidSetting
+        When the scanner in C is asked for and not built.
+
+    Examples
+    --------
+    >>> decoder("python")(b"", "logs", "protobuf").n_records
+    0
+    """
+    if engine == "c" and _scan is None:
+        raise InvalidSetting("engine must be auto or python where the scanner in C is not built, got c")
+    return _in_c if engine == "c" else _in_python
 
 
 def decode(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
@@ -80,10 +126,19 @@ def decode(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = 
     >>> decode(b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a","kind":2}]}]}]}', "traces", "json").series
     (('unknown_service', 'a'),)
     """
+    return _in_python(body, signal, encoding, limits=limits) if _scan is None else _in_c(body, signal, encoding, limits=limits)
+
+
+def _in_c(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
+    if _scan is None or encoding == "json" or signal == "metrics":
+        return _in_python(body, signal, encoding, limits=limits)
+    return _scan(body, signal, limits)
+
+
+def _in_python(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
     tally = Tally(signal, limits, from_hex=encoding == "json")
     try:
-        parse = _STRUCTS[signal] if encoding == "json" else _MESSAGES[signal]
-        request = parse(body.removeprefix(_BOM) if encoding == "json" else body)
+        request = _parsed_json(body.removeprefix(_BOM), signal, tally) if encoding == "json" else _MESSAGES[signal](body)
         # A protobuf message has the attributes of the struct, so it is read as one.
         if signal == "traces":
             read_spans(cast("TracesRequest", request), tally)
@@ -94,3 +149,16 @@ def decode(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = 
     except (DecodeError, msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as exc:
         raise MalformedBody(f"the body is no OTLP {signal} request in {encoding}: {str(exc)[:_SHOWN]}") from exc
     return tally.batch()
+
+
+def _parsed_json(body: bytes, signal: Signal, tally: Tally) -> Any:
+    if nests_too_deep(body):
+        raise ValueError(f"nesting must be <= {MAX_NESTING}")
+    try:
+        return _STRUCTS[signal](body)
+    except msgspec.DecodeError:
+        mended, n_lone = without_lone_surrogates(body)
+        if not n_lone:
+            raise
+        tally.counters["surrogates_replaced"] += n_lone
+        return _STRUCTS[signal](mended)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from app.ingest.attributes import EXCEPTION_MESSAGE, EXCEPTION_STACK, EXCEPTION_TYPE, number, text, texts
 from app.ingest.ids import INVALID_TIME, time_ns
+from app.ingest.sampling import weight_of
 from app.ingest.shapes import Span, TracesRequest
 from app.ingest.tally import CALLEE, CALLER, Source, Tally
 from app.ingest.traffic import REFUSED, operation_name
@@ -25,6 +26,8 @@ _CALLEE_KINDS = frozenset({_SERVER, _CONSUMER})
 _CALLER_KINDS = frozenset({_CLIENT, _PRODUCER})
 
 _HTTP_STATUS = frozenset({"http.response.status_code", "http.status_code"})
+# A guess: longer than any request or job, short enough that a broken clock adds no more than a day to a window.
+_MAX_DURATION_NS = 86_400 * 10**9
 _PEERS = ("peer.service", "server.address", "net.peer.name", "rpc.service", "messaging.destination.name")
 _PEER_SET = frozenset(_PEERS)
 
@@ -51,7 +54,7 @@ def read_spans(request: TracesRequest, tally: Tally) -> None:
                 _read(span, source, tally)
 
 
-def _read(span: Span, source: Source, tally: Tally) -> None:
+def _read(span: Span, source: Source, tally: Tally) -> None:  # noqa: PLR0912 - a branch for each kind of span
     traffic, kind = tally.traffic, span.kind
     parent = tally.ids.span(span.parent_span_id)
     start, end = time_ns(span.start_time_unix_nano), time_ns(span.end_time_unix_nano)
@@ -65,37 +68,41 @@ def _read(span: Span, source: Source, tally: Tally) -> None:
     tally.accept(1)
     if INVALID_TIME in (start, end):
         tally.counters["times_invalid"] += 1
+    weight = weight_of(span.trace_state, tally.counters) if span.trace_state else 1.0
     status = span.status
     server_error = kind == _SERVER and _answered_5xx(span)
     failing = server_error or (status is not None and status.code == _STATUS_ERROR)
     if entry:
-        traffic.timed(group, _duration_ns(start, end, tally))
+        traffic.timed(group, _duration_ns(start, end, tally), weight)
         if kind == _SERVER:
-            traffic.mark(group, _SERVED)
+            traffic.mark(group, _SERVED, weight)
         if failing:
-            traffic.mark(group, _FAILED)
+            traffic.mark(group, _FAILED, weight)
         if server_error:
-            traffic.mark(group, _SERVER_ERRORS)
+            traffic.mark(group, _SERVER_ERRORS, weight)
     else:
-        traffic.mark(group, _INNER)
+        traffic.mark(group, _INNER, weight)
     trace_id, span_id = tally.ids.trace(span.trace_id), tally.ids.span(span.span_id)
     if trace_id:
         _meet(kind, (trace_id, parent, span_id), source, tally)
     if kind in _CALLER_KINDS:
-        _call(span, source, tally, failed=failing)
+        peer = _peer(span, tally.limits.max_attribute_depth)
+        if peer:
+            tally.call(source.service, peer, weight, failed=failing)
     if failing:
-        traffic.mark(group, _ERRORS)
-        _fail(span, end, source, tally, (trace_id, span_id))
+        traffic.mark(group, _ERRORS, weight)
+        _fail(span, (trace_id, span_id, end, weight), source, tally)
     else:
         for event in span.events or ():
             if event.name == "exception":
-                traffic.mark(group, _HANDLED)
+                traffic.mark(group, _HANDLED, weight)
 
 
 def _duration_ns(start: int, end: int, tally: Tally) -> int:
-    if 0 < start <= end:
+    if 0 < start <= end <= start + _MAX_DURATION_NS:
         return end - start
-    # Without both times, or backwards, nothing is known of how long it took; the shortest is the quietest guess.
+    # Without both times, backwards, or by a broken clock, nothing is known of how long it took; the shortest is the
+    # quietest guess.
     tally.counters["durations_invalid"] += 1
     return 0
 
@@ -103,7 +110,8 @@ def _duration_ns(start: int, end: int, tally: Tally) -> int:
 def _answered_5xx(span: Span) -> bool:
     for attribute in span.attributes or ():
         if attribute.key in _HTTP_STATUS:
-            return 500 <= number(text(attribute.value)) < 600  # noqa: PLR2004 - RFC 9110: server errors
+            # A status is no structure.
+            return 500 <= number(text(attribute.value, 0)) < 600  # noqa: PLR2004 - RFC 9110: server errors
     return False
 
 
@@ -118,33 +126,28 @@ def _meet(kind: int | None, ids: tuple[bytes, bytes, bytes], source: Source, tal
         tally.end(trace_id, span_id, source.service, CALLER)
 
 
-def _call(span: Span, source: Source, tally: Tally, *, failed: bool) -> None:
-    peer = _peer(span)
-    if peer:
-        tally.call(source.service, peer, failed=failed)
-
-
-def _peer(span: Span) -> str:
+def _peer(span: Span, depth: int) -> str:
     found = {attribute.key: attribute.value for attribute in span.attributes or () if attribute.key in _PEER_SET}
     if found:
         for key in _PEERS:
-            peer = text(found.get(key))
+            peer = text(found.get(key), depth)
             if peer:
                 return peer
     return ""
 
 
-def _fail(span: Span, end: int, source: Source, tally: Tally, ids: tuple[bytes, bytes]) -> None:
-    trace_id, span_id = ids
+def _fail(span: Span, found: tuple[bytes, bytes, int, float], source: Source, tally: Tally) -> None:
+    trace_id, span_id, end, weight = found
     if trace_id:
         tally.error_trace(trace_id)
     if not tally.room_for_error():
         return
-    attributes = source.kept | texts(span.attributes)
+    depth = tally.limits.max_attribute_depth
+    attributes = source.kept | texts(span.attributes, depth)
     for event in span.events or ():
         if event.name == "exception":
             # The last exception is the one that left the span.
-            attributes |= texts(event.attributes)
+            attributes |= texts(event.attributes, depth)
     exception_type, stack = attributes.pop(EXCEPTION_TYPE, ""), attributes.pop(EXCEPTION_STACK, "")
     message = attributes.pop(EXCEPTION_MESSAGE, "") or (span.status.message if span.status is not None else "") or ""
     tally.error(
@@ -159,5 +162,6 @@ def _fail(span: Span, end: int, source: Source, tally: Tally, ids: tuple[bytes, 
             message=message,
             stack=stack,
             attributes=attributes,
+            weight=weight,
         )
     )

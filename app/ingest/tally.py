@@ -1,4 +1,9 @@
-"""Where one request is counted: the readers of spans, log records and metrics add to a Tally, and it ends as a Batch."""
+"""Where one request is counted: the readers of spans, log records and metrics add to a Tally, and it ends as a Batch.
+
+Every table of the Batch is in the order in which its rows first appear, walking resources, scopes and records as
+sent: series by their first group, services by their first kept span end, calls by their first span. Floats
+are added in the order of the records. So two engines that do the same make the same Batch.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from app.ingest.ids import Ids, trace_hash
 from app.ingest.limits import Limits
 from app.ingest.shapes import Resource
 from app.ingest.traffic import Traffic
-from features.batch import Batch, Call, Level, Presence
+from features.batch import Batch, Call, DurationPoint, Level, Presence
 from features.event import ErrorRecord
 
 __all__ = ["CALLEE", "CALLER", "Source", "Tally"]
@@ -64,10 +69,11 @@ class Tally:
         self._levels: dict[tuple[str, str, int], Level] = {}
         self._calls: dict[tuple[str, str], list[float]] = {}
         self._presences: dict[Presence, None] = {}
+        self._durations: list[DurationPoint] = []
 
     def source(self, resource: Resource | None) -> Source:
         """Return who a resource is, and note that it spoke."""
-        attributes = texts(resource.attributes if resource is not None else None)
+        attributes = texts(resource.attributes if resource is not None else None, self.limits.max_attribute_depth)
         service = self.name(attributes.get("service.name") or "unknown_service")
         instance = attributes.get("service.instance.id") or attributes.get("k8s.pod.name") or attributes.get("host.name", "")
         presence = Presence(service, self.name(instance), self.name(attributes.get("service.version", "")))
@@ -126,15 +132,16 @@ class Tally:
         """Note that a trace holds an error, so that all its span ends are kept."""
         self._error_traces.add(trace_hash(trace_id))
 
-    def call(self, caller: str, callee: str, *, failed: bool) -> None:
-        """Count a call to a peer that the caller named."""
+    def call(self, caller: str, callee: str, weight: float, *, failed: bool) -> None:
+        """Count a call to a peer that the caller named, and whether it failed."""
         key = (caller, self.name(callee))
         if key not in self._calls and len(self._calls) >= self.limits.max_rows:
             self.counters["calls_dropped"] += 1
             return
         count = self._calls.setdefault(key, [0.0, 0.0])
-        count[0] += 1
-        count[1] += failed
+        count[0] += weight
+        if failed:
+            count[1] += weight
 
     def level(self, level: Level) -> bool:
         """Keep a level unless a larger one of its service, name and tick is there; return whether there was room."""
@@ -145,6 +152,13 @@ class Tally:
         if known is None or level.value > known.value:
             self._levels[key] = level
         return True
+
+    def duration(self, point: DurationPoint) -> None:
+        """Keep a point of a service's own measurement, while there is room."""
+        if len(self._durations) < self.limits.max_rows:
+            self._durations.append(point)
+        else:
+            self.counters["durations_dropped"] += 1
 
     def batch(self) -> Batch:
         """Return what was counted."""
@@ -170,6 +184,7 @@ class Tally:
             end_role=np.array([end[3] for end in ends], np.int64),
             services=services,
             presences=tuple(self._presences),
+            durations=tuple(self._durations),
             counters={name: count for name, count in self.counters.items() if count},
             rejected=self._rejected,
             reason=reason if self._rejected else "",

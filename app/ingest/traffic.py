@@ -55,8 +55,10 @@ class Traffic:
         self._groups: dict[tuple[str, str, int], int] = {}
         self._names: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._marks: list[int] = []
+        self._mark_weights: list[float] = []
         self._timed: list[int] = []
         self._durations_ns: list[int] = []
+        self._weights: list[float] = []
 
     def operation(self, service: str, name: str, time_ns: int) -> int:
         """Return the group of an entry span, `REFUSED` beyond the limit."""
@@ -84,14 +86,16 @@ class Traffic:
             group = self._groups[key] = len(self._groups)
         return group
 
-    def mark(self, group: int, channel: int) -> None:
-        """Count one in a channel."""
+    def mark(self, group: int, channel: int, weight: float = 1.0) -> None:
+        """Count in a channel."""
         self._marks.append(group * N_CHANNELS + channel)
+        self._mark_weights.append(weight)
 
-    def timed(self, group: int, duration_ns: int) -> None:
+    def timed(self, group: int, duration_ns: int, weight: float = 1.0) -> None:
         """Count an entry span and its duration."""
         self._timed.append(group)
         self._durations_ns.append(duration_ns)
+        self._weights.append(weight)
 
     def series(self) -> tuple[tuple[tuple[str, str], ...], IntArray, IntArray]:
         """Return the table of (service, operation), its row for each group, and each group's window start in seconds."""
@@ -104,23 +108,29 @@ class Traffic:
     def counts(self) -> FloatArray:  # (g, N_CHANNELS)
         """Return the channels of each group."""
         n = len(self._groups)
-        timed, seconds = self._spans()
-        counts = (
-            np.bincount(np.array(self._marks, np.int64), minlength=n * N_CHANNELS).reshape(n, N_CHANNELS).astype(np.float64)
-        )
-        counts[:, _TOTAL] = np.bincount(timed, minlength=n)
-        counts[:, _SUM] = np.bincount(timed, weights=seconds, minlength=n)
+        timed, weights = self._spans()
+        seconds = np.array(self._durations_ns, np.float64) * 1e-9
+        marks = np.array(self._marks, np.int64)
+        counts = _sums(marks, self._mark_weights, n * N_CHANNELS).reshape(n, N_CHANNELS)
+        counts[:, _TOTAL] = _sums(timed, weights, n)
+        counts[:, _SUM] = _sums(timed, weights * seconds, n)
         np.maximum.at(counts[:, _MAX], timed, seconds)
         return counts
 
     def histogram(self) -> FloatArray:  # (g, N_BUCKETS)
         """Return the durations of each group by the buckets of `features.batch.bucket_of`."""
         n = len(self._groups)
-        timed, _ = self._spans()
+        timed, weights = self._spans()
         # The exponent of frexp is the bit length of a whole number.
         _, exponent = np.frexp(np.array(self._durations_ns, np.int64) // 1000)
         buckets = np.clip(exponent.astype(np.int64) - 9, 0, N_BUCKETS - 1)
-        return np.bincount(timed * N_BUCKETS + buckets, minlength=n * N_BUCKETS).reshape(n, N_BUCKETS).astype(np.float64)
+        return _sums(timed * N_BUCKETS + buckets, weights, n * N_BUCKETS).reshape(n, N_BUCKETS)
 
     def _spans(self) -> tuple[IntArray, FloatArray]:
-        return np.array(self._timed, np.int64), np.array(self._durations_ns, np.float64) * 1e-9
+        return np.array(self._timed, np.int64), np.array(self._weights, np.float64)
+
+
+def _sums(places: IntArray, weights: FloatArray | list[float], n: int) -> FloatArray:
+    """Return the sum of weights at each place, added in their order."""
+    # Of nothing, bincount makes whole numbers.
+    return np.bincount(places, weights, minlength=n).astype(np.float64, copy=False)

@@ -13,7 +13,7 @@ def test_a_body_that_could_never_be_in_flight_is_refused() -> None:
         Limits(max_body_bytes=100, max_in_flight_bytes=99)
 
 
-@pytest.mark.parametrize("name", ["tick_s", "span_end_sample", "max_rows"])
+@pytest.mark.parametrize("name", ["tick_s", "span_end_sample", "max_rows", "max_attribute_depth"])
 def test_bounds_are_positive(name: str) -> None:
     with pytest.raises(InvalidSetting, match=f"{name} must be >= 1, got 0"):
         Limits(**{name: 0})

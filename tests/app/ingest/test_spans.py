@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.ingest.limits import Limits
 from app.ingest.otlp import decode
-from features.batch import Batch, Call, Presence
+from features.batch import CHANNELS, Batch, Call, Presence, channel
 from tests.app.ingest.requests import TRACE, a_span, as_json, attributes, count, span_id, traces
 
 GET = "GET /cart"
@@ -47,11 +53,68 @@ def test_durations_sum_and_the_largest_is_kept_with_a_histogram() -> None:
     assert batch.histogram[0].nonzero()[0].tolist() == [5, 12]
 
 
-@pytest.mark.parametrize("times", [(121, 120), (0, 120)])
+@pytest.mark.parametrize("times", [(121, 120), (0, 120), (120, 120 + 86_401)])
 def test_a_span_that_cannot_have_lasted_as_it_says_lasts_nothing_and_is_counted(times: tuple[int, int]) -> None:
     batch = read(a_span(startTimeUnixNano=times[0] * 10**9, endTimeUnixNano=times[1] * 10**9))
-    assert count(batch, "duration_sum_s", GET) == 0
+    assert (count(batch, "duration_sum_s", GET), count(batch, "duration_max_s", GET)) == (0, 0)
     assert batch.counters == {"durations_invalid": 1}
+
+
+def test_a_span_may_last_a_day() -> None:
+    batch = read(a_span(startTimeUnixNano=120 * 10**9, endTimeUnixNano=(120 + 86_400) * 10**9))
+    assert (count(batch, "duration_max_s", GET), batch.counters) == (86_400, {})
+
+
+def test_a_span_of_a_server_is_served_as_well_and_no_other_is() -> None:
+    batch = read(a_span(2, **PARENT), a_span(2), a_span(5), a_span(1), a_span(3, **PARENT))
+    assert (count(batch, "served", GET), count(batch, "total", GET), count(batch, "served")) == (2, 4, 0)
+
+
+def test_a_sampled_span_counts_as_often_as_its_sampling_says() -> None:
+    sampled = {"traceState": "other=1,ot=th:c"}
+    failed = a_span(attributes={"http.response.status_code": 503}, **sampled)
+    batch = read(failed, a_span(), a_span(5, events=[EXCEPTION], **sampled), a_span(1, **PARENT, **sampled))
+    counted = {name: count(batch, name, GET) for name in CHANNELS}
+    assert counted == {
+        "total": 9,
+        "failed": 4,
+        "server_errors": 4,
+        "errors": 4,
+        "warnings": 0,
+        "handled": 4,
+        "inner": 0,
+        "logs": 0,
+        "served": 5,
+        "duration_sum_s": pytest.approx(0.09),
+        "duration_max_s": 0.01,
+    }
+    assert count(batch, "inner") == 4
+    assert (batch.histogram.sum(), batch.n_records, [error.weight for error in batch.errors]) == (9, 4, [4.0])
+
+
+def test_calls_weigh_as_the_spans_that_named_them() -> None:
+    peer: dict[str, Any] = {"attributes": {"peer.service": "payment"}, **PARENT}
+    batch = read(a_span(3, **peer, traceState="ot=th:8"), a_span(3, **peer, status={"code": 2}), a_span(3, **peer))
+    assert batch.calls == (Call("cart", "payment", 4.0, 1.0),)
+
+
+def test_weights_that_are_malformed_or_absurd_are_counted_by_span() -> None:
+    batch = read(a_span(traceState="ot=th:X"), a_span(traceState="ot=th:X"), a_span(traceState="ot=th:ffffffffffffff"))
+    assert (count(batch, "total", GET), batch.counters) == (2 + 2**20, {"weights_invalid": 2, "weights_capped": 1})
+
+
+@given(st.lists(st.sampled_from(["", "ot=th:8", "ot=th:6", "ot=th:fd70a", "ot=th:?"]), max_size=12), st.randoms())
+def test_sums_of_sampled_spans_do_not_depend_on_their_order(states: list[str], rng: Random) -> None:
+    shuffled = rng.sample(states, len(states))
+    some, others = (read(*[a_span(traceState=state) for state in order]) for order in (states, shuffled))
+    assert np.array_equal(some.counts[:, : channel("duration_sum_s")], others.counts[:, : channel("duration_sum_s")])
+    assert np.array_equal(some.histogram, others.histogram)
+
+
+def test_the_text_of_a_structure_is_as_deep_as_the_limit() -> None:
+    failing = a_span(status={"code": 2}, attributes={"deep": [[["x"]]]})
+    depths = [read(failing, limits=Limits(max_attribute_depth=depth)).errors[0].attributes["deep"] for depth in (1, 2, 6)]
+    assert depths == ["[]", "[[]]", "[[[x]]]"]
 
 
 def test_a_negative_time_is_counted_and_stands_apart() -> None:

@@ -29,7 +29,7 @@ def test_presences_and_calls_are_bounded_and_what_is_beyond_is_counted() -> None
     tally = Tally("traces", Limits(max_rows=1), from_hex=True)
     for name in ("cart", "shop", "cart"):
         tally.source(resource(service_name=name))
-        tally.call(name, "payment", failed=False)
+        tally.call(name, "payment", 1.0, failed=False)
     batch = tally.batch()
     assert batch.presences == (Presence("cart", "", ""),)
     assert batch.calls == (Call("cart", "payment", 2, 0),)
