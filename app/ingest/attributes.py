@@ -16,6 +16,7 @@ __all__ = [
     "EXCEPTION_MESSAGE",
     "EXCEPTION_STACK",
     "EXCEPTION_TYPE",
+    "IMPORTANT",
     "RESOURCE_KEPT",
     "by_importance",
     "number",
@@ -27,7 +28,7 @@ EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACK = "exception.stacktrace"
 
-_FIRST = (
+IMPORTANT = (
     "error.type",
     "span.kind",
     "http.response.status_code",
@@ -76,7 +77,9 @@ _FIRST = (
     "feature_flag.key",
     "event.name",
 )
-_RANK = {key: rank for rank, key in enumerate(_FIRST)}
+"""Keys of attributes that say what kind of failure it was, the most telling first."""
+
+_RANK = {key: rank for rank, key in enumerate(IMPORTANT)}
 
 RESOURCE_KEPT = frozenset({"service.version", "service.instance.id", "k8s.pod.name", "k8s.node.name", "host.name", "faas.name"})
 """Attributes of the resource that an error keeps beside its own."""

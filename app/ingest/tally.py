@@ -21,7 +21,7 @@ from app.ingest.traffic import Traffic
 from features.batch import Batch, Call, DurationPoint, Level, Presence
 from features.event import ErrorRecord
 
-__all__ = ["CALLEE", "CALLER", "Source", "Tally"]
+__all__ = ["CALLEE", "CALLER", "Source", "Tally", "refusal"]
 
 CALLER, CALLEE = 0, 1
 
@@ -166,7 +166,6 @@ class Tally:
         sample, error_traces = self.limits.span_end_sample, self._error_traces
         ends = [end for end in self._ends if end[0] % sample == 0 or end[0] in error_traces]
         services, end_service = _table(end[2] for end in ends)
-        reason = f"more than {self.limits.max_rows} rows of services, operations, metrics and windows in one request"
         return Batch(
             signal=self._signal,
             n_records=self._n_records,
@@ -187,8 +186,19 @@ class Tally:
             durations=tuple(self._durations),
             counters={name: count for name, count in self.counters.items() if count},
             rejected=self._rejected,
-            reason=reason if self._rejected else "",
+            reason=refusal(self._rejected, self.limits),
         )
+
+
+def refusal(rejected: int, limits: Limits) -> str:
+    """Return why records were refused, empty when none were.
+
+    Examples
+    --------
+    >>> refusal(0, Limits())
+    ''
+    """
+    return f"more than {limits.max_rows} rows of services, operations, metrics and windows in one request" if rejected else ""
 
 
 def _table(names: Iterable[str]) -> tuple[tuple[str, ...], list[int]]:
