@@ -26,7 +26,7 @@ from features.batch import CHANNELS
 
 CHANNEL = {name: place for place, name in enumerate(CHANNELS)}
 
-__all__ = ["Ingest", "serve_grpc", "serve_http", "stored_log"]
+__all__ = ["Ingest", "refusals", "serve_grpc", "serve_http", "stored_log"]
 
 
 @dataclass
@@ -50,6 +50,13 @@ class Ingest:
     def sample(self, name: str, **labels: str) -> float | None:
         """Return a metric."""
         return self.telemetry.registry.get_sample_value(name, labels)
+
+
+def refusals(ingest: Ingest, protocol: str) -> dict[str, float]:
+    """Return how many requests of each signal were refused as to be tried again."""
+    asked = {"protocol": protocol, "code": {"http": "503", "grpc": "UNAVAILABLE"}[protocol]}
+    signals = ("logs", "metrics", "traces")
+    return {signal: ingest.sample("foreshock_requests_total", signal=signal, **asked) or 0 for signal in signals}
 
 
 @contextmanager

@@ -18,12 +18,10 @@ from features.errors import StoreFailed
 from tests.app.ingest.clients import javascript_sdk
 from tests.app.ingest.clients.python_sdk import over_grpc, over_http, send
 from tests.app.ingest.oracle import counted, differences, expected
-from tests.app.ingest.servers import Ingest, serve_grpc, serve_http, stored_log
+from tests.app.ingest.servers import Ingest, refusals, serve_grpc, serve_http, stored_log
 from tests.app.ingest.truth import TRUTH
 
 LIMITS = Limits(span_end_sample=1)
-SIGNALS = ("logs", "metrics", "traces")
-REFUSED = {"http": "503", "grpc": "UNAVAILABLE"}
 PATIENCE_S = 30
 
 Send = Callable[[str], dict[str, dict[str, str]]]
@@ -45,11 +43,6 @@ def sender(client: str, protocol: str, cache: pytest.Cache | None) -> Send:
     assert cache is not None
     folder, spoken = javascript_sdk.install(cache), "grpc" if protocol == "grpc" else "http/protobuf"
     return lambda address: javascript_sdk.send(folder, TRUTH, spoken, "gzip", address)
-
-
-def refusals(ingest: Ingest, protocol: str) -> dict[str, float]:
-    asked = {"protocol": protocol, "code": REFUSED[protocol]}
-    return {signal: ingest.sample("foreshock_requests_total", signal=signal, **asked) or 0 for signal in SIGNALS}
 
 
 def wait_for_refusals(ingest: Ingest, protocol: str, sending: Future[dict[str, dict[str, str]]]) -> None:
