@@ -1,19 +1,19 @@
 """What one OTLP request says, reduced to arrays: the value that crosses from `app.ingest` to `features.windows`.
 
-A decoder builds one `Batch` from one body; `split` cuts it by partition; the log carries the pieces;
+A decoder builds one `Batch` from one body; `features.pieces.split` cuts it by partition; the log carries the pieces;
 `features.windows.Windows.add` adds them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 import numpy as np
 
 from features.arrays import FloatArray, IntArray, UInt64Array
 from features.event import ErrorRecord
-from features.series import partition_of
+from features.values import hot_value
 
 __all__ = [
     "BUCKETS",
@@ -27,7 +27,6 @@ __all__ = [
     "Presence",
     "bucket_of",
     "channel",
-    "split",
 ]
 
 CHANNELS = (
@@ -78,7 +77,7 @@ def bucket_of(duration_ns: int) -> int:
     return min(max((max(duration_ns, 0) // 1000).bit_length() - 9, 0), N_BUCKETS - 1)
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class Level:
     """One value of a gauge or sum of a service.
 
@@ -98,7 +97,7 @@ class Level:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class Call:
     """Calls from one service to a peer that it named itself.
 
@@ -116,7 +115,7 @@ class Call:
     failed: float
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class DurationPoint:
     """One point of a histogram in which a service measured the requests that it served.
 
@@ -151,7 +150,7 @@ class DurationPoint:
     histogram: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class Presence:
     """That an instance of a service spoke, and in which version.
 
@@ -182,7 +181,7 @@ def _no_uint() -> UInt64Array:
     return np.zeros(0, np.uint64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@hot_value(eq=False)
 class Batch:
     """One request, or the part of it that belongs to one partition.
 
@@ -249,89 +248,3 @@ class Batch:
     counters: Mapping[str, int] = field(default_factory=dict[str, int])
     rejected: int = 0
     reason: str = ""
-
-
-def split(batch: Batch, tenant: str, n_partitions: int) -> dict[int, Batch]:
-    """Cut a Batch by partition.
-
-    What belongs to a service goes to the service's partition; span ends go to the partition of
-    their trace, where both ends meet.
-
-    Parameters
-    ----------
-    batch : Batch
-        A whole request.
-    tenant : str
-        The tenant, part of every partition key.
-    n_partitions : int
-        How many partitions there are.
-
-    Returns
-    -------
-    dict of int to Batch
-        Only partitions that receive something; `n_records`, `counters` and `rejected` stay with the whole.
-
-    Examples
-    --------
-    >>> one = Batch("metrics", 1, levels=(Level("payment", "heap", 0, 1.0),))
-    >>> [piece.levels[0].name for piece in split(one, "default", 8).values()]
-    ['heap']
-    """
-    place = {name: partition_of(tenant, name, n_partitions) for name in _service_names(batch)}
-    group_home = np.array([place[service] for service, _ in batch.series], np.int64)[batch.group_series]
-    # The hash itself is the key here: both ends carry the same one, whatever request they came in.
-    end_home = (batch.end_trace % np.uint64(n_partitions)).astype(np.int64)
-    homes = set(place.values()) | set(np.unique(end_home).tolist())
-    pieces = {home: _piece(batch, home, place, group_home, end_home) for home in sorted(homes)}
-    return {home: piece for home, piece in pieces.items() if _holds_something(piece)}
-
-
-def _service_names(batch: Batch) -> set[str]:
-    names = {service for service, _ in batch.series}
-    names.update(record.service for record in batch.errors)
-    names.update(level.service for level in batch.levels)
-    names.update(call.caller for call in batch.calls)
-    names.update(presence.service for presence in batch.presences)
-    names.update(point.service for point in batch.durations)
-    return names
-
-
-def _piece(batch: Batch, home: int, place: Mapping[str, int], group_home: IntArray, end_home: IntArray) -> Batch:
-    groups, ends = group_home == home, end_home == home
-    # Tables are cut too: a name that a piece does not use belongs to another partition.
-    named, series = np.unique(batch.group_series[groups], return_inverse=True)
-    spoke, services = np.unique(batch.end_service[ends], return_inverse=True)
-    return replace(
-        batch,
-        n_records=0,
-        counters={},
-        rejected=0,
-        reason="",
-        series=tuple(batch.series[i] for i in named.tolist()),
-        group_series=series.ravel().astype(np.int64),
-        group_time_s=batch.group_time_s[groups],
-        counts=batch.counts[groups],
-        histogram=batch.histogram[groups],
-        errors=tuple(record for record in batch.errors if place[record.service] == home),
-        levels=tuple(level for level in batch.levels if place[level.service] == home),
-        calls=tuple(call for call in batch.calls if place[call.caller] == home),
-        presences=tuple(presence for presence in batch.presences if place[presence.service] == home),
-        durations=tuple(point for point in batch.durations if place[point.service] == home),
-        end_trace=batch.end_trace[ends],
-        end_span=batch.end_span[ends],
-        end_service=services.ravel().astype(np.int64),
-        services=tuple(batch.services[i] for i in spoke.tolist()),
-        end_role=batch.end_role[ends],
-    )
-
-
-def _holds_something(piece: Batch) -> bool:
-    return bool(
-        len(piece.group_series)
-        or len(piece.end_trace)
-        or piece.errors
-        or piece.levels
-        or piece.calls
-        or piece.presences
-        or piece.durations
-    )

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from features.errors import InvalidValue
+from features.values import hot_value
 
 __all__ = ["ErrorEvent", "ErrorRecord", "SeverityNumber"]
 
@@ -20,7 +21,7 @@ SeverityNumber = int
 """OpenTelemetry severity number, 1 to 24; 17 and above is an error."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class ErrorRecord:
     """A failing span or an error log record as its sender reported it.
 

@@ -2,28 +2,34 @@
 
 `app.ingest.receive` packs Batches and the worker's clock packs ticks; both are appended to the durable
 log, and `app.worker` unpacks what it reads. The first byte is the version of the layout; the rest is
-MessagePack with the arrays as little-endian bytes.
+MessagePack: arrays as little-endian bytes, records by columns, and each stack trace once, since errors that
+come together mostly share it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from features.arrays import FloatArray, IntArray, UInt64Array
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, DurationPoint, Level, Presence
 from features.errors import InvalidValue
 from features.event import ErrorRecord
+from features.values import hot_value
 
 __all__ = ["BatchMessage", "Message", "TickMessage", "pack", "unpack"]
 
 VERSION = 2
+"""Raised whenever the layout changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class BatchMessage:
     """What one request said about one partition, stamped when it was received.
 
@@ -45,7 +51,7 @@ class BatchMessage:
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class TickMessage:
     """That time has passed: windows that end by then may close.
 
@@ -60,9 +66,22 @@ class TickMessage:
 
 Message = BatchMessage | TickMessage
 
-_Record = tuple[Literal["span", "log"], str, str, int, int, str, str, str, str, str, dict[str, str], float]
+_Strings = tuple[str, ...]
+_Ints = tuple[int, ...]
+_Floats = tuple[float, ...]
+_Bools = tuple[bool, ...]
 
-_Duration = tuple[str, str, int, int, int, bool, bool, bool, float, float, tuple[float, ...]]
+# Columns in the order of the fields, so that `map(ErrorRecord, *columns)` makes the records again.
+_Errors = tuple[
+    tuple[Literal["span", "log"], ...], _Strings, _Strings, _Ints, _Ints, _Strings, _Strings, _Strings, _Strings, _Ints,
+    tuple[dict[str, str], ...], _Floats,
+]  # fmt: skip
+_Levels = tuple[_Strings, _Strings, _Ints, _Floats]
+_Calls = tuple[_Strings, _Strings, _Floats, _Floats]
+_Presences = tuple[_Strings, _Strings, _Strings]
+_Durations = tuple[
+    _Strings, _Strings, _Ints, _Ints, _Ints, _Bools, _Bools, _Bools, _Floats, _Floats, tuple[_Floats, ...]
+]  # fmt: skip
 
 
 class _TickWire(msgspec.Struct, array_like=True, tag="tick", frozen=True):
@@ -80,16 +99,17 @@ class _BatchWire(msgspec.Struct, array_like=True, tag="batch", frozen=True):
     group_time_s: bytes
     counts: bytes
     histogram: bytes
-    errors: tuple[_Record, ...]
-    levels: tuple[tuple[str, str, int, float], ...]
-    calls: tuple[tuple[str, str, float, float], ...]
+    errors: _Errors | None
+    stacks: tuple[str, ...]  # the errors' column of stacks points into it
+    levels: _Levels | None
+    calls: _Calls | None
     end_trace: bytes
     end_span: bytes
     end_service: bytes
     end_role: bytes
     services: tuple[str, ...]
-    presences: tuple[tuple[str, str, str], ...]
-    durations: tuple[_Duration, ...]
+    presences: _Presences | None
+    durations: _Durations | None
     counters: dict[str, int]
     rejected: int
     reason: str
@@ -143,97 +163,117 @@ def unpack(data: bytes) -> Message:
     try:
         wire = _decoder.decode(memoryview(data)[1:])
         return TickMessage(wire.tick_s) if isinstance(wire, _TickWire) else _message(wire)
-    except (msgspec.MsgspecError, ValueError) as exc:
+    except (msgspec.MsgspecError, ValueError, IndexError) as exc:
         raise InvalidValue(f"log message of {len(data)} bytes cannot be read: {exc}") from exc
 
 
-def _bytes(array: NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64], dtype: str) -> bytes:
-    return array.astype(dtype, copy=False).tobytes()
+_F8, _I8, _U8 = np.dtype("<f8"), np.dtype("<i8"), np.dtype("<u8")
+
+
+def _bytes(array: NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64], dtype: np.dtype[Any]) -> bytes:
+    return array.tobytes() if array.dtype is dtype else array.astype(dtype).tobytes()
+
+
+def _columns(of: type[Level | Call | Presence | DurationPoint]) -> Callable[[Sequence[object]], Any]:
+    """Return what takes records of a class apart into the columns of its fields; None when there are none."""
+    getters = [attrgetter(field.name) for field in fields(of)]
+
+    def columns(records: Sequence[object]) -> Any:
+        return [list(map(get, records)) for get in getters] if records else None
+
+    return columns
+
+
+_levels, _calls, _presences, _durations = map(_columns, (Level, Call, Presence, DurationPoint))
 
 
 def _wire(message: BatchMessage) -> _BatchWire:
     batch = message.batch
+    stacks: dict[str, int] = {}
     return _BatchWire(
-        tenant=message.tenant,
-        batch_id=message.batch_id,
-        received_at_ns=message.received_at_ns,
-        signal=batch.signal,
-        n_records=batch.n_records,
-        series=batch.series,
-        group_series=_bytes(batch.group_series, "<i8"),
-        group_time_s=_bytes(batch.group_time_s, "<i8"),
-        counts=_bytes(batch.counts, "<f8"),
-        histogram=_bytes(batch.histogram, "<f8"),
-        errors=tuple(_row(record) for record in batch.errors),
-        levels=tuple((level.service, level.name, level.time_ns, level.value) for level in batch.levels),
-        calls=tuple((call.caller, call.callee, call.count, call.failed) for call in batch.calls),
-        end_trace=_bytes(batch.end_trace, "<u8"),
-        end_span=_bytes(batch.end_span, "<u8"),
-        end_service=_bytes(batch.end_service, "<i8"),
-        end_role=_bytes(batch.end_role, "<i8"),
-        services=batch.services,
-        presences=tuple((presence.service, presence.instance, presence.version) for presence in batch.presences),
-        durations=tuple(_duration_row(point) for point in batch.durations),
-        counters=dict(batch.counters),
-        rejected=batch.rejected,
-        reason=batch.reason,
+        message.tenant,
+        message.batch_id,
+        message.received_at_ns,
+        batch.signal,
+        batch.n_records,
+        batch.series,
+        _bytes(batch.group_series, _I8),
+        _bytes(batch.group_time_s, _I8),
+        _bytes(batch.counts, _F8),
+        _bytes(batch.histogram, _F8),
+        _error_columns(batch.errors, stacks) if batch.errors else None,
+        tuple(stacks),
+        _levels(batch.levels),
+        _calls(batch.calls),
+        _bytes(batch.end_trace, _U8),
+        _bytes(batch.end_span, _U8),
+        _bytes(batch.end_service, _I8),
+        _bytes(batch.end_role, _I8),
+        batch.services,
+        _presences(batch.presences),
+        _durations(batch.durations),
+        dict(batch.counters),
+        batch.rejected,
+        batch.reason,
     )
 
 
-def _row(record: ErrorRecord) -> _Record:
-    return (
-        record.source,
-        record.service,
-        record.operation,
-        record.time_ns,
-        record.severity,
-        record.trace_id,
-        record.span_id,
-        record.exception_type,
-        record.message,
-        record.stack,
-        dict(record.attributes),
-        record.weight,
-    )
+def _error_columns(errors: Sequence[ErrorRecord], stacks: dict[str, int]) -> Any:
+    """Return the columns of errors; their stacks are added to a table of distinct ones."""
+    columns: list[Any] = [list(map(get, errors)) for get in _ERROR_FIELDS]
+    columns[_STACK] = [stacks.setdefault(stack, len(stacks)) for stack in columns[_STACK]]
+    columns[_ATTRIBUTES] = [a if isinstance(a, dict) else dict(a) for a in columns[_ATTRIBUTES]]
+    return columns
 
 
-def _duration_row(point: DurationPoint) -> _Duration:
-    return (
-        point.service,
-        point.operation,
-        point.stream,
-        point.start_ns,
-        point.time_ns,
-        point.cumulative,
-        point.failed,
-        point.server_error,
-        point.count,
-        point.seconds,
-        point.histogram,
-    )
+_ERROR_FIELDS = [attrgetter(field.name) for field in fields(ErrorRecord)]
+_STACK, _ATTRIBUTES = ([field.name for field in fields(ErrorRecord)].index(name) for name in ("stack", "attributes"))
 
 
 def _message(wire: _BatchWire) -> BatchMessage:
     batch = Batch(
-        signal=wire.signal,
-        n_records=wire.n_records,
-        series=wire.series,
-        group_series=np.frombuffer(wire.group_series, "<i8"),
-        group_time_s=np.frombuffer(wire.group_time_s, "<i8"),
-        counts=np.frombuffer(wire.counts, "<f8").reshape(-1, N_CHANNELS),
-        histogram=np.frombuffer(wire.histogram, "<f8").reshape(-1, N_BUCKETS),
-        errors=tuple(ErrorRecord(*row) for row in wire.errors),
-        levels=tuple(Level(*row) for row in wire.levels),
-        calls=tuple(Call(*row) for row in wire.calls),
-        end_trace=np.frombuffer(wire.end_trace, "<u8"),
-        end_span=np.frombuffer(wire.end_span, "<u8"),
-        end_service=np.frombuffer(wire.end_service, "<i8"),
-        end_role=np.frombuffer(wire.end_role, "<i8"),
-        services=wire.services,
-        presences=tuple(Presence(*row) for row in wire.presences),
-        durations=tuple(DurationPoint(*row) for row in wire.durations),
-        counters=wire.counters,
-        rejected=wire.rejected,
-        reason=wire.reason,
+        wire.signal,
+        wire.n_records,
+        wire.series,
+        *(_groups(wire) if wire.group_series else _NO_GROUPS),
+        _errors(wire.errors, wire.stacks) if wire.errors else (),
+        tuple(map(Level, *wire.levels)) if wire.levels else (),
+        tuple(map(Call, *wire.calls)) if wire.calls else (),
+        *(_ends(wire) if wire.end_trace else _NO_ENDS),
+        wire.services,
+        tuple(map(Presence, *wire.presences)) if wire.presences else (),
+        tuple(map(DurationPoint, *wire.durations)) if wire.durations else (),
+        wire.counters,
+        wire.rejected,
+        wire.reason,
     )
     return BatchMessage(wire.tenant, wire.batch_id, wire.received_at_ns, batch)
+
+
+def _groups(wire: _BatchWire) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    return (
+        np.frombuffer(wire.group_series, _I8),
+        np.frombuffer(wire.group_time_s, _I8),
+        np.frombuffer(wire.counts, _F8).reshape(-1, N_CHANNELS),
+        np.frombuffer(wire.histogram, _F8).reshape(-1, N_BUCKETS),
+    )
+
+
+def _ends(wire: _BatchWire) -> tuple[UInt64Array, UInt64Array, IntArray, IntArray]:
+    return (
+        np.frombuffer(wire.end_trace, _U8),
+        np.frombuffer(wire.end_span, _U8),
+        np.frombuffer(wire.end_service, _I8),
+        np.frombuffer(wire.end_role, _I8),
+    )
+
+
+_EMPTY = Batch("")
+_NO_GROUPS = _EMPTY.group_series, _EMPTY.group_time_s, _EMPTY.counts, _EMPTY.histogram
+_NO_ENDS = _EMPTY.end_trace, _EMPTY.end_span, _EMPTY.end_service, _EMPTY.end_role
+
+
+def _errors(columns: _Errors, stacks: Sequence[str]) -> tuple[ErrorRecord, ...]:
+    whole: list[Any] = list(columns)
+    whole[_STACK] = [stacks[place] for place in whole[_STACK]]
+    return tuple(map(ErrorRecord, *whole))

@@ -20,7 +20,8 @@ from app.ingest.otlp import Encoding, Signal, decode
 from app.store.contract import Log
 from app.telemetry import Telemetry
 from features.arrays import IntArray
-from features.batch import Batch, split
+from features.batch import Batch
+from features.pieces import split
 
 __all__ = ["LogMessage", "Receiver", "messages_of"]
 

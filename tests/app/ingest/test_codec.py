@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ingest.codec import BatchMessage, TickMessage, pack, unpack
-from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, Level, Presence
+from app.ingest.codec import VERSION, BatchMessage, TickMessage, pack, unpack
+from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, DurationPoint, Level, Presence
 from features.errors import InvalidValue
 from features.event import ErrorRecord
 from tests.builders import same_batch
@@ -30,6 +30,10 @@ def batches(draw: st.DrawFn) -> Batch:
         ErrorRecord, st.sampled_from(["span", "log"]), TEXT, TEXT, INT64, st.integers(0, 24), TEXT, TEXT, TEXT, TEXT, TEXT,
         st.dictionaries(TEXT, TEXT, max_size=3),
     )  # fmt: skip
+    point = st.builds(
+        DurationPoint, TEXT, TEXT, st.integers(0, 2**64 - 1), INT64, INT64, st.booleans(), st.booleans(), st.booleans(),
+        FLOATS, FLOATS, st.tuples(FLOATS, FLOATS),
+    )  # fmt: skip
     return Batch(
         signal=draw(st.sampled_from(["traces", "logs", "metrics"])),
         n_records=draw(st.integers(0, 2**40)),
@@ -47,6 +51,7 @@ def batches(draw: st.DrawFn) -> Batch:
         end_role=numbers.integers(0, 2, ends),
         services=tuple(draw(st.lists(TEXT, max_size=3))),
         presences=tuple(draw(st.lists(st.builds(Presence, TEXT, TEXT, TEXT), max_size=3))),
+        durations=tuple(draw(st.lists(point, max_size=2))),
         counters=draw(st.dictionaries(TEXT, st.integers(0, 2**40), max_size=3)),
         rejected=draw(st.integers(0, 9)),
         reason=draw(TEXT),
@@ -71,7 +76,17 @@ def test_the_same_message_gives_the_same_bytes() -> None:
     assert pack(message) == pack(message)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x02\x90", b"\x01", b"\x01\x90", b"\x01\xc1", pack(TickMessage(60)) + b"x"])
+def test_errors_that_share_a_stack_carry_it_once() -> None:
+    errors = tuple(ErrorRecord("span", "cart", "GET /", n, stack="at line 1\n" * 500) for n in range(50))
+    data = pack(BatchMessage("default", "id", 1, Batch("traces", errors=errors)))
+    assert len(data) < 10_000
+    message = unpack(data)
+    assert isinstance(message, BatchMessage)
+    assert message.batch.errors == errors
+    assert len({id(error.stack) for error in message.batch.errors}) == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01\x90", b"\x02", b"\x02\x90", b"\x02\xc1", pack(TickMessage(60)) + b"x"])
 def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidValue, match="log message"):
         unpack(data)
@@ -80,4 +95,4 @@ def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_unpack_raises_nothing_but_its_own_error(data: bytes) -> None:
     with contextlib.suppress(InvalidValue):
-        unpack(b"\x01" + data)
+        unpack(bytes([VERSION]) + data)
