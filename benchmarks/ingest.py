@@ -211,15 +211,22 @@ def main() -> int:
         run = Run(start(asked, Path(name), until), plan)
         run.go()
         faults = verify(run)
-    result = {"command": " ".join(sys.argv), "plan": asdict(plan), "machine": machine(asked.rotel), "upkeep": run.upkeep()}
-    rows = summary(run.rounds, run.upkeep(), "rotel")
-    result |= {"faults": faults, "summary": [asdict(row) for row in rows], "rounds": [asdict(one) for one in run.rounds]}
+    rows, where = summary(run.rounds, run.upkeep(), "rotel"), machine(asked.rotel)
+    result = {
+        "command": " ".join(sys.argv),
+        "plan": asdict(plan),
+        "machine": where,
+        "upkeep": run.upkeep(),
+        "faults": faults,
+        "summary": [asdict(row) for row in rows],
+        "rounds": [asdict(one) for one in run.rounds],
+    }
     print(table(rows, run.upkeep(), faults))
     if asked.out:
         asked.out.mkdir(parents=True, exist_ok=True)
         (asked.out / "ingest.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         write_csv(run.rounds, asked.out / "ingest.csv")
-        plot(rows, result["machine"], asked.out)
+        plot(rows, where, asked.out)
     return int(any(faults.values()))
 
 

@@ -57,6 +57,7 @@ def windows_of(folder: Path) -> dict[str, int]:
     memory = node.worker.flow.memory
     memory.advance(memory.tick + 5)  # what was received since the last tick joins the windows
     whole = np.array([key.operation == WHOLE for key in memory.directory.keys], bool)
-    counts = sum(grain[whole].astype(float).sum(axis=(0, 1)) for grain in (memory.windows.fine(), memory.windows.coarse()))
+    grains = np.concatenate([memory.windows.fine(), memory.windows.coarse()], axis=1)
+    counts = grains[whole].sum(axis=(0, 1), dtype=float)
     spans = counts[channel("total")] + counts[channel("inner")]
     return {"traces": round(spans), "logs": round(counts[channel("logs")])}

@@ -25,6 +25,7 @@ __all__ = ["Receiver", "cpu_s", "find_rotel", "foreshock", "free_ports", "rotel"
 _START_S = 60.0
 _LAG_S = 120.0
 _POLL_S = 0.05
+_ASK_S = 0.25  # between questions whether all is absorbed: the answer costs a few ms of what is measured
 _ROTEL_BATCH_S = 0.5  # its batches leave after 0.2 s
 _TICKS_A_S = os.sysconf("SC_CLK_TCK")
 
@@ -167,7 +168,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _absorbed(api: int) -> None:
-    _until(lambda: b" 0 offsets behind" in _get(api, "/readyz?verbose=1"), _LAG_S)
+    _until(lambda: b" 0 offsets behind" in _get(api, "/readyz?verbose=1"), _LAG_S, _ASK_S)
 
 
 def _get(port: int, path: str) -> bytes:
@@ -179,9 +180,9 @@ def _get(port: int, path: str) -> bytes:
         connection.close()
 
 
-def _until(holds: Callable[[], bool], seconds: float) -> None:
+def _until(holds: Callable[[], bool], seconds: float, every_s: float = _POLL_S) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"a receiver was not there or not done after {seconds:g} s")
-        time.sleep(_POLL_S)
+        time.sleep(every_s)
