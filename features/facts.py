@@ -2,7 +2,7 @@
 
 That is: error categories, new fingerprints, levels, versions and instances.
 
-`add` gathers facts during a tick, `advance` hands them out for history and applies them; replay and
+`gather` takes facts during a tick, `advance` hands them out for history and applies them; replay and
 training call `apply` with the same facts.
 """
 
@@ -84,7 +84,7 @@ class Facts:
     --------
     >>> facts = Facts()
     >>> facts.grow(1)
-    >>> facts.add(Fact(0, 5, "level", "heap", 0.5))
+    >>> facts.gather(0, 5, "level", "heap", 0.5)
     >>> [f.name for f in facts.advance(6)], facts.levels()[0, 0, -1].item()
     (['heap'], 0.5)
     """
@@ -116,10 +116,10 @@ class Facts:
             self.instances.append({})
             self.versions.append({})
 
-    def add(self, fact: Fact) -> None:
-        """Gather a fact until the tick ends: levels keep the last value, the rest adds up."""
-        key = (fact.row, fact.window, fact.kind, fact.name)
-        self._pending[key] = fact.value if fact.kind == "level" else self._pending.get(key, 0.0) + fact.value
+    def gather(self, row: int, window: int, kind: str, name: str, value: float) -> None:
+        """Gather the fields of a `Fact` until the tick ends: levels keep the last value, the rest adds up."""
+        key = (row, window, kind, name)
+        self._pending[key] = value if kind == "level" else self._pending.get(key, 0.0) + value
 
     def advance(self, tick: int) -> list[Fact]:
         """Close every window before `tick` and return what came in since the last call, in a fixed order."""
@@ -187,12 +187,6 @@ class Facts:
         spread = np.sqrt(np.maximum(c["level_square"] - c["level_mean"] ** 2, 0.0)) + 1e-3 * np.abs(c["level_mean"]) + 1e-9
         usable = (count > 0) & (c["level_seen"] >= _LEVEL_SEEN)
         return np.where(usable, np.clip((now - c["level_mean"]) / spread, -20.0, 20.0), 0.0).astype(float)
-
-    def seen(self, row: int, instance: str, version: str, tick: int) -> None:
-        """Note that a known instance and version spoke; new ones come as facts."""
-        for names, name in ((self.instances[row], instance), (self.versions[row], version)):
-            if name in names:
-                names[name] = max(names[name], tick)
 
     def since_change(self) -> IntArray:
         """Return ticks since the version last changed, -1 where it never did, shape (n,)."""

@@ -1,7 +1,7 @@
-"""Who calls whom: edges between services, and the join of span ends that finds them.
+"""Who calls whom: edges between services.
 
 Edges come from what callers say of their peers (`Call`) and from parent and child spans that arrive in
-different requests (`EdgeJoin`). `features.neighbours` spreads signals along them.
+different requests (`features.join`). `features.neighbours` spreads signals along them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from itertools import islice
 
 import numpy as np
 
-from features.arrays import FloatArray, IntArray, UInt64Array
+from features.arrays import FloatArray, IntArray
 
-__all__ = ["EdgeJoin", "Graph", "resolve"]
+__all__ = ["Graph", "resolve"]
 
 _MAX_EDGES = 100_000  # guessed: five tenants at their bound; about 30 MB
 _MAX_TENANT_EDGES = 20_000  # guessed: 1,000 services with 20 callees each
-_MAX_ENDS = 50_000  # guessed: a minute of sampled span ends of a partition
 _FADE_TICKS = 24 * 60.0
 _FAINT = 0.01  # calls below which an edge says nothing: about five time constants after a single call
 
@@ -109,64 +108,3 @@ class Graph:
 
     def _fade(self, then: int, now: int) -> float:
         return math.exp((then - now) / self.fade_ticks)
-
-
-class EdgeJoin:
-    """Finds edges from span ends: a caller's span id is the parent id of its callee.
-
-    Both ends come to the partition of their trace in any order; what finds no partner is forgotten
-    once 50,000 newer ends wait.
-
-    Examples
-    --------
-    >>> join = EdgeJoin()
-    >>> one = np.array([7], np.uint64)
-    >>> join.match("default", one, one, ["web"], [0]), join.match("default", one, one, ["cart"], [1])
-    ([], [('web', 'cart')])
-    """
-
-    def __init__(self) -> None:
-        self.callers: dict[tuple[str, int, int], str] = {}
-        self.callees: dict[tuple[str, int, int], list[str]] = {}
-        self._waiting = 0  # callees, over all keys
-
-    def match(
-        self, tenant: str, trace: UInt64Array, span: UInt64Array, services: Iterable[str], roles: Iterable[int]
-    ) -> list[tuple[str, str]]:
-        """Take span ends of a tenant and return the (caller, callee) pairs that they complete."""
-        found: list[tuple[str, str]] = []
-        for t, s, service, role in zip(trace.tolist(), span.tolist(), services, roles, strict=True):
-            key = (tenant, t, s)
-            if role == 0:
-                self.callers[key] = service
-                waited = self.callees.pop(key, [])
-                self._waiting -= len(waited)
-                found.extend((service, callee) for callee in waited)
-            elif key in self.callers:
-                found.append((self.callers[key], service))
-            else:
-                self.callees.setdefault(key, []).append(service)
-                self._waiting += 1
-        self._forget()
-        return [(a, b) for a, b in found if a != b]
-
-    def snapshot(self) -> dict[str, list[list[object]]]:
-        """Return both sides as plain lists."""
-        callers: list[list[object]] = [[*key, name] for key, name in self.callers.items()]
-        callees: list[list[object]] = [[*key, name] for key, names in self.callees.items() for name in names]
-        return {"callers": callers, "callees": callees}
-
-    def restore(self, snapshot: Mapping[str, list[list[object]]]) -> None:
-        """Put a snapshot back."""
-        self.callers = {(str(tenant), int(str(t)), int(str(s))): str(name) for tenant, t, s, name in snapshot["callers"]}
-        self.callees = {}
-        for tenant, t, s, name in snapshot["callees"]:
-            self.callees.setdefault((str(tenant), int(str(t)), int(str(s))), []).append(str(name))
-        self._waiting = len(snapshot["callees"])
-
-    def _forget(self) -> None:
-        while len(self.callers) > _MAX_ENDS:
-            del self.callers[next(iter(self.callers))]
-        while self._waiting > _MAX_ENDS:
-            # All that wait for one caller: a parent with more children than the bound is the one that fills it.
-            self._waiting -= len(self.callees.pop(next(iter(self.callees))))

@@ -12,22 +12,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
-from features.batch import CHANNELS, Batch, channel
+from features.batch import CHANNELS, N_CHANNELS, Batch, channel
 from features.directory import Directory
 from features.durations import Meters
 from features.event import ErrorRecord
 from features.facts import Fact, Facts
-from features.graph import EdgeJoin, Graph, resolve
+from features.graph import Graph, resolve
 from features.incident import IncidentRule, Standing, broken
+from features.join import EdgeJoin
 from features.onsets import Onsets, Pools
 from features.rhythm import EXPECTED, Rhythm
 from features.series import WHOLE, SeriesKey
-from features.windows import WIDTH, Increment, Windows
+from features.windows import Increment, Windows
 
 __all__ = ["Closed", "Memory", "MemoryPlan"]
 
 _USUAL = np.array([CHANNELS.index(name) for name in EXPECTED])
 _TOTAL = channel("total")
+_ERRORS = channel("errors")
 _FEW_DUE = 10.0  # of ten due requests at most one comes by chance five times in ten thousand
 
 
@@ -110,6 +112,8 @@ class Memory:
         self.unheard: dict[str, range] = {}
         """Windows, by tenant, that the last tick closed without knowing what happened in them."""
         self._calls: dict[tuple[str, str, str], float] = {}
+        self._known: dict[str, dict[tuple[str, str], int]] = {}  # rows by tenant and name, as Batches name them
+        self._measured: tuple[int, frozenset[int]] = (-1, frozenset())  # partitions with measured services, at a tick
 
     @property
     def tick(self) -> int:
@@ -137,32 +141,43 @@ class Memory:
         int
             Groups refused as too late.
         """
-        rows = np.array([self.row(tenant, s, o, partition) for s, o in batch.series], np.int64)
-        group_rows = rows[batch.group_series] if len(rows) else np.zeros(0, np.int64)
-        groups = np.concatenate([batch.counts, batch.histogram], axis=1)
-        windows = batch.group_time_s // self.plan.tick_s
-        if meters := self._meters(tenant, partition, batch):
-            services = [batch.series[place][0] for place in batch.group_series.tolist()]
-            groups = meters.unmeasured(tenant, services, windows, groups)
-        # An operation's group counts for the operation and for its whole service.
-        whole = np.where(group_rows >= 0, self.directory.whole[group_rows], -1) if len(group_rows) else group_rows
-        twice = (group_rows >= 0) & (group_rows != whole)
-        kept = group_rows >= 0
-        late = self.windows.add(
-            np.concatenate([whole[kept], group_rows[twice]]),
-            np.concatenate([windows[kept], windows[twice]]),
-            np.concatenate([groups[kept], groups[twice]]),
-        )
-        self.late += late
-        self._gather_facts(tenant, partition, batch)
+        known = self._known.setdefault(tenant, {})
+        rows = [known.get(name, -1) for name in batch.series]
+        if -1 in rows:
+            rows = [self.row(tenant, service, operation, partition) for service, operation in batch.series]
+        if batch.durations:
+            self.meters.setdefault(partition, Meters(self.plan.tick_s)).gather(tenant, batch.durations)
+        late = 0
+        if len(batch.group_series):
+            windows = batch.group_time_s // self.plan.tick_s
+            counts, histogram = self._unmeasured(tenant, partition, batch, windows)
+            late = self.windows.add(rows, batch.group_series, windows, counts, histogram)
+            self.late += late
+        if batch.levels or batch.presences:
+            self._gather_facts(tenant, partition, batch)
+        for call in batch.calls:
+            key = (tenant, call.caller, call.callee)
+            self._calls[key] = self._calls.get(key, 0.0) + call.count
+        if len(batch.end_trace):
+            if partition not in self.joins:
+                self.joins[partition] = EdgeJoin()
+            self.joins[partition].add(tenant, batch)
         return late
 
     def row(self, tenant: str, service: str, operation: str, partition: int) -> int:
         """Return the row of a series, making it where there is room, else -1."""
+        known = self._known.setdefault(tenant, {})
+        row = known.get((service, operation))
+        if row is not None:
+            return row
         row = self.directory.row(tenant, service, operation, partition)
         if len(self.directory) > len(self.facts.level_names):
             self._grow(tenant)
-        return -1 if row is None else row
+        if row is None:
+            return -1
+        if row == self.directory.find(tenant, service, operation):  # what was folded is counted every time
+            known[service, operation] = row
+        return row
 
     def row_of_snapshot(self, key: SeriesKey, partition: int) -> int:
         """Return the row of a key that a snapshot names, whatever the quotas are now."""
@@ -184,18 +199,16 @@ class Memory:
         window = record.time_ns // 10**9 // self.plan.tick_s
         if window < self.tick - self.windows.lateness:  # refused with the counts of its window
             return
-        self.facts.add(Fact(row, window, "category", category, record.weight))
+        self.facts.gather(row, window, "category", category, record.weight)
         if novel is not None:
-            self.facts.add(Fact(row, window, "novel", novel, 1.0))
+            self.facts.gather(row, window, "novel", novel, 1.0)
 
     def take_back_error(self, tenant: str, record: ErrorRecord) -> None:
         """Subtract an error that turned out to be another report of one that was counted."""
         row = self.directory.find(tenant, record.service)
         if row is None:
             return
-        minus = np.zeros((1, WIDTH))
-        minus[0, channel("errors")] = -record.weight
-        self.windows.add(np.array([row]), np.array([record.time_ns // 10**9 // self.plan.tick_s]), minus)
+        self.windows.put(row, record.time_ns // 10**9 // self.plan.tick_s, _ERRORS, -record.weight)
 
     def advance(self, tick: int) -> Closed:
         """Close every window before `tick` with what was gathered."""
@@ -203,7 +216,7 @@ class Memory:
         self._gather_edges()
         self._gather_measured(tick)
         facts = self.facts.advance(tick)
-        increment = self.windows.advance(tick)
+        increment = self.windows.advance(tick, self.directory.whole)
         self._apply_edges(facts)
         return Closed(increment, facts, self._judge(skipped))
 
@@ -238,49 +251,52 @@ class Memory:
         born[born < 0] = max(self.tick, 0)
 
     def _gather_facts(self, tenant: str, partition: int, batch: Batch) -> None:
-        tick_ns = self.plan.tick_s * 10**9
+        facts, tick, tick_ns = self.facts, self.tick, self.plan.tick_s * 10**9
         for level in batch.levels:
             if (row := self.row(tenant, level.service, WHOLE, partition)) >= 0:
-                self.facts.add(Fact(row, level.time_ns // tick_ns, "level", level.name, level.value))
+                facts.gather(row, level.time_ns // tick_ns, "level", level.name, level.value)
         for presence in batch.presences:
-            if (row := self.row(tenant, presence.service, WHOLE, partition)) >= 0:
-                if presence.instance and presence.instance not in self.facts.instances[row]:
-                    self.facts.add(Fact(row, self.tick, "instance", presence.instance, 1.0))
-                if presence.version and presence.version not in self.facts.versions[row]:
-                    self.facts.add(Fact(row, self.tick, "version", presence.version, 1.0))
-                self.facts.seen(row, presence.instance, presence.version, self.tick)
-        pairs = [(call.caller, call.callee, float(call.count)) for call in batch.calls]
-        if len(batch.end_trace):
-            join = self.joins.setdefault(partition, EdgeJoin())
-            names = [batch.services[i] for i in batch.end_service.tolist()]
-            found = join.match(tenant, batch.end_trace, batch.end_span, names, batch.end_role.tolist())
-            pairs += [(a, b, 1.0) for a, b in found]
-        for caller, callee, calls in pairs:
-            key = (tenant, caller, callee)
-            self._calls[key] = self._calls.get(key, 0.0) + calls
+            if (row := self.row(tenant, presence.service, WHOLE, partition)) < 0:
+                continue
+            for kind, known, name in (
+                ("instance", facts.instances[row], presence.instance),
+                ("version", facts.versions[row], presence.version),
+            ):
+                if name in known:
+                    known[name] = max(known[name], tick)
+                elif name:
+                    facts.gather(row, tick, kind, name, 1.0)
 
-    def _meters(self, tenant: str, partition: int, batch: Batch) -> Meters | None:
-        """Gather what services measured themselves, and return the meters if any service is counted by them."""
-        if batch.durations:
-            self.meters.setdefault(partition, Meters(self.plan.tick_s)).gather(tenant, batch.durations)
-        return self.meters.get(partition) or None
+    def _unmeasured(self, tenant: str, partition: int, batch: Batch, windows: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return counts and histogram without the requests that services measure themselves."""
+        if self._measured[0] != self.tick:  # who measures changes only between two ticks
+            self._measured = self.tick, frozenset(number for number, meters in self.meters.items() if meters)
+        if partition not in self._measured[1]:
+            return batch.counts, batch.histogram
+        services = [batch.series[place][0] for place in batch.group_series.tolist()]
+        groups = np.concatenate([batch.counts, batch.histogram], axis=1)
+        groups = self.meters[partition].unmeasured(tenant, services, windows, groups)
+        return groups[:, :N_CHANNELS], groups[:, N_CHANNELS:]
 
     def _gather_measured(self, tick: int) -> None:
         """Count the requests that services measured themselves, for the operation and for the whole service."""
+        place = np.zeros(1, np.int64)
         for partition, meters in sorted(self.meters.items()):
             for served in meters.settle(tick):
                 row = self.row(served.tenant, served.service, served.operation, partition)
-                if row < 0:
-                    continue
-                rows = np.array(sorted({row, int(self.directory.whole[row])}), np.int64)
-                windows = np.full(len(rows), served.window, np.int64)
-                self.late += self.windows.add(rows, windows, np.repeat(served.values[None], len(rows), axis=0))
+                values = served.values[None]
+                self.late += self.windows.add(
+                    [row], place, np.array([served.window]), values[:, :N_CHANNELS], values[:, N_CHANNELS:]
+                )
 
     def _gather_edges(self) -> None:
         """Make facts of the tick's calls, once everybody is heard: a caller's own data may come after its traces' ends."""
+        for _, join in sorted(self.joins.items()):
+            for edge, calls in join.close(self.tick).items():
+                self._calls[edge] = self._calls.get(edge, 0.0) + calls
         for (tenant, caller, callee), calls in self._calls.items():
             if (row := self.directory.find(tenant, caller)) is not None:
-                self.facts.add(Fact(row, self.tick, "edge", callee, calls))
+                self.facts.gather(row, self.tick, "edge", callee, calls)
         self._calls.clear()
 
     def _apply_edges(self, facts: Iterable[Fact]) -> None:

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from features.arrays import IntArray
 from features.durations import Meters
 from features.errors import SnapshotMismatch
-from features.graph import EdgeJoin
+from features.join import EdgeJoin
 from features.memory import Memory
 from features.rings import Columns
 from features.series import SeriesKey
 
 __all__ = ["VERSION", "restore", "snapshot"]
 
-VERSION = 1
+VERSION = 2
 """Layout of a snapshot; raised with every change of it."""
 
 _CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it

@@ -7,12 +7,14 @@ through `apply`, so they see the same windows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
-from features.batch import N_BUCKETS, N_CHANNELS, channel
+from features.batch import channel
+from features.gathering import WIDTH, Gathering
 from features.rings import Columns, chronological
 
 __all__ = ["COARSE", "FINE", "WIDTH", "Increment", "Windows"]
@@ -24,8 +26,6 @@ COARSE = 60
 """Windows of `SPAN` ticks that are kept, all older than the fine ones."""
 
 SPAN = 5
-WIDTH = N_CHANNELS + N_BUCKETS
-"""Columns of a window: the channels, then the duration histogram."""
 
 _SLOTS = 64  # 60 closed windows, the open one, and up to three ahead of it
 _AHEAD = _SLOTS - FINE - 1
@@ -63,11 +63,12 @@ class Windows:
 
     Examples
     --------
+    >>> from features.batch import N_BUCKETS, N_CHANNELS
     >>> windows = Windows(lateness=5)
     >>> windows.columns.grow(1)
     >>> windows.begin(100)
-    >>> counts = np.zeros((1, WIDTH)); counts[0, 0] = 7
-    >>> windows.add(np.array([0]), np.array([100]), counts)
+    >>> counts, histogram = np.zeros((1, N_CHANNELS)), np.zeros((1, N_BUCKETS)); counts[0, 0] = 7
+    >>> windows.add([0], np.array([0]), np.array([100]), counts, histogram)
     0
     >>> len(windows.advance(101).rows), float(windows.fine()[0, -1, 0])
     (1, 7.0)
@@ -77,21 +78,23 @@ class Windows:
         self.lateness = min(lateness, FINE - 1)
         self.tick = -1
         self.columns = Columns(fine=("f4", (_SLOTS, WIDTH), 0), coarse=("f4", (_SLOTS, WIDTH), 0))
-        self._pending: list[tuple[IntArray, IntArray, FloatArray]] = []
+        self._gathering = Gathering()
 
     def begin(self, tick: int) -> None:
         """Open the first window; later calls change nothing."""
         if self.tick < 0:
             self.tick = tick
 
-    def add(self, rows: IntArray, windows: IntArray, values: FloatArray) -> int:
+    def add(self, rows: Sequence[int], places: IntArray, windows: IntArray, counts: FloatArray, histogram: FloatArray) -> int:
         """Gather counts until the tick ends.
 
         Parameters
         ----------
-        rows, windows : IntArray, shape (g,)
-            Where the counts belong.
-        values : FloatArray, shape (g, WIDTH)
+        rows : sequence of int
+            Rows that `places` points into; groups of row -1 are left out.
+        places, windows : IntArray, shape (g,)
+            Where the counts belong: place of the row, and number of the window.
+        counts, histogram : FloatArray, shapes (g, N_CHANNELS) and (g, N_BUCKETS)
             The counts.
 
         Returns
@@ -99,14 +102,30 @@ class Windows:
         int
             How many groups were refused as later than the lateness allows.
         """
-        kept = windows >= self.tick - self.lateness
-        if kept.any():
-            self._pending.append((rows[kept], windows[kept], values[kept]))
-        return int((~kept).sum())
+        oldest, late = self.tick - self.lateness, 0
+        if min(windows.tolist(), default=oldest) < oldest:
+            kept = windows >= oldest
+            late = int((~kept & (np.array(rows, np.int64)[places] >= 0)).sum())
+            places, windows, counts, histogram = places[kept], windows[kept], counts[kept], histogram[kept]
+        self._gathering.add(rows, places, windows, counts, histogram)
+        return late
 
-    def advance(self, tick: int) -> Increment:
-        """Close every window before `tick` and return what came in since the last call."""
-        increment = self._gathered(tick)
+    def put(self, row: int, window: int, column: int, value: float) -> None:
+        """Gather one value of a column that counts, unless it is too late."""
+        if window >= self.tick - self.lateness:
+            self._gathering.put(row, window, column, value)
+
+    def advance(self, tick: int, whole: IntArray | None = None) -> Increment:
+        """Close every window before `tick` and return what came in since the last call.
+
+        Parameters
+        ----------
+        tick : int
+            The tick that begins.
+        whole : IntArray, shape (n,), optional
+            For every row the row of its whole service, to which its counts belong too.
+        """
+        increment = self._gathered(tick, whole)
         self.apply(increment)
         return increment
 
@@ -167,13 +186,14 @@ class Windows:
         """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH)."""
         return self.columns["fine"][:, chronological(self.tick - 1, length, _SLOTS)]
 
-    def _gathered(self, tick: int) -> Increment:
-        if not self._pending:
-            none = np.zeros(0, np.int64)
-            return Increment(tick, none, none, np.zeros((0, WIDTH)))
-        rows, windows, values = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
-        self._pending.clear()
-        # One row per (series, window), in an order that does not depend on the order of arrival.
+    def _gathered(self, tick: int, whole: IntArray | None) -> Increment:
+        rows, windows, values = self._gathering.take()
+        if whole is None or not len(rows):
+            return Increment(tick, rows, windows, values)
+        # An operation's counts are those of its whole service too; one row a (series, window), ordered.
+        parts = np.flatnonzero(whole[rows] != rows)
+        rows, windows = np.concatenate([rows, whole[rows[parts]]]), np.concatenate([windows, windows[parts]])
+        values = np.concatenate([values, values[parts]])
         pairs, place = np.unique(np.stack([rows, windows]), axis=1, return_inverse=True)
         place = place.ravel()
         total = np.zeros((pairs.shape[1], WIDTH))

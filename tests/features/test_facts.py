@@ -27,8 +27,8 @@ def test_counts_of_a_tick_add_up_and_levels_keep_the_last() -> None:
     facts = Facts()
     facts.grow(1)
     for value in (1.0, 2.0):
-        facts.add(Fact(0, START, "category", "network", value))
-        facts.add(level(START, value))
+        facts.gather(0, START, "category", "network", value)
+        facts.gather(0, START, "level", "heap", value)
     assert facts.advance(START + 1) == [Fact(0, START, "category", "network", 3.0), level(START, 2.0)]
     assert facts.advance(START + 2) == []
     assert facts.categories(5)[0].tolist() == [3.0 if name == "network" else 0.0 for name in CATEGORIES]

@@ -115,8 +115,8 @@ def test_service_is_complete_though_there_is_no_row_for_its_operation() -> None:
 def test_late_groups_are_refused_and_counted() -> None:
     memory = Memory()
     memory.begin(T0)
-    assert memory.add("a", 0, traffic(T0 - 6, 3.0)) == 2  # the operation's and the service's
-    assert memory.late == 2
+    assert memory.add("a", 0, traffic(T0 - 6, 3.0)) == 1
+    assert memory.late == 1
     memory.advance(T0 + 1)
     assert not memory.windows.fine().any()
 

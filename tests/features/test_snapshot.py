@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.batch import split
 from features.errors import SnapshotMismatch
 from features.extract import extract
 from features.incident import IncidentRule
 from features.memory import Memory, MemoryPlan
+from features.pieces import split
 from features.series import partition_of
 from features.snapshot import VERSION, restore, snapshot
 from tests.telemetry import T0, Minute, by_key, minutes, play, same_rows, traffic

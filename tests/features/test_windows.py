@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.arrays import IntArray
-from features.batch import channel
-from features.windows import COARSE, FINE, SPAN, WIDTH, Increment, Windows
+from features.batch import N_CHANNELS, channel
+from features.gathering import WIDTH
+from features.windows import COARSE, FINE, SPAN, Increment, Windows
 
 MAX = channel("duration_max_s")
 START = 1_000
@@ -26,6 +27,11 @@ def arrays(groups: list[Group]) -> tuple[IntArray, IntArray, np.ndarray]:
     values = np.zeros((len(groups), WIDTH))
     values[:, 0] = values[:, MAX] = [count for _, _, count in groups]
     return np.array([r for r, _, _ in groups], np.int64), np.array([w for _, w, _ in groups], np.int64), values
+
+
+def parts(groups: list[Group]) -> tuple[list[int], IntArray, IntArray, np.ndarray, np.ndarray]:
+    rows, windows, values = arrays(groups)
+    return rows.tolist(), np.arange(len(rows)), windows, values[:, :N_CHANNELS], values[:, N_CHANNELS:]
 
 
 def some(lateness: int = 5, n: int = 2) -> Windows:
@@ -80,7 +86,7 @@ def test_rings_hold_what_a_dictionary_holds(story: list[tuple[int, list[Group]]]
     windows, reference = some(lateness), Reference()
     for tick, groups in story:
         kept = [g for g in groups if g[1] >= windows.tick - min(lateness, FINE - 1)]
-        assert windows.add(*arrays(groups)) == len(groups) - len(kept)
+        assert windows.add(*parts(groups)) == len(groups) - len(kept)
         windows.advance(tick)
         reference.add(kept)
         reference.check(windows, 2)
@@ -92,7 +98,7 @@ def test_increments_applied_again_give_the_same_rings(story: list[tuple[int, lis
     again.columns.grow(2)
     again.begin(START)
     for tick, groups in story:
-        live.add(*arrays(groups))
+        live.add(*parts(groups))
         again.apply(live.advance(tick))
     assert np.array_equal(live.fine(), again.fine())
     assert np.array_equal(live.coarse(), again.coarse())
@@ -105,12 +111,12 @@ def test_increments_applied_again_give_the_same_rings(story: list[tuple[int, lis
 )
 def test_sums_depend_neither_on_order_nor_on_how_batches_are_cut(groups: list[Group], cuts: list[int], order: Random) -> None:
     whole, cut = some(), some()
-    whole.add(*arrays(groups))
+    whole.add(*parts(groups))
     shuffled = list(groups)
     order.shuffle(shuffled)
     edges = [0, *sorted(cuts), len(groups)]
     for begin, end in pairwise(edges):
-        cut.add(*arrays(shuffled[begin:end]))
+        cut.add(*parts(shuffled[begin:end]))
     one, other = whole.advance(START + 1), cut.advance(START + 1)
     for name in ("rows", "windows", "values"):
         assert np.array_equal(getattr(one, name), getattr(other, name))
@@ -120,14 +126,14 @@ def test_sums_depend_neither_on_order_nor_on_how_batches_are_cut(groups: list[Gr
 @pytest.mark.parametrize(("window", "late"), [(START - 5, 0), (START - 6, 1), (START - 64, 1), (START - 1000, 1)])
 def test_data_later_than_the_lateness_is_refused_and_counted(window: int, late: int) -> None:
     windows = some(lateness=5)
-    assert windows.add(*arrays([(0, window, 9)])) == late
+    assert windows.add(*parts([(0, window, 9)])) == late
     windows.advance(START + 1)
     assert windows.fine()[0, :, 0].sum() == 9 * (1 - late)
 
 
 def test_window_ahead_is_seen_when_it_closes() -> None:
     windows = some()
-    windows.add(*arrays([(0, START + 2, 9)]))
+    windows.add(*parts([(0, START + 2, 9)]))
     seen = []
     for tick in range(START + 1, START + 5):
         windows.advance(tick)
@@ -137,9 +143,9 @@ def test_window_ahead_is_seen_when_it_closes() -> None:
 
 def test_data_after_a_gap_is_in_its_own_window() -> None:
     windows = some()
-    windows.add(*arrays([(0, START, 3)]))
+    windows.add(*parts([(0, START, 3)]))
     windows.advance(START + 1)
-    windows.add(*arrays([(0, START + 64, 5)]))
+    windows.add(*parts([(0, START + 64, 5)]))
     windows.advance(START + 65)
     assert float(windows.fine()[0, -1, 0]) == 5.0
     assert float(windows.coarse()[0, -1, 0]) == 3.0
@@ -158,7 +164,7 @@ def test_increment_beyond_what_is_kept_changes_nothing(window: int) -> None:
 
 def test_earlier_tick_and_second_beginning_change_nothing() -> None:
     windows = some()
-    windows.add(*arrays([(0, START, 3)]))
+    windows.add(*parts([(0, START, 3)]))
     windows.advance(START + 1)
     before = windows.fine().copy()
     windows.begin(5)
@@ -171,7 +177,7 @@ def test_absurd_numbers_stay_finite() -> None:
     windows = some()
     values = np.full((1, WIDTH), 1e18)
     for tick in range(START, START + 400):
-        windows.add(np.array([0]), np.array([tick]), values)
+        windows.add([0], np.array([0]), np.array([tick]), values[:, :N_CHANNELS], values[:, N_CHANNELS:])
         windows.advance(tick + 1)
     assert np.isfinite(windows.fine()).all()
     assert np.isfinite(windows.coarse()).all()
@@ -180,6 +186,17 @@ def test_absurd_numbers_stay_finite() -> None:
 
 def test_recent_windows_are_the_end_of_the_fine_ones() -> None:
     windows = some()
-    windows.add(*arrays([(0, START, 3)]))
+    windows.add(*parts([(0, START, 3)]))
     windows.advance(START + 1)
     assert np.array_equal(windows.recent(4), windows.fine()[:, -4:])
+
+
+def test_counts_of_a_part_belong_to_its_whole_too_and_single_values_are_added() -> None:
+    windows = some(n=3)
+    windows.add(*parts([(1, START, 5), (2, START, 7), (0, START, 1), (-1, START, 9)]))
+    windows.put(1, START, 0, -2.0)
+    windows.put(0, START - 6, 0, -100.0)  # too late, as the group that it would correct
+    increment = windows.advance(START + 1, np.array([0, 0, 2]))
+    assert increment.rows.tolist() == [0, 1, 2]
+    assert increment.values[:, 0].tolist() == [4.0, 3.0, 7.0]
+    assert increment.values[:, MAX].tolist() == [5.0, 5.0, 7.0]
