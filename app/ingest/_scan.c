@@ -1367,8 +1367,8 @@ static bool answered_5xx(Scan *s, const Span *span, bool *answered)
         *answered = status->number >= 500 && status->number < 600;
         return true;
     }
-    if (status->kind != TEXT && status->kind != BYTES)
-        return true; /* no other is written in digits alone */
+    if (status->kind != TEXT && status->kind != BYTES && status->kind != DOUBLE)
+        return true; /* no other is written in digits alone; a double is where the sender has no other numbers */
     if (!text_of(s, status, &text))
         return false;
     *answered = is_5xx(text);

@@ -6,19 +6,21 @@ The rules are those of the documentation, written for one record at a time and w
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isclose
 
 import numpy as np
 
-from app.ingest.codec import BatchMessage
 from app.ingest.ids import trace_hash
-from features.batch import BUCKETS, CHANNELS, Presence
+from app.ingest.otlp import ENGINE, Engine, decoder
+from features.batch import BUCKETS, CHANNELS, Batch, Presence
 from features.event import ErrorRecord
+from tests.app.ingest.servers import Ingest
 from tests.app.ingest.truth import RESOURCES, Log, Span, Truth, Value
+from tests.builders import same_batch
 
-__all__ = ["Counted", "counted", "differences", "expected", "service_totals"]
+__all__ = ["Counted", "counted", "differences", "expected", "unlike"]
 
 _ENTRY, _CALLERS = {"SERVER", "CONSUMER"}, {"CLIENT", "PRODUCER"}
 _PEERS = ("peer.service", "server.address", "messaging.destination.name")
@@ -155,10 +157,31 @@ def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def counted(messages: list[BatchMessage]) -> Counted:
-    """Return what the log holds; a message that is there twice, of a request sent again, counts once as in the windows."""
+def unlike(ingest: Ingest, wanted: Counted, begin_ns: int) -> list[str]:
+    """Return in which record the log differs from what is wanted, and what any engine makes of the bodies received.
+
+    A message that is in the log twice, of a request that was sent again, counts once, as it does in the windows. Times
+    past `begin_ns` are of the client's own clock.
+    """
+    messages = {message.batch_id: message.batch for message in ingest.messages()}
+    found = differences(counted(messages.values()), wanted, begin_ns)
+    bodies, limits = dict.fromkeys(ingest.receiver.bodies), ingest.receiver.limits
+    engines: list[Engine] = ["python", "c"] if ENGINE == "c" else ["python"]
+    made = {
+        engine: [decoder(engine)(body, signal, encoding, limits=limits) for signal, encoding, body in bodies]
+        for engine in engines
+    }
+    for engine, batches in made.items():
+        found += [f"engine {engine}: {line}" for line in differences(counted(batches), wanted, begin_ns)]
+        alike = [same_batch(*pair) for pair in zip(batches, made["python"], strict=True)]
+        found += [f"engine {engine}: another Batch of body {place}" for place, same in enumerate(alike) if not same]
+    return found
+
+
+def counted(batches: Iterable[Batch]) -> Counted:
+    """Return what batches say together."""
     result = Counted()
-    for batch in {message.batch_id: message.batch for message in messages}.values():
+    for batch in batches:
         for row, (place, start) in enumerate(zip(batch.group_series.tolist(), batch.group_time_s.tolist(), strict=True)):
             group = result.groups[(*batch.series[place], start)]
             for name, value in zip(CHANNELS, batch.counts[row].tolist(), strict=True):
@@ -215,11 +238,3 @@ def _fields(error: ErrorRecord, begin_ns: int) -> tuple[object, ...]:
     time_ns = 0 if begin_ns and error.time_ns >= begin_ns else error.time_ns
     place = (error.source, error.service, error.operation, time_ns, error.severity, error.trace_id, error.span_id)
     return (*place, error.exception_type, error.message, error.stack, sorted(error.attributes.items()), error.weight)
-
-
-def service_totals(result: Counted, channel: str) -> dict[str, float]:
-    """Return a channel's sum of each service."""
-    sums: Counter[str] = Counter()
-    for (service, _, _), group in result.groups.items():
-        sums[service] += group[channel]
-    return {service: float(value) for service, value in sums.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,16 +17,30 @@ from app.ingest.codec import BatchMessage, unpack
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
+from app.ingest.otlp import Encoding, Signal
 from app.ingest.receive import Receiver
 from app.settings import StoreSettings
 from app.store.contract import Log
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
-from features.batch import CHANNELS
+from features.batch import CHANNELS, Batch
 
 CHANNEL = {name: place for place, name in enumerate(CHANNELS)}
 
-__all__ = ["Ingest", "refusals", "serve_grpc", "serve_http", "stored_log"]
+__all__ = ["Ingest", "Recorder", "refusals", "serve_grpc", "serve_http", "stored_log"]
+
+
+class Recorder(Receiver):
+    """A Receiver that keeps every body for the other engine."""
+
+    def __init__(self, log: Log, telemetry: Telemetry, limits: Limits, now: Callable[[], int]) -> None:
+        super().__init__(log, telemetry, limits, now)
+        self.bodies: list[tuple[Signal, Encoding, bytes]] = []
+
+    def receive(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> Batch:
+        """Take one request."""
+        self.bodies.append((signal, encoding, body))
+        return super().receive(tenant, signal, encoding, body)
 
 
 @dataclass
@@ -36,7 +50,7 @@ class Ingest:
     address: str
     log: Log
     telemetry: Telemetry
-    receiver: Receiver
+    receiver: Recorder
 
     def messages(self) -> list[BatchMessage]:
         """Return all messages of the log."""
@@ -71,7 +85,7 @@ def stored_log(folder: Path) -> Generator[Log, None, None]:
 @contextmanager
 def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
-    receiver = Receiver(log, telemetry, limits, time_ns)
+    receiver = Recorder(log, telemetry, limits, time_ns)
     app = OtlpHttp(receiver, "default", workers=4, body_timeout_s=body_timeout_s)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning"))
@@ -89,7 +103,7 @@ def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Genera
 @contextmanager
 def serve_grpc(log: Log, limits: Limits) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
-    receiver = Receiver(log, telemetry, limits, time_ns)
+    receiver = Recorder(log, telemetry, limits, time_ns)
     server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=4)
     try:
         yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver)

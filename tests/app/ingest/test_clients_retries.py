@@ -17,7 +17,7 @@ from app.store.contract import Log
 from features.errors import StoreFailed
 from tests.app.ingest.clients import javascript_sdk
 from tests.app.ingest.clients.python_sdk import over_grpc, over_http, send
-from tests.app.ingest.oracle import counted, differences, expected
+from tests.app.ingest.oracle import expected, unlike
 from tests.app.ingest.servers import Ingest, refusals, serve_grpc, serve_http, stored_log
 from tests.app.ingest.truth import TRUTH
 
@@ -67,8 +67,8 @@ def test_a_client_that_is_refused_for_want_of_room_loses_nothing(
             assert ingest.messages() == []
         raised = sending.result()
         messages = ingest.messages()
-    assert len({message.batch_id for message in messages}) == len(messages)
-    assert differences(counted(messages), expected(TRUTH, raised), begin_ns) == []
+        assert len({message.batch_id for message in messages}) == len(messages)
+        assert unlike(ingest, expected(TRUTH, raised), begin_ns) == []
 
 
 @every_client
@@ -82,8 +82,8 @@ def test_a_client_whose_answer_was_lost_sends_the_same_again_which_counts_once(
         raised = send_all(ingest.address)
         messages = ingest.messages()
         assert sum(refusals(ingest, protocol).values()) == 6
-    assert len(messages) > len({message.batch_id for message in messages})
-    assert differences(counted(messages), expected(TRUTH, raised), begin_ns) == []
+        assert len(messages) > len({message.batch_id for message in messages})
+        assert unlike(ingest, expected(TRUTH, raised), begin_ns) == []
 
 
 def fail_after_the_first_appends(log: Log, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
