@@ -24,6 +24,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,12 @@ static inline bool enter(Cursor *c, Cursor *inner)
     return true;
 }
 
+/* The bytes that a cursor has before it. */
+static Slice rest(const Cursor *c)
+{
+    return (Slice){c->at, (size_t)(c->end - c->at)};
+}
+
 static bool skip_value(Cursor *c, uint32_t tag, int depth);
 
 /* Skips a group up to its own end; inside of it upb takes even the field number 0. */
@@ -181,20 +188,26 @@ static bool skip_field(Cursor *c, uint32_t tag)
     return skip_value(c, tag, c->depth);
 }
 
-static bool is_ascii(const uint8_t *at, size_t len)
+/* Texts are short as a rule: whole words, then the last word once more as far as it was read. */
+static inline bool is_ascii(const uint8_t *at, size_t len)
 {
-    uint64_t all = 0, word;
+    const uint64_t HIGH = UINT64_C(0x8080808080808080);
+    uint64_t word;
+    uint32_t first, last;
+    if (len < 4)
+        return len == 0 || (at[0] | at[len / 2] | at[len - 1]) < 0x80;
     if (len < 8) {
-        for (size_t i = 0; i < len; i++)
-            all |= at[i];
-        return all < 0x80;
+        memcpy(&first, at, 4);
+        memcpy(&last, at + len - 4, 4);
+        return !((first | last) & (uint32_t)HIGH);
     }
-    for (size_t i = 0; i + 8 <= len; i += 8) {
-        memcpy(&word, at + i, 8);
-        all |= word;
+    for (; len > 8; at += 8, len -= 8) {
+        memcpy(&word, at, 8);
+        if (word & HIGH)
+            return false;
     }
-    memcpy(&word, at + len - 8, 8); /* the last bytes, some of them again */
-    return !((all | word) & UINT64_C(0x8080808080808080));
+    memcpy(&word, at + len - 8, 8);
+    return !(word & HIGH);
 }
 
 /* Whether bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
@@ -521,21 +534,24 @@ static bool cut(Slice *text, Py_ssize_t max_chars)
 
 typedef enum { NOTHING, TEXT, BOOL, INT, DOUBLE, ARRAY, MAP, BYTES } Kind;
 
+/* Of `kind` NOTHING the rest is not set. */
 typedef struct {
     Kind kind;
-    size_t room; /* of `bytes`, where it was joined of several parts */
-    Slice bytes;
-    uint64_t number; /* the bits */
+    union {
+        Slice bytes;
+        uint64_t number; /* the bits */
+    };
+    size_t room; /* of the `bytes` of a list that was joined of several parts */
 } Value;
 
-static bool read_pair(Scan *s, Cursor c, Slice *key, Value *value);
-static bool read_value(Scan *s, Cursor c, Value *value);
+static bool read_pair(Scan *s, Cursor *c, Slice *key, Value *value);
+static bool read_value(Scan *s, Cursor *c, Value *value);
 
 /* Takes the bytes of a list. If it occurs again it is continued, and as bytes that is: joined. */
 static bool take_list(Scan *s, Value *value, Kind kind, Slice part)
 {
     if (value->kind != kind) {
-        *value = (Value){kind, 0, part, 0};
+        *value = (Value){.kind = kind, .bytes = part};
         return true;
     }
     size_t len = value->bytes.len + part.len;
@@ -556,115 +572,114 @@ static bool take_list(Scan *s, Value *value, Kind kind, Slice part)
 }
 
 /* Checks an ArrayValue or a KeyValueList. */
-static bool check_list(Scan *s, Cursor c, Kind kind)
+static bool check_list(Scan *s, Cursor *c, Kind kind)
 {
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         uint32_t tag;
         Cursor inner;
-        Value ignored = {0};
-        if (!read_tag(&c, &tag))
+        Slice key;
+        if (!read_tag(c, &tag))
             return false;
         if (tag != TAG(1, LEN)) {
-            if (!skip_field(&c, tag))
+            if (!skip_field(c, tag))
                 return false;
-        } else if (!enter(&c, &inner) || !(kind == ARRAY ? read_value(s, inner, NULL) : read_pair(s, inner, NULL, &ignored)))
+        } else if (!enter(c, &inner) || !(kind == ARRAY ? read_value(s, &inner, NULL) : read_pair(s, &inner, &key, NULL)))
             return false;
     }
     return true;
 }
 
 /* Reads an AnyValue into `value`, which holds what was read of it before; NULL only checks. */
-static bool read_value(Scan *s, Cursor c, Value *value)
+static bool read_value(Scan *s, Cursor *c, Value *value)
 {
-    while (c.at < c.end) {
+    Value ignored;
+    bool wanted = value != NULL;
+    value = wanted ? value : &ignored;
+    while (c->at < c->end) {
         uint32_t tag;
         Cursor inner;
-        Value found = {0};
-        if (!read_tag(&c, &tag))
+        Slice list;
+        if (!read_tag(c, &tag))
             return false;
         switch (tag) {
         case TAG(1, LEN):
-            found.kind = TEXT;
-            if (!read_text(&c, &found.bytes))
+            value->kind = TEXT;
+            if (!read_text(c, &value->bytes))
                 return false;
             break;
         case TAG(2, VARINT):
         case TAG(3, VARINT):
         case TAG(8, VARINT): /* the place of a text in a table that only profiles have */
-            found.kind = tag == TAG(2, VARINT) ? BOOL : tag == TAG(3, VARINT) ? INT : NOTHING;
-            if (!read_varint(&c, &found.number))
+            value->kind = tag == TAG(2, VARINT) ? BOOL : tag == TAG(3, VARINT) ? INT : NOTHING;
+            if (!read_varint(c, &value->number))
                 return false;
             break;
         case TAG(4, FIXED64):
-            found.kind = DOUBLE;
-            if (!read_fixed64(&c, &found.number))
+            value->kind = DOUBLE;
+            if (!read_fixed64(c, &value->number))
                 return false;
             break;
         case TAG(5, LEN):
         case TAG(6, LEN):
-            found.kind = tag == TAG(5, LEN) ? ARRAY : MAP;
-            if (!enter(&c, &inner) || !check_list(s, inner, found.kind))
+            if (!enter(c, &inner))
                 return false;
-            if (value && !take_list(s, value, found.kind, (Slice){inner.at, (size_t)(inner.end - inner.at)}))
+            list = rest(&inner);
+            if (!check_list(s, &inner, tag == TAG(5, LEN) ? ARRAY : MAP) ||
+                (wanted && !take_list(s, value, tag == TAG(5, LEN) ? ARRAY : MAP, list)))
                 return false;
-            continue;
+            break;
         case TAG(7, LEN):
-            found.kind = BYTES;
-            if (!read_slice(&c, &found.bytes))
+            value->kind = BYTES;
+            if (!read_slice(c, &value->bytes))
                 return false;
             break;
         default:
-            if (!skip_field(&c, tag))
+            if (!skip_field(c, tag))
                 return false;
-            continue;
         }
-        if (value)
-            *value = found;
     }
     return true;
 }
 
-/* Reads a KeyValue; without `key` it only checks. */
-static bool read_pair(Scan *s, Cursor c, Slice *key, Value *value)
+/* Reads a KeyValue; without `value` it is only checked. */
+static bool read_pair(Scan *s, Cursor *c, Slice *key, Value *value)
 {
-    Slice found = {(const uint8_t *)"", 0};
-    *value = (Value){0};
-    while (c.at < c.end) {
+    *key = (Slice){c->at, 0};
+    if (value)
+        value->kind = NOTHING;
+    while (c->at < c->end) {
         uint32_t tag;
         Cursor inner;
-        if (!read_tag(&c, &tag))
+        if (!read_tag(c, &tag))
             return false;
         if (tag == TAG(1, LEN)) {
-            if (!read_text(&c, &found))
+            if (!read_text(c, key))
                 return false;
         } else if (tag == TAG(2, LEN)) {
-            if (!enter(&c, &inner) || !read_value(s, inner, key ? value : NULL))
+            if (!enter(c, &inner) || !read_value(s, &inner, value))
                 return false;
-        } else if (!skip_field(&c, tag))
+        } else if (!skip_field(c, tag))
             return false;
     }
-    if (key)
-        *key = found;
     return true;
 }
 
 /* Checks a message that is not read: which of its fields are texts, and which holds attributes, 0 for none. */
-static bool check_message(Scan *s, Cursor c, uint32_t texts, uint32_t attributes)
+static bool check_message(Scan *s, Cursor *c, uint32_t texts, uint32_t attributes)
 {
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         uint32_t tag;
-        Slice ignored;
-        Value value;
+        Slice text;
         Cursor inner;
-        if (!read_tag(&c, &tag))
+        if (!read_tag(c, &tag))
             return false;
         if ((tag & 7) == LEN && tag >> 3 < 32 && texts >> (tag >> 3) & 1) {
-            if (!read_text(&c, &ignored))
+            if (!read_text(c, &text))
                 return false;
         } else if (attributes && tag == TAG(attributes, LEN)) {
-            if (!enter(&c, &inner) || !read_pair(s, inner, NULL, &value))
+            if (!enter(c, &inner) || !read_pair(s, &inner, &text, NULL))
                 return false;
-        } else if (!skip_field(&c, tag))
+        } else if (!skip_field(c, tag))
             return false;
     }
     return true;
@@ -763,7 +778,7 @@ static bool put_list(Scan *s, Writing *w, const Value *list, Py_ssize_t depth)
         uint32_t tag;
         Cursor inner;
         Slice key;
-        Value value = {0};
+        Value value = {NOTHING};
         if (!read_tag(&c, &tag))
             return false;
         if (tag != TAG(1, LEN)) {
@@ -774,9 +789,9 @@ static bool put_list(Scan *s, Writing *w, const Value *list, Py_ssize_t depth)
         if (!enter(&c, &inner) || (n++ && !put(s, w, ", ", 2)))
             return false;
         if (list->kind == ARRAY) {
-            if (!read_value(s, inner, &value))
+            if (!read_value(s, &inner, &value))
                 return false;
-        } else if (!read_pair(s, inner, &key, &value) || !put(s, w, key.at, key.len) || !put(s, w, ": ", 2))
+        } else if (!read_pair(s, &inner, &key, &value) || !put(s, w, key.at, key.len) || !put(s, w, ": ", 2))
             return false;
         if (!put_value(s, w, &value, depth))
             return false;
@@ -1013,7 +1028,7 @@ static bool note_attributes(Scan *s, Attributes *all, Slice message, uint32_t nu
         if (tag != TAG(number, LEN)) {
             if (!skip_field(&c, tag))
                 return false;
-        } else if (!enter(&c, &inner) || !read_pair(s, inner, &key, &value) || !note_attribute(s, all, key, &value))
+        } else if (!enter(&c, &inner) || !read_pair(s, &inner, &key, &value) || !note_attribute(s, all, key, &value))
             return false;
     }
     return true;
@@ -1096,26 +1111,26 @@ typedef struct {
     int n;
 } Resource;
 
-static bool read_resource(Scan *s, Cursor c, Resource *found)
+static bool read_resource(Scan *s, Cursor *c, Resource *found)
 {
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         uint32_t tag;
         Cursor inner;
         Slice key;
         Value value;
-        if (!read_tag(&c, &tag))
+        if (!read_tag(c, &tag))
             return false;
         if (tag == TAG(3, LEN)) { /* an EntityRef */
-            if (!enter(&c, &inner) || !check_message(s, inner, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4, 0))
+            if (!enter(c, &inner) || !check_message(s, &inner, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4, 0))
                 return false;
             continue;
         }
         if (tag != TAG(1, LEN)) {
-            if (!skip_field(&c, tag))
+            if (!skip_field(c, tag))
                 return false;
             continue;
         }
-        if (!enter(&c, &inner) || !read_pair(s, inner, &key, &value))
+        if (!enter(c, &inner) || !read_pair(s, &inner, &key, &value))
             return false;
         for (int i = 0; i < N_RESOURCE_KEYS; i++) {
             if (!same(key, RESOURCE_KEYS[i]))
@@ -1169,10 +1184,10 @@ typedef struct {
     Slice whole, trace_id, span_id, parent, trace_state, name, message;
     uint64_t start, end;
     int32_t kind, code;
-    bool has_http_status;
-    Value http_status;
-    Value peers[N_PEERS];
     size_t n_exceptions;
+    bool has_http_status;
+    Value http_status; /* from here on not set at first but for the kinds */
+    Value peers[N_PEERS];
 } Span;
 
 /* Keeps the attributes of a span that are counted by. */
@@ -1190,43 +1205,43 @@ static void look_at(Span *span, Slice key, const Value *value)
     }
 }
 
-static bool read_status(Cursor c, Span *span)
+static bool read_status(Cursor *c, Span *span)
 {
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         uint32_t tag;
         uint64_t code;
-        if (!read_tag(&c, &tag))
+        if (!read_tag(c, &tag))
             return false;
         if (tag == TAG(2, LEN)) {
-            if (!read_text(&c, &span->message))
+            if (!read_text(c, &span->message))
                 return false;
         } else if (tag == TAG(3, VARINT)) {
-            if (!read_varint(&c, &code))
+            if (!read_varint(c, &code))
                 return false;
             span->code = (int32_t)(uint32_t)code;
-        } else if (!skip_field(&c, tag))
+        } else if (!skip_field(c, tag))
             return false;
     }
     return true;
 }
 
 /* Reads an event of a span for its name; the attributes are only checked. */
-static bool read_event(Scan *s, Cursor c, Slice *name)
+static bool read_event(Scan *s, Cursor *c, Slice *name)
 {
-    *name = (Slice){c.at, 0};
-    while (c.at < c.end) {
+    *name = (Slice){c->at, 0};
+    while (c->at < c->end) {
         uint32_t tag;
         Cursor inner;
-        Value ignored;
-        if (!read_tag(&c, &tag))
+        Slice key;
+        if (!read_tag(c, &tag))
             return false;
         if (tag == TAG(2, LEN)) {
-            if (!read_text(&c, name))
+            if (!read_text(c, name))
                 return false;
         } else if (tag == TAG(3, LEN)) {
-            if (!enter(&c, &inner) || !read_pair(s, inner, NULL, &ignored))
+            if (!enter(c, &inner) || !read_pair(s, &inner, &key, NULL))
                 return false;
-        } else if (!skip_field(&c, tag))
+        } else if (!skip_field(c, tag))
             return false;
     }
     return true;
@@ -1264,19 +1279,19 @@ static bool read_span_field(Scan *s, Cursor *c, uint32_t tag, Span *span)
     case TAG(8, FIXED64):
         return read_fixed64(c, &span->end);
     case TAG(9, LEN):
-        if (!enter(c, &inner) || !read_pair(s, inner, &text, &value))
+        if (!enter(c, &inner) || !read_pair(s, &inner, &text, &value))
             return false;
         look_at(span, text, &value);
         return true;
     case TAG(11, LEN):
-        if (!enter(c, &inner) || !read_event(s, inner, &text))
+        if (!enter(c, &inner) || !read_event(s, &inner, &text))
             return false;
         span->n_exceptions += same(text, LITERAL("exception"));
         return true;
     case TAG(13, LEN): /* a link */
-        return enter(c, &inner) && check_message(s, inner, 1 << 3, 4);
+        return enter(c, &inner) && check_message(s, &inner, 1 << 3, 4);
     case TAG(15, LEN):
-        return enter(c, &inner) && read_status(inner, span);
+        return enter(c, &inner) && read_status(&inner, span);
     default:
         return skip_field(c, tag);
     }
@@ -1424,16 +1439,18 @@ static bool note_failed_span(Scan *s, const Span *span, const Source *source, Er
     for (Cursor c = again(s, span->whole); span->n_exceptions && c.at < c.end;) {
         uint32_t tag;
         Cursor event;
-        Slice name;
+        Slice name, whole;
         if (!read_tag(&c, &tag))
             return false;
         if (tag != TAG(11, LEN)) {
             if (!skip_field(&c, tag))
                 return false;
-        } else if (!enter(&c, &event) || !read_event(s, event, &name))
+            continue;
+        }
+        if (!enter(&c, &event))
             return false;
-        else if (same(name, LITERAL("exception")) &&
-                 !note_attributes(s, &all, (Slice){event.at, (size_t)(event.end - event.at)}, 3))
+        whole = rest(&event);
+        if (!read_event(s, &event, &name) || (same(name, LITERAL("exception")) && !note_attributes(s, &all, whole, 3)))
             return false;
     }
     error.operation = operation_name(s, span->name);
@@ -1481,16 +1498,23 @@ static bool count_span(Scan *s, const Span *span, const Source *source)
         return false;
     if ((span->kind == CLIENT || span->kind == PRODUCER) && !note_peer(s, span, source->service, weight, failing))
         return false;
+    if (!failing)
+        return true;
     Error error = {.service = source->service, .time = end, .severity = 17, .trace_id = trace_id, .span_id = span_id, .weight = weight};
-    return !failing || note_failed_span(s, span, source, error);
+    return note_failed_span(s, span, source, error);
 }
 
-static bool read_span(Scan *s, Cursor c, const Source *source)
+static bool read_span(Scan *s, Cursor *c, const Source *source)
 {
-    Span span = {.whole = {c.at, (size_t)(c.end - c.at)}};
-    while (c.at < c.end) {
+    Span span;
+    memset(&span, 0, offsetof(Span, http_status));
+    span.whole = rest(c);
+    span.http_status.kind = NOTHING;
+    for (int i = 0; i < N_PEERS; i++)
+        span.peers[i].kind = NOTHING;
+    while (c->at < c->end) {
         uint32_t tag;
-        if (!read_tag(&c, &tag) || !read_span_field(s, &c, tag, &span))
+        if (!read_tag(c, &tag) || !read_span_field(s, c, tag, &span))
             return false;
     }
     return count_span(s, &span, source);
@@ -1591,7 +1615,7 @@ static bool message_of(Scan *s, const Value *body, Slice *message)
         if (tag != TAG(1, LEN)) {
             if (!skip_field(&c, tag))
                 return false;
-        } else if (!enter(&c, &inner) || !read_pair(s, inner, &key, &value))
+        } else if (!enter(&c, &inner) || !read_pair(s, &inner, &key, &value))
             return false;
         else if (same(key, LITERAL("message")) || same(key, LITERAL("msg")))
             return text_of(s, &value, message);
@@ -1614,9 +1638,9 @@ static bool read_log_field(Scan *s, Cursor *c, uint32_t tag, Log *log)
     case TAG(3, LEN):
         return read_text(c, &log->severity_text);
     case TAG(5, LEN):
-        return enter(c, &inner) && read_value(s, inner, &log->body);
+        return enter(c, &inner) && read_value(s, &inner, &log->body);
     case TAG(6, LEN):
-        if (!enter(c, &inner) || !read_pair(s, inner, &text, &value))
+        if (!enter(c, &inner) || !read_pair(s, &inner, &text, &value))
             return false;
         log->has_exception |= same(text, LITERAL("exception.type")) || same(text, LITERAL("exception.message")) ||
                               same(text, LITERAL("exception.stacktrace"));
@@ -1644,14 +1668,14 @@ static bool note_failed_log(Scan *s, const Log *log, const Source *source, Error
     return note_error(s, error, &all);
 }
 
-static bool read_log(Scan *s, Cursor c, const Source *source)
+static bool read_log(Scan *s, Cursor *c, const Source *source)
 {
-    Log log = {.whole = {c.at, (size_t)(c.end - c.at)}};
+    Log log = {.whole = rest(c)};
     Sums *sums;
     int severity;
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         uint32_t tag;
-        if (!read_tag(&c, &tag) || !read_log_field(s, &c, tag, &log))
+        if (!read_tag(c, &tag) || !read_log_field(s, c, tag, &log))
             return false;
     }
     int64_t time = time_of(log.time);
@@ -1675,21 +1699,21 @@ static bool read_log(Scan *s, Cursor c, const Source *source)
     return true;
 }
 
-typedef bool Reader(Scan *, Cursor, const Source *);
+typedef bool Reader(Scan *, Cursor *, const Source *);
 
 /* Reads a ScopeSpans or ScopeLogs. */
-static bool read_scope(Scan *s, Cursor c, const Source *source, Reader *read)
+static bool read_scope(Scan *s, Cursor *c, const Source *source, Reader *read)
 {
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         uint32_t tag;
         Cursor inner;
         Slice ignored;
-        if (!read_tag(&c, &tag))
+        if (!read_tag(c, &tag))
             return false;
-        bool taken = tag == TAG(1, LEN)   ? enter(&c, &inner) && check_message(s, inner, 1 << 1 | 1 << 2, 3)
-                     : tag == TAG(2, LEN) ? enter(&c, &inner) && read(s, inner, source)
-                     : tag == TAG(3, LEN) ? read_text(&c, &ignored)
-                                          : skip_field(&c, tag);
+        bool taken = tag == TAG(1, LEN)   ? enter(c, &inner) && check_message(s, &inner, 1 << 1 | 1 << 2, 3)
+                     : tag == TAG(2, LEN) ? enter(c, &inner) && read(s, &inner, source)
+                     : tag == TAG(3, LEN) ? read_text(c, &ignored)
+                                          : skip_field(c, tag);
         if (!taken)
             return false;
     }
@@ -1697,19 +1721,19 @@ static bool read_scope(Scan *s, Cursor c, const Source *source, Reader *read)
 }
 
 /* Reads a ResourceSpans or ResourceLogs: its resource, then its records. */
-static bool read_resource_records(Scan *s, const Cursor whole, Reader *read)
+static bool read_resource_records(Scan *s, const Cursor *whole, Reader *read)
 {
     Resource resource = {0};
     Source source;
     for (int pass = 0; pass < 2; pass++) {
-        for (Cursor c = whole; c.at < c.end;) {
+        for (Cursor c = *whole; c.at < c.end;) {
             uint32_t tag;
             Cursor inner;
             Slice ignored;
             if (!read_tag(&c, &tag))
                 return false;
-            bool taken = tag == TAG(1, LEN) && pass == 0   ? enter(&c, &inner) && read_resource(s, inner, &resource)
-                         : tag == TAG(2, LEN) && pass == 1 ? enter(&c, &inner) && read_scope(s, inner, &source, read)
+            bool taken = tag == TAG(1, LEN) && pass == 0   ? enter(&c, &inner) && read_resource(s, &inner, &resource)
+                         : tag == TAG(2, LEN) && pass == 1 ? enter(&c, &inner) && read_scope(s, &inner, &source, read)
                          : tag == TAG(3, LEN)              ? read_text(&c, &ignored)
                                                            : skip_field(&c, tag);
             if (!taken)
@@ -1733,7 +1757,7 @@ static bool read_request(Scan *s, Slice body, Reader *read)
         if (tag != TAG(1, LEN)) {
             if (!skip_field(&c, tag))
                 return false;
-        } else if (!enter(&c, &inner) || !read_resource_records(s, inner, read))
+        } else if (!enter(&c, &inner) || !read_resource_records(s, &inner, read))
             return false;
     }
     return true;
