@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from math import isnan
 
 import numpy as np
@@ -13,7 +14,19 @@ from features.batch import Batch, Level
 __all__ = ["ListLog", "same_batch"]
 
 ARRAYS = ("group_series", "group_time_s", "counts", "histogram", "end_trace", "end_span", "end_service", "end_role")
-VALUES = ("signal", "n_records", "series", "errors", "calls", "services", "presences", "counters", "rejected", "reason")
+VALUES = (
+    "signal",
+    "n_records",
+    "series",
+    "errors",
+    "calls",
+    "services",
+    "presences",
+    "durations",
+    "counters",
+    "rejected",
+    "reason",
+)
 
 
 def same_batch(one: Batch, other: Batch) -> bool:
@@ -50,6 +63,12 @@ class ListLog:
             offsets.append(len(self.partitions[partition]) + 1)
             self.partitions[partition].append(Entry(offsets[-1], data))
         return offsets
+
+    def append_later(self, messages: Sequence[tuple[int, str, bytes]]) -> Future[list[int]]:
+        """Append messages and return their offsets in a future that is done."""
+        done: Future[list[int]] = Future()
+        done.set_result(self.append_many(messages))
+        return done
 
     def read(self, partition: int, after: int, limit: int = 1024) -> list[Entry]:
         """Return the entries behind an offset."""

@@ -8,6 +8,7 @@ machine; every implementation passes `tests/contracts`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -125,6 +126,21 @@ class Log(Protocol):
             When the bound of bytes in flight is reached; nothing was written.
         StoreFailed
             When the disk or the cluster refused.
+        """
+        ...
+
+    def append_later(self, messages: Sequence[tuple[int, str, bytes]]) -> Future[list[int]]:
+        """Append messages as `append_many` does, but return at once; the future has the offsets once all are durable.
+
+        Callers' messages are appended in the order of their calls. Callbacks of the future run on a thread of the
+        log, those of one flush right after each other, and must not block.
+
+        Raises
+        ------
+        InvalidValue, Overloaded
+            As `append_many`, at once.
+        StoreFailed
+            Raised by the future.
         """
         ...
 

@@ -32,7 +32,7 @@ def batches(draw: st.DrawFn) -> Batch:
     )  # fmt: skip
     point = st.builds(
         DurationPoint, TEXT, TEXT, st.integers(0, 2**64 - 1), INT64, INT64, st.booleans(), st.booleans(), st.booleans(),
-        FLOATS, FLOATS, st.tuples(FLOATS, FLOATS),
+        st.floats(0, 1e9), st.floats(0, 1e9), st.tuples(st.floats(0, 1e9)),
     )  # fmt: skip
     return Batch(
         signal=draw(st.sampled_from(["traces", "logs", "metrics"])),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +15,7 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import decode
 from app.ingest.receive import LogMessage, Receiver, messages_of
 from app.telemetry import Telemetry
-from features.errors import MalformedBody
+from features.errors import MalformedBody, StoreFailed
 from features.series import partition_of
 from tests.app.ingest.requests import a_log, a_point, a_span, as_json, logs, metrics, traces
 from tests.builders import ListLog
@@ -55,6 +58,38 @@ def test_a_malformed_body_leaves_nothing_in_the_log_and_counts_nothing() -> None
         Receiver(log, telemetry, Limits(), lambda: NOW).receive("team", "traces", "json", b"[")
     assert not any(log.partitions)
     assert telemetry.registry.get_sample_value("foreshock_body_bytes_total") == 0
+
+
+class LaterLog(ListLog):
+    """A log that finishes an append when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Future[list[int]]] = []
+
+    def append_later(self, messages: Sequence[LogMessage]) -> Future[list[int]]:
+        self.waiting.append(Future())
+        return self.waiting[-1]
+
+
+def test_what_is_taken_counts_once_it_is_durable_and_never_when_the_log_failed() -> None:
+    log, telemetry = LaterLog(), Telemetry()
+    receiver = Receiver(log, telemetry, Limits(), lambda: NOW)
+    batch, durable = receiver.take("team", "logs", "json", as_json(logs(a_log(), a_log(9))))
+    assert (batch.n_records, durable.done(), telemetry.value("records", signal="logs")) == (2, False, 0)
+    log.waiting[0].set_result([1])
+    assert (durable.done(), telemetry.value("records", signal="logs")) == (True, 2)
+    _, refused = receiver.take("team", "logs", "json", as_json(logs(a_log())))
+    log.waiting[1].set_exception(StoreFailed("disk"))
+    with pytest.raises(StoreFailed):
+        refused.result()
+    assert telemetry.value("records", signal="logs") == 2
+
+
+def test_an_empty_request_is_durable_at_once() -> None:
+    log = LaterLog()
+    batch, durable = Receiver(log, Telemetry(), Limits(), lambda: NOW).take("team", "traces", "protobuf", b"")
+    assert (batch.n_records, durable.result(0), log.waiting) == (0, [], [])
 
 
 def test_what_was_cut_or_refused_is_told() -> None:
