@@ -16,7 +16,7 @@ from app.settings import Settings
 from features.batch import channel
 from features.series import WHOLE
 
-__all__ = ["faults_of", "windows_of"]
+__all__ = ["faults_of", "services_of", "windows_of"]
 
 _FORBIDDEN = ("foreshock_limited_total", "foreshock_rejected_records_total", "foreshock_late_groups_total")
 _NEVER = ("foreshock_faults_total", "foreshock_repeated_batches_total", *_FORBIDDEN)
@@ -45,6 +45,12 @@ def faults_of(metrics: Mapping[str, float], sent: Mapping[str, int]) -> list[str
 
 def windows_of(folder: Path) -> dict[str, int]:
     """Return how many spans and log records stand in the windows of all whole services of an ended node's folder."""
+    services = services_of(folder).values()
+    return {signal: sum(counts[name] for counts in services) for signal, name in (("traces", "spans"), ("logs", "logs"))}
+
+
+def services_of(folder: Path) -> dict[str, dict[str, int]]:
+    """Return the spans, log records and errors that stand in the windows of each whole service of an ended node's folder."""
     node = Node(Settings(data=folder))
     try:
         node.start_worker()
@@ -56,8 +62,14 @@ def windows_of(folder: Path) -> dict[str, int]:
         node.close()
     memory = node.worker.flow.memory
     memory.advance(memory.tick + 5)  # what was received since the last tick joins the windows
-    whole = np.array([key.operation == WHOLE for key in memory.directory.keys], bool)
-    grains = np.concatenate([memory.windows.fine(), memory.windows.coarse()], axis=1)
-    counts = grains[whole].sum(axis=(0, 1), dtype=float)
-    spans = counts[channel("total")] + counts[channel("inner")]
-    return {"traces": round(spans), "logs": round(counts[channel("logs")])}
+    counts = sum(grain.astype(float).sum(axis=1) for grain in (memory.windows.fine(), memory.windows.coarse()))
+    assert isinstance(counts, np.ndarray)
+    return {
+        key.service: {
+            "spans": round(row[channel("total")] + row[channel("inner")]),
+            "logs": round(row[channel("logs")]),
+            "errors": round(row[channel("errors")]),
+        }
+        for key, row in zip(memory.directory.keys, counts.tolist(), strict=False)
+        if key.operation == WHOLE
+    }
