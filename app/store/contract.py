@@ -12,10 +12,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from features.values import hot_value
+
 __all__ = ["Blobs", "Checkpoints", "Commit", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class Entry:
     """One acknowledged message of a partition.
 

@@ -1,8 +1,9 @@
 """The one writer of a store: gathers what concurrent callers want changed into few flushes to disk.
 
 `app.store.sqlite_log`, `sqlite_checkpoints` and `sqlite_documents` submit pieces of work; one thread
-runs them in order on the one writing connection, many in a transaction, each in a savepoint of its
-own, and answers each caller through a future once the transaction is durable.
+runs them in order on the one writing connection, many in a transaction, and answers each caller through a
+future once the transaction is durable. A change of its own kind runs in a savepoint of its own; what many
+callers want alike goes through a lane, which makes it for all of them at once.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from app.telemetry import Telemetry
 from features.errors import Overloaded, StoreFailed
+from features.values import hot_value
 
-__all__ = ["GroupCommit", "Work"]
+__all__ = ["GroupCommit", "Lane", "Work"]
 
 T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
 
 MAX_GROUP_BYTES = 32 * 2**20
 """Bytes after which a group is closed. Guessed: about a tenth of a second of disk, so no caller waits longer behind it."""
@@ -47,16 +53,38 @@ class Work(Generic[T]):
     committed: Callable[[T], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Lane(Generic[A, R]):
+    """One kind of change, made in one go for all callers that wait for it.
+
+    Parameters
+    ----------
+    change : Callable
+        Runs on the writing connection with what the callers gave, in order, and returns a result for each.
+        There is no savepoint: what it raises takes the whole transaction back, and everybody is tried again
+        alone. So it may run twice, as `Work.change`.
+    committed : Callable
+        Runs on the writing thread with what the callers gave and their results once they are durable, before
+        any of them is answered.
+    """
+
+    change: Callable[[sqlite3.Connection, Sequence[A]], Sequence[R]]
+    committed: Callable[[Sequence[A], Sequence[R]], None]
+
+
+@hot_value(eq=False)
 class _Waiting:
-    work: Work[Any]
+    work: Work[Any] | None
+    lane: Lane[Any, Any] | None
+    given: Any
+    n_bytes: int
     answer: Future[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value(eq=False)
 class _Outcome:
     waiting: _Waiting
-    result: object = None
+    result: Any = None
     error: Exception | None = None
 
 
@@ -115,20 +143,49 @@ class GroupCommit:
             When the store is closed.
         """
         answer: Future[T] = Future()
+        self._queue_up(_Waiting(work, None, None, work.n_bytes, answer))
+        return answer
+
+    def submit_to(self, lane: Lane[A, R], given: A, n_bytes: int) -> Future[R]:
+        """Queue what a lane is to change for this caller and return at once.
+
+        Parameters
+        ----------
+        lane : Lane
+            Which kind of change.
+        given : object
+            Handed to it.
+        n_bytes : int
+            As in `Work`.
+
+        Returns
+        -------
+        Future
+            The lane's result for this caller once it is durable, or what it raised.
+
+        Raises
+        ------
+        Overloaded, StoreFailed
+            As `submit`.
+        """
+        answer: Future[R] = Future()
+        self._queue_up(_Waiting(None, lane, given, n_bytes, answer))
+        return answer
+
+    def _queue_up(self, waiting: _Waiting) -> None:
         with self._arrived:
             if self._closing:
                 raise StoreFailed("the store is closed")
-            total = self._in_flight_bytes + work.n_bytes
-            if work.n_bytes and self._in_flight_bytes and total > self._max_in_flight_bytes:
+            total = self._in_flight_bytes + waiting.n_bytes
+            if waiting.n_bytes and self._in_flight_bytes and total > self._max_in_flight_bytes:
                 raise Overloaded(
                     f"bytes in flight must be at most {self._max_in_flight_bytes}, "
-                    f"got {self._in_flight_bytes} waiting and {work.n_bytes} new"
+                    f"got {self._in_flight_bytes} waiting and {waiting.n_bytes} new"
                 )
             self._in_flight_bytes = total
-            self._queue.append(_Waiting(work, answer))
-            if len(self._queue) == 1 or len(self._queue) >= self._expected:
+            self._queue.append(waiting)
+            if len(self._queue) == 1 or len(self._queue) == self._expected:
                 self._arrived.notify()
-        return answer
 
     def change(self, change: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] | None = None) -> T:
         """Run a change and return its result once it is durable.
@@ -178,7 +235,7 @@ class GroupCommit:
             n_bytes = 0
             while self._queue and n_bytes < MAX_GROUP_BYTES:
                 group.append(self._queue.popleft())
-                n_bytes += group[-1].work.n_bytes
+                n_bytes += group[-1].n_bytes
             self._expected = max(1, len(group))
             return group
 
@@ -186,7 +243,7 @@ class GroupCommit:
         started = time.perf_counter()
         try:
             outcomes = _transact(connection, group)
-        except sqlite3.Error as exc:
+        except Exception as exc:  # of whatever kind, it belongs to one of the callers
             self._telemetry.faults.labels(place="store").inc()
             if connection.in_transaction:
                 connection.rollback()
@@ -198,15 +255,13 @@ class GroupCommit:
         return outcomes
 
     def _settle(self, outcomes: list[_Outcome]) -> None:
-        for outcome in outcomes:
-            committed = outcome.waiting.work.committed
-            if outcome.error is None and committed is not None:
-                try:
-                    committed(outcome.result)
-                except Exception:  # the change is durable; the writer of everybody must not end with it
-                    self._telemetry.faults.labels(place="store").inc()
+        for tell in _followers(outcomes):
+            try:
+                tell()
+            except Exception:  # the change is durable; the writer of everybody must not end with it
+                self._telemetry.faults.labels(place="store").inc()
         with self._arrived:
-            self._in_flight_bytes -= sum(outcome.waiting.work.n_bytes for outcome in outcomes)
+            self._in_flight_bytes -= sum(outcome.waiting.n_bytes for outcome in outcomes)
             self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
         for outcome in outcomes:
             _answer(outcome)
@@ -215,18 +270,48 @@ class GroupCommit:
 def _transact(connection: sqlite3.Connection, group: list[_Waiting]) -> list[_Outcome]:
     connection.execute("BEGIN IMMEDIATE")
     outcomes: list[_Outcome] = []
-    for waiting in group:
-        connection.execute("SAVEPOINT work")
-        try:
-            outcomes.append(_Outcome(waiting, result=waiting.work.change(connection)))
-        except Exception as exc:  # belongs to the caller, who receives it; the others go on
-            if not connection.in_transaction:
-                raise sqlite3.OperationalError(f"the transaction was rolled back: {exc}") from exc
-            connection.execute("ROLLBACK TO work")
-            outcomes.append(_Outcome(waiting, error=exc))
-        connection.execute("RELEASE work")
+    for lane, run in groupby(group, key=_lane):
+        together = list(run)
+        if lane is None:
+            outcomes += [_alone(connection, waiting) for waiting in together]
+        else:
+            results = lane.change(connection, [waiting.given for waiting in together])
+            outcomes += map(_Outcome, together, results)
     connection.execute("COMMIT")
     return outcomes
+
+
+def _lane(waiting: _Waiting) -> Lane[Any, Any] | None:
+    return waiting.lane
+
+
+def _alone(connection: sqlite3.Connection, waiting: _Waiting) -> _Outcome:
+    assert waiting.work is not None  # what waits for no lane is work
+    connection.execute("SAVEPOINT work")
+    try:
+        outcome = _Outcome(waiting, waiting.work.change(connection))
+    except Exception as exc:  # belongs to the caller, who receives it; the others go on
+        if not connection.in_transaction:
+            raise sqlite3.OperationalError(f"the transaction was rolled back: {exc}") from exc
+        connection.execute("ROLLBACK TO work")
+        outcome = _Outcome(waiting, error=exc)
+    connection.execute("RELEASE work")
+    return outcome
+
+
+def _followers(outcomes: list[_Outcome]) -> list[Callable[[], None]]:
+    """Return what is to be told of changes that are durable now, a lane once for all of its own."""
+    found: list[Callable[[], None]] = []
+    made = [outcome for outcome in outcomes if outcome.error is None]
+    for lane, run in groupby(made, key=lambda outcome: outcome.waiting.lane):
+        together = list(run)
+        if lane is not None:
+            given, results = [outcome.waiting.given for outcome in together], [outcome.result for outcome in together]
+            found.append(partial(lane.committed, given, results))
+        for outcome in together:
+            if outcome.waiting.work is not None and outcome.waiting.work.committed is not None:
+                found.append(partial(outcome.waiting.work.committed, outcome.result))
+    return found
 
 
 def _answer(outcome: _Outcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,6 +47,28 @@ def test_messages_of_several_partitions_are_appended_together_in_order(store: St
     assert len(offsets) == 3
     assert [entry.offset for entry in store.log.read(0, 0)] == [offsets[0], offsets[2]]
     assert [entry.data for entry in store.log.read(3, 0)] == [b"2"]
+
+
+def test_appending_later_keeps_the_order_of_the_calls_and_answers_once_it_can_be_read(store: Store) -> None:
+    read: list[bool] = []
+
+    def look(done: Future[list[int]]) -> None:
+        (offset,) = done.result()
+        read.append(any(entry.offset == offset for entry in store.log.read(1, 0)))
+
+    answers = [store.log.append_later([(1, str(n), b"%d" % n)]) for n in range(100)]
+    for answer in answers:
+        answer.add_done_callback(look)
+    offsets = [answer.result(60)[0] for answer in answers]
+    assert offsets == sorted(offsets)
+    assert [entry.data for entry in store.log.read(1, 0)] == [b"%d" % n for n in range(100)]
+    store.log.append(1, "x", b"x")  # by now every callback has run
+    assert read == [True] * 100
+
+
+def test_a_partition_that_does_not_exist_is_refused_at_once(store: Store) -> None:
+    with pytest.raises(InvalidValue):
+        store.log.append_later([(PARTITIONS, "b", b"2")])
 
 
 def test_appending_nothing_is_fine(store: Store) -> None:

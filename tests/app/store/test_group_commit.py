@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from app.store.group_commit import GroupCommit, Work
+from app.store.group_commit import GroupCommit, Lane, Work
 from app.telemetry import Telemetry
 from features.errors import Overloaded, StoreFailed
 
@@ -174,6 +174,61 @@ def test_a_follower_that_fails_is_counted_and_the_writer_goes_on(stage: Stage) -
     assert stage.writer.change(lambda connection: insert(connection, 1), fail) == 1
     assert stage.add(2).result() == 2
     assert stage.telemetry.registry.get_sample_value("foreshock_faults_total", {"place": "store"}) == 1
+
+
+class Adding:
+    """A lane that adds rows, and remembers who came together."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self.told: list[tuple[list[int], list[int]]] = []
+        self.lane = Lane(self.change, lambda given, results: self.told.append((list(given), list(results))))
+
+    def change(self, connection: sqlite3.Connection, given: Sequence[int]) -> list[int]:
+        self.calls.append(list(given))
+        connection.executemany("INSERT INTO t VALUES (?, '')", [(x,) for x in given])
+        if 99 in given:
+            raise ValueError("no 99")
+        return [x * 10 for x in given]
+
+
+def test_a_lane_changes_once_for_all_who_wait_and_keeps_the_order_beside_others(stage: Stage) -> None:
+    adding, release = Adding(), stage.hold()
+    answers = [stage.writer.submit_to(adding.lane, n, 10) for n in (1, 2)]
+    other = stage.add(3)
+    answers += [stage.writer.submit_to(adding.lane, n, 10) for n in (4, 5)]
+    release()
+    assert [answer.result() for answer in answers] == [10, 20, 40, 50]
+    assert other.result() == 3
+    assert adding.calls == [[1, 2], [4, 5]]
+    assert adding.told == [([1, 2], [10, 20]), ([4, 5], [40, 50])]
+    assert stage.rows() == [1, 2, 3, 4, 5]
+    assert stage.flushes() == 2
+
+
+def test_one_that_a_lane_cannot_change_fails_alone(stage: Stage) -> None:
+    adding, release = Adding(), stage.hold()
+    stage.add(7)
+    answers = [stage.writer.submit_to(adding.lane, n, 10) for n in (1, 99, 2, 7)]
+    other = stage.add(3)
+    release()
+    assert [answers[0].result(), answers[2].result(), other.result()] == [10, 20, 3]
+    with pytest.raises(ValueError, match="no 99"):
+        answers[1].result()
+    with pytest.raises(StoreFailed, match="UNIQUE"):
+        answers[3].result()
+    assert stage.rows() == [7, 1, 2, 3]
+    assert adding.told == [([1, 2], [10, 20])]
+    assert stage.writer.submit_to(adding.lane, 4, 1000).result() == 40  # all bytes came free
+
+
+def test_bytes_in_a_lane_are_bounded_too(stage: Stage) -> None:
+    adding, release = Adding(), stage.hold()
+    waiting = stage.writer.submit_to(adding.lane, 1, 900)
+    with pytest.raises(Overloaded):
+        stage.writer.submit_to(adding.lane, 2, 200)
+    release()
+    assert waiting.result() == 10
 
 
 def test_a_connection_that_cannot_be_opened_is_raised_at_once() -> None:

@@ -19,6 +19,18 @@ def test_the_writer_keeps_every_promise_about_power_cuts(tmp_path: Path) -> None
     connection.close()
 
 
+def test_the_log_before_the_copy_holds_as_many_bytes_whatever_the_pages(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "small") as old:
+        old.execute("PRAGMA page_size=4096")
+        old.execute("CREATE TABLE t (x)")
+    old.close()
+    for name, page_bytes in (("small", 4096), ("new", 16384)):
+        connection = connect_writer(tmp_path / name, 2)
+        assert connection.execute("PRAGMA page_size").fetchone() == (page_bytes,)
+        assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (2**24 // page_bytes,)
+        connection.close()
+
+
 def test_a_database_in_a_folder_that_is_gone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="gone"):
         connect_writer(tmp_path / "gone" / "db", 2)
