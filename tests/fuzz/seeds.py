@@ -12,8 +12,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-__all__ = ["MESSAGES", "REQUESTS", "SECOND", "request"]
+__all__ = ["MESSAGES", "REQUESTS", "SECOND", "large", "request"]
 
 REQUESTS: dict[str, type[Message]] = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
 """The signals that the C scanner takes, with the messages that both engines read."""
@@ -32,10 +33,10 @@ _KEYS = (
     "url.path", "url.full", "http.target", "rpc.status_code", "rpc.response.status_code", "rpc.grpc.status_code", "rpc.service",
     "rpc.method", "rpc.system", "db.response.status_code", "db.system", "db.system.name", "db.namespace", "db.operation.name",
     "messaging.system", "messaging.destination.name", "messaging.operation.type", "peer.service", "server.address",
-    "server.port", "net.peer.name", "network.peer.address", "code.function.name", "thread.name", "event.name", "enduser.id", "", "x",
+    "server.port", "net.peer.name", "network.peer.address", "code.function.name", "thread.name", "event.name", "enduser.id", "", "x", "message", "msg",
 )  # fmt: skip
 _TEXTS = (
-    "", "a", "cart", "payment", "GET /cart", "GET", "POST", "/cart/{id}", "500", "503", "404", "200", "0", "2", "14", "UNAVAILABLE",
+    "", "*", "(*)", "_other", "unnamed", "a", "cart", "payment", "GET /cart", "GET", "POST", "/cart/{id}", "500", "503", "404", "200", "0", "2", "14", "UNAVAILABLE",
     "INTERNAL", "OK", "_OTHER", "timeout", "java.lang.NullPointerException", "ValueError", "it broke at 10.0.0.1:8080 id=4711",
     "ERROR", "error", "Fatal", "WARN", "info", "TRACE4", "exception", "cart.exception", "1.2.3", "node-7", "mysql", "kafka", "true",
     "\x00", "a\x00b", "\ufeffbom", "ä" * 7, "日本語のエラー", "😀" * 5, "e\u0301", "\u2028", "\x7f\x85\xa0", " padded ", "x" * 255,
@@ -79,6 +80,8 @@ _INTS = (
     2**32,
 )
 _DOUBLES = (0.0, -0.0, 1.0, 500.0, 2.5, -1.0, 1e300, 5e-324, float("inf"), float("-inf"), float("nan"), 2.0**53 + 2)
+_TELLING = ("service.name", "peer.service", "server.address", "http.response.status_code", "error.type", "exception.message")
+_CODES = ("0", "2", "14", "200", "404", "499", "500", "503", "599", "600", "0500", "5000")
 _EVENTS = ("exception", "exception", "log", "", "Exception", "retry")
 _SIZES = (0, 1, 1, 1, 2, 2, 3, 5)
 _IDS = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
@@ -99,6 +102,27 @@ def request(rng: random.Random, signal: str) -> bytes:
     return message.SerializeToString()
 
 
+def large(rng: random.Random, signal: str, size: int = 1_200_000) -> bytes:
+    """Return one valid request of many records, names and attributes, so that every table in the scanner grows.
+
+    Parameters
+    ----------
+    rng : random.Random
+        Where the choices come from.
+    signal : {"traces", "logs"}
+        Which request.
+    size : int
+        About how many bytes; beyond a MiB the scanner lets go of the interpreter's lock.
+    """
+    message = REQUESTS[signal]()
+    filling = _Filling(rng)
+    filling.density, filling.odd, filling.fresh, filling.many, filling.left = 0.5, 0.05, 0.6, 400, size
+    filling.sizes = (0, 0, 1, 1, 2)
+    while filling.left > 0:
+        filling.fill(message, 0)
+    return message.SerializeToString()
+
+
 class _Filling:
     """One request's filling: how full it is, about how many bytes are left, and the few ids and texts that its records share."""
 
@@ -109,7 +133,9 @@ class _Filling:
         self.texts = rng.sample(_TEXTS, 6)
         self.ids = [rng.randbytes(16) for _ in range(3)]
         self.start = rng.choice((_NOW, _NOW, _NOW + 59 * SECOND, 0, 1, 2**63 - 5 * SECOND, 2**64 - 1, 3 * _DAY))
+        self.fresh = rng.choice((0.0, 0.0, 0.0, 0.05, 0.6))
         self.many = 40 if rng.random() < 0.03 else 0
+        self.sizes: tuple[int, ...] = _SIZES
         self.left = rng.choice((60, 250, 250, 1000, 1000, 4000, 30_000))
 
     def fill(self, message: Message, depth: int) -> None:
@@ -122,6 +148,9 @@ class _Filling:
             wanted = 1.0 if (field.message_type is not None and depth < 3) or descriptor.name == "AnyValue" else self.density
             if self.rng.random() < wanted:
                 self.set(message, field, depth)
+        if isinstance(message, KeyValue) and message.key.endswith("status_code") and self.rng.random() < 0.7:
+            code = self.rng.choice(_CODES)
+            message.value.CopyFrom(AnyValue(string_value=code) if self.rng.random() < 0.5 else AnyValue(int_value=int(code)))
 
     def value_field(self, fields: list[FieldDescriptor], depth: int) -> FieldDescriptor:
         """Return the field of an AnyValue to set: mostly a string, seldom a nested one, ever more seldom the deeper."""
@@ -139,11 +168,12 @@ class _Filling:
                 self.fill(target, depth + 1)
                 return
             most = self.many if field.name in {"spans", "log_records"} else 0
-            for _ in range(most or self.rng.choice(_SIZES)):
+            most = 100 if field.name == "attributes" and self.rng.random() < 0.003 else most
+            for _ in range(most or self.rng.choice(self.sizes)):
                 if self.left > 0:
                     self.fill(target.add(), depth + 1)
         elif field.is_repeated:
-            target.extend(self.scalar(field) for _ in range(self.rng.choice(_SIZES)))
+            target.extend(self.scalar(field) for _ in range(self.rng.choice(self.sizes)))
         else:
             setattr(message, field.name, self.scalar(field))
 
@@ -171,6 +201,10 @@ class _Filling:
         """Return a string, by what the field is for."""
         if field.name == "trace_state":
             return self.rng.choice(_STATES)
+        if field.name == "key" and self.rng.random() < 0.4:
+            return self.rng.choice(_TELLING)
+        if self.rng.random() < self.fresh:
+            return f"{self.rng.choice(('n', 'GET /a', 'é'))}{self.rng.randrange(100_000)}"
         if field.name == "key":
             return self.rng.choice(_KEYS)
         if field.full_name.endswith(".Event.name"):
