@@ -384,7 +384,7 @@ static void *keep(Scan *s, size_t size)
     Block *block = s->blocks;
     if (block == NULL || block->size - block->used < size) {
         size_t room = size > 16384 ? size : 16384;
-        if (size > PY_SSIZE_T_MAX / 2 || (block = malloc(sizeof(Block) + room)) == NULL)
+        if (size > PTRDIFF_MAX / 2 || (block = malloc(sizeof(Block) + room)) == NULL)
             return NULL;
         *block = (Block){s->blocks, 0, room};
         s->blocks = block;
@@ -400,7 +400,7 @@ static bool grow(void **items, size_t n, size_t *room, size_t size)
     if (n < *room)
         return true;
     size_t wanted = *room ? *room * 2 : 16;
-    void *grown = wanted > PY_SSIZE_T_MAX / size ? NULL : realloc(*items, wanted * size);
+    void *grown = wanted > PTRDIFF_MAX / size ? NULL : realloc(*items, wanted * size);
     if (grown == NULL)
         return false;
     *items = grown;
