@@ -23,9 +23,12 @@ from app.api.application import create_api
 from app.api.parts import ApiParts, Health, TrainingRequest
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
+from app.ingest.connections import server_of
+from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
+from app.ingest.otlp import ENGINE, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of, feedback_of
 from app.members import Champion
@@ -109,8 +112,10 @@ class Node:
         self.history = DeltaHistory(settings.data / "history")
         self.plan = memory_plan(settings)
         limits = Limits.of(settings.ingest, settings.features.tick_s)
-        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns)
+        engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
+        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, decoder(engine))
         self.worker = self._worker()
+        self.receiver.lag = self.worker.lag
         self.jobs = Jobs(
             self.store.documents,
             self.registry,
@@ -148,8 +153,10 @@ class Node:
     def start_servers(self) -> Served:
         """Open the three listeners and return where they are."""
         server, ingest = self.settings.server, self.settings.ingest
-        otlp = OtlpHttp(self.receiver, ingest.default_tenant)
-        grpc = OtlpGrpc(self.receiver, ingest.default_tenant, f"{server.host}:{server.otlp_grpc_port}")
+        tenant, timeout_s = ingest.default_tenant, ingest.body_timeout_s
+        otlp = OtlpHttp(self.receiver, tenant, body_timeout_s=timeout_s, cors=Cors(ingest))
+        address = f"{server.host}:{server.otlp_grpc_port}"
+        grpc = OtlpGrpc(self.receiver, tenant, address, max_calls=ingest.max_calls, body_timeout_s=timeout_s)
         self._closers += [otlp.close, grpc.close]
         api = create_api(self._api_parts())
         http_port = self._serve("otlp-http", otlp, server.otlp_http_port)
@@ -310,8 +317,7 @@ class Node:
 
     def _serve(self, name: str, app: ASGIApp, port: int) -> int:
         """Serve an application in a thread of its own and return its port."""
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
-        server = uvicorn.Server(config)
+        server = server_of(app, self.settings.server.keep_alive_s)
         listener = _listener(self.settings.server.host, port)
         self._servers.append((server, self._run(name, partial(server.run, [listener]))))
         deadline = time.monotonic() + _STARTED_S

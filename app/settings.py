@@ -8,9 +8,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from features.errors import InvalidSetting
@@ -33,25 +33,65 @@ class ServerSettings(_Group):
     """TCP port of OTLP/gRPC, the registered one; 0 takes a free port."""
     api_port: int = Field(default=8318, ge=0, le=65535)
     """TCP port of REST and /metrics; 0 takes a free port."""
+    keep_alive_s: int = Field(default=120, ge=1, le=86_400)
+    """Seconds for which an idle HTTP connection is kept. Longer than the 90 s of Go clients and the 60 s between the exports of metrics, since a client that writes while the server hangs up loses the request."""
 
 
 class IngestSettings(_Group):
-    """Bounds on what one request may bring."""
+    """What one request may bring, and how much may be under way. Past each bound something is counted; docs/otlp.md says what."""
 
+    engine: Literal["auto", "c", "python"] = "auto"
+    """Which decoder reads protobuf. `auto` takes the one in C where it was built, else the one in Python, with the same results at a fraction of the speed; `c` stops the start where it was not built."""
     max_body_bytes: int = Field(default=64 * 2**20, ge=1024, le=2**31 - 1)
-    """Bytes of a body, before and after decompression. OTLP recommends 64 MiB; larger bodies are answered 413, far larger values let one client fill the memory."""
+    """Bytes of a body after decompression, and of one without any. OTLP recommends 64 MiB; larger bodies are answered 413, far larger values let one client fill the memory."""
+    max_packed_bytes: int = Field(default=64 * 2**20, ge=1024, le=2**31 - 1)
+    """Bytes of a compressed body as received, where that is less than `max_body_bytes`. The same by default, since OTLP bounds both alike; telemetry shrinks to a seventh, so 16 MiB refuses hardly anything and lets slow senders hold less."""
+    max_records_per_request: int = Field(default=100_000, ge=1, le=100_000_000)
+    """Spans, log records or data points in one request. More are answered 413, whole. Collectors batch 8,192 by default; small values refuse real batches, large ones let one request delay the others for seconds."""
     max_errors_per_request: int = Field(default=1000, ge=0, le=1_000_000)
     """ErrorEvents decoded from one request. Beyond it errors are counted, not looked into: an error storm must not starve the rest. 0 counts only."""
     max_attribute_chars: int = Field(default=4096, ge=64, le=2**20)
     """Characters kept of an attribute, message or stack trace. A 2 MB attribute is cut to this; small values lose stack frames."""
     max_attributes: int = Field(default=32, ge=1, le=1024)
     """Attributes kept of one error, the semantic conventions' first."""
+    max_attribute_depth: int = Field(default=6, ge=1, le=64)
+    """Levels of lists and maps inside an attribute that become text; what is deeper is left out. Nobody reads a seventh level in an error; bodies nested beyond 100 are refused as malformed."""
+    max_name_chars: int = Field(default=256, ge=16, le=4096)
+    """Characters kept of the name of a service, operation, metric, peer or attribute. Names are labels: 256 is far more than a dashboard shows, and each is kept as long as its series."""
+    max_operations_per_request: int = Field(default=4096, ge=1, le=1_000_000)
+    """Operations that one request may name for one service; further ones count together as `_other`. 64 times what `features.max_operations` keeps, so only names with ids inside come near."""
+    max_rows_per_request: int = Field(default=100_000, ge=1, le=10_000_000)
+    """Traffic groups, levels and calls that one request may make; records beyond them are rejected in a partial success. About 20 MB of arrays, which no real request comes near."""
     max_in_flight_bytes: int = Field(default=256 * 2**20, ge=2**20, le=2**40)
-    """Decoded bytes that may wait for the log. Past it requests are answered 503 with Retry-After; memory is bounded by about this much."""
+    """Bytes that all requests hold together, received or decompressed, and again the bytes that wait for the log. Past it requests are answered 503 with Retry-After. Four of the largest bodies; decoding takes some times as much beside it, but of few requests at once."""
+    max_tenant_in_flight_bytes: int = Field(default=192 * 2**20, ge=2**20, le=2**40)
+    """Bytes that the requests of one tenant may hold of `max_in_flight_bytes`, so that it leaves room for others. Past it its requests are answered 429 with Retry-After. With one tenant set both alike."""
+    max_lag: int = Field(default=1_000_000, ge=1, le=2**40)
+    """Log messages that may wait to be absorbed. Past it requests are answered 503 with Retry-After, so that a node that takes in faster than it absorbs does not fall behind without end. A request makes one to eight; a million are minutes of work after a restart under full load, and some GB of disk."""
+    max_calls: int = Field(default=512, ge=1, le=100_000)
+    """OTLP/gRPC calls under way or waiting; more are answered UNAVAILABLE with RetryInfo, unread. An exporter has one call at a time, a Collector ten. Threads read at most 32 messages at once, whatever this is."""
+    body_timeout_s: float = Field(default=60.0, gt=0.0, le=3600.0)
+    """Seconds in which a body must have arrived; then it is answered 408, or DEADLINE_EXCEEDED. Far longer than the 10 s after which exporters give up; a body that stops arriving holds its bytes until then."""
     span_end_sample: int = Field(default=16, ge=1, le=2**20)
     """One of how many traces without errors gives its span ends to the service graph; traces with errors always do."""
     default_tenant: str = Field(default="default", min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.\-]+$")
     """Tenant of a request without X-Scope-OrgID."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may send to OTLP/HTTP from a browser, such as `https://shop.example.com`; `*` stands for any characters. None by default: no page may."""
+    cors_headers: tuple[str, ...] = ()
+    """Request headers that such a page may send beside Content-Type, Content-Encoding, Authorization and X-Scope-OrgID."""
+    cors_credentials: bool = False
+    """Whether such a page may send cookies and logins, as `sendBeacon` always does. Not together with the origin `*`: any page could then send in its visitor's name."""
+    cors_max_age_s: int = Field(default=7200, ge=0, le=86_400)
+    """Seconds for which a browser may remember a preflight. Two hours is the most that Chromium keeps; 0 asks before every request."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.max_tenant_in_flight_bytes < min(self.max_body_bytes, self.max_in_flight_bytes):
+            raise ValueError(f"max_tenant_in_flight_bytes must be >= max_body_bytes ({self.max_body_bytes})")
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError("cors_origins must name origins where cors_credentials is on")
+        return self
 
 
 class StoreSettings(_Group):

@@ -1,34 +1,83 @@
-"""What is let in: the content type, the encoding, the tenant, and how many bytes.
+"""What is let in: the content type, the tenant, how many bytes, and which limit refused what was not.
 
-`app.ingest.http` and `app.ingest.grpc_server` ask here before a body is decoded.
+`app.ingest.http` and `app.ingest.grpc_server` ask here before a body is decoded; `app.ingest.receive` for what
+can only be known afterwards.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from threading import Lock
+from typing import Self
 
 from prometheus_client import Gauge
-from zlib_ng import zlib_ng
 
+from app.ingest.inflate import InflatedTooLarge
 from app.ingest.otlp import Encoding
-from features.errors import BodyTooLarge, InvalidValue, MalformedBody, Overloaded
+from features.errors import BodyTooLarge, ForeshockError, InvalidValue, Overloaded
 
-__all__ = ["Hold", "Room", "UnknownContentType", "admit_encoding", "admit_tenant", "inflate"]
+__all__ = [
+    "FallenBehind",
+    "Hold",
+    "Room",
+    "RoomFull",
+    "TenantRoomFull",
+    "TooManyCalls",
+    "TooManyRecords",
+    "UnknownContentType",
+    "admit_encoding",
+    "admit_lag",
+    "admit_records",
+    "admit_tenant",
+    "limit_of",
+]
 
 _ENCODINGS: dict[str, Encoding] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 
-_GZIP = 31  # zlib's number for a gzip frame with the largest window
-_STEP = 64 * 1024
-_GROWTH = 256 * 1024  # bytes that come out of a step before they are counted; a step could make 64 MiB
 
-# Each member costs a new window of 40 KB and copies what follows it in a step. bgzip makes 1000 members of a
-# body of the default largest size; this allows four times as many.
-_MAX_MEMBERS = 4096
+class TooManyRecords(BodyTooLarge):
+    """A request brings more records than one may; the sender is to make its batches smaller."""
+
+
+class TooManyCalls(Overloaded):
+    """More gRPC calls are under way than may be."""
+
+
+class FallenBehind(Overloaded):
+    """The log holds more than the worker will absorb soon."""
+
+
+class RoomFull(Overloaded):
+    """All requests together hold as many bytes as they may."""
+
+
+class TenantRoomFull(Overloaded):
+    """The requests of one tenant hold as many bytes as one tenant's may, while others have room."""
+
+
+_LIMITS: dict[type[ForeshockError], str] = {
+    InflatedTooLarge: "inflated_bytes",
+    TooManyRecords: "records",
+    BodyTooLarge: "body_bytes",
+    TooManyCalls: "calls",
+    FallenBehind: "lag",
+    RoomFull: "in_flight_bytes",
+    TenantRoomFull: "tenant_in_flight_bytes",
+    Overloaded: "log_bytes",  # the log's own bound
+}
+
+
+def limit_of(error: ForeshockError) -> str:
+    """Return which limit refused a request, as `foreshock_limited_total` names it; empty when none did.
+
+    Examples
+    --------
+    >>> limit_of(FallenBehind("")), limit_of(BodyTooLarge("")), limit_of(InvalidValue(""))
+    ('lag', 'body_bytes', '')
+    """
+    return _LIMITS.get(type(error), "")
 
 
 class UnknownContentType(InvalidValue):
@@ -90,124 +139,115 @@ def admit_tenant(tenant: str, default: str) -> str:
     return tenant
 
 
-def inflate(body: bytes, content_encoding: str, max_bytes: int, grow_to: Callable[[int], None] = lambda _: None) -> bytes:
-    """Return a body without its compression.
+def admit_lag(lag: int, max_lag: int) -> None:
+    """Refuse new requests while too much of what was taken waits for the worker.
 
     Parameters
     ----------
-    body : bytes
-        As received.
-    content_encoding : str
-        ``gzip``, ``identity`` or empty.
-    max_bytes : int
-        The most bytes that may come out; hardly more than that is ever made.
-    grow_to : callable
-        Told how many bytes have come out, after each quarter of a MiB; what it raises ends the work.
+    lag : int
+        Log messages that are not absorbed.
+    max_lag : int
+        The bound.
 
     Raises
     ------
-    BodyTooLarge
-        When more would come out.
-    MalformedBody
-        When the encoding is unknown, or the bytes are no gzip, or cut short.
-
-    Examples
-    --------
-    >>> from gzip import compress
-    >>> inflate(compress(b"one ") + compress(b"two"), "gzip", 100)
-    b'one two'
+    FallenBehind
+        When there are more.
     """
-    name = content_encoding.strip().lower()
-    if name in {"", "identity"}:
-        return body
-    if name != "gzip":
-        raise MalformedBody(f"content encoding must be gzip or identity, got {content_encoding[:100]!r}")
-    parts: list[bytes] = []
-    n_bytes = 0
-    try:
-        for part in _members(memoryview(body)):
-            n_bytes += len(part)
-            if n_bytes > max_bytes:
-                raise BodyTooLarge(f"body must be <= {max_bytes} bytes after decompression, got more")
-            grow_to(n_bytes)
-            parts.append(part)
-    except zlib_ng.error as exc:  # pyright: ignore[reportGeneralTypeIssues] - its stub says Exception, an instance
-        raise MalformedBody(f"the body is no gzip: {exc}") from exc
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    if lag > max_lag:
+        raise FallenBehind(f"log messages not yet absorbed must be <= {max_lag}, got {lag}; send the request again")
 
 
-def _members(view: memoryview) -> Iterator[bytes]:
-    position = 0
-    for _ in range(_MAX_MEMBERS):
-        member = zlib_ng.decompressobj(_GZIP)
-        while not member.eof:
-            piece = view[position : position + _STEP]
-            if not piece:
-                raise MalformedBody(f"the gzip body ends early, after {len(view)} bytes")
-            position += len(piece)
-            part = member.decompress(piece, _GROWTH)
-            yield part
-            while len(part) == _GROWTH and not member.eof:  # there may be more in what was read
-                part = member.decompress(member.unconsumed_tail, _GROWTH)
-                yield part
-        position -= len(member.unused_data)
-        if position == len(view):
-            return
-    raise MalformedBody(f"a gzip body must have at most {_MAX_MEMBERS} members, got more")
+def admit_records(n_records: int, max_records: int) -> None:
+    """Refuse a request that brings too many records, whole: which of them to keep is the sender's to say.
+
+    Parameters
+    ----------
+    n_records : int
+        Spans, log records or data points.
+    max_records : int
+        The bound.
+
+    Raises
+    ------
+    TooManyRecords
+        When there are more.
+    """
+    if n_records > max_records:
+        raise TooManyRecords(f"records in one request must be <= {max_records}, got {n_records}; make the batches smaller")
 
 
 class Room:
-    """The bytes that all requests hold together, bounded.
+    """The bytes that all requests hold together, bounded, for all and for each tenant.
 
     Parameters
     ----------
     max_bytes : int
-        The bound.
+        The bound of all.
     gauge : prometheus_client.Gauge
         Shows how many are held.
+    max_tenant_bytes : int, optional
+        The bound of one tenant; that of all when absent.
     """
 
-    def __init__(self, max_bytes: int, gauge: Gauge) -> None:
+    def __init__(self, max_bytes: int, gauge: Gauge, max_tenant_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes
-        self._gauge = gauge
+        self._max_tenant_bytes = max_bytes if max_tenant_bytes is None else max_tenant_bytes
         self._lock = Lock()
         self._held = 0
+        self._of_tenant: dict[str, int] = {}
+        gauge.set_function(lambda: self._held)
 
-    @contextmanager
-    def hold(self) -> Generator[Hold, None, None]:
-        """Give a request its share, which returns when the request ends."""
-        hold = Hold(self)
-        try:
-            yield hold
-        finally:
-            self.move(-hold.n_bytes)
+    def hold(self, tenant: str = "") -> Hold:
+        """Give a request its share, which returns when its context ends."""
+        return Hold(self, tenant)
 
-    def move(self, n_bytes: int) -> None:
-        """Take bytes, or give them back when negative.
+    def move(self, tenant: str, n_bytes: int) -> None:
+        """Take bytes for a tenant, or give them back when negative.
 
         Raises
         ------
-        Overloaded
-            When the bound would be passed; nothing was taken.
+        RoomFull, TenantRoomFull
+            When a bound would be passed; nothing was taken.
         """
         with self._lock:
-            if n_bytes > 0 and self._held + n_bytes > self._max_bytes:
-                raise Overloaded(f"bytes in flight must be <= {self._max_bytes}, got {self._held + n_bytes}")
-            self._held += n_bytes
-            self._gauge.set(self._held)
+            held, of_tenant = self._held + n_bytes, self._of_tenant.get(tenant, 0) + n_bytes
+            if n_bytes > 0 and held > self._max_bytes:
+                raise RoomFull(f"bytes in flight must be <= {self._max_bytes}, got {held}")
+            if n_bytes > 0 and of_tenant > self._max_tenant_bytes:
+                raise TenantRoomFull(f"bytes in flight of a tenant must be <= {self._max_tenant_bytes}, got {of_tenant}")
+            self._held = held
+            if of_tenant:
+                self._of_tenant[tenant] = of_tenant
+            else:
+                self._of_tenant.pop(tenant, None)
 
 
 class Hold:
-    """The bytes that one request holds.
+    """The bytes that one request holds, until its context ends.
 
     Parameters
     ----------
     room : Room
         Whose bytes they are.
+    tenant : str
+        Who holds them.
     """
 
-    def __init__(self, room: Room) -> None:
+    __slots__ = ("_room", "_tenant", "n_bytes")
+
+    def __init__(self, room: Room, tenant: str) -> None:
         self._room = room
+        self._tenant = tenant
+        self.n_bytes = 0
+
+    def __enter__(self) -> Self:
+        """Begin with nothing held."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give everything back."""
+        self._room.move(self._tenant, -self.n_bytes)
         self.n_bytes = 0
 
     def grow_to(self, n_bytes: int) -> None:
@@ -215,9 +255,9 @@ class Hold:
 
         Raises
         ------
-        Overloaded
+        RoomFull, TenantRoomFull
             When there is no room.
         """
         if n_bytes > self.n_bytes:
-            self._room.move(n_bytes - self.n_bytes)
+            self._room.move(self._tenant, n_bytes - self.n_bytes)
             self.n_bytes = n_bytes

@@ -1,25 +1,32 @@
 """OTLP/gRPC: the three Export calls on raw bytes, answered as OTLP 1.11 says.
 
-gRPC itself decompresses and bounds messages; `Receiver.receive` decodes and appends on the call's thread.
+gRPC is told to hand messages over compressed, so that `app.ingest.inflate` bounds what comes out of them and
+counts it; `Receiver.receive` decodes and appends on the call's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Lock, Thread
+from time import monotonic, perf_counter
 from typing import Any, NoReturn
 
 import grpc
 from google.rpc.code_pb2 import Code
+from prometheus_client import Counter
 
-from app.ingest.admit import admit_tenant
+from app.ingest.admit import TooManyCalls, admit_tenant, limit_of
 from app.ingest.answers import accepted, failure
+from app.ingest.inflate import inflate
 from app.ingest.otlp import Signal
 from app.ingest.receive import Receiver
-from features.errors import ForeshockError, InvalidSetting, InvalidValue
+from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
 
 __all__ = ["OtlpGrpc"]
+
+logger = logging.getLogger(__name__)
 
 _SIGNAL_OF: dict[str, Signal] = {
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": "traces",
@@ -29,8 +36,23 @@ _SIGNAL_OF: dict[str, Signal] = {
 
 _STATUS_CODES = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.INTERNAL: grpc.StatusCode.INTERNAL,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
+
+# What a gzip frame begins with. No protobuf message does: 0x1f would be a field of wire type 7, which there is none of.
+_GZIP_MAGIC = b"\x1f\x8b"
+
+# identity and gzip, by gRPC's numbers; a call with another one gRPC answers UNIMPLEMENTED, naming these.
+_IDENTITY_AND_GZIP = 0b101
+
+# gRPC itself refuses more calls than this many times the bound, with an answer that senders do not retry.
+_REFUSED_AT_ONCE = 16
+
+_BODY_TIMEOUT_S = 60.0
+
+Export = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
 
 class OtlpGrpc:
@@ -45,10 +67,12 @@ class OtlpGrpc:
     address : str
         Host and port, port 0 takes a free one.
     workers : int
-        Threads that decode and append. Each waits for the disk most of its time, so they are many.
+        Threads that read, decode and append. Each waits for the disk most of its time, so they are many. No more
+        messages than these are read at a time; those of calls that wait stay with their senders.
     max_calls : int
-        Calls under way or waiting for a thread; gRPC itself refuses more with RESOURCE_EXHAUSTED. Guessed:
-        sixteen waiting calls a thread, far more than the exporters of a machine have under way.
+        Calls under way or waiting for a thread; more are answered UNAVAILABLE at once.
+    body_timeout_s : float
+        Seconds in which a message must have arrived.
 
     Raises
     ------
@@ -56,15 +80,32 @@ class OtlpGrpc:
         When the address cannot be listened on.
     """
 
-    def __init__(self, receiver: Receiver, default_tenant: str, address: str, workers: int = 32, max_calls: int = 512) -> None:
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="otlp-grpc")
+    def __init__(
+        self,
+        receiver: Receiver,
+        default_tenant: str,
+        address: str,
+        workers: int = 32,
+        max_calls: int = 512,
+        body_timeout_s: float = _BODY_TIMEOUT_S,
+    ) -> None:
+        self._threads = _CountingPool(workers)
+        self._refusing = ThreadPoolExecutor(1, thread_name_prefix="otlp-grpc-refuse")
+        self._overdue = _Overdue(body_timeout_s)
+        exports = {path: _Export(receiver, default_tenant, signal, self._overdue) for path, signal in _SIGNAL_OF.items()}
+        limits = receiver.limits
         options = [
-            ("grpc.max_receive_message_length", receiver.limits.max_body_bytes),
+            ("grpc.per_message_decompression", 0),
+            ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_AND_GZIP),
+            ("grpc.max_receive_message_length", limits.max_body_bytes),
             # Two processes on one port would share its connections; the second must fail instead.
             ("grpc.so_reuseport", 0),
         ]
         self._server = grpc.server(
-            self._threads, handlers=[_Calls(receiver, default_tenant)], options=options, maximum_concurrent_rpcs=max_calls
+            self._threads,
+            handlers=[_Calls(exports, self._threads, self._refusing, max_calls)],
+            options=options,
+            maximum_concurrent_rpcs=max_calls * _REFUSED_AT_ONCE,
         )
         try:
             self.port = self._server.add_insecure_port(address)
@@ -76,51 +117,170 @@ class OtlpGrpc:
         """Take no more calls, let those under way end within the grace, and stop."""
         self._server.stop(grace_s).wait()
         self._threads.shutdown(wait=True)
+        self._refusing.shutdown(wait=True)
+        self._overdue.close()
+
+
+class _CountingPool(ThreadPoolExecutor):
+    """Threads that know how many calls they were given and have not ended."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, thread_name_prefix="otlp-grpc")
+        self.n_calls = 0
+        self._counting = Lock()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = super().submit(fn, *args, **kwargs)
+        with self._counting:
+            self.n_calls += 1
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, _: Future[Any]) -> None:
+        with self._counting:
+            self.n_calls -= 1
+
+
+class _Overdue:
+    """Ends the calls whose message does not arrive: each keeps a thread until then."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.reading: dict[grpc.ServicerContext, float] = {}
+        """The calls whose message is awaited, and since when."""
+        self._timeout_s = timeout_s
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="otlp-grpc-overdue", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._timeout_s / 4):
+            overdue = monotonic() - self._timeout_s
+            for context, since in list(self.reading.items()):
+                if since < overdue:
+                    context.cancel()
 
 
 class _Calls(grpc.GenericRpcHandler):
-    """Finds the Export call of a path."""
+    """Finds the Export call of a path.
 
-    def __init__(self, receiver: Receiver, default_tenant: str) -> None:
+    A call of one message is served as a stream of them: that lets a thread decide before the message is read.
+    """
+
+    def __init__(
+        self, exports: dict[str, _Export], threads: _CountingPool, refusing: ThreadPoolExecutor, max_calls: int
+    ) -> None:
+        self._threads = threads
+        self._max_calls = max_calls
+        self._serving = {path: grpc.stream_unary_rpc_method_handler(export) for path, export in exports.items()}
+        self._refusing = {
+            path: grpc.stream_unary_rpc_method_handler(_refuse(export, refusing, max_calls)) for path, export in exports.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return what answers a call, None for an unknown path."""
+        handlers = self._refusing if self._threads.n_calls >= self._max_calls else self._serving
+        return handlers.get(handler_call_details.method)
+
+
+def _refuse(export: _Export, threads: ThreadPoolExecutor, max_calls: int) -> Export:
+    def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        export.refuse(context, TooManyCalls(f"calls under way must be <= {max_calls}, got one more; send it again"))
+
+    # The call's own threads are what is full; gRPC reads from here where else to run it.
+    vars(refuse)["experimental_thread_pool"] = threads
+    return refuse
+
+
+class _Export:
+    """The Export call of one signal."""
+
+    def __init__(self, receiver: Receiver, default_tenant: str, signal: Signal, overdue: _Overdue) -> None:
         self._receiver = receiver
         self._default_tenant = default_tenant
+        self._signal: Signal = signal
+        self._overdue = overdue
+        self._seconds = receiver.telemetry.request_seconds.labels(protocol="grpc")
+        self._counted: dict[str, Counter] = {}
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-        signal = _SIGNAL_OF.get(handler_call_details.method)
-        return None if signal is None else grpc.unary_unary_rpc_method_handler(self._export(signal))
+    def __call__(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        try:
+            answer = self._take(messages, context)
+        except ForeshockError as exc:
+            self.refuse(context, exc)
+        except grpc.RpcError:
+            # gRPC ended the call while its message was read: it is too large, or its sender went away or was too slow.
+            self._count("NOT_RECEIVED")
+            raise
+        except Exception:
+            logger.exception("an Export call of %s failed", self._signal)
+            self._receiver.telemetry.faults.labels(place="grpc").inc()
+            self._abort(context, Code.INTERNAL, "the request met a fault of the service")
+        self._count("OK")
+        return answer
 
-    def _export(self, signal: Signal) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+    def refuse(self, context: grpc.ServicerContext, error: ForeshockError) -> NoReturn:
+        """End a call with what an error means to its sender."""
+        if limit := limit_of(error):
+            self._receiver.telemetry.limited.labels(reason=limit).inc()
+        self._abort(context, _code_of(error), str(error))
+
+    def _take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        receiver = self._receiver
+        tenant = admit_tenant(_tenant_of(context), self._default_tenant)
+        receiver.admit()
+        with receiver.room.hold(tenant) as hold:
+            packed = self._read(messages, context)
             begun = perf_counter()
-            try:
-                answer, error = self._take(signal, body, context), None
-            except ForeshockError as exc:
-                answer, error = b"", exc
-            telemetry = self._receiver.telemetry
-            telemetry.request_seconds.labels(protocol="grpc").observe(perf_counter() - begun)
-            code = Code.OK if error is None else _code_of(error)
-            telemetry.requests.labels(protocol="grpc", signal=signal, code=Code.Name(code)).inc()
-            if error is not None:
-                _abort(context, code, str(error))
-            return answer
+            hold.grow_to(len(packed))
+            encoding = "gzip" if packed.startswith(_GZIP_MAGIC) else ""
+            if encoding and len(packed) > receiver.limits.max_packed_bytes:
+                raise BodyTooLarge(f"body must be <= {receiver.limits.max_packed_bytes} bytes, got {len(packed)}")
+            body = inflate(packed, encoding, receiver.limits.max_body_bytes, hold.grow_to)
+            answer = accepted(receiver.receive(tenant, self._signal, "protobuf", body), self._signal, "protobuf")
+        self._seconds.observe(perf_counter() - begun)
+        return answer
 
-        return export
+    def _read(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        self._overdue.reading[context] = monotonic()
+        try:
+            message = next(messages, None)
+        finally:
+            del self._overdue.reading[context]
+        if message is None:
+            raise InvalidValue("an Export call must bring one message, got none")
+        return message
 
-    def _take(self, signal: Signal, body: bytes, context: grpc.ServicerContext) -> bytes:
-        metadata: dict[str, Any] = dict(context.invocation_metadata())
-        tenant = admit_tenant(str(metadata.get("x-scope-orgid", "")), self._default_tenant)
-        with self._receiver.room.hold() as hold:
-            hold.grow_to(len(body))
-            return accepted(self._receiver.receive(tenant, signal, "protobuf", body), signal, "protobuf")
+    def _abort(self, context: grpc.ServicerContext, code: Code, message: str) -> NoReturn:
+        self._count(Code.Name(code))
+        status = failure(code, message)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(_STATUS_CODES[code], status.message)
+
+    def _count(self, code: str) -> None:
+        counter = self._counted.get(code)
+        if counter is None:
+            found = self._receiver.telemetry.requests.labels(protocol="grpc", signal=self._signal, code=code)
+            counter = self._counted[code] = found
+        counter.inc()
+
+
+def _tenant_of(context: grpc.ServicerContext) -> str:
+    for name, value in context.invocation_metadata():
+        if name == "x-scope-orgid":
+            return str(value)
+    return ""
 
 
 def _code_of(error: ForeshockError) -> Code:
-    # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.
-    # A message that is too large never gets here: gRPC itself answers RESOURCE_EXHAUSTED.
-    return Code.INVALID_ARGUMENT if isinstance(error, InvalidValue) else Code.UNAVAILABLE
-
-
-def _abort(context: grpc.ServicerContext, code: Code, message: str) -> NoReturn:
-    status = failure(code, message)
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(_STATUS_CODES[code], status.message)
+    match error:
+        case BodyTooLarge():
+            return Code.RESOURCE_EXHAUSTED  # without RetryInfo, which says that the same again would fail again
+        case InvalidValue():
+            return Code.INVALID_ARGUMENT
+        case _:
+            # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.
+            return Code.UNAVAILABLE

@@ -1,38 +1,64 @@
 """OTLP/HTTP: ``POST /v1/{traces,logs,metrics}`` as a bare ASGI app, answered to the letter of OTLP 1.11.
 
-Requests come from uvicorn; the body is read within bounds on the event loop, then inflated, decoded and
-appended on a thread, since an append waits for the disk. Answers leave when `Receiver.receive` returned.
+Requests come from uvicorn (`app.ingest.connections`); the body is read within bounds, inflated, and handed to
+`Receiver.take` on the event loop, or on a thread when it is large. Answers leave when what was taken is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import logging
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, TypeAlias
 
 from google.rpc.code_pb2 import Code
+from prometheus_client import Counter
 
-from app.ingest.admit import Hold, UnknownContentType, admit_encoding, admit_tenant, inflate
+from app.ingest.admit import Hold, TenantRoomFull, UnknownContentType, admit_encoding, admit_tenant, limit_of
 from app.ingest.answers import RETRY_AFTER_S, accepted, failure_as
+from app.ingest.cors import Cors
+from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.otlp import SIGNALS, Encoding, Signal
 from app.ingest.receive import Receiver
+from app.ingest.wakes import Wakes
+from app.settings import IngestSettings
+from features.batch import Batch
 from features.errors import BodyTooLarge, ForeshockError, InvalidValue, PartStopped
 
 __all__ = ["OtlpHttp"]
 
+logger = logging.getLogger(__name__)
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _SIGNAL_OF: dict[str, Signal] = {f"/v1/{signal}": signal for signal in SIGNALS}
 _CONTENT_TYPES: dict[Encoding, bytes] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
+_RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
 
 # A body that stops arriving holds its bytes; a minute is far longer than any exporter's own timeout (10 s by default).
 _BODY_TIMEOUT_S = 60.0
+
+# Bodies of up to so many decompressed bytes are worked on right on the loop: a hop to a thread and back costs 0.1 ms,
+# which is what a body of 512 spans (180 KB) costs to inflate. Larger ones would keep the others waiting.
+_INLINE_BYTES = 2**20
+
+# Of large bodies two are decoded at a time: Python runs one anyway, and what decoding needs beside the body is
+# bounded by this number, not by that of the senders.
+_WORKERS = 2
+
+_PACKED_ANSWER_BYTES = 1024  # a shorter answer fits a packet either way
+_TAKES_GZIP = re.compile(
+    r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0{0,3})?\s*(?:,|$))[\d.]+\s*)?(?:,|$)", re.IGNORECASE
+)
 
 
 class _Gone(Exception):
@@ -41,12 +67,22 @@ class _Gone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What goes back."""
+    """What goes back; without an encoding it has no body."""
 
     status: HTTPStatus
     body: bytes
+    encoding: Encoding | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request whose head was read."""
+
+    tenant: str
+    signal: Signal
     encoding: Encoding
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_encoding: str
 
 
 class OtlpHttp:
@@ -59,74 +95,112 @@ class OtlpHttp:
     default_tenant : str
         Tenant of a request without ``X-Scope-OrgID``.
     workers : int
-        Threads that decode and append. Each waits for the disk most of its time, so they are many; they
-        bound how many requests share one group commit.
+        Threads that inflate and decode large bodies.
     body_timeout_s : float
         Seconds in which a body must have arrived.
+    cors : Cors, optional
+        Which pages may send from a browser; none by default.
     """
 
     def __init__(
-        self, receiver: Receiver, default_tenant: str, workers: int = 32, body_timeout_s: float = _BODY_TIMEOUT_S
+        self,
+        receiver: Receiver,
+        default_tenant: str,
+        workers: int = _WORKERS,
+        body_timeout_s: float = _BODY_TIMEOUT_S,
+        cors: Cors | None = None,
     ) -> None:
         self._receiver = receiver
         self._default_tenant = default_tenant
         self._body_timeout_s = body_timeout_s
+        self._cors = cors or Cors(IngestSettings())
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="otlp-http")
+        self._closed = False
+        self._wakes: Wakes | None = None
+        self._seconds = receiver.telemetry.request_seconds.labels(protocol="http")
+        self._counted: dict[tuple[Signal | None, HTTPStatus], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             await self._answer_request(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
         else:
             raise NotImplementedError(f"scope type must be http or lifespan, got {scope['type']}")
 
     def close(self) -> None:
         """Let the requests under way end, and the threads with them."""
+        self._closed = True
         self._threads.shutdown(wait=True)
 
     async def _answer_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, str] = {}
+        for name, value in scope["headers"]:
+            text = value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text  # RFC 9110, 5.3
         signal = _SIGNAL_OF.get(scope["path"])
-        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            answer = await self._answer(scope, signal, headers, receive)
+            answer = await self._answer(scope["method"], signal, headers, receive)
         except _Gone:
             return
-        counted = self._receiver.telemetry.requests
-        counted.labels(protocol="http", signal=signal or "none", code=str(int(answer.status))).inc()
-        await _send(send, answer)
+        counter = self._counted.get((signal, answer.status))
+        if counter is None:
+            labels = {"protocol": "http", "signal": signal or "none", "code": str(int(answer.status))}
+            counter = self._counted[signal, answer.status] = self._receiver.telemetry.requests.labels(**labels)
+        counter.inc()
+        cors = self._cors.of_answer(headers.get(b"origin", "")) if self._cors.is_on and answer.encoding else ()
+        await _send(send, answer, headers.get(b"accept-encoding", ""), cors)
 
-    async def _answer(self, scope: Scope, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> _Answer:
+    async def _answer(self, method: str, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> _Answer:
         encoding: Encoding = "json"  # of an answer to a body of no known encoding
+        unknown: UnknownContentType | None = None
         try:
             encoding = admit_encoding(headers.get(b"content-type", ""))
         except UnknownContentType as exc:
             unknown = exc
-        else:
-            unknown = None
         if signal is None:
             return _failed(HTTPStatus.NOT_FOUND, f"path must be one of {', '.join(_SIGNAL_OF)}", encoding)
-        if scope["method"] != "POST":
-            refused = _failed(HTTPStatus.METHOD_NOT_ALLOWED, f"method must be POST, got {scope['method']}", encoding)
-            return _Answer(refused.status, refused.body, encoding, ((b"allow", b"POST"),))
+        if method != "POST":
+            return self._answer_other(method, headers, encoding)
         try:
             if unknown is not None:
                 raise unknown
             tenant = admit_tenant(headers.get(b"x-scope-orgid", ""), self._default_tenant)
-            with self._receiver.room.hold() as hold:
+            request = _Request(tenant, signal, encoding, headers.get(b"content-encoding", "").strip().lower())
+            self._receiver.admit()
+            with self._receiver.room.hold(tenant) as hold:
                 async with asyncio.timeout(self._body_timeout_s):
-                    body = await self._read(headers, receive, hold)
-                return await self._take(_Request(tenant, signal, encoding, headers.get(b"content-encoding", ""), body), hold)
+                    body = await self._read(request, headers.get(b"content-length", "0"), receive, hold)
+                return _Answer(HTTPStatus.OK, accepted(await self._take(request, body, hold), signal, encoding), encoding)
         except TimeoutError:
             return _failed(HTTPStatus.REQUEST_TIMEOUT, f"the body must arrive within {self._body_timeout_s:g} s", encoding)
         except ForeshockError as exc:
+            if limit := limit_of(exc):
+                self._receiver.telemetry.limited.labels(reason=limit).inc()
             return _failed(_status_of(exc), str(exc), encoding)
+        except _Gone:
+            raise
+        except Exception:
+            # A fault of ours. The sender is told so in its own encoding, and the other requests go on.
+            logger.exception("a request to /v1/%s failed", signal)
+            self._receiver.telemetry.faults.labels(place="http").inc()
+            return _failed(HTTPStatus.INTERNAL_SERVER_ERROR, "the request met a fault of the service", encoding)
 
-    async def _read(self, headers: dict[bytes, str], receive: Receive, hold: Hold) -> bytes:
+    def _answer_other(self, method: str, headers: dict[bytes, str], encoding: Encoding) -> _Answer:
+        origin = headers.get(b"origin", "")
+        if method == "OPTIONS" and self._cors.is_on and origin and b"access-control-request-method" in headers:
+            if self._cors.allows(origin):
+                return _Answer(HTTPStatus.NO_CONTENT, b"", None, self._cors.of_preflight(origin))
+            return _failed(HTTPStatus.FORBIDDEN, f"pages of {origin[:100]} may not send here", encoding)
+        refused = _failed(HTTPStatus.METHOD_NOT_ALLOWED, f"method must be POST, got {method}", encoding)
+        return _Answer(refused.status, refused.body, encoding, ((b"allow", b"POST"),))
+
+    async def _read(self, request: _Request, declared: str, receive: Receive, hold: Hold) -> bytes:
         """Return the body, counting what arrives, since a chunked one says no length."""
-        max_bytes = self._receiver.limits.max_body_bytes
-        declared = headers.get(b"content-length", "0")
+        limits = self._receiver.limits
+        is_packed = request.content_encoding not in {"", "identity"}
+        max_bytes = min(limits.max_body_bytes, limits.max_packed_bytes) if is_packed else limits.max_body_bytes
         parts: list[bytes] = []
         n_bytes = 0
         over = declared.isdigit() and int(declared[:20]) > max_bytes
@@ -151,37 +225,46 @@ class OtlpHttp:
             raise BodyTooLarge(f"body must be <= {max_bytes} bytes, got more")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _take(self, request: _Request, hold: Hold) -> _Answer:
+    async def _take(self, request: _Request, body: bytes, hold: Hold) -> Batch:
+        if self._closed:
+            raise PartStopped("the service is stopping; send the request again")
         begun = perf_counter()
+        batch, durable = await self._decode(request, body, hold)
+        if not durable.done():
+            if self._wakes is None:
+                self._wakes = Wakes(asyncio.get_running_loop())
+            await self._wakes.wait(durable)
+        durable.result()
+        self._seconds.observe(perf_counter() - begun)
+        return batch
+
+    async def _decode(self, request: _Request, body: bytes, hold: Hold) -> tuple[Batch, Future[list[int]]]:
+        most = self._receiver.limits.max_body_bytes
+        if expected_bytes(body, request.content_encoding) <= _INLINE_BYTES:
+            try:
+                return self._work(request, body, hold, min(most, _INLINE_BYTES))
+            except InflatedTooLarge:  # the body said it were smaller; a thread looks how large it is
+                if most <= _INLINE_BYTES:
+                    raise
         try:
-            work = asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, hold)
+            work = asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, body, hold, most)
         except RuntimeError:  # the pool takes no more work
             raise PartStopped("the service is stopping; send the request again") from None
-        answer = await work
-        self._receiver.telemetry.request_seconds.labels(protocol="http").observe(perf_counter() - begun)
-        return answer
+        return await work
 
-    def _work(self, request: _Request, hold: Hold) -> _Answer:
-        receiver = self._receiver
-        body = inflate(request.body, request.content_encoding, receiver.limits.max_body_bytes, hold.grow_to)
-        batch = receiver.receive(request.tenant, request.signal, request.encoding, body)
-        return _Answer(HTTPStatus.OK, accepted(batch, request.signal, request.encoding), request.encoding)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    tenant: str
-    signal: Signal
-    encoding: Encoding
-    content_encoding: str
-    body: bytes
+    def _work(self, request: _Request, body: bytes, hold: Hold, max_bytes: int) -> tuple[Batch, Future[list[int]]]:
+        plain = inflate(body, request.content_encoding, max_bytes, hold.grow_to)
+        return self._receiver.take(request.tenant, request.signal, request.encoding, plain)
 
 
 _CODES = {
+    HTTPStatus.FORBIDDEN: Code.PERMISSION_DENIED,
     HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: Code.UNIMPLEMENTED,
     HTTPStatus.REQUEST_TIMEOUT: Code.DEADLINE_EXCEEDED,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
+    HTTPStatus.TOO_MANY_REQUESTS: Code.UNAVAILABLE,
+    HTTPStatus.INTERNAL_SERVER_ERROR: Code.INTERNAL,
     HTTPStatus.SERVICE_UNAVAILABLE: Code.UNAVAILABLE,
 }
 
@@ -194,24 +277,30 @@ def _status_of(error: ForeshockError) -> HTTPStatus:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         case InvalidValue():
             return HTTPStatus.BAD_REQUEST
+        case TenantRoomFull():
+            return HTTPStatus.TOO_MANY_REQUESTS
         case _:
             # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.
             return HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _failed(status: HTTPStatus, message: str, encoding: Encoding) -> _Answer:
-    headers = ((b"retry-after", str(RETRY_AFTER_S).encode()),) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
-    return _Answer(status, failure_as(_CODES.get(status, Code.INVALID_ARGUMENT), message, encoding), encoding, headers)
+    code = _CODES.get(status, Code.INVALID_ARGUMENT)
+    headers = (_RETRY_AFTER,) if code == Code.UNAVAILABLE else ()
+    return _Answer(status, failure_as(code, message, encoding), encoding, headers)
 
 
-async def _send(send: Send, answer: _Answer) -> None:
-    headers = [
-        (b"content-type", _CONTENT_TYPES[answer.encoding]),
-        (b"content-length", str(len(answer.body)).encode()),
-        *answer.headers,
-    ]
+async def _send(send: Send, answer: _Answer, accept_encoding: str, cors: Headers) -> None:
+    body, headers = answer.body, [*answer.headers, *cors]
+    if answer.encoding is not None:
+        if len(body) > _PACKED_ANSWER_BYTES:
+            headers.append((b"vary", b"accept-encoding"))
+            if _TAKES_GZIP.search(accept_encoding):
+                body = gzip.compress(body, 6)
+                headers.append((b"content-encoding", b"gzip"))
+        headers += [(b"content-type", _CONTENT_TYPES[answer.encoding]), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

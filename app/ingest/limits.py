@@ -17,7 +17,11 @@ class Limits:
     Parameters
     ----------
     max_body_bytes : int
-        Bytes of a body, before and after decompression.
+        Bytes of a body after decompression, and of one without any.
+    max_packed_bytes : int
+        Bytes of a compressed body as received.
+    max_records : int
+        Spans, log records or data points of one request.
     max_errors_per_request : int
         Errors decoded; the rest is only counted.
     max_attribute_chars : int
@@ -28,6 +32,10 @@ class Limits:
         Structures within structures that the text of an attribute shows.
     max_in_flight_bytes : int
         Bytes of all requests that wait for the log together.
+    max_tenant_in_flight_bytes : int
+        Of one tenant.
+    max_lag : int
+        Log messages that may wait to be absorbed.
     span_end_sample : int
         One of how many traces without errors gives its span ends.
     tick_s : int
@@ -48,11 +56,15 @@ class Limits:
     """
 
     max_body_bytes: int = 64 * 2**20
+    max_packed_bytes: int = 64 * 2**20
+    max_records: int = 100_000
     max_errors_per_request: int = 1000
     max_attribute_chars: int = 4096
     max_attributes: int = 32
     max_attribute_depth: int = 6
     max_in_flight_bytes: int = 256 * 2**20
+    max_tenant_in_flight_bytes: int = 192 * 2**20
+    max_lag: int = 1_000_000
     span_end_sample: int = 16
     tick_s: int = 60
     max_name_chars: int = 256
@@ -66,6 +78,9 @@ class Limits:
             )
         for name in (
             "max_body_bytes",
+            "max_packed_bytes",
+            "max_records",
+            "max_lag",
             "span_end_sample",
             "tick_s",
             "max_name_chars",
@@ -87,10 +102,18 @@ class Limits:
         """
         return cls(
             max_body_bytes=settings.max_body_bytes,
+            max_packed_bytes=settings.max_packed_bytes,
+            max_records=settings.max_records_per_request,
             max_errors_per_request=settings.max_errors_per_request,
             max_attribute_chars=settings.max_attribute_chars,
             max_attributes=settings.max_attributes,
+            max_attribute_depth=settings.max_attribute_depth,
             max_in_flight_bytes=settings.max_in_flight_bytes,
+            max_tenant_in_flight_bytes=settings.max_tenant_in_flight_bytes,
+            max_lag=settings.max_lag,
             span_end_sample=settings.span_end_sample,
             tick_s=tick_s,
+            max_name_chars=settings.max_name_chars,
+            max_operations=settings.max_operations_per_request,
+            max_rows=settings.max_rows_per_request,
         )

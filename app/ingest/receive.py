@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_128
 
-from app.ingest.admit import Room
+from app.ingest.admit import Room, admit_lag, admit_records
 from app.ingest.codec import BatchMessage, pack
 from app.ingest.limits import Limits
 from app.ingest.otlp import Decode, Encoding, Signal, decode
@@ -60,14 +60,26 @@ class Receiver:
     """
 
     def __init__(self, log: Log, telemetry: Telemetry, limits: Limits, now: Callable[[], int], decode: Decode = decode) -> None:
+        self.lag: Callable[[], int] = lambda: 0
+        """How many log messages wait for the worker; nothing waits where none reads."""
         self.limits = limits
         self.telemetry = telemetry
-        self.room = Room(limits.max_in_flight_bytes, telemetry.request_bytes_held)
+        self.room = Room(limits.max_in_flight_bytes, telemetry.request_bytes_held, limits.max_tenant_in_flight_bytes)
         self._log = log
         self._now = now
         self._decode = decode
         self._records = Labelled(telemetry.records)
         self._limited = Labelled(telemetry.limited)
+
+    def admit(self) -> None:
+        """Let a request in, before its body is read.
+
+        Raises
+        ------
+        FallenBehind
+            When too much waits for the worker already.
+        """
+        admit_lag(self.lag(), self.limits.max_lag)
 
     def take(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> tuple[Batch, Future[list[int]]]:
         """Take one request and return before it is durable, for callers that must not block.
@@ -94,6 +106,8 @@ class Receiver:
         ------
         MalformedBody
             When the body cannot be decoded.
+        TooManyRecords
+            When it brings more than a request may; nothing was appended.
         Overloaded
             When the log takes no more at the moment; nothing was appended.
         """
@@ -113,6 +127,7 @@ class Receiver:
 
     def _append(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> tuple[Batch, Future[list[int]]]:
         batch = self._decode(body, signal, encoding, limits=self.limits)
+        admit_records(batch.n_records + batch.rejected, self.limits.max_records)
         messages = messages_of(batch, tenant, body, self._now(), self._log.n_partitions)
         return batch, self._log.append_later(messages) if messages else _nothing()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +11,12 @@ from pathlib import Path
 from threading import Thread
 from time import time_ns
 
-import uvicorn
-
 from app.ingest.codec import BatchMessage, unpack
+from app.ingest.connections import server_of
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import Encoding, Signal
+from app.ingest.otlp import Decode, Encoding, Signal, decode
 from app.ingest.receive import Receiver
 from app.settings import StoreSettings
 from app.store.contract import Log
@@ -25,22 +24,22 @@ from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from features.batch import CHANNELS, Batch
 
+_LIMITS = Limits()
 CHANNEL = {name: place for place, name in enumerate(CHANNELS)}
 
-__all__ = ["Ingest", "Recorder", "refusals", "serve_grpc", "serve_http", "stored_log"]
+__all__ = ["Bodies", "Ingest", "recorded", "refusals", "serve_grpc", "serve_http", "stored_log"]
+
+Bodies = list[tuple[Signal, Encoding, bytes]]
 
 
-class Recorder(Receiver):
-    """A Receiver that keeps every body for the other engine."""
+def recorded(bodies: Bodies) -> Decode:
+    """Return the decoder, which keeps every body for the other engine."""
 
-    def __init__(self, log: Log, telemetry: Telemetry, limits: Limits, now: Callable[[], int]) -> None:
-        super().__init__(log, telemetry, limits, now)
-        self.bodies: list[tuple[Signal, Encoding, bytes]] = []
+    def decode_recorded(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _LIMITS) -> Batch:
+        bodies.append((signal, encoding, body))
+        return decode(body, signal, encoding, limits=limits)
 
-    def receive(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> Batch:
-        """Take one request."""
-        self.bodies.append((signal, encoding, body))
-        return super().receive(tenant, signal, encoding, body)
+    return decode_recorded
 
 
 @dataclass
@@ -50,7 +49,8 @@ class Ingest:
     address: str
     log: Log
     telemetry: Telemetry
-    receiver: Recorder
+    receiver: Receiver
+    bodies: Bodies
 
     def messages(self) -> list[BatchMessage]:
         """Return all messages of the log."""
@@ -85,14 +85,15 @@ def stored_log(folder: Path) -> Generator[Log, None, None]:
 @contextmanager
 def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
-    receiver = Recorder(log, telemetry, limits, time_ns)
-    app = OtlpHttp(receiver, "default", workers=4, body_timeout_s=body_timeout_s)
+    bodies: Bodies = []
+    receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies))
+    app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning"))
+    server = server_of(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Ingest(f"127.0.0.1:{listener.getsockname()[1]}", log, telemetry, receiver)
+        yield Ingest(f"127.0.0.1:{listener.getsockname()[1]}", log, telemetry, receiver, bodies)
     finally:
         server.should_exit = True
         thread.join()
@@ -103,9 +104,10 @@ def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Genera
 @contextmanager
 def serve_grpc(log: Log, limits: Limits) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
-    receiver = Recorder(log, telemetry, limits, time_ns)
+    bodies: Bodies = []
+    receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies))
     server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=4)
     try:
-        yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver)
+        yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver, bodies)
     finally:
         server.close()
