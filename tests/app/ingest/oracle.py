@@ -165,7 +165,7 @@ def unlike(ingest: Ingest, wanted: Counted, begin_ns: int) -> list[str]:
     """
     messages = {message.batch_id: message.batch for message in ingest.messages()}
     found = differences(counted(messages.values()), wanted, begin_ns)
-    bodies, limits = dict.fromkeys(ingest.receiver.bodies), ingest.receiver.limits
+    bodies, limits = dict.fromkeys(ingest.bodies), ingest.receiver.limits
     engines: list[Engine] = ["python", "c"] if ENGINE == "c" else ["python"]
     made = {
         engine: [decoder(engine)(body, signal, encoding, limits=limits) for signal, encoding, body in bodies]

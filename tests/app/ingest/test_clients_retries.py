@@ -88,12 +88,15 @@ def test_a_client_whose_answer_was_lost_sends_the_same_again_which_counts_once(
 
 def fail_after_the_first_appends(log: Log, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the disk report a failure after it has written, as it may when the flush and not the write failed."""
-    append, failures = log.append_many, iter(range(n))
+    append, failures = log.append_later, iter(range(n))
 
-    def append_and_fail(messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
-        offsets = append(messages)
-        if next(failures, None) is not None:
-            raise StoreFailed("the disk failed after it had written")
-        return offsets
+    def append_and_fail(messages: Sequence[tuple[int, str, bytes]]) -> Future[list[int]]:
+        appended = append(messages)
+        if next(failures, None) is None:
+            return appended
+        appended.result()
+        failed: Future[list[int]] = Future()
+        failed.set_exception(StoreFailed("the disk failed after it had written"))
+        return failed
 
-    monkeypatch.setattr(log, "append_many", append_and_fail)
+    monkeypatch.setattr(log, "append_later", append_and_fail)
