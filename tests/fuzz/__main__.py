@@ -124,7 +124,8 @@ def report(options: argparse.Namespace, totals: Totals, took_s: float) -> str:
     lines = [
         f"seed {options.seed}, {options.workers} worker(s), {took_s:.0f} s, sanitizers: {checks}",
         f"{totals.inputs} inputs ({totals.inputs / max(took_s, 1e-9):.0f} a second): accepted by both {totals.accepted}, "
-        f"refused by both {totals.refused}; heap weighed for {totals.weighed}",
+        f"refused by both {totals.refused}; heap weighed for {totals.weighed}; "
+        f"read while an allocation failed {totals.starved}",
         f"slowest: {1000 * totals.slowest_s:.1f} ms of CPU in the scanner for {totals.slowest_bytes} bytes",
     ]
     lines += [f"FOUND {number} x {what}" for what, number in sorted(totals.found.items())]

@@ -50,6 +50,7 @@ def build(*, counted: bool = False) -> Path:
     macros = [f"-D{name}={value}" for name, value in extension["define-macros"]]
     sources = [str(ROOT / source) for source in extension["sources"]]
     command = [*_compiler(), *flags, *(_COUNTED if counted else _CHECKED), *macros, "-shared", "-fPIC"]
+    command += ["-include", str(Path(__file__).with_name("failing.h"))]
     command += [f"-I{sysconfig.get_path('include')}", *sources, "-o", str(library)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

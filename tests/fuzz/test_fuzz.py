@@ -14,10 +14,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from app.ingest.otlp import ENGINE, decoder
 from features.batch import Batch, Presence
 from tests.fuzz.compare import LIMITS, REFUSED, difference, outcome
+from tests.fuzz.memory import leaks
 from tests.fuzz.mutate import STRUCTURED, mutant, nested
 from tests.fuzz.seeds import MESSAGES, REQUESTS, request
 from tests.fuzz.wire import LENGTH, VARINT, Node, read, write
-from tests.fuzz.worker import Slate, Totals, leaks
+from tests.fuzz.worker import Slate, Totals
 
 SIGNALS = sorted(REQUESTS)
 

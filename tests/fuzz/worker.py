@@ -7,7 +7,6 @@ outlives it (`Slate`), so that the input that kills it is known. Prints one line
 from __future__ import annotations
 
 import argparse
-import ctypes
 import faulthandler
 import gc
 import hashlib
@@ -19,12 +18,13 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+
+from tests.fuzz.memory import Sanitizer, Starving, leaks
 
 __all__ = ["Slate", "Totals", "load_scanner", "main"]
 
@@ -39,9 +39,8 @@ _RENEWED_EVERY = 5000
 _WEIGHED_EVERY = 97
 _LARGE_EVERY = 500
 _LARGE = (30_000,) * 8 + (300_000,) * 3 + (1_200_000,)
-_ROUNDS = (16, 16, 500, 500)
-_SMALLEST_BLOCK = 16
-_SHARED_BELOW = 2
+_STARVED_EVERY = 13
+_WEIGHED_STARVING = 0.1
 
 
 @dataclass(slots=True)
@@ -54,6 +53,8 @@ class Totals:
         Bodies read by both, by how both ended.
     weighed : int
         Bodies that were read again and again to see whether the heap grows.
+    starved : int
+        Bodies that were read while an allocation failed.
     found : dict of str to int
         Findings by what they are.
     slowest_s : float
@@ -66,6 +67,7 @@ class Totals:
     accepted: int = 0
     refused: int = 0
     weighed: int = 0
+    starved: int = 0
     found: dict[str, int] = field(default_factory=dict[str, int])
     slowest_s: float = 0.0
     slowest_bytes: int = 0
@@ -76,6 +78,7 @@ class Totals:
         self.accepted += other.accepted
         self.refused += other.refused
         self.weighed += other.weighed
+        self.starved += other.starved
         self.found = dict(Counter(self.found) + Counter(other.found))
         if other.slowest_s > self.slowest_s:
             self.slowest_s, self.slowest_bytes = other.slowest_s, other.slowest_bytes
@@ -119,50 +122,6 @@ def load_scanner(library: Path) -> None:
     sys.modules[name] = module
 
 
-class Sanitizer:
-    """AddressSanitizer's allocator, asked for what is allocated and told what else is out of bounds."""
-
-    def __init__(self) -> None:
-        library = ctypes.CDLL(None)  # by index: a class would mangle attributes with two leading underscores
-        self._allocated = library["__sanitizer_get_current_allocated_bytes"]
-        self._allocated.restype = ctypes.c_size_t
-        self._poison = library["__asan_poison_memory_region"]
-        self._unpoison = library["__asan_unpoison_memory_region"]
-        self._poison.argtypes = self._unpoison.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
-
-    def allocated(self) -> int:
-        """Return the bytes of the whole heap; Python's objects are in it."""
-        return int(self._allocated())
-
-    @contextmanager
-    def guarded(self, body: bytes) -> Generator[bytes]:
-        """Give a copy of a body behind which nothing may be read, not even the zero with which Python ends it."""
-        exact = bytes(memoryview(body))
-        if len(exact) < _SHARED_BELOW:
-            yield exact
-            return
-        end = id(exact) + bytes.__basicsize__ - 1 + len(exact)
-        self._poison(end, 1)
-        try:
-            yield exact
-        finally:
-            self._unpoison(end, 1)
-
-
-def leaks(call: Callable[[], object], heap: Callable[[], int]) -> bool:
-    """Return whether the heap grows by every call: first by few, to be quick, and where it does by many, to be sure."""
-    call()
-    for calls in _ROUNDS:
-        gc.collect()
-        before = heap()
-        for _ in range(calls):
-            call()
-        gc.collect()
-        if heap() - before < calls * _SMALLEST_BLOCK:
-            return False
-    return True
-
-
 def save(folder: Path, kind: str, name: str, body: bytes, said: str) -> None:
     """Keep a body that was found, and what is wrong with it beside it."""
     stem = f"{kind}-{name}-{hashlib.sha256(body).hexdigest()[:10]}"
@@ -182,16 +141,18 @@ class Run:
         Where the body at hand is noted.
     found : Path
         Folder of the bodies that were found.
+    starving : Starving
+        Makes allocations fail.
     checked : bool
         Whether the scanner was built under sanitizers; otherwise the heap is not weighed and ends are not guarded.
     """
 
-    def __init__(self, rng: random.Random, slate: Slate, found: Path, *, checked: bool) -> None:
+    def __init__(self, rng: random.Random, slate: Slate, found: Path, starving: Starving, *, checked: bool) -> None:
         # Imported here, after `load_scanner`.
         from app.ingest.otlp import decoder  # noqa: PLC0415
         from tests.fuzz import compare, mutate, seeds  # noqa: PLC0415
 
-        self.rng, self.slate, self.found = rng, slate, found
+        self.rng, self.slate, self.found, self.starving = rng, slate, found, starving
         self.compare, self.mutate, self.seeds = compare, mutate, seeds
         self.in_c, self.in_python = decoder("c"), decoder("python")
         self.sanitizer = Sanitizer() if checked else None
@@ -229,20 +190,52 @@ class Run:
             self.keep(body, signal, limits, said)
         elif self.sanitizer is not None and self.totals.inputs % _WEIGHED_EVERY == 0:
             self.weigh(self.sanitizer, body, signal, limits)
+        elif self.totals.inputs % _STARVED_EVERY == 0:
+            self.starve(body, signal, limits)
 
     def weigh(self, sanitizer: Sanitizer, body: bytes, signal: str, limits: str) -> None:
         """Read a body again and again, and see whether the heap grows."""
         self.totals.weighed += 1
         bounds = self.compare.LIMITS[limits]
         if leaks(lambda: self.compare.outcome(self.in_c, body, signal, bounds), sanitizer.allocated):
-            self.totals.found["leak"] = self.totals.found.get("leak", 0) + 1
+            self.count("leak")
             save(self.found, "leak", f"{signal}-{limits}", body, "the heap grows by every call")
+
+    def starve(self, body: bytes, signal: str, limits: str) -> None:
+        """Read a body while one allocation fails: nothing may come of it but MemoryError, or what comes without."""
+        self.totals.starved += 1
+        own = self.rng.choice((-1, self.rng.randrange(12), self.rng.randrange(200)))
+        python = self.rng.randrange(300) if own < 0 else -1
+        bounds = self.compare.LIMITS[limits]
+
+        def read() -> object:
+            return self.starving.call(lambda: self.compare.outcome(self.in_c, body, signal, bounds), own=own, python=python)
+
+        found = read()
+        out_of_memory = found is None or (isinstance(found, str) and found.startswith("raised MemoryError"))
+        said = "" if out_of_memory else self.compare.difference(found, self.compare.outcome(self.in_c, body, signal, bounds))
+        if (
+            not said
+            and self.sanitizer is not None
+            and self.rng.random() < _WEIGHED_STARVING
+            and leaks(read, self.sanitizer.allocated)
+        ):
+            said = "the heap grows by every call"
+        if said:
+            self.count("starved")
+            save(
+                self.found, "starved", f"{signal}-{limits}", body, f"allocation {own} (own) or {python} (Python) fails\n{said}"
+            )
+
+    def count(self, what: str) -> None:
+        """Count a finding."""
+        self.totals.found[what] = self.totals.found.get(what, 0) + 1
 
     def keep(self, body: bytes, signal: str, limits: str, said: str) -> None:
         """Count a difference, and keep the first bodies of its kind, made small."""
         what = said.partition(": ")[0] if not said.startswith("outcome") else said[:60]
         key = f"{signal} {what}"
-        self.totals.found[key] = self.totals.found.get(key, 0) + 1
+        self.count(key)
         if self.totals.found[key] > _KEPT:
             return
         signals.setitimer(signals.ITIMER_PROF, 100 * SLOWEST_S)
@@ -285,7 +278,9 @@ def main(arguments: list[str]) -> None:
     # CPU time, so that a busy machine makes no hangs; the default action behind the trace ends the process.
     faulthandler.enable()
     faulthandler.register(signals.SIGPROF, chain=True)
-    run = Run(random.Random(options.seed), Slate(options.slate), options.found, checked=options.checked)
+    run = Run(
+        random.Random(options.seed), Slate(options.slate), options.found, Starving(options.library), checked=options.checked
+    )
     if options.replayed:
         sys.exit(replay(run, options.replayed))
     # What lives until the end is not looked through again; a collection in the middle of a body would count as the body's time.
