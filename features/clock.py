@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
 
 from features.batch import Batch
 from features.errors import InvalidValue
+from features.event import ErrorRecord
 
-__all__ = ["Clock", "place"]
+__all__ = ["TIME_AS_SENT", "Clock", "place"]
+
+TIME_AS_SENT = "foreshock.time_as_sent"
+"""Attribute of an error whose time was impossible: what its sender said, in unix nanoseconds; -1 is no time at all."""
 
 DAY_NS = 86_400 * 10**9
 
@@ -99,7 +104,7 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     Returns
     -------
     Batch
-        With possible times only.
+        With possible times only; an error that was moved says so in `TIME_AS_SENT`.
     int
         How many groups, errors, levels and durations were moved.
 
@@ -110,20 +115,35 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     >>> moved.levels[0].time_ns == 10**18, n
     (True, 1)
     """
-    received_window_s = clock.tick(received_ns) * clock.tick_s
     oldest, newest = clock.bounds(received_ns)
+    seconds = range(oldest * clock.tick_s, (newest + 1) * clock.tick_s)
+    if _all_possible(batch, seconds):
+        return batch, 0
     group_time = batch.group_time_s
     # By window, as errors are judged: an error must not part from the group that counts it.
-    group_window = group_time // clock.tick_s
-    wrong = (group_window < oldest) | (group_window > newest)
-    errors = tuple(e if clock.possible(e.time_ns, received_ns) else replace(e, time_ns=received_ns) for e in batch.errors)
+    wrong = (group_time < seconds.start) | (group_time >= seconds.stop)
+    times = np.where(wrong, clock.tick(received_ns) * clock.tick_s, group_time)
+    errors = tuple(e if clock.possible(e.time_ns, received_ns) else _marked(e, received_ns) for e in batch.errors)
     levels = tuple(v if clock.possible(v.time_ns, received_ns) else replace(v, time_ns=received_ns) for v in batch.levels)
     durations = tuple(d if clock.possible(d.time_ns, received_ns) else replace(d, time_ns=received_ns) for d in batch.durations)
     moved = int(wrong.sum())
     moved += sum(a is not b for a, b in zip(errors, batch.errors, strict=True))
     moved += sum(a is not b for a, b in zip(levels, batch.levels, strict=True))
     moved += sum(a is not b for a, b in zip(durations, batch.durations, strict=True))
-    if not moved:
-        return batch, 0
-    times = np.where(wrong, received_window_s, group_time)
     return replace(batch, group_time_s=times, errors=errors, levels=levels, durations=durations), moved
+
+
+def _all_possible(batch: Batch, seconds: range) -> bool:
+    """Return whether every time lies within some seconds, as those of nearly all Batches do."""
+    groups: list[int] = batch.group_time_s.tolist()
+    if groups and not (seconds.start <= min(groups) and max(groups) < seconds.stop):
+        return False
+    start, stop = seconds.start * 10**9, seconds.stop * 10**9
+    return all(start <= record.time_ns < stop for record in chain(batch.errors, batch.levels, batch.durations))
+
+
+def _marked(record: ErrorRecord, received_ns: int) -> ErrorRecord:
+    """Return an error at its time of receipt; the mark stands first, where no bound on attributes cuts it off."""
+    said = str(record.time_ns)
+    attributes = {TIME_AS_SENT: said} | dict(record.attributes) | {TIME_AS_SENT: said}
+    return replace(record, time_ns=received_ns, attributes=attributes)

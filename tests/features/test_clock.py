@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.clock import Clock, place
+from features.clock import TIME_AS_SENT, Clock, place
 from features.errors import InvalidValue
 from tests.telemetry import T0, a_batch, a_record
 
@@ -77,3 +77,17 @@ def test_group_three_windows_ahead_counts_in_the_window_of_its_receipt() -> None
 def test_tick_must_be_positive() -> None:
     with pytest.raises(InvalidValue, match="tick_s must be >= 1, got 0"):
         Clock(0)
+
+
+@pytest.mark.parametrize("sent_ns", [0, -1, 5, RECEIVED_NS - 3 * DAY_NS, RECEIVED_NS + DAY_NS, 2**63 - 1])
+def test_error_at_an_impossible_time_counts_when_it_was_received_and_says_what_was_sent(sent_ns: int) -> None:
+    record = replace(a_record(), time_ns=sent_ns, attributes={"http.route": "/", TIME_AS_SENT: "forged"})
+    group = ("web", "*", Clock().tick(sent_ns), {"errors": 1.0})
+    placed, moved = place(replace(a_batch(group), errors=(record, replace(record, time_ns=RECEIVED_NS))), RECEIVED_NS, Clock())
+    assert moved == 2
+    assert placed.group_time_s.tolist() == [T0 * 60]
+    assert [error.time_ns for error in placed.errors] == [RECEIVED_NS] * 2
+    assert placed.errors[0].attributes == {TIME_AS_SENT: str(sent_ns), "http.route": "/"}
+    assert next(iter(placed.errors[0].attributes)) == TIME_AS_SENT
+    assert placed.errors[1].attributes == record.attributes, "a possible time is not touched"
+    assert record.time_ns == sent_ns
