@@ -12,21 +12,22 @@ and counts only if nothing more specific follows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from features.db_codes import kind_of_db_status
 from features.event import ErrorEvent, ErrorRecord, SeverityNumber
 from features.exception_types import kind_of_type
 from features.fingerprint import Templates, fingerprint
-from features.messages import kind_of_message
+from features.messages import kind_of_message, kind_said
 from features.rules import DEFAULT, Rules
 from features.status_codes import kind_of_http_status, kind_of_rpc_status
 from features.taxonomy import UNKNOWN
 
-__all__ = ["Classification", "Evidence", "classify", "classify_event"]
+__all__ = ["Classification", "Evidence", "classify", "classify_event", "kind_of"]
 
 Evidence = Literal["user", "error.type", "exception.type", "http", "rpc", "db", "messaging", "message", "unknown"]
 """What decided."""
@@ -43,6 +44,12 @@ _RPC_STATUS = (
 _DB_STATUS = ("db.response.status_code", "db.postgresql.state", "db.error_code")
 _SERVER_SIDE = ("http.route", "url.path", "http.target", "client.address")
 _PUBLISHES = ("send", "publish", "create")
+_MESSAGING = ("messaging.system", "messaging.operation.type", "messaging.operation")
+# Attributes that are read, and whether their values are.
+_READ = dict.fromkeys(
+    ("error.type", "exception.type", *_HTTP_STATUS, *_RPC_STATUS, *_DB_STATUS, "db.system.name", "db.system", "span.kind", *_MESSAGING),
+    True,
+) | dict.fromkeys((*_SERVER_SIDE, "rpc.system", "rpc.system.name"), False)  # fmt: skip
 _CAUSED_BY = re.compile(r"^(?:Caused by:|\s*---> |\s*\[cause\]:)\s*(?P<type>[\w.$+]{1,200})", re.MULTILINE)
 _HEAD = re.compile(r"(?:Exception in thread \"[^\"\n]*\" )?(?P<type>[A-Za-z_][\w.$]{1,200}(?:Exception|Error|Timeout|Fault))\b")
 _PYTHON_END = re.compile(r"^(?P<type>[A-Za-z_][\w.]{1,200}): ", re.MULTILINE)
@@ -123,7 +130,7 @@ def _classification(rules: Rules, name: str, by: Evidence, rule: str) -> Classif
 def _findings(record: ErrorRecord) -> Iterator[_Finding]:
     """Yield every answer, the most trusted first; later ones are only computed when asked for."""
     attributes = record.attributes
-    yield from _of_types(record)
+    yield from _of_types(record.exception_type, attributes)
     yield from _of_status(attributes)
     if record.message:
         name, words = kind_of_message(record.message)
@@ -131,20 +138,69 @@ def _findings(record: ErrorRecord) -> Iterator[_Finding]:
             yield "message", name, True, f"message contains {words!r}"
     if record.stack:
         yield from _of_stack(record.stack)
+    yield from _of_messaging(attributes)
+
+
+def kind_of(record: ErrorRecord, rules: Rules = DEFAULT) -> str:
+    """Return the kind that `classify` does, without saying why; what like records were is remembered.
+
+    Examples
+    --------
+    >>> kind_of(ErrorRecord("span", "cart", "GET", 0, attributes={"http.response.status_code": "429"}))
+    'rate_limited'
+    """
+    if rules.rules and (own := rules.first(record)) is not None:
+        return own[1]
+    read = [(name, value if _READ[name] else "") for name, value in record.attributes.items() if name in _READ]
+    sure, guess, last = _told(record.exception_type, tuple(read))
+    if not sure and record.message:
+        sure = kind_said(record.message)
+    if not sure and record.stack:
+        sure, below = _caused(record.stack)
+        guess = guess or below
+    return sure or guess or last or UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def _told(exception_type: str, read: tuple[tuple[str, str], ...]) -> tuple[str, str, str]:
+    """Return what types and statuses say for sure and what they hint at, and what is left to say of messaging."""
+    attributes = dict(read)
+    sure, guess = _first_of(_of_types(exception_type, attributes))
+    if not sure:
+        sure, below = _first_of(_of_status(attributes))
+        guess = guess or below
+    return sure, guess, _first_of(_of_messaging(attributes))[1]
+
+
+@lru_cache(maxsize=2048)
+def _caused(stack: str) -> tuple[str, str]:
+    return _first_of(_of_stack(stack))
+
+
+def _first_of(findings: Iterable[_Finding]) -> tuple[str, str]:
+    """Return the first specific kind, and the first that is none before it; empty where there is none."""
+    guess = ""
+    for _, kind, specific, _ in findings:
+        if specific:
+            return kind, guess
+        guess = guess or kind
+    return "", guess
+
+
+def _of_messaging(attributes: Mapping[str, str]) -> Iterator[_Finding]:
     if attributes.get("messaging.system"):
         operation = attributes.get("messaging.operation.type") or attributes.get("messaging.operation", "")
         kind = "pipeline_failed" if operation in _PUBLISHES else "message_failed"
         yield "messaging", kind, False, f"messaging.operation.type={operation}"
 
 
-def _of_types(record: ErrorRecord) -> Iterator[_Finding]:
-    attributes = record.attributes
+def _of_types(exception_type: str, attributes: Mapping[str, str]) -> Iterator[_Finding]:
     error_type = attributes.get("error.type", "")
-    if error_type not in ("", "_OTHER", record.exception_type):
+    if error_type not in ("", "_OTHER", exception_type):
         name, specific = _of_error_type(error_type, attributes)
         if name:
             yield "error.type", name, specific, f"error.type={error_type}"
-    exception_type = record.exception_type or attributes.get("exception.type", "")
+    exception_type = exception_type or attributes.get("exception.type", "")
     if exception_type:
         name, specific = kind_of_type(exception_type)
         if name:
@@ -246,25 +302,26 @@ def classify_event(
     >>> one.kind, one.fingerprint == two.fingerprint
     ('disk_full', True)
     """
-    found = classify(record, rules)
+    name = kind_of(record, rules)
+    kind = rules.kinds[name]
     key = templates.key(templates.add(record.message))
-    severity = record.severity if record.source == "log" else max(found.severity, 17)
     return ErrorEvent(
-        time=time,
-        received_at=received_at,
-        tenant=tenant,
-        service=record.service,
-        operation=record.operation,
-        category=found.category,
-        kind=found.kind,
-        severity=severity,
-        retryable=found.retryable,
-        transient=found.transient,
-        fingerprint=fingerprint(record.service, found.kind, record.exception_type, key, record.stack),
-        trace_id=record.trace_id,
-        span_id=record.span_id,
-        exception_type=record.exception_type,
-        message=record.message,
-        stack=record.stack,
-        attributes=record.attributes,
+        time,
+        received_at,
+        tenant,
+        record.service,
+        record.operation,
+        kind.category,
+        name,
+        record.severity if record.source == "log" else max(kind.severity, 17),
+        kind.retryable,
+        kind.transient,
+        fingerprint(record.service, name, record.exception_type, key, record.stack),
+        record.trace_id,
+        record.span_id,
+        record.exception_type,
+        record.message,
+        record.stack,
+        record.attributes,
+        record.weight,
     )

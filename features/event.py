@@ -8,7 +8,7 @@ to the windows, to the recent errors that the API serves, and to history.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
@@ -59,7 +59,7 @@ class ErrorRecord:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value()
 class ErrorEvent:
     """One error occurrence, classified. A failure reported up to three times is one ErrorEvent.
 
@@ -77,7 +77,7 @@ class ErrorEvent:
         Whether the same request can succeed later, and whether the cause passes by itself.
     fingerprint : str
         Names the group of like errors; stable across restarts.
-    trace_id, span_id, exception_type, message, stack, attributes
+    trace_id, span_id, exception_type, message, stack, attributes, weight
         As reported, bounded.
 
     Raises
@@ -103,6 +103,7 @@ class ErrorEvent:
     message: str = ""
     stack: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.time.tzinfo is None or self.received_at.tzinfo is None:

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from features.errors import InvalidValue, SnapshotMismatch
 from features.frames import frames
-from features.mask import WILDCARD, words
+from features.mask import WILDCARD, outline
 
 __all__ = ["MIN_VARIANTS", "Templates", "fingerprint"]
 
@@ -58,9 +60,10 @@ def fingerprint(service: str, kind: str, exception_type: str, template_key: str,
     >>> len(fingerprint("cart", "timeout", "", "b1", "  at shop.Cart.add(Cart.java:42)"))
     16
     """
-    return _hash("\0".join((service, kind, exception_type, template_key, *frames(stack))))
+    return _hash("\0".join((service, kind, exception_type, template_key, *(frames(stack) if stack else ()))))
 
 
+@lru_cache(maxsize=8192)
 def _hash(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -123,8 +126,7 @@ class Templates:
         int
             At least 1, never used for another template.
         """
-        tokens = words(message)
-        shape = " ".join(tokens)
+        shape, tokens = outline(message)
         number = self._ids.get(shape)
         if number is None:
             number = self._variant(tokens)
@@ -203,7 +205,7 @@ class Templates:
                 self._forget(old)
         return number
 
-    def _variant(self, tokens: list[str]) -> int | None:
+    def _variant(self, tokens: Sequence[str]) -> int | None:
         """Return the template that these tokens are a variant of, generalising it when it is time."""
         for place, family in _families(tokens):
             members = self._families.get(family, ())
@@ -234,7 +236,7 @@ class Templates:
                     self._families[family] = rest
 
 
-def _families(tokens: list[str]) -> list[tuple[int, int]]:
+def _families(tokens: Sequence[str]) -> list[tuple[int, int]]:
     """Return (place, hash of all other tokens) of every place that can become a variable."""
     words = [place for place, token in enumerate(tokens) if token != WILDCARD and _word(token)]
     if len(words) <= _MIN_WORDS:

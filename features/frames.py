@@ -7,6 +7,8 @@ that are left here, which a new build or another address does not change.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import islice
 
 __all__ = ["MAX_FRAMES", "frames"]
 
@@ -41,6 +43,7 @@ _NOISE = re.compile(
 )
 
 
+@lru_cache(maxsize=2048)  # at most some ten megabytes; the errors of a fault share few stacks
 def frames(stack: str) -> tuple[str, ...]:
     r"""Return the top frames of the application, innermost first.
 
@@ -68,4 +71,4 @@ def frames(stack: str) -> tuple[str, ...]:
     else:
         found = [str(match["at"] or match["rust"] or match["go"]) for match in _FRAMES.finditer(stack[:_MAX_CHARS])]
     kept = (_NOISE.sub("", frame).strip() for frame in found if not _LIBRARY.search(frame))
-    return tuple(frame for frame in kept if frame)[:MAX_FRAMES]
+    return tuple(islice((frame for frame in kept if frame), MAX_FRAMES))

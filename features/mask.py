@@ -1,6 +1,6 @@
 """What varies in a message is masked, and what remains is cut into words.
 
-`features.fingerprint` makes templates of what `words` returns.
+`features.fingerprint` makes templates of what `outline` returns.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 from functools import lru_cache
 
-__all__ = ["MAX_CHARS", "WILDCARD", "mask", "words"]
+__all__ = ["MAX_CHARS", "WILDCARD", "mask", "outline", "words", "zeroed"]
 
 WILDCARD = "<*>"
 """What stands for anything that varies."""
@@ -18,6 +18,8 @@ MAX_CHARS = 2000
 """Characters of a message that are looked at; guessed: what tells two errors apart comes early."""
 
 _MAX_TOKENS = 64  # guessed; a longer message is told apart by its first ones
+
+_ZEROS = bytes(ord("0") if chr(byte) in "123456789" else byte for byte in range(256))
 
 _MASKS = re.compile(
     r"""
@@ -100,7 +102,40 @@ def words(message: str) -> list[str]:
     >>> words("user 7 not found\n  at line 3")
     ['user', '<*>', 'not', 'found']
     """
-    return _TOKENS.findall(mask(_headline(message)))[:_MAX_TOKENS]
+    return _words(_headline(message))
+
+
+def _words(line: str) -> list[str]:
+    return _TOKENS.findall(mask(line))[:_MAX_TOKENS]
+
+
+def zeroed(text: str) -> str:
+    """Return a text with all its digits 0, which makes like messages equal.
+
+    Examples
+    --------
+    >>> zeroed("order 17 of 2026")
+    'order 00 of 0000'
+    """
+    return text.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
+
+
+def outline(message: str) -> tuple[str, tuple[str, ...]]:
+    """Return the words of a message in one line, and the words; for like messages, but for their numbers, remembered.
+
+    Examples
+    --------
+    >>> outline("user 7 not found"), outline("user 8 not found") is outline("user 9 not found")
+    (('user <*> not found', ('user', '<*>', 'not', 'found')), True)
+    """
+    # No digit is left of what is masked, and no digit is masked otherwise than another, so 0 stands for all.
+    return _outline(zeroed(_headline(message)))
+
+
+@lru_cache(maxsize=4096)
+def _outline(line: str) -> tuple[str, tuple[str, ...]]:
+    found = tuple(_words(line))
+    return " ".join(found), found
 
 
 def _headline(message: str) -> str:

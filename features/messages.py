@@ -8,11 +8,13 @@ where one of them was found. No pattern nests repetitions, and the text is bound
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from features.exception_types import kind_of_type
+from features.mask import zeroed
 from features.status_codes import kind_of_http_status, kind_of_rpc_status
 
-__all__ = ["MAX_CHARS", "kind_of_message"]
+__all__ = ["MAX_CHARS", "kind_of_message", "kind_said"]
 
 MAX_CHARS = 1000
 """Characters of a message that are looked at."""
@@ -146,7 +148,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
 )  # fmt: skip
 
 _WORD = re.compile(r"[a-z0-9_]+")
-
+_NO_HEX = re.compile(r"[g-z_]")
 
 _Phrase = tuple[int, str]  # row and words
 
@@ -157,8 +159,8 @@ def _key(words: str) -> str:
 
 
 def _phrases() -> dict[str, list[_Phrase]]:
-    """Return all phrases by the word that a text must hold for them, empty for those without one."""
-    index: dict[str, list[_Phrase]] = {}
+    """Return all phrases by the word that a text must hold for them; under no word those of a single word."""
+    index: dict[str, list[_Phrase]] = {"": []}
     for number, (_, words, _) in enumerate(_ROWS):
         for phrase in words.split("|"):
             index.setdefault(_key(phrase), []).append((number, phrase))
@@ -167,7 +169,16 @@ def _phrases() -> dict[str, list[_Phrase]]:
 
 # Searching a text for all 540 phrases takes longer than finding which of them its words allow.
 _PHRASES = _phrases()
+_OF_HEX = [phrase for phrase in _PHRASES[""] if not _NO_HEX.search(phrase[1])]
 _PATTERNS = tuple(re.compile(pattern) if pattern else None for _, _, pattern in _ROWS)
+
+
+@lru_cache(maxsize=8192)
+def _within(word: str) -> tuple[_Phrase, ...]:
+    """Return the phrases of a single word that a word holds; ids in hexadecimal are many, and hold few."""
+    phrases = _PHRASES[""] if _NO_HEX.search(word) else _OF_HEX
+    return tuple([phrase for phrase in phrases if phrase[1] in word])
+
 
 _RPC_CODE = re.compile(
     r"\bcode = ([A-Za-z]+)|\b(?:StatusCode\.|Status\{code=|StatusRuntimeException: )([A-Z_]+)|^([A-Z_]{7,20}): |^\d{1,2} ([A-Z_]{7,20}): "
@@ -177,6 +188,9 @@ _HTTP_STATUS = re.compile(
     r"|\b([45]\d\d) (?:internal server|bad gateway|service unavailable|gateway time|client error|server error|not found|too many)",
     re.IGNORECASE,
 )  # fmt: skip
+# What every match holds, and what is found faster.
+_MAY_HOLD_RPC_CODE = re.compile(r"code = |Status|^[A-Z_]{7}|^\d{1,2} [A-Z_]{7}")
+_MAY_BE_STATUS = re.compile(r"[45]\d\d")
 _TYPE = re.compile(r"(?<![\w.$])[A-Za-z_][\w.$]{0,200}(?:Exception|Error)(?![\w.])")
 
 
@@ -205,7 +219,9 @@ def kind_of_message(message: str) -> tuple[str, str]:
     # so sayings come first, then the codes and types that the message quotes.
     lower = text.lower()
     found: dict[int, str] = {}
-    for word in dict.fromkeys(["", *_WORD.findall(lower)]):
+    for word in dict.fromkeys(_WORD.findall(lower)):
+        for number, phrase in _within(word):
+            found.setdefault(number, phrase)
         for number, phrase in _PHRASES.get(word, ()):
             if phrase in lower:
                 found.setdefault(number, phrase)
@@ -220,17 +236,84 @@ def kind_of_message(message: str) -> tuple[str, str]:
 
 def _quoted(text: str) -> tuple[str, str]:
     """Return what a gRPC code, an exception type or an HTTP status that the message quotes says."""
-    for match in _RPC_CODE.finditer(text):
+    for match in _RPC_CODE.finditer(text) if _MAY_HOLD_RPC_CODE.search(text) else ():
         code = next(part for part in match.groups() if part)
         if (name := kind_of_rpc_status(code)[0]) and code.lower() not in ("error", "warning"):
             return name, code
     weak = ("", "")
-    for found in _TYPE.findall(text)[::-1]:  # the innermost cause comes last
+    types = _TYPE.findall(text) if "Error" in text or "Exception" in text else []
+    for found in types[::-1]:  # the innermost cause comes last
         name, specific = kind_of_type(found)
         if specific:
             return name, found
         weak = weak if weak[0] else (name, found if name else "")
-    if match := _HTTP_STATUS.search(text):
+    if _MAY_BE_STATUS.search(text) and (match := _HTTP_STATUS.search(text)):
         code = match[1] or match[2]
         return kind_of_http_status(code, client=True)[0], code
     return weak
+
+
+# The numbers of a message mostly tell nothing about its kind; `_telling` finds all that do.
+_TELLING = {"111", "137", "404", "509", "11000"} | {str(digit) for digit in range(10)}
+_ERRORS_BEGIN = "45"  # of a status
+_STATUS_DIGITS = 3
+_NUMBER = re.compile("0+")
+
+
+def kind_said(message: str) -> str:
+    """Return the kind that `kind_of_message` does; what was answered for a like message, but for its numbers, is remembered.
+
+    Examples
+    --------
+    >>> kind_said("process 17 was killed: exit code 137"), kind_said("process 18 ended: exit code 139")
+    ('killed', 'job_failed')
+    """
+    text = message[:MAX_CHARS]
+    plain = zeroed(text)
+    for start, end, always in _telling(plain):
+        number = text[start:end]
+        if always or number in _TELLING or number[0] in _ERRORS_BEGIN:
+            plain = plain[:start] + number + plain[end:]
+    return _kind_said(plain)
+
+
+@lru_cache(maxsize=4096)
+def _kind_said(text: str) -> str:
+    return kind_of_message(text)[0]
+
+
+@lru_cache(maxsize=4096)
+def _telling(plain: str) -> tuple[tuple[int, int, bool], ...]:
+    """Return where digits may tell something in a text whose digits are all 0, and whether they do whatever they are."""
+    lower = plain.lower()
+    if len(lower) != len(plain):  # places in one are none in the other
+        return ((0, len(plain), True),)
+    # Beside "exist" and "find" a 404 tells even as a part of a longer number.
+    everywhere = "exist" in lower or "find" in lower
+    spans: set[tuple[int, int, bool]] = set()
+    for match in _NUMBER.finditer(lower):
+        start, end = match.span()
+        if everywhere:
+            spans.add((start, end, True))
+        spans.update((start, at, False) for at in _ends(lower[:start], end - start, lower[end : end + 1]))
+    if "Error" in plain or "Exception" in plain:
+        spans |= {(*match.span(), True) for match in _TYPE.finditer(plain)}
+    return tuple(sorted(spans))
+
+
+def _ends(before: str, length: int, after: str) -> set[int]:
+    """Return where what may tell in a number ends: a status, a code of an exit or of an operating system, and the like."""
+    start, lengths = len(before), set[int]()
+    if length == _STATUS_DIGITS and not _in_word(before[-1:]) and not _in_word(after):
+        lengths.add(_STATUS_DIGITS)
+    if before.endswith(("errno ", "exit code ", "exit status ", "x")):
+        lengths.add(_STATUS_DIGITS)
+    if before.endswith(("code ", "status ", "missing ")):
+        lengths.add(1)
+    if before.endswith("e"):
+        lengths.add(len("11000"))
+    return {start + wanted for wanted in lengths if wanted <= length}
+
+
+def _in_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"

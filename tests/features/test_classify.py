@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.classify import Classification, classify, classify_event
+from features.classify import Classification, classify, classify_event, kind_of
 from features.event import ErrorRecord
 from features.fingerprint import Templates
 from features.rules import Rules
@@ -21,9 +21,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def of(exception_type: str = "", message: str = "", stack: str = "", **attributes: str) -> Classification:
     """Classify; in attribute names `__` stands for a dot."""
     named = {name.replace("__", "."): value for name, value in attributes.items()}
-    return classify(
-        ErrorRecord("span", "cart", "GET", 0, exception_type=exception_type, message=message, stack=stack, attributes=named)
+    record = ErrorRecord(
+        "span", "cart", "GET", 0, exception_type=exception_type, message=message, stack=stack, attributes=named
     )
+    found = classify(record)
+    assert kind_of(record) == kind_of(record) == found.kind, "the first time and from memory"
+    return found
 
 
 JAVA = [
@@ -402,3 +405,76 @@ def test_a_span_gets_the_severity_of_its_kind_but_never_below_error() -> None:
 
     assert severity("panic: no") == 21
     assert severity("order 7 not found") == 17
+
+
+_VALUES = (
+    "",
+    "_OTHER",
+    "TimeoutError",
+    "java.io.IOException",
+    "RuntimeException",
+    "400",
+    "404",
+    "429",
+    "500",
+    "503",
+    "14",
+    "40P01",
+    "1205",
+    "UNAVAILABLE",
+)
+_NAMES = (
+    "error.type",
+    "exception.type",
+    "http.response.status_code",
+    "http.status_code",
+    "rpc.grpc.status_code",
+    "db.response.status_code",
+    "http.route",
+    "url.path",
+    "seat",
+)
+_ATTRIBUTES = st.fixed_dictionaries({}, optional={
+    **dict.fromkeys(_NAMES, st.sampled_from(_VALUES)),
+    "db.system.name": st.sampled_from(["postgresql", "mysql", "redis", ""]),
+    "rpc.system": st.just("grpc"),
+    "span.kind": st.sampled_from(["CLIENT", "server", ""]),
+    "messaging.system": st.sampled_from(["kafka", ""]),
+    "messaging.operation.type": st.sampled_from(["send", "process"]),
+})  # fmt: skip
+_MESSAGES = (
+    "",
+    "it hurts",
+    "connection refused by 10.0.0.7",
+    "exit code 137",
+    "exit code 0",
+    "seat 7 taken",
+    "got http 503",
+    "saw a FooException",
+)
+_STACKS = (
+    "", "java.lang.RuntimeException: x\n\tat a.B.c(B.java:1)\nCaused by: java.net.UnknownHostException: db", "Traceback\nKeyError: 'a'",
+    "FooException\n  at x", "java.io.IOException\n  at x",
+)  # fmt: skip
+_OWN = Rules.from_toml(
+    '[[rule]]\nkind = "out_of_stock"\nmessage = "seat \\\\d+"\n[[rule]]\nkind = "race"\nattributes = {"seat" = "400"}'
+)
+
+
+@settings(max_examples=500)
+@given(
+    attributes=_ATTRIBUTES, message=st.sampled_from(_MESSAGES), stack=st.sampled_from(_STACKS), rules=st.sampled_from([Rules(), _OWN]),
+    exception_type=st.sampled_from(_VALUES),
+)  # fmt: skip
+def test_what_is_remembered_of_the_parts_of_an_error_is_what_all_of_it_says(
+    attributes: dict[str, str], message: str, stack: str, rules: Rules, exception_type: str
+) -> None:
+    record = ErrorRecord(
+        "log", "cart", "*", 0, exception_type=exception_type, message=message, stack=stack, attributes=attributes
+    )
+    found = classify(record, rules)
+    event = classify_event(record, tenant="a", time=NOW, received_at=NOW, templates=Templates(), rules=rules)
+    assert kind_of(record, rules) == found.kind
+    assert (event.kind, event.category, event.retryable, event.transient) == (
+        found.kind, found.category, found.retryable, found.transient,
+    )  # fmt: skip

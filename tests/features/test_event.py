@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -25,9 +25,8 @@ def test_same_instant_in_another_zone_is_the_same_event() -> None:
     assert replace(EVENT, time=AT.astimezone(timezone(timedelta(hours=2)))) == EVENT
 
 
-def test_events_do_not_share_attributes_and_do_not_change() -> None:
+def test_events_do_not_share_attributes_and_stand_for_one_failure() -> None:
     one, other = a_record("web"), a_record("web")
     assert one == other
     assert one.attributes is not other.attributes
-    with pytest.raises(FrozenInstanceError):
-        EVENT.category = "data"  # pyright: ignore[reportAttributeAccessIssue]
+    assert EVENT.weight == one.weight == 1.0

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.mask import MAX_CHARS, mask, words
+from features.mask import MAX_CHARS, mask, outline, words, zeroed
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,15 @@ def test_the_telling_line_gives_the_words(message: str, found: list[str]) -> Non
 
 def test_a_long_message_is_told_by_its_first_words() -> None:
     assert len(words("word " * 300)) == 64
+
+
+@settings(max_examples=500)
+@given(st.lists(st.one_of(st.sampled_from(["0", "17", "10ms", "-5", "7f3a", "http://a1/2", "x=1", "'", '"', "java.net.E2Error", "²", "٣"]),
+                          st.sampled_from(list(" .,:;=_-/<*>@$%()[]{}aZé\u0301\n"))), max_size=12).map("".join))  # fmt: skip
+def test_digits_are_masked_alike_whatever_they_are(line: str) -> None:
+    assert mask(zeroed(line)) == mask(line)
+    assert outline(line) == (" ".join(words(line)), tuple(words(line)))
+
+
+def test_numbers_of_a_structured_message_stay_until_it_is_read() -> None:
+    assert outline('{"code": 10, "message": "order 7 \\u0061t 9"}')[0] == "order <*> at <*>"

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import messages
-from features.messages import MAX_CHARS, kind_of_message
+from features.messages import MAX_CHARS, kind_of_message, kind_said
 from features.taxonomy import KINDS
 
 
@@ -47,3 +47,24 @@ def test_the_words_that_decided_are_told() -> None:
 def test_any_message_has_an_answer(text: str) -> None:
     kind, _ = kind_of_message(text)
     assert kind in KINDS or kind == ""
+
+
+# Whatever a digit of may tell, and numbers that look like it.
+_PARTS = (
+    "errno ", "exit code ", "exited with status ", "exit status ", "missing ", " required positional", "e", "x", "x509: ", "tls ",
+    "status: ", "http/1.1 ", "code=", "error ", "returned ", " internal server", " not found", " exist", " find", "404", "137", "111",
+    "11000", "1", "0", "503", "429", "Http404Error", "com.a.Foo2Exception", " ", ".", ":", "_", "/", "İ", "²", "٣", "job failed ", "pool ",
+    "14 UNAVAILABLE: ", "code = NotFound", "UNAVAILABLE: ",
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(parts=st.lists(st.one_of(st.sampled_from(_PARTS), st.integers(0, 99_999).map(str)), max_size=9))
+def test_what_is_remembered_of_like_messages_is_what_each_says(parts: list[str]) -> None:
+    message = "".join(parts)
+    assert kind_said(message) == kind_of_message(message)[0]
+
+
+@given(st.text())
+def test_any_message_is_answered_alike_with_and_without_memory(text: str) -> None:
+    assert kind_said(text) == kind_of_message(text)[0]
