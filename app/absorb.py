@@ -43,6 +43,7 @@ class PartitionErrors:
         self.repeats = Repeats(max(_BATCH_S // tick_s, 1), max(_FAILURE_S // tick_s, 1))
         self.recent = Recent()
         self._templates: dict[str, Templates] = {}
+        self._received = 0, _EPOCH
 
     def event(self, tenant: str, record: ErrorRecord, received_ns: int) -> tuple[ErrorEvent, bool]:
         """Classify a record and return its event and whether its fingerprint is new to the service."""
@@ -50,16 +51,23 @@ class PartitionErrors:
             record,
             tenant=tenant,
             time=_at(record.time_ns),
-            received_at=_at(received_ns),
+            received_at=self._received_at(received_ns),
             rules=self.rules,
             templates=self._templates_of(tenant),
         )
         return event, self.recent.add(event)
 
+    def _received_at(self, received_ns: int) -> datetime:
+        if received_ns != self._received[0]:  # one for all errors of a request
+            self._received = received_ns, _at(received_ns)
+        return self._received[1]
+
     def _templates_of(self, tenant: str) -> Templates:
         """Return a tenant's templates; the tenant that was quiet for longest makes room."""
         templates = self._templates.pop(tenant, None)
-        templates = self._templates[tenant] = Templates() if templates is None else templates
+        if templates is None:
+            templates = Templates()
+        self._templates[tenant] = templates
         if len(self._templates) > _MAX_TENANTS:
             del self._templates[next(iter(self._templates))]
         return templates
@@ -91,4 +99,5 @@ class _RepeatsWire(msgspec.Struct):
 
 
 def _at(time_ns: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=time_ns // 1000)
+    seconds, rest = divmod(time_ns, 10**9)
+    return _EPOCH + timedelta(0, seconds, rest // 1000)

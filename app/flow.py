@@ -24,7 +24,7 @@ from app.store.contract import Output
 from app.telemetry import Telemetry
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock, place
-from features.event import ErrorEvent
+from features.event import ErrorEvent, ErrorRecord
 from features.extract import extract
 from features.facts import leading_category
 from features.incident import Incident, Standing
@@ -99,22 +99,40 @@ class Flow:
         directory = self.memory.directory
         folded, refused = directory.folded, directory.refused
         late = self.memory.add(message.tenant, partition, batch)
-        self.telemetry.limited.labels(reason="series_folded").inc(directory.folded - folded)
-        self.telemetry.limited.labels(reason="series_refused").inc(directory.refused - refused)
-        self.telemetry.limited.labels(reason="misdated").inc(moved)
-        self.telemetry.late.inc(late)
-        for record in batch.errors:
-            if self.memory.row(message.tenant, record.service, WHOLE, partition) < 0:
-                self.telemetry.limited.labels(reason="series_refused").inc()
-                continue
-            if errors.repeats.failure(message.tenant, record, tick):
-                self.memory.take_back_error(message.tenant, record)
-                self.telemetry.repeated_errors.inc()
-                continue
-            event, novel = errors.event(message.tenant, record, message.received_at_ns)
-            self.memory.add_error(message.tenant, partition, record, event.category, event.fingerprint if novel else None)
-            self.telemetry.errors.labels(category=event.category).inc()
-            self._events.append((partition, event))
+        self._limit("series_folded", directory.folded - folded)
+        self._limit("series_refused", directory.refused - refused)
+        self._limit("misdated", moved)
+        if late:
+            self.telemetry.late.inc(late)
+        if batch.errors:
+            self._absorb_errors(partition, message, batch.errors)
+
+    def _absorb_errors(self, partition: int, message: BatchMessage, records: Iterable[ErrorRecord]) -> None:
+        """Classify the errors of a Batch, once for each failure, and count them."""
+        memory, errors, tenant, events = self.memory, self.errors_of(partition), message.tenant, self._events
+        tick, received_ns = self.clock.tick(message.received_at_ns), message.received_at_ns
+        refused = repeated = 0
+        counts: dict[str, int] = {}
+        for record in records:
+            if memory.row(tenant, record.service, WHOLE, partition) < 0:
+                refused += 1
+            elif errors.repeats.failure(tenant, record, tick):
+                memory.take_back_error(tenant, record)
+                repeated += 1
+            else:
+                event, novel = errors.event(tenant, record, received_ns)
+                memory.add_error(tenant, partition, record, event.category, event.fingerprint if novel else None)
+                counts[event.category] = counts.get(event.category, 0) + 1
+                events.append((partition, event))
+        self._limit("series_refused", refused)
+        if repeated:
+            self.telemetry.repeated_errors.inc(repeated)
+        for category, count in counts.items():
+            self.telemetry.errors.labels(category=category).inc(count)
+
+    def _limit(self, reason: str, count: int) -> None:
+        if count:
+            self.telemetry.limited.labels(reason=reason).inc(count)
 
     def forecast(self, tick: int, offsets: Mapping[int, int], *, publish: bool) -> dict[int, list[Output]]:
         """Close every window before `tick` and forecast all series in one batch.
@@ -322,6 +340,7 @@ class Flow:
     def _forget(self, tick: int) -> None:
         for errors in self.errors.values():
             errors.repeats.forget(tick)
+            errors.recent.cut()
 
     def _show_learning(self) -> None:
         """Set the gauges of the members: the worst tenant's loss, and the mean of the tenants' weights."""

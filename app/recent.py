@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice
 
 from app.cache.documents import decode_document, encode_document
@@ -26,9 +27,49 @@ _MAX_ATTRIBUTES = 16
 
 
 @dataclass(slots=True)
+class _Group:
+    """An ErrorGroup whose numbers grow."""
+
+    began: ErrorGroup
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    message: str
+    operations: tuple[str, ...]
+
+    def grow(self, event: ErrorEvent) -> None:
+        self.count += 1
+        self.first_seen = min(self.first_seen, event.time)
+        self.last_seen = max(self.last_seen, event.time)
+        self.message = event.message or self.message
+        if len(self.operations) < _MAX_OPERATIONS and event.operation not in self.operations:
+            self.operations = (*self.operations, event.operation)
+
+    def record(self) -> ErrorGroup:
+        return replace(
+            self.began,
+            count=self.count,
+            first_seen=self.first_seen,
+            last_seen=self.last_seen,
+            message=self.message,
+            operations=self.operations,
+        )
+
+
+@dataclass(slots=True)
 class _Service:
-    groups: dict[str, ErrorGroup] = field(default_factory=dict[str, ErrorGroup])
+    groups: dict[str, _Group] = field(default_factory=dict[str, _Group])
     events: deque[ErrorEvent] = field(default_factory=lambda: deque[ErrorEvent](maxlen=_MAX_EVENTS))
+    uncut: int = 0  # how many of the newest events are as they came
+
+    def cut(self) -> None:
+        """Bound what the newest events hold; most of what comes in a rush of errors is gone before."""
+        if self.uncut:
+            for _ in range(min(self.uncut, len(self.events))):
+                self.events.rotate(1)  # the newest comes to the front
+                self.events[0] = _cut(self.events[0])
+            self.events.rotate(-min(self.uncut, len(self.events)))
+            self.uncut = 0
 
 
 class Recent:
@@ -53,18 +94,29 @@ class Recent:
             del self._services[oldest]
             self._changed.discard(oldest)
         self._changed.add(key)
-        service.events.append(_cut(event))
+        service.events.append(event)
+        service.uncut += 1
         known = service.groups.pop(event.fingerprint, None)
-        service.groups[event.fingerprint] = _grown(known, event) if known else _first(event)
-        if len(service.groups) > _MAX_GROUPS:
-            del service.groups[next(iter(service.groups))]
-        return known is None
+        if known is None:
+            known = _begun(_first(event))
+            if len(service.groups) >= _MAX_GROUPS:
+                del service.groups[next(iter(service.groups))]
+            service.groups[event.fingerprint] = known
+            return True
+        known.grow(event)
+        service.groups[event.fingerprint] = known
+        return False
+
+    def cut(self) -> None:
+        """Bound what the newest events hold: at the end of a tick, and before they are shown."""
+        for key in self._changed:
+            self._services[key].cut()
 
     def kinds(self, tenant: str, service: str, most: int = 3) -> tuple[str, ...]:
         """Return the kinds of error that a service showed last, the latest first."""
         known = self._services.get((tenant, service))
         newest = reversed(list(known.groups.values())) if known else ()
-        return tuple(dict.fromkeys(group.kind for group in newest))[:most]
+        return tuple(dict.fromkeys(group.began.kind for group in newest))[:most]
 
     def take_changed(self) -> dict[tuple[str, str], bytes]:
         """Return the documents of the services that changed since the last call, by (tenant, service)."""
@@ -82,17 +134,26 @@ class Recent:
             tenant, service = key.split("\0", 1)
             record = decode_document(value, RecentErrors)
             self._services[tenant, service] = _Service(
-                {group.fingerprint: group for group in record.groups}, deque(record.events, maxlen=_MAX_EVENTS)
+                {group.fingerprint: _begun(group) for group in record.groups}, deque(record.events, maxlen=_MAX_EVENTS)
             )
 
     def _document(self, key: tuple[str, str]) -> RecentErrors:
         service = self._services[key]
-        return RecentErrors(tuple(service.groups.values()), tuple(service.events))
+        service.cut()
+        return RecentErrors(tuple(group.record() for group in service.groups.values()), tuple(service.events))
 
 
 def _cut(event: ErrorEvent) -> ErrorEvent:
-    attributes = {name: value[:_MAX_CHARS] for name, value in islice(event.attributes.items(), _MAX_ATTRIBUTES)}
+    attributes = event.attributes
+    if len(attributes) > _MAX_ATTRIBUTES or any(len(value) > _MAX_CHARS for value in attributes.values()):
+        attributes = {name: value[:_MAX_CHARS] for name, value in islice(attributes.items(), _MAX_ATTRIBUTES)}
+    elif len(event.stack) <= _MAX_CHARS:
+        return event
     return replace(event, stack=event.stack[:_MAX_CHARS], attributes=attributes)
+
+
+def _begun(group: ErrorGroup) -> _Group:
+    return _Group(group, group.count, group.first_seen, group.last_seen, group.message, group.operations)
 
 
 def _first(event: ErrorEvent) -> ErrorGroup:
@@ -109,18 +170,4 @@ def _first(event: ErrorEvent) -> ErrorGroup:
         exception_type=event.exception_type,
         operations=(event.operation,),
         advice=advise(event.kind),
-    )
-
-
-def _grown(group: ErrorGroup, event: ErrorEvent) -> ErrorGroup:
-    operations = group.operations
-    if event.operation not in operations and len(operations) < _MAX_OPERATIONS:
-        operations = (*operations, event.operation)
-    return replace(
-        group,
-        count=group.count + 1,
-        first_seen=min(group.first_seen, event.time),
-        last_seen=max(group.last_seen, event.time),
-        message=event.message or group.message,
-        operations=operations,
     )
