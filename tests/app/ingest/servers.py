@@ -11,9 +11,8 @@ from pathlib import Path
 from threading import Thread
 from time import time_ns
 
-import uvicorn
-
 from app.ingest.codec import BatchMessage, unpack
+from app.ingest.connections import server_of
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
@@ -88,9 +87,9 @@ def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Genera
     telemetry = Telemetry()
     bodies: Bodies = []
     receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies))
-    app = OtlpHttp(receiver, "default", workers=4, body_timeout_s=body_timeout_s)
+    app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning"))
+    server = server_of(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
