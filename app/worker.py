@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 _READ_ENTRIES = 256
 _IDLE_S = 0.5
 _RETRY_S = 1.0
+_GATHER_S = 0.02  # guessed: nothing needs the worker sooner, and a read costs nearly the same for one entry as for ten
+_FEW = 256  # entries that may wait meanwhile; with more of them a read is worth it at once
 _DAY_S = 86_400
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
@@ -191,6 +193,8 @@ class Worker:
                     behind = False
                 if not self.step():
                     self.parts.log.wait(_IDLE_S)
+                if self.lag() < _FEW:
+                    stop.wait(_GATHER_S)
             except (Fenced, SnapshotMismatch, PartStopped):
                 raise
             except Exception:
