@@ -41,6 +41,9 @@ _LARGE_EVERY = 500
 _LARGE = (30_000,) * 8 + (300_000,) * 3 + (1_200_000,)
 _STARVED_EVERY = 13
 _WEIGHED_STARVING = 0.1
+_WITHOUT_MEMORY = ("raised MemoryError", "raised SystemError: error return without exception set")
+"""The second is CPython 3.11's own: `raise ... from None` gives it, too, without any C of ours. A C function that fails without
+saying why reads otherwise ("returned NULL without setting an exception")."""
 
 
 @dataclass(slots=True)
@@ -212,7 +215,7 @@ class Run:
             return self.starving.call(lambda: self.compare.outcome(self.in_c, body, signal, bounds), own=own, python=python)
 
         found = read()
-        out_of_memory = found is None or (isinstance(found, str) and found.startswith("raised MemoryError"))
+        out_of_memory = found is None or (isinstance(found, str) and found.startswith(_WITHOUT_MEMORY))
         said = "" if out_of_memory else self.compare.difference(found, self.compare.outcome(self.in_c, body, signal, bounds))
         if (
             not said
