@@ -68,9 +68,13 @@ class Ingest:
 
 def refusals(ingest: Ingest, protocol: str) -> dict[str, float]:
     """Return how many requests of each signal were refused as to be tried again."""
-    asked = {"protocol": protocol, "code": {"http": "503", "grpc": "UNAVAILABLE"}[protocol]}
-    signals = ("logs", "metrics", "traces")
-    return {signal: ingest.sample("foreshock_requests_total", signal=signal, **asked) or 0 for signal in signals}
+    codes = {"http": ("429", "503"), "grpc": ("RESOURCE_EXHAUSTED", "UNAVAILABLE")}[protocol]
+    counted = {
+        (signal, code): ingest.sample("foreshock_requests_total", protocol=protocol, signal=signal, code=code) or 0
+        for signal in ("logs", "metrics", "traces")
+        for code in codes
+    }
+    return {signal: counted[signal, codes[0]] + counted[signal, codes[1]] for signal, _ in counted}
 
 
 @contextmanager

@@ -42,8 +42,11 @@ def test_a_collector_that_is_refused_for_want_of_room_forwards_it_later_and_once
     begin_ns, limits = time_ns(), Limits(span_end_sample=1)
     serve = serve_grpc if protocol == "grpc" else serve_http
     with stored_log(tmp_path / "store") as log, serve(log, limits) as ingest:
-        with forwarder(protocol, "gzip", ingest.address, tmp_path) as address, ingest.receiver.room.hold() as everything:
-            everything.grow_to(limits.max_in_flight_bytes)
+        with (
+            forwarder(protocol, "gzip", ingest.address, tmp_path) as address,
+            ingest.receiver.room.hold("default") as everything,
+        ):
+            everything.grow_to(limits.max_tenant_in_flight_bytes)
             raised = send(TRUTH, over_http(address, packed=True))
             deadline = monotonic() + PATIENCE_S
             while not all(refusals(ingest, protocol).values()) and monotonic() < deadline:

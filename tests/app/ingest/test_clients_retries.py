@@ -22,6 +22,7 @@ from tests.app.ingest.servers import Ingest, refusals, serve_grpc, serve_http, s
 from tests.app.ingest.truth import TRUTH
 
 LIMITS = Limits(span_end_sample=1)
+FOR_ONE = LIMITS.max_tenant_in_flight_bytes
 PATIENCE_S = 30
 
 Send = Callable[[str], dict[str, dict[str, str]]]
@@ -54,14 +55,17 @@ def wait_for_refusals(ingest: Ingest, protocol: str, sending: Future[dict[str, d
 
 
 @every_client
+@pytest.mark.parametrize("others", [True, False], ids=["all-room", "its-own-room"])
 def test_a_client_that_is_refused_for_want_of_room_loses_nothing(
-    client: str, protocol: str, tmp_path: Path, pytestconfig: pytest.Config
+    client: str, protocol: str, others: bool, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     send_all, begin_ns = sender(client, protocol, pytestconfig.cache), time_ns()
     serve = serve_http if protocol == "http" else serve_grpc
     with stored_log(tmp_path) as log, serve(log, LIMITS) as ingest, ThreadPoolExecutor(1) as thread:
-        with ingest.receiver.room.hold() as everything:
-            everything.grow_to(LIMITS.max_in_flight_bytes)
+        room = ingest.receiver.room
+        with room.hold("default") as own, room.hold("another") as rest:
+            own.grow_to(FOR_ONE)
+            rest.grow_to(LIMITS.max_in_flight_bytes - FOR_ONE if others else 0)
             sending = thread.submit(send_all, ingest.address)
             wait_for_refusals(ingest, protocol, sending)
             assert ingest.messages() == []
