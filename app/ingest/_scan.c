@@ -480,8 +480,10 @@ static int64_t table_place(Scan *s, Table *t, uint64_t a, uint64_t b, uint64_t c
     return (int64_t)t->n - 1;
 }
 
-/* Returns the place of a text, which must live as long as the scan. */
-static bool text_place(Scan *s, Slice text, uint32_t *place)
+static const uint32_t NOT_THERE = UINT32_MAX;
+
+/* Gives the place of a text, which must live as long as the scan; a new one only if it is to `add`. */
+static bool find_text(Scan *s, Slice text, bool add, uint32_t *place)
 {
     if (s->n_texts * 2 >= s->n_text_slots) {
         size_t n_slots = s->n_text_slots ? s->n_text_slots * 4 : 256;
@@ -505,12 +507,20 @@ static bool text_place(Scan *s, Slice text, uint32_t *place)
         if (s->texts[*place].hash == hash && same(s->texts[*place].text, text))
             return true;
     }
+    *place = NOT_THERE;
+    if (!add)
+        return true;
     if (!GROW(s->texts, s->n_texts, s->texts_room))
         return false;
     s->texts[s->n_texts] = (Text){text, hash, 0, 0, NULL};
     *place = (uint32_t)s->n_texts++;
     s->text_slots[slot] = *place + 1;
     return true;
+}
+
+static bool text_place(Scan *s, Slice text, uint32_t *place)
+{
+    return find_text(s, text, true, place);
 }
 
 /* Cuts a text after so many characters; returns whether there was something to cut. */
@@ -885,9 +895,10 @@ static Slice operation_name(const Scan *s, Slice name)
 static bool operation_place(Scan *s, uint32_t service, Slice name, uint32_t *operation)
 {
     uint32_t text;
-    if (!text_place(s, name, &text))
-        return false;
+    /* What is folded leaves nothing behind, however many names there are. */
     bool folded = s->texts[service].n_operations >= (size_t)s->limits.max_operations;
+    if (!find_text(s, name, !folded, &text))
+        return false;
     size_t before = s->names.n;
     int64_t place = table_place(s, &s->names, service, text, 0, folded ? 0 : SIZE_MAX);
     if (place == NO_MEMORY)
@@ -945,7 +956,8 @@ static bool note_call(Scan *s, uint32_t caller, Slice callee, double weight, boo
 {
     uint32_t named;
     size_t before = s->calls.n;
-    if (!name_place(s, callee, &named))
+    s->counters[names_cut] += cut(&callee, s->limits.max_name_chars);
+    if (!find_text(s, callee, before < (size_t)s->limits.max_rows, &named))
         return false;
     int64_t place = table_place(s, &s->calls, caller, named, 0, (size_t)s->limits.max_rows);
     if (place == NO_MEMORY)
@@ -2045,10 +2057,10 @@ static PyObject *scan(PyObject *module, PyObject *args)
         return PyErr_Format(PyExc_OverflowError, "a limit is out of range");
     s.tick_ns = l->tick_s * 1000000000;
     Slice bytes = {(const uint8_t *)PyBytes_AsString(body), (size_t)PyBytes_Size(body)};
-    if (!set_ranks(&s, &ranks))
-        ;
-    else if (bytes.len > INT32_MAX)
+    if (bytes.len > INT32_MAX)
         PyErr_SetString(PyExc_ValueError, "it is larger than 2 GiB");
+    else if (!set_ranks(&s, &ranks))
+        result = NULL; /* the exception is set */
     else if (run(&s, bytes, logs ? read_log : read_span))
         result = Py_BuildValue("(KKNNNNNN)", (unsigned long long)s.n_records, (unsigned long long)s.rejected, groups_object(&s),
                                ends_object(&s), tuple_of(&s, state, error, s.n_errors, error_object),
