@@ -247,7 +247,8 @@ static inline bool same(Slice a, Slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
-#define LITERAL(text) ((Slice){(const uint8_t *)(text), sizeof(text) - 1})
+#define FIXED(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define LITERAL(text) ((Slice)FIXED(text))
 
 /* ---- 2. Storage ---------------------------------------------------------------------------------------------- */
 
@@ -255,18 +256,18 @@ enum { SERVICE = 0, INSTANCE, POD, NODE, HOST, VERSION, FUNCTION, N_RESOURCE_KEY
 
 /* Keys of a resource that are read; all but the first are kept for its errors. */
 static const Slice RESOURCE_KEYS[N_RESOURCE_KEYS] = {
-    [SERVICE] = LITERAL("service.name"), [INSTANCE] = LITERAL("service.instance.id"),
-    [POD] = LITERAL("k8s.pod.name"),     [NODE] = LITERAL("k8s.node.name"),
-    [HOST] = LITERAL("host.name"),       [VERSION] = LITERAL("service.version"),
-    [FUNCTION] = LITERAL("faas.name"),
+    [SERVICE] = FIXED("service.name"), [INSTANCE] = FIXED("service.instance.id"),
+    [POD] = FIXED("k8s.pod.name"),     [NODE] = FIXED("k8s.node.name"),
+    [HOST] = FIXED("host.name"),       [VERSION] = FIXED("service.version"),
+    [FUNCTION] = FIXED("faas.name"),
 };
 
 enum { N_PEERS = 5 };
 
 /* Attributes that name the other end of a call, the best first. */
 static const Slice PEER_KEYS[N_PEERS] = {
-    LITERAL("peer.service"), LITERAL("server.address"),             LITERAL("net.peer.name"),
-    LITERAL("rpc.service"),  LITERAL("messaging.destination.name"),
+    FIXED("peer.service"), FIXED("server.address"),             FIXED("net.peer.name"),
+    FIXED("rpc.service"),  FIXED("messaging.destination.name"),
 };
 
 #define COUNTERS(X)                                                                                                    \
@@ -1512,7 +1513,8 @@ static bool count_span(Scan *s, const Span *span, const Source *source)
         return false;
     if (!failing)
         return true;
-    Error error = {.service = source->service, .time = end, .severity = 17, .trace_id = trace_id, .span_id = span_id, .weight = weight};
+    Error error = {.service = source->service, .time = end, .severity = 17,
+                   .trace_id = trace_id, .span_id = span_id, .weight = weight};
     return note_failed_span(s, span, source, error);
 }
 
@@ -1843,9 +1845,12 @@ static PyObject *attributes_object(const Scan *s, const Error *error)
     PyObject *all = PyDict_New();
     for (size_t i = 0; all && i < error->n_pairs; i++) {
         const Pair *pair = &error->pairs[i];
-        PyObject *key = pair->rank < s->ranks->n ? PyTuple_GetItem(s->ranks->keys, (Py_ssize_t)pair->rank) : text_object(pair->key);
-        if (key && pair->rank < s->ranks->n)
-            Py_INCREF(key);
+        PyObject *key;
+        if (pair->rank < s->ranks->n) {
+            key = PyTuple_GetItem(s->ranks->keys, (Py_ssize_t)pair->rank);
+            Py_XINCREF(key);
+        } else
+            key = text_object(pair->key);
         PyObject *value = text_object(pair->value);
         if (key == NULL || value == NULL || PyDict_SetItem(all, key, value) < 0)
             Py_CLEAR(all);
@@ -1888,7 +1893,8 @@ static PyObject *call_object(Scan *s, const State *state, PyTypeObject *type, si
 static PyObject *presence_object(Scan *s, const State *state, PyTypeObject *type, size_t i)
 {
     const uint64_t *key = s->presences.entries[i].key;
-    PyObject *values[3] = {place_object(s, (uint32_t)key[0]), place_object(s, (uint32_t)key[1]), place_object(s, (uint32_t)key[2])};
+    PyObject *values[3] = {place_object(s, (uint32_t)key[0]), place_object(s, (uint32_t)key[1]),
+                           place_object(s, (uint32_t)key[2])};
     return record(type, state->presence_names, values, 3);
 }
 
@@ -1911,7 +1917,8 @@ static PyObject *groups_object(Scan *s)
     Table rows = {0};
     Py_ssize_t n = (Py_ssize_t)s->groups.n;
     PyObject *series = PyList_New(0), *places = PyByteArray_FromStringAndSize(NULL, n * 8);
-    PyObject *starts = PyByteArray_FromStringAndSize(NULL, n * 8), *counts = PyByteArray_FromStringAndSize(NULL, n * N_CHANNELS * 8);
+    PyObject *starts = PyByteArray_FromStringAndSize(NULL, n * 8);
+    PyObject *counts = PyByteArray_FromStringAndSize(NULL, n * N_CHANNELS * 8);
     PyObject *histogram = PyByteArray_FromStringAndSize(NULL, n * N_BUCKETS * 8);
     bool done = series && places && starts && counts && histogram;
     for (Py_ssize_t i = 0; done && i < n; i++) {
@@ -2049,11 +2056,12 @@ static PyObject *scan(PyObject *module, PyObject *args)
     PyTypeObject *error, *call, *presence;
     int logs;
     if (!PyArg_ParseTuple(args, "Sp(LLnnnnnnn)O!(O!O!O!)", &body, &logs, &l->tick_s, &l->span_end_sample, &l->max_errors,
-                          &l->max_chars, &l->max_attributes, &l->max_depth, &l->max_name_chars, &l->max_operations, &l->max_rows,
-                          &PyTuple_Type, &ranks.keys, &PyType_Type, &error, &PyType_Type, &call, &PyType_Type, &presence))
+                          &l->max_chars, &l->max_attributes, &l->max_depth, &l->max_name_chars, &l->max_operations,
+                          &l->max_rows, &PyTuple_Type, &ranks.keys, &PyType_Type, &error, &PyType_Type, &call,
+                          &PyType_Type, &presence))
         return NULL;
-    if (l->tick_s < 1 || l->tick_s > INT64_MAX / 1000000000 || l->span_end_sample < 1 || l->max_errors < 0 || l->max_chars < 0 ||
-        l->max_attributes < 0 || l->max_name_chars < 1 || l->max_operations < 0 || l->max_rows < 0)
+    if (l->tick_s < 1 || l->tick_s > INT64_MAX / 1000000000 || l->span_end_sample < 1 || l->max_errors < 0 ||
+        l->max_chars < 0 || l->max_attributes < 0 || l->max_name_chars < 1 || l->max_operations < 0 || l->max_rows < 0)
         return PyErr_Format(PyExc_OverflowError, "a limit is out of range");
     s.tick_ns = l->tick_s * 1000000000;
     Slice bytes = {(const uint8_t *)PyBytes_AsString(body), (size_t)PyBytes_Size(body)};
@@ -2090,7 +2098,8 @@ static int open_module(PyObject *module)
     if (random)
         memcpy(state->seed, PyBytes_AsString(random), sizeof state->seed);
     bool done = random && set_names(state->error_names, ERROR_FIELDS, MAX_FIELDS) == 0 &&
-                set_names(state->call_names, CALL_FIELDS, 4) == 0 && set_names(state->presence_names, PRESENCE_FIELDS, 3) == 0 &&
+                set_names(state->call_names, CALL_FIELDS, 4) == 0 &&
+                set_names(state->presence_names, PRESENCE_FIELDS, 3) == 0 &&
                 (state->span = PyUnicode_InternFromString("span")) && (state->log = PyUnicode_InternFromString("log"));
     Py_XDECREF(os);
     Py_XDECREF(random);
