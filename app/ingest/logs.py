@@ -86,7 +86,7 @@ def severity_of(number: int, text: str) -> SeverityNumber:
 def _read(record: LogRecord, source: Source, tally: Tally) -> None:
     time = time_ns(record.time_unix_nano) or time_ns(record.observed_time_unix_nano)
     traffic = tally.traffic
-    group = traffic.whole(source.service, time)
+    group = traffic.group(source.service, None, time)
     if group == REFUSED:
         tally.refuse()
         return

@@ -8,22 +8,18 @@ are added in the order of the records. So two engines that do the same make the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from app.ingest.attributes import RESOURCE_KEPT, by_importance, texts
-from app.ingest.ids import Ids, trace_hash
+from app.ingest.ids import Ids
 from app.ingest.limits import Limits
+from app.ingest.rows import SpanRows
 from app.ingest.shapes import Resource
 from app.ingest.traffic import Traffic
 from features.batch import Batch, Call, DurationPoint, Level, Presence
 from features.event import ErrorRecord
 
-__all__ = ["CALLEE", "CALLER", "Source", "Tally", "refusal"]
-
-CALLER, CALLEE = 0, 1
+__all__ = ["Source", "Tally", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +55,12 @@ class Tally:
         self.counters: Counter[str] = Counter()
         self.traffic = Traffic(limits, self.counters)
         self.ids = Ids(self.counters, from_hex=from_hex)
+        self.rows = SpanRows(self.ids)
         self.limits = limits
         self._signal = signal
         self._n_records = 0
         self._rejected = 0
         self._errors: list[ErrorRecord] = []
-        self._error_traces: set[int] = set()
-        self._ends: list[tuple[int, int, str, int]] = []
         self._levels: dict[tuple[str, str, int], Level] = {}
         self._calls: dict[tuple[str, str], list[float]] = {}
         self._presences: dict[Presence, None] = {}
@@ -108,13 +103,22 @@ class Tally:
     def error(self, record: ErrorRecord) -> None:
         """Keep an error, with texts and attributes bounded in length and number."""
         attributes = by_importance(dict(record.attributes))
-        self.counters["attributes_dropped"] += max(len(attributes) - self.limits.max_attributes, 0)
-        bounded = replace(
-            record,
-            exception_type=self.name(record.exception_type),
-            message=self._cut(record.message),
-            stack=self._cut(record.stack),
-            attributes={self.name(key): self._cut(value) for key, value in attributes[: self.limits.max_attributes]},
+        n_most = self.limits.max_attributes
+        if len(attributes) > n_most:
+            self.counters["attributes_dropped"] += len(attributes) - n_most
+        bounded = ErrorRecord(
+            record.source,
+            record.service,
+            record.operation,
+            record.time_ns,
+            record.severity,
+            record.trace_id,
+            record.span_id,
+            self.name(record.exception_type),
+            self._cut(record.message),
+            self._cut(record.stack),
+            {self.name(key): self._cut(value) for key, value in attributes[:n_most]},
+            record.weight,
         )
         self._errors.append(bounded)
 
@@ -123,14 +127,6 @@ class Tally:
             self.counters["attributes_cut"] += 1
             return value[: self.limits.max_attribute_chars]
         return value
-
-    def end(self, trace_id: bytes, span_id: bytes, service: str, role: int) -> None:
-        """Note the span id under which a caller and a callee meet."""
-        self._ends.append((trace_hash(trace_id), int.from_bytes(span_id, "big"), service, role))
-
-    def error_trace(self, trace_id: bytes) -> None:
-        """Note that a trace holds an error, so that all its span ends are kept."""
-        self._error_traces.add(trace_hash(trace_id))
 
     def call(self, caller: str, callee: str, weight: float, *, failed: bool) -> None:
         """Count a call to a peer that the caller named, and whether it failed."""
@@ -163,25 +159,24 @@ class Tally:
     def batch(self) -> Batch:
         """Return what was counted."""
         series, group_series, group_time_s = self.traffic.series()
-        sample, error_traces = self.limits.span_end_sample, self._error_traces
-        ends = [end for end in self._ends if end[0] % sample == 0 or end[0] in error_traces]
-        services, end_service = _table(end[2] for end in ends)
+        spans = self.rows.columns()
+        ends = self.rows.ends(spans, self.limits.span_end_sample)
         return Batch(
             signal=self._signal,
-            n_records=self._n_records,
+            n_records=self._n_records + len(self.rows.places),
             series=series,
             group_series=group_series,
             group_time_s=group_time_s,
-            counts=self.traffic.counts(),
-            histogram=self.traffic.histogram(),
+            counts=self.traffic.counts(spans),
+            histogram=self.traffic.histogram(spans),
             errors=tuple(self._errors),
             levels=tuple(self._levels.values()),
             calls=tuple(Call(caller, callee, *count) for (caller, callee), count in self._calls.items()),
-            end_trace=np.array([end[0] for end in ends], np.uint64),
-            end_span=np.array([end[1] for end in ends], np.uint64),
-            end_service=np.array(end_service, np.int64),
-            end_role=np.array([end[3] for end in ends], np.int64),
-            services=services,
+            end_trace=ends.trace,
+            end_span=ends.span,
+            end_service=ends.service,
+            end_role=ends.role,
+            services=ends.services,
             presences=tuple(self._presences),
             durations=tuple(self._durations),
             counters={name: count for name, count in self.counters.items() if count},
@@ -199,9 +194,3 @@ def refusal(rejected: int, limits: Limits) -> str:
     ''
     """
     return f"more than {limits.max_rows} rows of services, operations, metrics and windows in one request" if rejected else ""
-
-
-def _table(names: Iterable[str]) -> tuple[tuple[str, ...], list[int]]:
-    rows: dict[str, int] = {}
-    places = [rows.setdefault(name, len(rows)) for name in names]
-    return tuple(rows), places

@@ -71,7 +71,7 @@ def test_a_span_of_a_server_is_served_as_well_and_no_other_is() -> None:
 
 
 def test_a_sampled_span_counts_as_often_as_its_sampling_says() -> None:
-    sampled = {"traceState": "other=1,ot=th:c"}
+    sampled: dict[str, Any] = {"traceState": "other=1,ot=th:c"}
     failed = a_span(attributes={"http.response.status_code": 503}, **sampled)
     batch = read(failed, a_span(), a_span(5, events=[EXCEPTION], **sampled), a_span(1, **PARENT, **sampled))
     counted = {name: count(batch, name, GET) for name in CHANNELS}
