@@ -22,6 +22,8 @@ from features.memory import Closed, Memory
 
 __all__ = ["Chronicle", "Forecasts"]
 
+_MAX_EVENTS = 4_096  # guessed: ErrorEvents that wait as objects, some ten megabytes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forecasts:
@@ -46,6 +48,9 @@ class Chronicle:
 
     def __init__(self) -> None:
         self._tables: dict[str, list[pa.Table]] = {}
+        self._events: list[ErrorEvent] = []
+        self._partitions: list[int] = []
+        self._packed: list[tuple[pa.Table, list[int]]] = []
         self.n_rows = 0
 
     def add_closed(self, memory: Memory, closed: Closed, offsets: Mapping[int, int]) -> None:
@@ -92,12 +97,29 @@ class Chronicle:
             },
         )
 
-    def add_errors(self, events: Sequence[tuple[int, ErrorEvent]], offsets: Mapping[int, int]) -> None:
-        """Add the ErrorEvents (partition, event) of a tick."""
-        if events:
-            table = errors_table((event, partition, offsets[partition]) for partition, event in events)
-            self._tables.setdefault("errors", []).append(table)
-            self.n_rows += len(events)
+    def add_error(self, partition: int, event: ErrorEvent) -> None:
+        """Gather an ErrorEvent until the tick ends."""
+        self._events.append(event)
+        self._partitions.append(partition)
+        if len(self._events) >= _MAX_EVENTS:
+            self._pack_events()
+
+    def add_errors(self, offsets: Mapping[int, int]) -> None:
+        """Add the ErrorEvents that were gathered during a tick."""
+        self._pack_events()
+        for table, partitions in self._packed:
+            places = pa.array(partitions, pa.int32()), pa.array([offsets[p] for p in partitions], pa.int64())
+            columns = [*table.columns, *places]
+            placed = pa.table(columns, [*table.column_names, "partition", "offset"])
+            self._tables.setdefault("errors", []).append(placed)
+            self.n_rows += placed.num_rows
+        self._packed.clear()
+
+    def _pack_events(self) -> None:
+        """Turn events into columns, which take a fraction of their memory."""
+        if self._events:
+            self._packed.append((errors_table(self._events), self._partitions))
+            self._events, self._partitions = [], []
 
     def add_forecasts(self, memory: Memory, forecasts: Forecasts, offsets: Mapping[int, int]) -> None:
         """Add the predictions of a tick."""
@@ -130,7 +152,7 @@ class Chronicle:
         return {name: pa.concat_tables(parts) for name, parts in self._tables.items()}
 
     def clear(self) -> None:
-        """Forget the rows: history has them."""
+        """Forget the rows of closed ticks: history has them."""
         self._tables.clear()
         self.n_rows = 0
 

@@ -24,7 +24,7 @@ from app.store.contract import Output
 from app.telemetry import Telemetry
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock, place
-from features.event import ErrorEvent, ErrorRecord
+from features.event import ErrorRecord
 from features.extract import extract
 from features.facts import leading_category
 from features.incident import Incident, Standing
@@ -82,7 +82,6 @@ class Flow:
         self.maturing: dict[str, Maturing] = {}
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series)
-        self._events: list[tuple[int, ErrorEvent]] = []
         self._open: dict[int, Incident] = {}
         self._predicted: dict[str, Mapping[str, float] | None] = {}  # at the start of open incidents, by their id
         self._latest: Publication | None = None
@@ -109,7 +108,7 @@ class Flow:
 
     def _absorb_errors(self, partition: int, message: BatchMessage, records: Iterable[ErrorRecord]) -> None:
         """Classify the errors of a Batch, once for each failure, and count them."""
-        memory, errors, tenant, events = self.memory, self.errors_of(partition), message.tenant, self._events
+        memory, errors, tenant = self.memory, self.errors_of(partition), message.tenant
         tick, received_ns = self.clock.tick(message.received_at_ns), message.received_at_ns
         refused = repeated = 0
         counts: dict[str, int] = {}
@@ -123,7 +122,7 @@ class Flow:
                 event, novel = errors.event(tenant, record, received_ns)
                 memory.add_error(tenant, partition, record, event.category, event.fingerprint if novel else None)
                 counts[event.category] = counts.get(event.category, 0) + 1
-                events.append((partition, event))
+                self.chronicle.add_error(partition, event)
         self._limit("series_refused", refused)
         if repeated:
             self.telemetry.repeated_errors.inc(repeated)
@@ -164,10 +163,9 @@ class Flow:
         forecasts = Forecasts(p, status, versions, ids)
         self.publisher.remember(tick, p)
         self.chronicle.add_closed(self.memory, closed, offsets)
-        self.chronicle.add_errors(self._events, offsets)
+        self.chronicle.add_errors(offsets)
         self.chronicle.add_forecasts(self.memory, forecasts, offsets)
         self.chronicle.add_incidents(incidents, self.memory, offsets)
-        self._events.clear()
         self._forget(tick)
         self._count(status, incidents)
         self._latest = Publication(self.memory, x, forecasts, self.members, self.errors)

@@ -235,6 +235,8 @@ class ErrorEventOut(_Out):
     message: str
     stack: str
     attributes: dict[str, str]
+    weight: float
+    """How many failures it stands for, where spans are sampled."""
 
 
 class ClassificationOut(_Out):

@@ -25,7 +25,7 @@ import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from app.history.tables import SCHEMAS, TIMES, conform, day_of, empty
+from app.history.tables import ADDED, SCHEMAS, TIMES, conform, day_of, empty
 from app.store.folder import sync_folder
 from features.errors import InvalidValue, StoreFailed
 
@@ -125,7 +125,10 @@ class DeltaHistory:
             delta = self._find(table)
             if delta is None:
                 return wanted.empty_table()
-            rows = delta.to_pyarrow_dataset().to_table(columns=names, filter=_where(table, since, until, tenant))
+            rows = delta.to_pyarrow_dataset(schema=schema).to_table(columns=names, filter=_where(table, since, until, tenant))
+            for name in ADDED.keys() & set(names):
+                filled = pc.fill_null(rows[name], pa.scalar(ADDED[name], wanted.field(name).type))
+                rows = rows.set_column(names.index(name), name, filled)
             return rows.cast(wanted)
 
     def optimise(self, retention_hours: int = 168) -> None:
@@ -167,7 +170,13 @@ class DeltaHistory:
             ]
             before = delta.version()
             try:
-                write_deltalake(delta, new, mode="append", commit_properties=CommitProperties(app_transactions=transactions))
+                write_deltalake(
+                    delta,
+                    new,
+                    mode="append",
+                    schema_mode="merge",
+                    commit_properties=CommitProperties(app_transactions=transactions),
+                )
             except CommitFailedError:
                 continue  # another worker recorded one of the partitions since: look again what is left
             if self._local:

@@ -6,10 +6,12 @@ Every row carries the partition and the log offset it came from, and the UTC day
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +19,7 @@ from features.batch import CHANNELS
 from features.errors import InvalidValue
 from features.event import ErrorEvent
 
-__all__ = ["SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
+__all__ = ["ADDED", "SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -64,6 +66,7 @@ SCHEMAS = {
             ("message", pa.string()),
             ("stack", pa.string()),
             ("attributes", pa.string()),
+            ("weight", pa.float64()),
             *_PLACE,
         ]
     ),
@@ -103,6 +106,9 @@ service's window in long form (category counts, new fingerprints, levels, versio
 
 TIMES = {"windows": "window", "facts": "window", "errors": "time", "predictions": "as_of", "incidents": "start"}
 """The column of each table that `History.read` filters and ``day`` is made of."""
+
+ADDED = {"served": 0.0, "weight": 1.0}
+"""Columns that earlier releases did not write, and what stands for them in the rows of these."""
 
 DAY_S = 86_400
 
@@ -183,21 +189,38 @@ def conform(name: str, rows: pa.Table) -> pa.Table:
     return rows.append_column("day", day)
 
 
-def errors_table(rows: Iterable[tuple[ErrorEvent, int, int]]) -> pa.Table:
-    """Return ErrorEvents as rows of ``errors``.
+def errors_table(events: Sequence[ErrorEvent]) -> pa.Table:
+    """Return ErrorEvents as rows of ``errors``, but for the place in the log that they came from.
 
     Parameters
     ----------
-    rows : iterable of (event, partition, offset)
-        With the place in the log that each event came from.
+    events : sequence of ErrorEvent
+        In any order.
+
+    Returns
+    -------
+    pyarrow.Table
+        Each stack trace once, in a dictionary: errors that come together mostly share it.
     """
-    return pa.Table.from_pylist([_error_row(*row) for row in rows], rows_schema("errors"))
+    schema = rows_schema("errors")
+    columns = zip(*map(_ERROR_FIELDS, events), strict=True) if events else [()] * len(_COLUMN_OF)
+    arrays = {name: _column(name, values, schema) for name, values in zip(_COLUMN_OF, columns, strict=True)}
+    return pa.table(arrays)
 
 
-def _error_row(event: ErrorEvent, partition: int, offset: int) -> dict[str, object]:
-    row: dict[str, object] = {name: getattr(event, name) for name in rows_schema("errors").names[:-3]}
-    attributes = json.dumps(dict(event.attributes), ensure_ascii=False, sort_keys=True)
-    return row | {"attributes": attributes, "partition": partition, "offset": offset}
+_COLUMN_OF = [field.name for field in SCHEMAS["errors"] if field.name not in dict(_PLACE)]
+_ERROR_FIELDS = attrgetter(*_COLUMN_OF)
+_attributes = msgspec.json.Encoder(order="sorted").encode
+
+
+def _column(name: str, values: Sequence[Any], schema: pa.Schema) -> pa.Array:
+    if name == "stack":
+        distinct: dict[str, int] = {}
+        places = pa.array([distinct.setdefault(stack, len(distinct)) for stack in values], pa.int32())
+        return pa.DictionaryArray.from_arrays(places, pa.array(list(distinct), pa.string()))
+    if name == "attributes":
+        return pa.array([_attributes(dict(each)) for each in values], pa.binary()).cast(pa.string())
+    return pa.array(values, schema.field(name).type)
 
 
 def _schema(name: str) -> pa.Schema:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from app import chronicle as chronicle_module
 from app.chronicle import Chronicle, Forecasts
 from app.history.tables import conform
 from features.batch import CHANNELS, N_BUCKETS, Batch, Level, channel
@@ -69,7 +71,8 @@ def test_predictions_errors_and_incidents_are_rows_that_history_takes() -> None:
     a_tick(memory, FIRST)
     p = np.array([[0.1, 0.2, 0.3], [0.2, 0.3, 0.4]])
     chronicle.add_forecasts(memory, Forecasts(p, ["ok", "prior"], ["v1", "v1"], ["5-9-0", "5-9-1"]), {5: 9})
-    chronicle.add_errors([(5, an_error_event("web"))], {5: 9})
+    chronicle.add_error(5, an_error_event("web"))
+    chronicle.add_errors({5: 9})
     key = memory.directory.keys[0]
     incident = Incident("i", key, NOON, NOON, None, "rule", "network")
     chronicle.add_incidents([(0, incident), (0, replace(incident, end=NOON))], memory, {5: 9})
@@ -86,10 +89,31 @@ def test_predictions_errors_and_incidents_are_rows_that_history_takes() -> None:
 
 def test_nothing_adds_nothing_and_what_is_cleared_is_gone() -> None:
     memory, chronicle = Memory(MemoryPlan()), Chronicle()
-    chronicle.add_errors([], {})
+    chronicle.add_errors({})
     chronicle.add_incidents([], memory, {})
     assert (chronicle.tables(), chronicle.n_rows) == ({}, 0)
     chronicle.add_closed(memory, a_tick(memory, FIRST), {5: 11})
     assert chronicle.n_rows > 0
     chronicle.clear()
     assert (chronicle.tables(), chronicle.n_rows) == ({}, 0)
+
+
+def test_errors_wait_for_the_end_of_their_tick_and_keep_their_place_and_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chronicle_module, "_MAX_EVENTS", 2)
+    chronicle = Chronicle()
+    for number in range(5):
+        event = replace(
+            an_error_event("web"), message=f"m{number}", stack="ab"[number % 2] * 9, weight=2.0, attributes={"k": "é"}
+        )
+        chronicle.add_error(number % 3, event)
+    chronicle.clear()  # what was appended to history is of ticks before
+    assert (chronicle.tables(), chronicle.n_rows) == ({}, 0)
+    chronicle.add_errors({0: 10, 1: 11, 2: 12})
+    assert chronicle.n_rows == 5
+    rows = conform("errors", chronicle.tables()["errors"]).to_pylist()
+    assert [(row["message"], row["partition"], row["offset"], row["stack"][0]) for row in rows] == [
+        ("m0", 0, 10, "a"), ("m1", 1, 11, "b"), ("m2", 2, 12, "a"), ("m3", 0, 10, "b"), ("m4", 1, 11, "a"),
+    ]  # fmt: skip
+    assert {(row["weight"], row["attributes"]) for row in rows} == {(2.0, '{"k":"é"}')}
+    chronicle.add_errors({0: 10, 1: 11, 2: 12})
+    assert chronicle.n_rows == 5, "nothing is added twice"

@@ -79,7 +79,7 @@ def test_tables_that_do_not_exist_yet_are_empty(history: DeltaHistory) -> None:
 
 def test_appended_rows_come_back_with_their_types(history: DeltaHistory) -> None:
     row = dict.fromkeys(rows_schema("windows").names) | {"tenant": "default", "service": "payment", "operation": "*"}
-    row |= {"window": 120, "received": 180, "errors": 3.0, "histogram": [0.5] * 16, "partition": 2, "offset": 9}
+    row |= {"window": 120, "received": 180, "errors": 3.0, "served": 1.0, "histogram": [0.5] * 16, "partition": 2, "offset": 9}
     history.append({"windows": pa.Table.from_pylist([row], rows_schema("windows"))}, {2: 9})
     found = history.read("windows")
     assert found.schema == SCHEMAS["windows"]
@@ -256,3 +256,19 @@ def test_every_table_has_a_time_a_tenant_and_a_place() -> None:
     assert sorted(TIMES) == sorted(SCHEMAS)
     for name, schema in SCHEMAS.items():
         assert {TIMES[name], "tenant", "partition", "offset", "day"} <= set(schema.names)
+
+
+def test_a_folder_of_an_earlier_release_is_read_and_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = pa.Table.from_pylist(
+        [dict.fromkeys(rows_schema("windows").names) | {"total": 3.0, "served": 2.0, "window": 0, "partition": 0, "offset": 1}],
+        rows_schema("windows"),
+    )
+    with monkeypatch.context() as before:
+        earlier = pa.schema([field for field in SCHEMAS["windows"] if field.name != "served"])
+        before.setitem(SCHEMAS, "windows", earlier)
+        DeltaHistory(tmp_path).append({"windows": windows}, {0: 1})
+    history = DeltaHistory(tmp_path)
+    assert history.read("windows", columns=["total", "served"]).to_pylist() == [{"total": 3.0, "served": 0.0}]
+    later = windows.set_column(windows.column_names.index("offset"), "offset", pa.array([2], pa.int64()))
+    history.append({"windows": later}, {0: 2})
+    assert sorted(history.read("windows", columns=["served"])["served"].to_pylist()) == [0.0, 2.0]

@@ -44,7 +44,10 @@ def test_a_row_carries_the_day_of_its_time(time_s: int) -> None:
 
 def test_an_error_event_becomes_a_row_in_utc_with_its_attributes_as_json() -> None:
     event = an_event(datetime(2026, 1, 1, 1, 30, 0, 5, tzinfo=timezone(timedelta(hours=2))))
-    rows = conform("errors", errors_table([(event, 3, 7)]))
+    table = errors_table([event])
+    for name, value in (("partition", 3), ("offset", 7)):
+        table = table.append_column(name, pa.array([value]))
+    rows = conform("errors", table)
     assert rows.schema == SCHEMAS["errors"]
     row = rows.to_pylist()[0]
     assert (row["time"], row["day"]) == (datetime(2025, 12, 31, 23, 30, 0, 5, tzinfo=UTC), "2025-12-31")
@@ -53,7 +56,10 @@ def test_an_error_event_becomes_a_row_in_utc_with_its_attributes_as_json() -> No
 
 
 def test_no_events_are_a_table_without_rows() -> None:
-    assert conform("errors", errors_table([])) == empty("errors")
+    table = errors_table([])
+    for name in ("partition", "offset"):
+        table = table.append_column(name, pa.array([], pa.int64()))
+    assert conform("errors", table) == empty("errors")
 
 
 def test_columns_may_come_in_any_order_and_type_that_fits() -> None:
