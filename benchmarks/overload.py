@@ -46,7 +46,7 @@ _MAY_COME = {"200", "429", "503"}
 _WARM_UP = 0.2  # share of the load in which memory may still grow
 _FLAT = 0.05
 _CLOSED_LOOP = 32  # connections that find out what it can take
-_OPEN_LOOP = 4096  # at most so many, of a sender that slows down for nobody
+_OPEN_LOOP = 2048  # of a sender that slows down for nobody, as many exporters would be
 _ABSORBED_S = 1200.0
 _TICK_S = 65.0
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.overload_load PORT SECONDS RATE CONNECTIONS SEED
 
-With rate 0 each connection sends its next request when the last was answered; otherwise a request leaves when its time has
-come, on a connection that is free or new, and its latency counts from that time. A request that finds all connections busy
-is not sent, and counted so. Nothing is sent again. One line of JSON a second goes to standard output, and a last one with
+All connections are opened before, as those of exporters are. With rate 0 each sends its next request when the last was
+answered; otherwise a request leaves when its time has come, on a connection that is free, and its latency counts from that
+time. A request that finds all connections busy is not sent, and counted so. Nothing is sent again. One line of JSON a second goes to standard output, and a last one with
 what was acknowledged, service by service.
 
 Every body is unique: spans that failed have ids and messages of their own in each; of the others, which cost the receiver
@@ -139,7 +139,6 @@ class Load:
         self._port = port
         self._most = connections
         self._bodies = bodies
-        self._open = 0
         self._idle: deque[_Connection] = deque()
         self.busy: set[_Connection] = set()
         self.now = _Second()
@@ -147,30 +146,21 @@ class Load:
         self.codes: Counter[str] = Counter()
         self.acknowledged: Counter[tuple[int, int]] = Counter()
         self.closed_loop = False
-        self._opening: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Open connections until there are as many as there may be, no faster than a receiver accepts them."""
+        loop = asyncio.get_running_loop()
+        while len(self._idle) + len(self.busy) < self._most:
+            _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
+            self._idle.append(connection)
 
     def offer(self, due: float) -> None:
         """Send one request whose time has come."""
         self.now.offered += 1
         if self._idle:
             self._idle.pop().send(due, *self._bodies.body())
-        elif self._open < self._most:
-            self._open += 1
-            task = asyncio.create_task(self._connect(due))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
         else:
             self._note("not sent")
-
-    async def _connect(self, due: float) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
-        except OSError:
-            self._open -= 1
-            self._note("no connection")
-        else:
-            connection.send(due, *self._bodies.body())
 
     def answered(self, connection: _Connection, code: str) -> None:
         """Note an answer."""
@@ -191,7 +181,6 @@ class Load:
 
     def lost(self, connection: _Connection, code: str) -> None:
         """Note that a connection is gone, under a request or not."""
-        self._open -= 1
         if connection in self.busy:
             self.busy.discard(connection)
             self._note(code)
@@ -248,6 +237,7 @@ class _Connection(asyncio.Protocol):
 
 async def _run(load: Load, bodies: Bodies, seconds: float, rate: float, connections: int) -> None:
     loop = asyncio.get_running_loop()
+    await load.open()
     begun = told = time.perf_counter()
     load.closed_loop = rate == 0
     if load.closed_loop:
@@ -264,6 +254,7 @@ async def _run(load: Load, bodies: Bodies, seconds: float, rate: float, connecti
         if now - told >= 1:
             told += 1
             load.expire()
+            await load.open()
             _tell(load, now - begun)
         await asyncio.sleep(_STEP_S)
     load.closed_loop = False
