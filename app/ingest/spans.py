@@ -144,16 +144,19 @@ def _duration_ns(start: int, end: int, tally: Tally) -> int:
 def _answered_5xx(span: Span) -> bool:
     for attribute in span.attributes or ():
         if attribute.key in _HTTP_STATUS:
-            # A status is no structure.
-            return 500 <= number(text(attribute.value, 0)) < 600  # noqa: PLR2004 - RFC 9110: server errors
+            value = attribute.value
+            status = value.int_value if value is not None else None
+            # A whole number is the rule and needs no text; a status is no structure, so no depth.
+            if not isinstance(status, int) or not status:
+                status = number(text(value, 0))
+            return 500 <= status < 600  # noqa: PLR2004 - RFC 9110: server errors
     return False
 
 
 def _peer(span: Span, depth: int) -> str:
     found = {attribute.key: attribute.value for attribute in span.attributes or () if attribute.key in _PEER_SET}
     for key in _PEERS if found else ():
-        peer = text(found.get(key), depth)
-        if peer:
+        if key in found and (peer := text(found[key], depth)):
             return peer
     return ""
 
