@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from app.commands import demo_command, models_command, replay_command, train_command
 from app.main import Node
 from app.settings import Settings, load_settings
+from app.tuning import settled_collector
 from features.errors import ForeshockError
 
 __all__ = ["app", "main"]
@@ -71,7 +72,8 @@ def serve(
         _console.print(
             f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}\nREST       {served.api}/api/v1/predictions"
         )
-        node.wait()
+        with settled_collector():
+            node.wait()
 
 
 @app.command()

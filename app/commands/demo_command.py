@@ -32,6 +32,7 @@ from app.jobs import register, run_job
 from app.main import Node, Served
 from app.replay import ReplayClock, append_markers
 from app.settings import Settings
+from app.tuning import settled_collector
 from features.errors import InvalidValue
 
 __all__ = ["DemoOptions", "feed_history", "run", "shop_of"]
@@ -101,7 +102,8 @@ def _go_live(node: Node, shop: Shop, clock: ReplayClock, served: Served, console
     player = threading.Thread(target=live, args=(served.otlp_http, shop, lambda: datetime.now(UTC), stop), daemon=True)
     player.start()
     try:
-        node.wait()
+        with settled_collector():
+            node.wait()
     finally:
         stop.set()
         player.join(_FLUSH_S)  # while the receiver still listens
