@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
-
-from matplotlib.figure import Figure
+from typing import Any
 
 from benchmarks.processes import find_rotel
 
@@ -131,7 +131,7 @@ def write_csv(rounds: Sequence[Round], path: Path) -> None:
 def plot(rows: Sequence[Row], where: Mapping[str, object], folder: Path) -> None:
     """Draw records per CPU-second of every load, 512-record requests and one-record requests apart, as SVG and PNG."""
     receivers = list(dict.fromkeys(row.receiver for row in rows))
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    figure: Any = import_module("matplotlib.figure").Figure(figsize=(11, 6), layout="constrained")
     groups = [[load for load in dict.fromkeys(r.load for r in rows) if (" 1 x" in load) == single] for single in (False, True)]
     groups = [loads for loads in groups if loads]
     panels = figure.subplots(1, len(groups), squeeze=False, width_ratios=[len(loads) + 1 for loads in groups])[0]
