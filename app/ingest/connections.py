@@ -68,6 +68,7 @@ def server_of(app: ASGIApp, keep_alive_s: int = 120) -> uvicorn.Server:
         loop="uvloop",
         http=Connection,
         ws="none",
+        proxy_headers=False,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -52,6 +52,11 @@ _REFUSED_AT_ONCE = 16
 
 _BODY_TIMEOUT_S = 60.0
 
+
+class _NotReceived(InvalidValue):
+    """A call ended without a message: gRPC found it too large and said so, or its sender went away or was too slow."""
+
+
 Export = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
 
@@ -211,14 +216,10 @@ class _Export:
             answer = self._take(messages, context)
         except ForeshockError as exc:
             self.refuse(context, exc)
-        except grpc.RpcError:
-            # gRPC ended the call while its message was read: it is too large, or its sender went away or was too slow.
-            self._count("NOT_RECEIVED")
-            raise
         except Exception:
             logger.exception("an Export call of %s failed", self._signal)
             self._receiver.telemetry.faults.labels(place="grpc").inc()
-            self._abort(context, Code.INTERNAL, "the request met a fault of the service")
+            self._abort(context, Code.INTERNAL, "the request met a fault of the service", "INTERNAL")
         self._count("OK")
         return answer
 
@@ -226,7 +227,8 @@ class _Export:
         """End a call with what an error means to its sender."""
         if limit := limit_of(error):
             self._receiver.telemetry.limited.labels(reason=limit).inc()
-        self._abort(context, _code_of(error), str(error))
+        code = _code_of(error)
+        self._abort(context, code, str(error), "NOT_RECEIVED" if isinstance(error, _NotReceived) else Code.Name(code))
 
     def _take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         receiver = self._receiver
@@ -248,14 +250,16 @@ class _Export:
         self._overdue.reading[context] = monotonic()
         try:
             message = next(messages, None)
+        except grpc.RpcError:
+            message = None
         finally:
             del self._overdue.reading[context]
         if message is None:
-            raise InvalidValue("an Export call must bring one message, got none")
+            raise _NotReceived("an Export call must bring one message, got none")
         return message
 
-    def _abort(self, context: grpc.ServicerContext, code: Code, message: str) -> NoReturn:
-        self._count(Code.Name(code))
+    def _abort(self, context: grpc.ServicerContext, code: Code, message: str, counted: str) -> NoReturn:
+        self._count(counted)
         status = failure(code, message)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(_STATUS_CODES[code], status.message)

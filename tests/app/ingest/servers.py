@@ -13,12 +13,13 @@ from time import time_ns
 
 from app.ingest.codec import BatchMessage, unpack
 from app.ingest.connections import server_of
+from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import Decode, Encoding, Signal, decode
 from app.ingest.receive import Receiver
-from app.settings import StoreSettings
+from app.settings import IngestSettings, StoreSettings
 from app.store.contract import Log
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
@@ -32,8 +33,8 @@ __all__ = ["Bodies", "Ingest", "recorded", "refusals", "serve_grpc", "serve_http
 Bodies = list[tuple[Signal, Encoding, bytes]]
 
 
-def recorded(bodies: Bodies) -> Decode:
-    """Return the decoder, which keeps every body for the other engine."""
+def recorded(bodies: Bodies, decode: Decode = decode) -> Decode:
+    """Return a decoder, which keeps every body for the other engine."""
 
     def decode_recorded(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _LIMITS) -> Batch:
         bodies.append((signal, encoding, body))
@@ -87,11 +88,17 @@ def stored_log(folder: Path) -> Generator[Log, None, None]:
 
 
 @contextmanager
-def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Generator[Ingest, None, None]:
+def serve_http(
+    log: Log,
+    limits: Limits,
+    body_timeout_s: float = 60.0,
+    settings: IngestSettings | None = None,
+    decode: Decode = decode,
+) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
     bodies: Bodies = []
-    receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies))
-    app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s)
+    receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies, decode))
+    app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s, cors=Cors(settings or IngestSettings()))
     listener = socket.create_server(("127.0.0.1", 0))
     server = server_of(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -106,10 +113,10 @@ def serve_http(log: Log, limits: Limits, body_timeout_s: float = 60.0) -> Genera
 
 
 @contextmanager
-def serve_grpc(log: Log, limits: Limits) -> Generator[Ingest, None, None]:
+def serve_grpc(log: Log, limits: Limits, decode: Decode = decode) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
     bodies: Bodies = []
-    receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies))
+    receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies, decode))
     server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=4)
     try:
         yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver, bodies)

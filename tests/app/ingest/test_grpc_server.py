@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from time import time_ns
 
 import grpc
 import pytest
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.limits import Limits
+from app.ingest.otlp import Encoding, Signal, decode
 from app.ingest.receive import Receiver
 from app.telemetry import Telemetry
+from features.batch import Batch
 from features.errors import InvalidSetting
-from tests.app.ingest.requests import a_log, a_span, as_protobuf, logs, traces
+from tests.app.ingest.requests import a_span, as_protobuf, traces
 from tests.app.ingest.servers import Ingest, serve_grpc, stored_log
-from tests.builders import ListLog
+from tests.app.ingest.wire import METHODS, call, failure_of
 
-TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
-METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+LIMITS = Limits()
 MIB = 2**20
 
 
@@ -34,21 +31,7 @@ def ingest(tmp_path: Path) -> Generator[Ingest, None, None]:
         yield found
 
 
-def call(ingest: Ingest, method: str, body: bytes, *, packed: bool = False, tenant: str = "") -> bytes:
-    compression = grpc.Compression.Gzip if packed else grpc.Compression.NoCompression
-    metadata = (("x-scope-orgid", tenant),) if tenant else ()
-    with grpc.insecure_channel(ingest.address) as channel:
-        return channel.unary_unary(method)(body, compression=compression, metadata=metadata, timeout=30)
-
-
-def failure_of(ingest: Ingest, method: str, body: bytes, **changes: object) -> tuple[grpc.StatusCode, Status]:
-    with pytest.raises(grpc.RpcError) as caught:
-        call(ingest, method, body, **changes)  # type: ignore[arg-type]
-    details = dict(caught.value.trailing_metadata() or ()).get("grpc-status-details-bin", b"")  # type: ignore[attr-defined]
-    return caught.value.code(), Status.FromString(details)  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("method", [TRACES, LOGS, METRICS])
+@pytest.mark.parametrize("method", METHODS.values())
 def test_an_empty_request_is_fine(ingest: Ingest, method: str) -> None:
     assert call(ingest, method, b"") == b""
 
@@ -56,57 +39,10 @@ def test_an_empty_request_is_fine(ingest: Ingest, method: str) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_was_answered_is_in_the_log(ingest: Ingest, packed: bool) -> None:
     body = as_protobuf(traces(*[a_span()] * 7), "traces")
-    assert call(ingest, TRACES, body, packed=packed, tenant="team-a") == b""
+    assert call(ingest, METHODS["traces"], body, packed=packed, tenant="team-a") == b""
     assert ingest.total("total") == 7
     assert {message.tenant for message in ingest.messages()} == {"team-a"}
     assert ingest.sample("foreshock_requests_total", protocol="grpc", signal="traces", code="OK") == 1
-
-
-def test_a_malformed_body_is_an_invalid_argument(ingest: Ingest) -> None:
-    code, status = failure_of(ingest, LOGS, b"\xff\xff")
-    assert (code, status.code) == (grpc.StatusCode.INVALID_ARGUMENT, 3)
-    assert "no OTLP logs request" in status.message
-    assert ingest.sample("foreshock_requests_total", protocol="grpc", signal="logs", code="INVALID_ARGUMENT") == 1
-
-
-def test_a_wrong_tenant_is_an_invalid_argument(ingest: Ingest) -> None:
-    code, status = failure_of(ingest, LOGS, b"", tenant="a b")
-    assert (code, "X-Scope-OrgID" in status.message) == (grpc.StatusCode.INVALID_ARGUMENT, True)
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_message_beyond_the_limit_exhausts_before_and_after_decompression(ingest: Ingest, packed: bool) -> None:
-    code, status = failure_of(ingest, TRACES, bytes(6 * MIB + 1), packed=packed)
-    assert (code, list(status.details)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, [])
-    assert call(ingest, TRACES, b"") == b""
-
-
-def test_a_message_larger_than_the_default_of_grpc_is_taken(ingest: Ingest) -> None:
-    body = as_protobuf(logs(a_log(body={"stringValue": "x" * 5 * MIB})), "logs")
-    assert call(ingest, LOGS, body) == b""
-    assert ingest.total("errors") == 1
-
-
-def test_without_room_the_service_is_unavailable_and_says_when_to_come_again(ingest: Ingest) -> None:
-    with ingest.receiver.room.hold() as hold:
-        hold.grow_to(6 * MIB)
-        code, status = failure_of(ingest, LOGS, as_protobuf(logs(a_log()), "logs"))
-    detail = RetryInfo()
-    assert (code, status.code) == (grpc.StatusCode.UNAVAILABLE, 14)
-    assert status.details[0].Unpack(detail)
-    assert detail.retry_delay.seconds == 1
-
-
-def test_refused_records_are_answered_as_partial_success(tmp_path: Path) -> None:
-    spans = [a_span(endTimeUnixNano=str(minute * 60 * 10**9)) for minute in range(1, 6)]
-    with stored_log(tmp_path) as log, serve_grpc(log, Limits(max_rows=3)) as ingest:
-        answer = ExportTraceServiceResponse.FromString(call(ingest, TRACES, as_protobuf(traces(*spans), "traces")))
-    assert answer.partial_success.rejected_spans == 2
-
-
-def test_another_method_is_unimplemented(ingest: Ingest) -> None:
-    code, _ = failure_of(ingest, "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", b"")
-    assert code == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_an_address_in_use_stops_the_start(ingest: Ingest) -> None:
@@ -114,39 +50,43 @@ def test_an_address_in_use_stops_the_start(ingest: Ingest) -> None:
         OtlpGrpc(ingest.receiver, "default", ingest.address)
 
 
-def test_a_log_that_fails_makes_the_service_unavailable_so_that_nothing_is_dropped(tmp_path: Path) -> None:
-    with stored_log(tmp_path) as closed:
-        pass
-    with serve_grpc(closed, Limits()) as ingest:
-        code, status = failure_of(ingest, LOGS, as_protobuf(logs(a_log()), "logs"))
-    assert (code, len(status.details)) == (grpc.StatusCode.UNAVAILABLE, 1)
+def test_a_message_that_stops_arriving_is_cancelled_and_gives_its_thread_back(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def stalled() -> Iterator[bytes]:
+        go.wait(30)
+        yield b""
+
+    with stored_log(tmp_path) as log:
+        receiver = Receiver(log, Telemetry(), Limits(), time_ns)
+        server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=1, body_timeout_s=0.2)
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+                with pytest.raises(grpc.RpcError) as caught:
+                    channel.stream_unary(METHODS["logs"])(stalled(), timeout=30)
+                assert caught.value.code() == grpc.StatusCode.CANCELLED  # type: ignore[attr-defined]
+                assert channel.unary_unary(METHODS["logs"])(b"", timeout=30) == b""
+        finally:
+            go.set()
+            server.close()
+    assert receiver.telemetry.value("requests", protocol="grpc", signal="logs", code="NOT_RECEIVED") == 1
 
 
-class HeldLog(ListLog):
-    """A log whose appends wait until they are let go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entered, self.go = threading.Event(), threading.Event()
-
-    def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
-        self.entered.set()
-        assert self.go.wait(30)
-        return super().append_many(messages)
+def test_a_call_without_a_message_is_an_invalid_argument(ingest: Ingest) -> None:
+    with grpc.insecure_channel(ingest.address) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.stream_unary(METHODS["logs"])(iter(()), timeout=30)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
 
 
-def test_calls_beyond_the_bound_are_refused_at_once() -> None:
-    log, body = HeldLog(), as_protobuf(logs(a_log()), "logs")
-    server = OtlpGrpc(Receiver(log, Telemetry(), Limits(), time_ns), "default", "127.0.0.1:0", workers=1, max_calls=1)
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            first = channel.unary_unary(LOGS).future(body, timeout=30)
-            assert log.entered.wait(30)
-            with pytest.raises(grpc.RpcError) as caught:
-                channel.unary_unary(LOGS)(body, timeout=30)
-            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
-            log.go.set()
-            assert first.result() == b""
-    finally:
-        log.go.set()
-        server.close()
+def test_a_fault_of_the_service_is_internal_and_survived(tmp_path: Path) -> None:
+    def broken(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = LIMITS) -> Batch:
+        if body:
+            raise ZeroDivisionError
+        return decode(body, signal, encoding, limits=limits)
+
+    with stored_log(tmp_path) as log, serve_grpc(log, Limits(), decode=broken) as ingest:
+        code, status = failure_of(ingest, METHODS["logs"], b"x")
+        assert (code, status.code) == (grpc.StatusCode.INTERNAL, 13)
+        assert call(ingest, METHODS["logs"], b"") == b""
+        assert ingest.sample("foreshock_faults_total", place="grpc") == 1
+        assert ingest.sample("foreshock_request_bytes_held") == 0
