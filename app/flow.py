@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
+import prometheus_client
 
 from app.absorb import PartitionErrors
 from app.cache.records import IncidentRecord
@@ -82,6 +83,7 @@ class Flow:
         self.maturing: dict[str, Maturing] = {}
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series)
+        self._by_category: dict[str, prometheus_client.Counter] = {}
         self._open: dict[int, Incident] = {}
         self._predicted: dict[str, Mapping[str, float] | None] = {}  # at the start of open incidents, by their id
         self._latest: Publication | None = None
@@ -127,7 +129,9 @@ class Flow:
         if repeated:
             self.telemetry.repeated_errors.inc(repeated)
         for category, count in counts.items():
-            self.telemetry.errors.labels(category=category).inc(count)
+            if category not in self._by_category:
+                self._by_category[category] = self.telemetry.errors.labels(category=category)
+            self._by_category[category].inc(count)
 
     def _limit(self, reason: str, count: int) -> None:
         if count:

@@ -22,7 +22,8 @@ from features.db_codes import kind_of_db_status
 from features.event import ErrorEvent, ErrorRecord, SeverityNumber
 from features.exception_types import kind_of_type
 from features.fingerprint import Templates, fingerprint
-from features.messages import kind_of_message, kind_said
+from features.mask import outline, zeroed
+from features.messages import MAX_CHARS, kind_alike, kind_of_message, kind_said
 from features.rules import DEFAULT, Rules
 from features.status_codes import kind_of_http_status, kind_of_rpc_status
 from features.taxonomy import UNKNOWN
@@ -154,11 +155,25 @@ def kind_of(record: ErrorRecord, rules: Rules = DEFAULT) -> str:
     read = [(name, value if _READ[name] else "") for name, value in record.attributes.items() if name in _READ]
     sure, guess, last = _told(record.exception_type, tuple(read))
     if not sure and record.message:
-        sure = kind_said(record.message)
+        sure = _read(record.message)[0]
     if not sure and record.stack:
         sure, below = _caused(record.stack)
         guess = guess or below
     return sure or guess or last or UNKNOWN
+
+
+def _read(message: str) -> tuple[str, tuple[str, tuple[str, ...]]]:
+    """Return the kind that a message names, empty where there is none, and its outline."""
+    if len(message) > MAX_CHARS or message.lstrip()[:1] == "{":
+        return kind_said(message), outline(message)
+    kind, shape = _read_alike(zeroed(message))
+    return (kind_said(message) if kind is None else kind), shape
+
+
+@lru_cache(maxsize=4096)
+def _read_alike(plain: str) -> tuple[str | None, tuple[str, tuple[str, ...]]]:
+    """Return the kind of all messages that differ from this one in digits only, None where it hangs on these."""
+    return kind_alike(plain), outline(plain)
 
 
 @lru_cache(maxsize=4096)
@@ -304,7 +319,7 @@ def classify_event(
     """
     name = kind_of(record, rules)
     kind = rules.kinds[name]
-    key = templates.key(templates.add(record.message))
+    key = templates.key(templates.learn(*_read(record.message)[1]))
     return ErrorEvent(
         time,
         received_at,

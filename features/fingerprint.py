@@ -36,6 +36,7 @@ _VERSION = 1
 _SHARE = 8  # of the templates one in eight is forgotten when the store is full, so that it seldom has to
 
 
+@lru_cache(maxsize=4096)
 def fingerprint(service: str, kind: str, exception_type: str, template_key: str, stack: str = "") -> str:
     """Name the group that an error belongs to.
 
@@ -63,7 +64,6 @@ def fingerprint(service: str, kind: str, exception_type: str, template_key: str,
     return _hash("\0".join((service, kind, exception_type, template_key, *(frames(stack) if stack else ()))))
 
 
-@lru_cache(maxsize=8192)
 def _hash(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -126,7 +126,10 @@ class Templates:
         int
             At least 1, never used for another template.
         """
-        shape, tokens = outline(message)
+        return self.learn(*outline(message))
+
+    def learn(self, shape: str, tokens: Sequence[str]) -> int:
+        """Return the id of the template of a message's `features.mask.outline`; learn it when it is new."""
         number = self._ids.get(shape)
         if number is None:
             number = self._variant(tokens)

@@ -14,7 +14,7 @@ from features.exception_types import kind_of_type
 from features.mask import zeroed
 from features.status_codes import kind_of_http_status, kind_of_rpc_status
 
-__all__ = ["MAX_CHARS", "kind_of_message", "kind_said"]
+__all__ = ["MAX_CHARS", "kind_alike", "kind_of_message", "kind_said"]
 
 MAX_CHARS = 1000
 """Characters of a message that are looked at."""
@@ -275,6 +275,17 @@ def kind_said(message: str) -> str:
         if always or number in _TELLING or number[0] in _ERRORS_BEGIN:
             plain = plain[:start] + number + plain[end:]
     return _kind_said(plain)
+
+
+def kind_alike(plain: str) -> str | None:
+    """Return the kind of all messages that a text with all digits 0 stands for, None where it hangs on their digits.
+
+    Examples
+    --------
+    >>> kind_alike("order 00 timed out"), kind_alike("exit code 000")
+    ('timeout', None)
+    """
+    return None if _telling(plain[:MAX_CHARS]) else _kind_said(plain[:MAX_CHARS])
 
 
 @lru_cache(maxsize=4096)
