@@ -22,7 +22,7 @@ from features.memory import Closed, Memory
 
 __all__ = ["Chronicle", "Forecasts"]
 
-_MAX_EVENTS = 4_096  # guessed: ErrorEvents that wait as objects, some ten megabytes
+_MAX_EVENTS = 1_024  # guessed: ErrorEvents that wait as objects, some megabytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

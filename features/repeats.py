@@ -5,7 +5,9 @@ Part of a partition's checkpointed state, so that a repeat is known after a rest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice, takewhile
+from typing import Any
 
 from features.event import ErrorRecord
 
@@ -69,11 +71,13 @@ class Repeats:
 
     def forget(self, tick: int) -> None:
         """Drop what is too old to matter, and the oldest past the bound."""
-        self.batches = {k: t for k, t in self.batches.items() if tick - t <= self.batch_ticks}
-        self.failures = {k: v for k, v in self.failures.items() if tick - v[0] <= self.failure_ticks}
+        # The oldest stand first, so what is young enough need not be looked at.
+        aged = takewhile(lambda seen: tick - seen[1] > self.batch_ticks, self.batches.items())
+        _drop(self.batches, [key for key, _ in aged])
+        old = takewhile(lambda seen: tick - seen[1][0] > self.failure_ticks, self.failures.items())
+        _drop(self.failures, [key for key, _ in old])
         for kept in (self.batches, self.failures):
-            while len(kept) > _MAX_KEPT:
-                del kept[next(iter(kept))]
+            _drop(kept, list(islice(kept, max(len(kept) - _MAX_KEPT, 0))))
 
     def snapshot(self) -> dict[str, object]:
         """Return everything as plain values."""
@@ -83,3 +87,8 @@ class Repeats:
         """Put a snapshot back."""
         self.batches = dict(batches)
         self.failures = {k: (t, list(types)) for k, (t, types) in failures.items()}
+
+
+def _drop(kept: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        del kept[key]
