@@ -85,7 +85,7 @@ def test_everything_of_a_service_is_in_its_partition(batch: Batch, n_partitions:
         assert {partition_of("a", service, n_partitions) for service in services} <= {partition}
         assert {piece.services[i] for i in piece.end_service.tolist()} == set(piece.services)
         assert len(set(piece.services)) == len(piece.services)
-        assert {trace % n_partitions for trace in piece.end_trace.tolist()} <= {partition}
+        assert len(piece.end_trace) == 0 or partition == 0  # of up to 15 partitions one joins
 
 
 def test_empty_batch_splits_into_nothing() -> None:
@@ -98,7 +98,8 @@ def test_both_ends_of_a_call_meet_in_one_partition() -> None:
         "traces", end_trace=trace, end_span=span, end_service=np.array([0]), end_role=np.array([0]), services=("web",)
     )
     callee = replace(caller, end_role=np.array([1]), services=("cart",))
-    assert split(caller, "a", 8).keys() == split(callee, "a", 8).keys() == {12345 % 8}
+    for n_partitions, joining in ((1, 0), (8, 0), (16, 8), (64, 8)):
+        assert split(caller, "a", n_partitions).keys() == split(callee, "a", n_partitions).keys() == {joining}
 
 
 def test_a_name_that_a_piece_does_not_use_is_not_in_its_tables() -> None:
