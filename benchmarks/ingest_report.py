@@ -149,7 +149,7 @@ def plot(rows: Sequence[Row], where: Mapping[str, object], folder: Path) -> None
             [k + height * (len(receivers) - 1) / 2 for k in range(len(loads))], [x.replace(" ", "\n", 2) for x in loads]
         )
         panel.set_ylabel("records per CPU-second")
-        panel.legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(receivers))
     figure.suptitle(
         f"Whole server process, median and range of rounds. {where['cpu']}, {where['cores']} cores, {where['date']}"
     )
