@@ -1,0 +1,67 @@
+"""How many records a body holds is known before anything is made of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ingest.admit import TooManyRecords
+from app.ingest.census import admit_census
+from app.ingest.otlp import SIGNALS, Encoding, Signal, decoder
+from features.errors import MalformedBody
+from tests.app.ingest.requests import a_log, a_point, a_span, as_protobuf, logs, metrics, traces, written
+
+
+def request_of(signal: Signal, n: int) -> dict[str, object]:
+    if signal == "traces":
+        return traces(*[a_span()] * n, resource={"a": "b"})
+    if signal == "logs":
+        return logs(*[a_log()] * n)
+    return metrics(
+        {"name": "m", "gauge": {"dataPoints": [a_point()] * (n // 2)}},
+        {"name": "s", "unit": "By", "sum": {"dataPoints": [a_point()] * (n - n // 2)}},
+    )
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("n", [2, 7, 300])
+def test_protobuf_records_are_counted_as_the_decoder_counts_them(signal: Signal, n: int) -> None:
+    body = as_protobuf(request_of(signal, n), signal)
+    assert decoder("python")(body, signal, "protobuf").n_records == n
+    admit_census(body, signal, "protobuf", n)
+    with pytest.raises(TooManyRecords, match=f"records in one request must be <= {n - 1}, got {n}"):
+        admit_census(body, signal, "protobuf", n - 1)
+
+
+def test_many_metrics_without_points_are_too_many_records() -> None:
+    body = as_protobuf(metrics(*[{"name": ""}] * 50), "metrics")
+    with pytest.raises(TooManyRecords):
+        admit_census(body, "metrics", "protobuf", 40)
+
+
+def test_counting_ends_soon_after_the_bound() -> None:
+    body = bytes([10, 0]) * 10 + bytes([10, 0x84, 0x80, 0x80, 0x08, 18, 0x80, 0x80, 0x80, 0x08]) + b"\x12\x00" * 2**20
+    with pytest.raises(TooManyRecords, match="got 11"):
+        admit_census(body, "traces", "protobuf", 10)
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_json_is_bounded_by_its_objects(signal: Signal) -> None:
+    body = written(request_of(signal, 300), signal, "json")
+    admit_census(body, signal, "json", 300)
+    with pytest.raises(TooManyRecords, match="JSON objects in one request must be <= 320"):
+        admit_census(b'{"resourceSpans":[' + b"{}," * 400 + b"{}]}", "traces", "json", 10)
+
+
+@given(body=st.binary(max_size=300), encoding=st.sampled_from(["protobuf", "json"]), most=st.integers(1, 20))
+def test_arbitrary_bytes_pass_or_are_too_many(body: bytes, encoding: Encoding, most: int) -> None:
+    try:
+        admit_census(body, "metrics", encoding, most)
+    except TooManyRecords:
+        return
+    try:
+        batch = decoder("python")(body, "metrics", encoding)
+    except MalformedBody:
+        return
+    assert batch.n_records <= most or len(body) <= 2 * most or encoding == "json"
