@@ -9,13 +9,17 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from app.flow import Flow, FlowPlan
+from app.history.tables import conform
 from app.ingest.codec import BatchMessage, unpack
 from app.replay import signal_of, times_of
 from app.store.contract import Output
 from app.telemetry import Telemetry
-from features.batch import channel
+from features.batch import N_BUCKETS, N_CHANNELS, Batch, channel
+from features.clock import TIME_AS_SENT, Clock
+from features.event import ErrorRecord
 from features.memory import MemoryPlan
 from tests.app.ingest.requests import a_log, a_span, as_json, attributes, logs, traces
 from tests.app.ingest.requests import count as count_in
@@ -216,3 +220,46 @@ def test_tenants_share_no_series_and_no_members(tmp_path: Path) -> None:
     assert {output.key.partition("/")[0] for output in documents} == {"red", "blue"}
     assert flow.members_of("red") is not flow.members_of("blue")
     assert flow.members_of("red").version == "prior"
+
+
+@pytest.mark.parametrize(
+    "sent_ns", [0, -1, 5 * SECOND, (BEGIN_S - 40 * 86_400) * SECOND, (BEGIN_S + 86_400) * SECOND, 2**63 - 1]
+)
+def test_a_broken_clock_reaches_no_window_but_the_one_of_its_receipt_and_the_error_says_so(sent_ns: int) -> None:
+    flow = Flow(FlowPlan(), Telemetry())
+    received_ns = BEGIN_S * SECOND + 17
+    record = ErrorRecord("log", "cart", "*", sent_ns, message="disk full", weight=4.0)
+    counts = np.zeros((1, N_CHANNELS))
+    counts[0, channel("errors")] = 4.0
+    group = np.array([sent_ns // SECOND // 60 * 60])
+    batch = Batch("logs", 1, (("cart", "*"),), np.array([0]), group, counts, np.zeros((1, N_BUCKETS)), errors=(record,))
+    flow.absorb(0, BatchMessage("default", "b", received_ns, batch))
+    forecast(flow, FIRST + 1)
+    tables = flow.chronicle.tables()
+    assert {row["window"] for name in ("windows", "facts") for row in tables[name].to_pylist()} == {FIRST * 60}
+    assert total(flow, "errors") == 4.0
+    assert [fact["value"] for fact in tables["facts"].to_pylist() if fact["kind"] == "category"] == [4.0]
+    (row,) = conform("errors", tables["errors"]).to_pylist()
+    assert (row["time"], row["weight"]) == (Clock.at(BEGIN_S), 4.0)
+    assert json.loads(row["attributes"]) == {TIME_AS_SENT: str(sent_ns)}
+    assert flow.telemetry.value("limited", reason="misdated") == 2
+
+
+def test_a_second_report_of_a_sampled_failure_takes_its_weight_back() -> None:
+    flow = Flow(FlowPlan(), Telemetry())
+    record = ErrorRecord("span", "cart", "GET /", BEGIN_S * SECOND, trace_id="a", span_id="b", message="disk full", weight=8.0)
+    counts = np.zeros((1, N_CHANNELS))
+    counts[0, channel("errors")] = 16.0
+    batch = Batch(
+        "traces",
+        2,
+        (("cart", "*"),),
+        np.array([0]),
+        np.array([BEGIN_S]),
+        counts,
+        np.zeros((1, N_BUCKETS)),
+        errors=(record, record),
+    )
+    flow.absorb(0, BatchMessage("default", "b", BEGIN_S * SECOND, batch))
+    forecast(flow, FIRST + 1)
+    assert total(flow, "errors") == 8.0
