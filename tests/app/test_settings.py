@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, load_settings
+from app.ingest.limits import Limits
+from app.settings import IngestSettings, Settings, load_settings
 from features.errors import InvalidSetting
 
 
@@ -54,6 +56,9 @@ def test_command_line_wins_over_everything(config: Path, monkeypatch: pytest.Mon
         ("[server]\napi_port = 70000\n", r"setting server\.api_port: .*65535.*got 70000"),
         ("[server]\nport = 1\n", r"setting server\.port: .*got 1"),
         ('[ingest]\ndefault_tenant = "a/b"\n', r"setting ingest\.default_tenant: .*got 'a/b'"),
+        ("[ingest]\nmax_tenant_in_flight_bytes = 1048576\n", r"setting ingest: .*must be >= max_body_bytes \(67108864\)"),
+        ('[ingest]\ncors_origins = ["*"]\ncors_credentials = true\n', r"setting ingest: .*cors_origins must name origins"),
+        ('[ingest]\nengine = "rust"\n', r"setting ingest\.engine: .*got 'rust'"),
         ("unheard_of = 1\n", r"setting unheard_of: .*got 1"),
         ("[server\n", r"cannot read .*foreshock\.toml"),
     ],
@@ -79,3 +84,20 @@ def test_settings_cannot_change_after_the_start() -> None:
     settings = Settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.data = Path("elsewhere")
+
+
+def test_every_limit_of_a_request_reaches_those_who_check_it() -> None:
+    numbers = {
+        name: field.default + 1
+        for name, field in IngestSettings.model_fields.items()
+        if name.startswith("max_") or name == "span_end_sample"
+    }
+    limits = Limits.of(IngestSettings(**numbers), 7)
+    renamed = {
+        "max_records": "max_records_per_request",
+        "max_operations": "max_operations_per_request",
+        "max_rows": "max_rows_per_request",
+    }
+    expected = {field.name: numbers[renamed.get(field.name, field.name)] for field in fields(Limits) if field.name != "tick_s"}
+    assert asdict(limits) == expected | {"tick_s": 7}
+    assert set(numbers) - {renamed.get(name, name) for name in expected} == {"max_calls"}  # gRPC's own

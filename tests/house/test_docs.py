@@ -80,3 +80,15 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     ]
     assert broken == []
     assert set(PAGES) <= {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_checklist_of_otlp_names_every_test_and_no_other() -> None:
+    page = (ROOT / "docs" / "otlp.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_item_\w+)`", page)
+    written = [
+        name
+        for path in (ROOT / "tests" / "app" / "ingest").glob("test_checklist_*.py")
+        for name in re.findall(r"^def (test_item_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert sorted(named) == sorted(written)
+    assert {int(name.split("_")[2]) for name in named} == set(range(1, 26))
