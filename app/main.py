@@ -28,7 +28,7 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import ENGINE, decoder
+from app.ingest.otlp import decode, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of, feedback_of
 from app.members import Champion
@@ -112,8 +112,10 @@ class Node:
         self.history = DeltaHistory(settings.data / "history")
         self.plan = memory_plan(settings)
         limits = Limits.of(settings.ingest, settings.features.tick_s)
-        engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
-        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, decoder(engine))
+        engine = settings.ingest.engine
+        self.receiver = Receiver(
+            self.store.log, self.telemetry, limits, now_ns, decode if engine == "auto" else decoder(engine)
+        )
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
         self.jobs = Jobs(
