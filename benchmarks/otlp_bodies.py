@@ -74,10 +74,10 @@ class Template:
         The request.
     n_records : int
         Spans or log records.
-    traces, spans : array of int, shape (n, 2)
-        Position and number of each trace id and of each span id or parent's.
-    times, digits : array of int
-        Positions of 8-byte times, and of 8-digit numbers in text.
+    traces, spans, digits : array of int, shape (n, 2)
+        Position and number of each trace id, of each span id or parent's, and of each 8-digit number in text.
+    times : array of int
+        Positions of 8-byte times.
     """
 
     data: bytes
@@ -97,7 +97,8 @@ class Template:
         moved = data[times].view("<u8") - np.uint64(_BASE_NS) + np.uint64(now_ns - 2**31)
         data[times] = moved.view(np.uint8).reshape(-1, 8)
         if len(self.digits):
-            data[self.digits[:, None] + np.arange(8)] = rng.integers(48, 58, (len(self.digits), 8), np.uint8)
+            digits = rng.integers(48, 58, (int(self.digits[:, 1].max()) + 1, 8), np.uint8)
+            data[self.digits[:, 0, None] + np.arange(8)] = digits[self.digits[:, 1]]
         return data.tobytes()
 
 
@@ -112,7 +113,7 @@ def _template(signal: str, n_records: int, n_failed: int, rng: random.Random) ->
     failed = set(rng.sample(range(n_records), n_failed))
     message = _traces(n_records, failed, rng) if signal == "traces" else _logs(n_records, failed, rng)
     data = message.SerializeToString()
-    return Template(data, n_records, _ids(data, _TRACE, 16), _ids(data, _SPAN, 8), _times(data), _places(data, b"########"))
+    return Template(data, n_records, _ids(data, _TRACE, 16), _ids(data, _SPAN, 8), _times(data), _digits(data))
 
 
 def bodies(forms: list[Template], n: int, rng: np.random.Generator, now_ns: int) -> list[Body]:
@@ -141,6 +142,13 @@ def _ids(data: bytes, mark: bytes, width: int) -> Any:
 
 def _times(data: bytes) -> Any:
     return _places(data, (_BASE_NS >> 32).to_bytes(4, "little")) - 4
+
+
+def _digits(data: bytes) -> Any:
+    """Return places and numbers of digits: each `########` is another, equal ones like `#1234567` are the same."""
+    numbers: dict[bytes, int] = {}
+    found = [(m.start(), m[0] if m[0] != b"########" else b"%d" % m.start()) for m in re.finditer(rb"#{8}|#\d{7}", data)]
+    return np.array([(place, numbers.setdefault(name, len(numbers))) for place, name in found], np.int64).reshape(-1, 2)
 
 
 def _trace_id(number: int) -> bytes:
@@ -190,6 +198,7 @@ def _stack(kind: str, text: str) -> str:
 
 def _exception(rng: random.Random) -> dict[str, str | int]:
     kind, text = rng.choice(MESSAGES)
+    text = text.replace("########", f"#{rng.randrange(10**7):07}")  # the stack repeats the message
     return {"exception.type": kind, "exception.message": text, "exception.stacktrace": _stack(kind, text)}
 
 

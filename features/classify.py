@@ -55,6 +55,7 @@ _CAUSED_BY = re.compile(r"^(?:Caused by:|\s*---> |\s*\[cause\]:)\s*(?P<type>[\w.
 _HEAD = re.compile(r"(?:Exception in thread \"[^\"\n]*\" )?(?P<type>[A-Za-z_][\w.$]{1,200}(?:Exception|Error|Timeout|Fault))\b")
 _PYTHON_END = re.compile(r"^(?P<type>[A-Za-z_][\w.]{1,200}): ", re.MULTILINE)
 _STACK_CHARS = 20_000
+_TELLING_CHARS = 8  # guessed: a shorter message may stand in a stack for another reason
 _CODE = re.compile(r"-?\d{1,6}")
 
 _Finding = tuple[Evidence, str, bool, str]  # what answered, kind, whether it is specific, the value
@@ -138,7 +139,7 @@ def _findings(record: ErrorRecord) -> Iterator[_Finding]:
         if name:
             yield "message", name, True, f"message contains {words!r}"
     if record.stack:
-        yield from _of_stack(record.stack)
+        yield from _of_stack(_without(record.message, record.stack))
     yield from _of_messaging(attributes)
 
 
@@ -157,7 +158,7 @@ def kind_of(record: ErrorRecord, rules: Rules = DEFAULT) -> str:
     if not sure and record.message:
         sure = _read(record.message)[0]
     if not sure and record.stack:
-        sure, below = _caused(record.stack)
+        sure, below = _caused(_without(record.message, record.stack))
         guess = guess or below
     return sure or guess or last or UNKNOWN
 
@@ -285,6 +286,11 @@ def _asked(attributes: Mapping[str, str]) -> bool:
     return kind == "client" if kind else not any(name in attributes for name in _SERVER_SIDE)
 
 
+def _without(message: str, stack: str) -> str:
+    """Return a stack without the message that its header repeats, so that stacks of like errors are equal."""
+    return stack.replace(f": {message}", ":", 1) if len(message) >= _TELLING_CHARS else stack
+
+
 def classify_event(
     record: ErrorRecord, *, tenant: str, time: datetime, received_at: datetime, templates: Templates, rules: Rules = DEFAULT
 ) -> ErrorEvent:
@@ -331,7 +337,7 @@ def classify_event(
         record.severity if record.source == "log" else max(kind.severity, 17),
         kind.retryable,
         kind.transient,
-        fingerprint(record.service, name, record.exception_type, key, record.stack),
+        fingerprint(record.service, name, record.exception_type, key, _without(record.message, record.stack)),
         record.trace_id,
         record.span_id,
         record.exception_type,
