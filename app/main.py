@@ -156,7 +156,7 @@ class Node:
         """Open the three listeners and return where they are."""
         server, ingest = self.settings.server, self.settings.ingest
         tenant, timeout_s = ingest.default_tenant, ingest.body_timeout_s
-        otlp = OtlpHttp(self.receiver, tenant, body_timeout_s=timeout_s, cors=Cors(ingest))
+        otlp = OtlpHttp(self.receiver, tenant, body_timeout_s=timeout_s, cors=Cors(ingest), max_calls=ingest.max_calls)
         address = f"{server.host}:{server.otlp_grpc_port}"
         grpc = OtlpGrpc(self.receiver, tenant, address, max_calls=ingest.max_calls, body_timeout_s=timeout_s)
         self._closers += [otlp.close, grpc.close]

@@ -69,7 +69,7 @@ class IngestSettings(_Group):
     max_lag: int = Field(default=1_000_000, ge=1, le=2**40)
     """Log messages that may wait to be absorbed. Past it requests are answered 503 with Retry-After, so that a node that takes in faster than it absorbs does not fall behind without end. A request makes one to eight; a million are minutes of work after a restart under full load, and some GB of disk."""
     max_calls: int = Field(default=512, ge=1, le=100_000)
-    """OTLP/gRPC calls under way or waiting; more are answered UNAVAILABLE with RetryInfo, unread. An exporter has one call at a time, a Collector ten. Threads read at most 32 messages at once, whatever this is."""
+    """Requests under way or waiting over OTLP/HTTP, and as many calls over gRPC; more are answered 503 with Retry-After or UNAVAILABLE with RetryInfo, unread. An exporter has one at a time, a Collector ten; 512 of 512 records are about a second of work, so none waits longer."""
     body_timeout_s: float = Field(default=60.0, gt=0.0, le=3600.0)
     """Seconds in which a body must have arrived; then it is answered 408, or DEADLINE_EXCEEDED. Far longer than the 10 s after which exporters give up; a body that stops arriving holds its bytes until then."""
     span_end_sample: int = Field(default=16, ge=1, le=2**20)

@@ -156,7 +156,7 @@ def _histogram(point: HistogramPoint, which: str, unit_s: float) -> FloatArray |
 
 
 def _explicit(point: HistogramPoint, unit_s: float) -> FloatArray | None:
-    bounds = tuple(float(bound) for bound in point.explicit_bounds or ())
+    bounds = tuple(float(bound or 0.0) for bound in point.explicit_bounds or ())
     counts = _counts(point.bucket_counts)
     if not len(counts):  # allowed: only count and sum are known
         bounds, counts = (), np.array([float(int(point.count or 0))])

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from google.rpc.code_pb2 import Code
 from prometheus_client import Counter
 
-from app.ingest.admit import Hold, TenantRoomFull, UnknownContentType, admit_encoding, admit_tenant, limit_of
+from app.ingest.admit import Hold, TenantRoomFull, TooManyCalls, UnknownContentType, admit_encoding, admit_tenant, limit_of
 from app.ingest.answers import RETRY_AFTER_S, accepted, failure_as
 from app.ingest.cors import Cors
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
@@ -100,6 +100,8 @@ class OtlpHttp:
         Seconds in which a body must have arrived.
     cors : Cors, optional
         Which pages may send from a browser; none by default.
+    max_calls : int
+        Requests under way; more are refused before their bodies are read.
     """
 
     def __init__(
@@ -109,12 +111,15 @@ class OtlpHttp:
         workers: int = _WORKERS,
         body_timeout_s: float = _BODY_TIMEOUT_S,
         cors: Cors | None = None,
+        max_calls: int = 512,
     ) -> None:
         self._receiver = receiver
         self._default_tenant = default_tenant
         self._body_timeout_s = body_timeout_s
         self._cors = cors or Cors(IngestSettings())
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="otlp-http")
+        self._max_calls = max_calls
+        self._n_calls = 0
         self._closed = False
         self._wakes: Wakes | None = None
         self._seconds = receiver.telemetry.request_seconds.labels(protocol="http")
@@ -168,11 +173,8 @@ class OtlpHttp:
                 raise unknown
             tenant = admit_tenant(headers.get(b"x-scope-orgid", ""), self._default_tenant)
             request = _Request(tenant, signal, encoding, headers.get(b"content-encoding", "").strip().lower())
-            self._receiver.admit()
-            with self._receiver.room.hold(tenant) as hold:
-                async with asyncio.timeout(self._body_timeout_s):
-                    body = await self._read(request, headers.get(b"content-length", "0"), receive, hold)
-                return _Answer(HTTPStatus.OK, accepted(await self._take(request, body, hold), signal, encoding), encoding)
+            batch = await self._admitted(request, headers.get(b"content-length", "0"), receive)
+            return _Answer(HTTPStatus.OK, accepted(batch, signal, encoding), encoding)
         except TimeoutError:
             return _failed(HTTPStatus.REQUEST_TIMEOUT, f"the body must arrive within {self._body_timeout_s:g} s", encoding)
         except ForeshockError as exc:
@@ -195,6 +197,21 @@ class OtlpHttp:
             return _failed(HTTPStatus.FORBIDDEN, f"pages of {origin[:100]} may not send here", encoding)
         refused = _failed(HTTPStatus.METHOD_NOT_ALLOWED, f"method must be POST, got {method}", encoding)
         return _Answer(refused.status, refused.body, encoding, ((b"allow", b"POST"),))
+
+    async def _admitted(self, request: _Request, declared: str, receive: Receive) -> Batch:
+        """Read a body and take what it says, while there is room for one more."""
+        if self._n_calls >= self._max_calls:
+            # Otherwise requests would wait in their sockets, unseen, until their senders give up on them.
+            raise TooManyCalls(f"requests under way must be <= {self._max_calls}, got one more; send it again")
+        self._receiver.admit()
+        self._n_calls += 1
+        try:
+            with self._receiver.room.hold(request.tenant) as hold:
+                async with asyncio.timeout(self._body_timeout_s):
+                    body = await self._read(request, declared, receive, hold)
+                return await self._take(request, body, hold)
+        finally:
+            self._n_calls -= 1
 
     async def _read(self, request: _Request, declared: str, receive: Receive, hold: Hold) -> bytes:
         """Return the body, counting what arrives, since a chunked one says no length."""

@@ -100,4 +100,4 @@ def test_every_limit_of_a_request_reaches_those_who_check_it() -> None:
     }
     expected = {field.name: numbers[renamed.get(field.name, field.name)] for field in fields(Limits) if field.name != "tick_s"}
     assert asdict(limits) == expected | {"tick_s": 7}
-    assert set(numbers) - {renamed.get(name, name) for name in expected} == {"max_calls"}  # gRPC's own
+    assert set(numbers) - {renamed.get(name, name) for name in expected} == {"max_calls"}  # the transports' own

@@ -98,7 +98,9 @@ def serve_http(
     telemetry = Telemetry()
     bodies: Bodies = []
     receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies, decode))
-    app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s, cors=Cors(settings or IngestSettings()))
+    settings = settings or IngestSettings()
+    cors, max_calls = Cors(settings), settings.max_calls
+    app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s, cors=cors, max_calls=max_calls)
     listener = socket.create_server(("127.0.0.1", 0))
     server = server_of(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,12 +24,14 @@ from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.limits import Limits
 from app.ingest.otlp import SIGNALS, Signal
 from app.ingest.receive import Receiver
+from app.settings import IngestSettings
 from app.telemetry import Telemetry
 from tests.app.ingest.requests import SECOND, a_log, a_point, a_span, as_json, as_protobuf, logs, metrics, traces, written
 from tests.app.ingest.servers import serve_http, stored_log
 from tests.app.ingest.wire import HEADERS, JSON, METHODS, PROTOBUF, WAYS, Wire, open_wire, post, status_of
 from tests.builders import ListLog
 from tests.lines import open_line
+from tests.nodes import until
 
 MIB = 2**20
 RESPONSES = {"traces": ExportTraceServiceResponse, "logs": ExportLogsServiceResponse, "metrics": ExportMetricsServiceResponse}
@@ -208,6 +211,26 @@ def test_item_12_calls_beyond_the_bound_are_told_at_once_to_come_again() -> None
         log.go.set()
         server.close()
     assert telemetry.value("limited", reason="calls") == 1
+
+
+def test_item_12_requests_beyond_the_bound_are_told_at_once_to_come_again(tmp_path: Path) -> None:
+    body, settings = as_protobuf(logs(a_log()), "logs"), IngestSettings(max_calls=1)
+    with stored_log(tmp_path) as log, serve_http(log, Limits(), settings=settings) as ingest, httpx.Client() as client:
+        host, _, port = ingest.address.partition(":")
+        head = (
+            f"POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection((host, int(port)), timeout=30) as slow:
+            slow.sendall(head.encode() + body[:5])
+            until(lambda: ingest.telemetry.value("request_bytes_held") == 5, "half of a body")
+            url, headers = f"http://{ingest.address}/v1/logs", PROTOBUF
+            refused = client.post(url, content=body, headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert Status.FromString(refused.content).details[0].type_url.endswith("RetryInfo")
+            slow.sendall(body[5:])
+            assert slow.recv(100).startswith(b"HTTP/1.1 200")
+        assert client.post(url, content=body, headers=headers).status_code == 200
+        assert ingest.telemetry.value("limited", reason="calls") == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
