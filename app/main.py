@@ -28,7 +28,7 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import decode, decoder
+from app.ingest.otlp import ENGINE, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of, feedback_of
 from app.members import Champion
@@ -112,10 +112,8 @@ class Node:
         self.history = DeltaHistory(settings.data / "history")
         self.plan = memory_plan(settings)
         limits = Limits.of(settings.ingest, settings.features.tick_s)
-        engine = settings.ingest.engine
-        self.receiver = Receiver(
-            self.store.log, self.telemetry, limits, now_ns, decode if engine == "auto" else decoder(engine)
-        )
+        self.engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
+        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, decoder(self.engine))
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
         self.jobs = Jobs(
@@ -157,6 +155,8 @@ class Node:
         server, ingest = self.settings.server, self.settings.ingest
         tenant, timeout_s = ingest.default_tenant, ingest.body_timeout_s
         otlp = OtlpHttp(self.receiver, tenant, body_timeout_s=timeout_s, cors=Cors(ingest), max_calls=ingest.max_calls)
+        self.telemetry.decoder.labels(engine=self.engine).set(1)
+        logger.info("traces and logs in protobuf are read by the engine %s", self.engine)
         address = f"{server.host}:{server.otlp_grpc_port}"
         grpc = OtlpGrpc(self.receiver, tenant, address, max_calls=ingest.max_calls, body_timeout_s=timeout_s)
         self._closers += [otlp.close, grpc.close]

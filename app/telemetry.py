@@ -34,6 +34,9 @@ class Telemetry:
             "foreshock_request_seconds", "Time from the body's end to the answer.", ["protocol"], buckets=SECONDS, registry=r
         )
         self.body_bytes = Counter("foreshock_body_bytes", "Decompressed bytes of acknowledged bodies.", registry=r)
+        self.decoder = Gauge(
+            "foreshock_decoder", "1 for the engine that reads traces and logs in protobuf.", ["engine"], registry=r
+        )
         self.append_seconds = Histogram("foreshock_append_seconds", "One durable group commit.", buckets=SECONDS, registry=r)
         self.request_bytes_held = Gauge("foreshock_request_bytes_held", "Bytes that requests under way hold.", registry=r)
         self.bytes_in_flight = Gauge("foreshock_bytes_in_flight", "Bytes that wait for the log.", registry=r)
