@@ -28,7 +28,7 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import ENGINE, decoder
+from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of, feedback_of
 from app.members import Champion
@@ -113,7 +113,8 @@ class Node:
         self.plan = memory_plan(settings)
         limits = Limits.of(settings.ingest, settings.features.tick_s)
         self.engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
-        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, decoder(self.engine))
+        reads = decode if settings.ingest.engine == "auto" else decoder(self.engine)
+        self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, reads)
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
         self.jobs = Jobs(
