@@ -158,7 +158,7 @@ class Load:
         """Send one request whose time has come."""
         self.now.offered += 1
         if self._idle:
-            self._idle.pop().send(due, *self._bodies.body())
+            self._idle.popleft().send(due, *self._bodies.body())
         else:
             self._note("not sent")
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ from app.ingest.cors import Cors
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.otlp import SIGNALS, Encoding, Signal
 from app.ingest.receive import Receiver
+from app.ingest.turns import Turns
 from app.ingest.wakes import Wakes
 from app.settings import IngestSettings
 from features.batch import Batch
@@ -48,7 +50,8 @@ _RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
 _BODY_TIMEOUT_S = 60.0
 
 # Bodies of up to so many decompressed bytes are worked on right on the loop: a hop to a thread and back costs 0.1 ms,
-# which is what a body of 512 spans (180 KB) costs to inflate. Larger ones would keep the others waiting.
+# which is what a body of 512 spans (180 KB) costs to inflate. Larger ones would keep the others waiting; of these it
+# does a few at a time (`app.ingest.turns`).
 _INLINE_BYTES = 2**20
 
 # Of large bodies two are decoded at a time: Python runs one anyway, and what decoding needs beside the body is
@@ -122,6 +125,7 @@ class OtlpHttp:
         self._n_calls = 0
         self._closed = False
         self._wakes: Wakes | None = None
+        self._turns: Turns | None = None
         self._seconds = receiver.telemetry.request_seconds.labels(protocol="http")
         self._counted: dict[tuple[Signal | None, HTTPStatus], Counter] = {}
 
@@ -258,16 +262,19 @@ class OtlpHttp:
     async def _decode(self, request: _Request, body: bytes, hold: Hold) -> tuple[Batch, Future[list[int]]]:
         most = self._receiver.limits.max_body_bytes
         if expected_bytes(body, request.content_encoding) <= _INLINE_BYTES:
+            if self._turns is None:
+                self._turns = Turns(asyncio.get_running_loop())
+            work = partial(self._work, request, body, hold, min(most, _INLINE_BYTES))
             try:
-                return self._work(request, body, hold, min(most, _INLINE_BYTES))
+                return await self._turns.later(work) if self._turns.over else self._turns.run(work)
             except InflatedTooLarge:  # the body said it were smaller; a thread looks how large it is
                 if most <= _INLINE_BYTES:
                     raise
         try:
-            work = asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, body, hold, most)
+            threaded = asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, body, hold, most)
         except RuntimeError:  # the pool takes no more work
             raise PartStopped("the service is stopping; send the request again") from None
-        return await work
+        return await threaded
 
     def _work(self, request: _Request, body: bytes, hold: Hold, max_bytes: int) -> tuple[Batch, Future[list[int]]]:
         plain = inflate(body, request.content_encoding, max_bytes, hold.grow_to)
