@@ -57,6 +57,7 @@ class SpanRows:
         self._ids = ids
         self._services: list[str] = []
         self._n_of_service: list[int] = []
+        self._n_belonging = 0  # a sum kept, not taken: a request may hold a scope for every two bytes
         self.weights: dict[int, float] = {}
         """Weight by row; 1 for rows that are not there."""
         self.places: list[int] = []
@@ -72,8 +73,11 @@ class SpanRows:
 
     def belong(self, service: str) -> None:
         """Note that the rows since the last call are of a service."""
-        self._n_of_service.append(len(self.places) - sum(self._n_of_service))
-        self._services.append(service)
+        n = len(self.places)
+        if n > self._n_belonging:
+            self._n_of_service.append(n - self._n_belonging)
+            self._services.append(service)
+            self._n_belonging = n
 
     def columns(self) -> SpanColumns:
         """Return how the spans count."""

@@ -38,6 +38,26 @@ def test_ends_are_those_of_sampled_and_of_failed_traces(
     assert ends.services == tuple(dict.fromkeys(service for service, *_ in kept))
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=30))
+def test_every_row_belongs_to_the_service_that_was_named_next(scopes: list[tuple[str, int]]) -> None:
+    rows = SpanRows(Ids(Counter(), from_hex=False))
+    for service, n in scopes:
+        rows.places.extend([0] * n)
+        rows.traces.extend([b"\1" * 16] * n)
+        rows.meetings.extend([b"\1" * 8] * n)
+        rows.belong(service)
+    ends = rows.ends(rows.columns(), 1)
+    assert "".join(ends.services[row] for row in ends.service.tolist()) == "".join(service * n for service, n in scopes)
+
+
+def test_scopes_without_spans_leave_nothing_to_walk() -> None:
+    rows = SpanRows(Ids(Counter(), from_hex=False))
+    for _ in range(200_000):  # minutes, were every scope to walk those before it
+        rows.belong("cart")
+    assert len(rows.columns().place) == 0
+    assert rows.ends(rows.columns(), 1).services == ()
+
+
 def test_a_row_without_a_weight_weighs_one() -> None:
     rows = SpanRows(Ids(Counter(), from_hex=False))
     rows.places.extend([0, 0, 0])
