@@ -1168,9 +1168,13 @@ static bool note_source(Scan *s, const Resource *found, Source *source)
     for (int i = 0; i < N_RESOURCE_KEYS; i++)
         if (!text_of(s, &found->values[i], &texts[i]))
             return false;
-    for (int i = 0; i < found->n; i++)
-        if (found->order[i] != SERVICE)
-            source->kept[source->n_kept++] = (Pair){RESOURCE_KEYS[found->order[i]], texts[found->order[i]], 0};
+    for (int i = 0; i < found->n; i++) {
+        if (found->order[i] == SERVICE)
+            continue;
+        Pair *kept = &source->kept[source->n_kept++];
+        *kept = (Pair){RESOURCE_KEYS[found->order[i]], texts[found->order[i]], 0};
+        s->counters[names_cut] += cut(&kept->value, s->limits.max_name_chars);
+    }
     Slice place = texts[INSTANCE].len ? texts[INSTANCE] : texts[POD].len ? texts[POD] : texts[HOST];
     if (!name_place(s, texts[SERVICE].len ? texts[SERVICE] : LITERAL("unknown_service"), &source->service) ||
         !name_place(s, place, &instance) || !name_place(s, texts[VERSION], &version))

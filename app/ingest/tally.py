@@ -31,7 +31,7 @@ class Source:
     service : str
         The ``service.name``, or ``unknown_service``.
     kept : dict of str to str
-        What an error keeps of the resource's attributes.
+        What an error keeps of the resource's attributes, each as long as a name may be.
     """
 
     service: str
@@ -76,7 +76,8 @@ class Tally:
             self._presences[presence] = None
         elif presence not in self._presences:
             self.counters["presences_dropped"] += 1
-        return Source(service, {key: value for key, value in attributes.items() if key in RESOURCE_KEPT})
+        # Each error takes a copy of what is kept: 1,000 errors of 4,096 characters six times would be 24 MB of one resource.
+        return Source(service, {key: self.name(value) for key, value in attributes.items() if key in RESOURCE_KEPT})
 
     def accept(self, count: int) -> None:
         """Count accepted records."""

@@ -148,6 +148,14 @@ def test_texts_are_cut_by_characters(chars: int) -> None:
     assert (error.operation, error.message) == ("日本語テキスト"[:chars], "é日😀aé日😀"[:chars])
 
 
+def test_what_errors_keep_of_a_resource_is_cut_to_a_name_before_it_is_copied() -> None:
+    resource: dict[str, object] = {"host.name": "é" * 4096, "service.version": "1" * 4096, "k8s.pod.name": "p"}
+    batch = of_spans(*[a_span(status={"code": 2})] * 3, limits=Limits(max_name_chars=20), resource=resource)
+    kept = {"service.version": "1" * 20, "k8s.pod.name": "p", "host.name": "é" * 20}
+    assert [error.attributes for error in batch.errors] == [kept] * 3
+    assert batch.counters == {"names_cut": 3}  # the presence's version, and what is kept: once each
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -25,6 +25,13 @@ def test_the_instance_is_named_by_the_first_attribute_that_does() -> None:
     assert [presence.instance for presence in tally.batch().presences] == ["node-1", "i-1"]
 
 
+def test_what_errors_keep_of_a_resource_is_as_long_as_a_name_may_be() -> None:
+    tally = Tally("logs", Limits(max_name_chars=4), from_hex=True)
+    source = tally.source(resource(service_name="cart", host_name="node-12", k8s_pod_name="pod", telemetry_sdk_name="python"))
+    assert source.kept == {"host.name": "node", "k8s.pod.name": "pod"}
+    assert tally.batch().counters == {"names_cut": 1}
+
+
 def test_presences_and_calls_are_bounded_and_what_is_beyond_is_counted() -> None:
     tally = Tally("traces", Limits(max_rows=1), from_hex=True)
     for name in ("cart", "shop", "cart"):
