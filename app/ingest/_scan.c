@@ -13,7 +13,8 @@
  *   3. Values       Attribute values, and their texts.
  *   4. Counting     Groups, counters, ends, calls, presences, errors: the Tally of the Python reader.
  *   5. Readers      Resources, spans and log records. A resource may follow its spans, so it is looked for first.
- *   6. Results      Python objects, made at the end. All before runs without the interpreter's lock if the body is large.
+ *   6. Results      Python objects, made at the end. All before runs without the interpreter's lock if the body is large,
+ *                   until a double is to be written.
  *
  * Functions that can fail return false: the body is malformed (Scan.why says how) or memory ran out (it is NULL).
  */
@@ -733,20 +734,24 @@ static bool put_int(Scan *s, Writing *w, int64_t number)
     return put(s, w, digits + at, sizeof digits - at);
 }
 
+/* Takes the interpreter's lock for the rest of the scan: to take it for each number would cost more than the scan. */
+static void take_lock(Scan *s)
+{
+    if (s->unlocked)
+        PyEval_RestoreThread(s->unlocked);
+    s->unlocked = NULL;
+}
+
 static bool put_double(Scan *s, Writing *w, uint64_t bits)
 {
     double number;
     memcpy(&number, &bits, 8);
-    bool unlocked = s->unlocked != NULL; /* the interpreter allocates the text, which takes its lock */
-    if (unlocked)
-        PyEval_RestoreThread(s->unlocked);
+    take_lock(s); /* the interpreter allocates the text */
     char *text = PyOS_double_to_string(number, 'r', 0, 0, NULL); /* 503.0 is 503: JavaScript has doubles alone */
     bool put_it = text != NULL && put(s, w, text, strlen(text));
     PyMem_Free(text);
     if (text == NULL)
         PyErr_Clear(); /* no memory, which is said at the end */
-    if (unlocked)
-        s->unlocked = PyEval_SaveThread();
     return put_it;
 }
 
@@ -1393,14 +1398,20 @@ static bool is_5xx(Slice text)
 static bool answered_5xx(Scan *s, const Span *span, bool *answered)
 {
     Slice text;
+    double number;
     const Value *status = &span->http_status;
     *answered = false;
     if (status->kind == INT) {
         *answered = status->number >= 500 && status->number < 600;
         return true;
     }
-    if (status->kind != TEXT && status->kind != BYTES && status->kind != DOUBLE)
-        return true; /* no other is written in digits alone; a double is where the sender has no other numbers */
+    if (status->kind == DOUBLE) { /* where the sender has no other numbers */
+        memcpy(&number, &status->number, 8);
+        *answered = number >= 500 && number < 600 && number == (int)number;
+        return true;
+    }
+    if (status->kind != TEXT && status->kind != BYTES)
+        return true; /* no other is written in digits alone */
     if (!text_of(s, status, &text))
         return false;
     *answered = is_5xx(text);
@@ -2021,16 +2032,12 @@ enum { UNLOCKED_FROM = 1 << 20 };
 
 static bool run(Scan *s, Slice body, Reader *read)
 {
-    bool unlock = body.len >= UNLOCKED_FROM;
-    if (unlock)
+    if (body.len >= UNLOCKED_FROM)
         s->unlocked = PyEval_SaveThread();
     bool done = text_place(s, LITERAL("*"), &s->whole) && text_place(s, LITERAL("_other"), &s->other) &&
                 text_place(s, LITERAL("unnamed"), &s->unnamed) && text_place(s, LITERAL("(*)"), &s->escaped) &&
                 read_request(s, body, read);
-    if (unlock) {
-        PyEval_RestoreThread(s->unlocked);
-        s->unlocked = NULL;
-    }
+    take_lock(s);
     return done;
 }
 
