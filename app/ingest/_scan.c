@@ -1584,51 +1584,26 @@ static int severity_of_word(Slice word)
     return 0;
 }
 
-/* Blanks and capitals beyond ASCII are left to Python, which knows them. */
-static bool severity_of_rare_text(Scan *s, Slice text, int *severity)
-{
-    bool unlocked = s->unlocked != NULL;
-    if (unlocked)
-        PyEval_RestoreThread(s->unlocked);
-    PyObject *whole = PyUnicode_FromStringAndSize((const char *)text.at, (Py_ssize_t)text.len);
-    PyObject *stripped = whole ? PyObject_CallMethod(whole, "strip", NULL) : NULL;
-    PyObject *word = stripped ? PyObject_CallMethod(stripped, "rstrip", "s", "1234") : NULL;
-    PyObject *upper = word ? PyObject_CallMethod(word, "upper", NULL) : NULL;
-    Py_ssize_t len = 0;
-    const char *at = upper ? PyUnicode_AsUTF8AndSize(upper, &len) : NULL;
-    *severity = at ? severity_of_word((Slice){(const uint8_t *)at, (size_t)len}) : 0;
-    PyErr_Clear(); /* no memory, which is said at the end */
-    Py_XDECREF(whole);
-    Py_XDECREF(stripped);
-    Py_XDECREF(word);
-    Py_XDECREF(upper);
-    if (unlocked)
-        s->unlocked = PyEval_SaveThread();
-    return at != NULL;
-}
-
 static bool is_blank(uint8_t byte)
 {
     return byte == ' ' || (byte >= '\t' && byte <= '\r') || (byte >= 0x1c && byte <= 0x1f);
 }
 
-static bool severity_of(Scan *s, const Log *log, int *severity)
+/* The severity number, from the text where it is unspecified; a text beyond ASCII is no word that is known. */
+static int severity_of(const Log *log)
 {
     Slice text = log->severity_text;
-    if (log->severity > 0) {
-        *severity = log->severity < HIGHEST_SEVERITY ? log->severity : HIGHEST_SEVERITY;
-        return true;
-    }
+    if (log->severity > 0)
+        return log->severity < HIGHEST_SEVERITY ? log->severity : HIGHEST_SEVERITY;
     if (!is_ascii(text.at, text.len))
-        return severity_of_rare_text(s, text, severity);
+        return 0;
     while (text.len && is_blank(*text.at))
         text.at++, text.len--;
     while (text.len && is_blank(text.at[text.len - 1]))
         text.len--;
     while (text.len && text.at[text.len - 1] >= '1' && text.at[text.len - 1] <= '4')
         text.len--;
-    *severity = severity_of_word(text);
-    return true;
+    return severity_of_word(text);
 }
 
 /* Returns the text of a body; of a structured one its message, so that equal failures read alike. */
@@ -1701,7 +1676,6 @@ static bool read_log(Scan *s, Cursor *c, const Source *source)
 {
     Log log = {.whole = rest(c)};
     Sums *sums;
-    int severity;
     while (c->at < c->end) {
         uint32_t tag;
         if (!read_tag(c, &tag) || !read_log_field(s, c, tag, &log))
@@ -1715,8 +1689,7 @@ static bool read_log(Scan *s, Cursor *c, const Source *source)
         return true;
     s->counters[times_invalid] += time == INVALID_TIME;
     sums->count[LOGS]++;
-    if (!severity_of(s, &log, &severity))
-        return false;
+    int severity = severity_of(&log);
     if (severity >= ERROR) {
         sums->count[ERRORS]++;
         Error error = {.from_log = true, .service = source->service, .operation = s->texts[s->whole].text,

@@ -73,6 +73,9 @@ def read_logs(request: LogsRequest, tally: Tally) -> None:
 def severity_of(number: int, text: str) -> SeverityNumber:
     """Return the severity number, from the text where the number is unspecified.
 
+    A text with anything beyond ASCII is unknown: no library writes one, and capitals beyond it are another matter
+    in C than in Python.
+
     Examples
     --------
     >>> severity_of(17, ""), severity_of(0, "error"), severity_of(0, "WARN2"), severity_of(0, "?"), severity_of(99, "")
@@ -80,7 +83,7 @@ def severity_of(number: int, text: str) -> SeverityNumber:
     """
     if number > 0:
         return min(number, _HIGHEST)
-    return _WORDS.get(text.strip().rstrip("1234").upper(), 0) if text else 0
+    return _WORDS.get(text.strip().rstrip("1234").upper(), 0) if text.isascii() else 0
 
 
 def _read(record: LogRecord, source: Source, tally: Tally) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.ingest.limits import Limits
+from app.ingest.logs import severity_of
 from app.ingest.otlp import decode
 from features.batch import Batch
 from tests.app.ingest.requests import TRACE, a_log, as_json, attributes, count, logs, span_id
@@ -76,3 +77,9 @@ def test_records_beyond_the_rows_are_refused() -> None:
     batch = read(a_log(), other, other, limits=Limits(max_rows=1))
     assert (batch.n_records, batch.rejected) == (1, 2)
     assert "1 rows" in batch.reason
+
+
+@pytest.mark.parametrize("word", ["\u017fevere", "\u2003error", "ERROR\xa0", "\uff45rror", "err\u00f6r"])
+def test_a_text_beyond_ascii_says_no_severity(word: str) -> None:
+    assert severity_of(0, word) == 0
+    assert read(a_log(0, severityText=word)).errors == ()
