@@ -139,7 +139,8 @@ def _all_possible(batch: Batch, seconds: range) -> bool:
     if groups and not (seconds.start <= min(groups) and max(groups) < seconds.stop):
         return False
     start, stop = seconds.start * 10**9, seconds.stop * 10**9
-    return all(start <= record.time_ns < stop for record in chain(batch.errors, batch.levels, batch.durations))
+    times = [record.time_ns for record in chain(batch.errors, batch.levels, batch.durations)]
+    return not times or (start <= min(times) and max(times) < stop)
 
 
 def _marked(record: ErrorRecord, received_ns: int) -> ErrorRecord:

@@ -5,7 +5,7 @@ Part of a partition's checkpointed state, so that a repeat is known after a rest
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
@@ -37,7 +37,7 @@ class Repeats:
         self.batch_ticks = batch_ticks
         self.failure_ticks = failure_ticks
         self.batches: dict[str, int] = {}
-        self.failures: dict[str, tuple[int, list[str]]] = {}
+        self.failures: dict[str, tuple[int, tuple[str, ...]]] = {}  # no lists: the collector need not visit them
 
     def batch(self, batch_id: str, tick: int) -> bool:
         """Remember a Batch and return whether it came within the last `batch_ticks`."""
@@ -57,16 +57,18 @@ class Repeats:
         if not (record.trace_id and record.span_id):
             return False
         key = f"{tenant}/{record.trace_id}/{record.span_id}"
-        seen, types = self.failures.get(key, (tick, []))
-        if tick - seen > self.failure_ticks:
-            types = []
+        known = self.failures.get(key)
+        if known is None:
+            self.failures[key] = (tick, (record.exception_type,))
+            return False
+        seen, types = known if tick - known[0] <= self.failure_ticks else (tick, ())
         if record.exception_type in types or (types and not record.exception_type):
             return True
         if "" in types:  # the report without a type is of this failure; it cannot be of a second one too
-            types[types.index("")] = record.exception_type
+            self.failures[key] = (seen, tuple(each or record.exception_type for each in types))
             return True
-        self.failures.pop(key, None)  # the newest stands last, where `forget` finds it last
-        self.failures[key] = (tick, [*types, record.exception_type])
+        del self.failures[key]  # the newest stands last, where `forget` finds it last
+        self.failures[key] = (tick, (*types, record.exception_type))
         return False
 
     def forget(self, tick: int) -> None:
@@ -83,10 +85,10 @@ class Repeats:
         """Return everything as plain values."""
         return {"batches": dict(self.batches), "failures": {k: [t, list(types)] for k, (t, types) in self.failures.items()}}
 
-    def restore(self, batches: Mapping[str, int], failures: Mapping[str, tuple[int, list[str]]]) -> None:
+    def restore(self, batches: Mapping[str, int], failures: Mapping[str, tuple[int, Sequence[str]]]) -> None:
         """Put a snapshot back."""
         self.batches = dict(batches)
-        self.failures = {k: (t, list(types)) for k, (t, types) in failures.items()}
+        self.failures = {k: (t, tuple(types)) for k, (t, types) in failures.items()}
 
 
 def _drop(kept: dict[str, Any], keys: Iterable[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from types import MappingProxyType
 
 import pyarrow as pa
 import pytest
@@ -85,3 +87,15 @@ def test_a_column_of_another_type_is_refused() -> None:
     rows = rows.set_column(rows.column_names.index("value"), "value", pa.array(["many"]))
     with pytest.raises(InvalidValue, match="do not fit"):
         conform("facts", rows)
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+    )
+)
+def test_attributes_of_any_text_are_told_apart(attributes: list[dict[str, str]]) -> None:
+    event = an_event(datetime(2026, 1, 1, tzinfo=UTC))
+    table = errors_table([replace(event, attributes=MappingProxyType(each)) for each in attributes])
+    table.validate(full=True)
+    assert [json.loads(text) for text in table["attributes"].to_pylist()] == attributes
