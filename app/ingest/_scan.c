@@ -16,7 +16,8 @@
  *   6. Results      Python objects, made at the end. All before runs without the interpreter's lock if the body is large,
  *                   until a double is to be written.
  *
- * Functions that can fail return false: the body is malformed (Scan.why says how) or memory ran out (it is NULL).
+ * Functions that can fail return false: the body is malformed (Scan.why says how), it holds too much (Scan.too_many)
+ * or memory ran out.
  */
 #ifndef Py_LIMITED_API
 #define Py_LIMITED_API 0x030B0000
@@ -355,6 +356,7 @@ typedef struct Block {
 
 typedef struct {
     const char *why; /* what is wrong with the body */
+    bool too_many; /* records, or resources and scopes: nothing of the body is counted */
     PyThreadState *unlocked; /* set while the interpreter's lock is released */
     const uint64_t *seed;
     const Ranks *ranks;
@@ -376,6 +378,7 @@ typedef struct {
     Error *errors;
     size_t sums_room, calls_room, n_ends, ends_room, n_errors, errors_room;
     uint64_t n_records, rejected;
+    Py_ssize_t records_left, holders_left; /* how many records, and resources and scopes, may still come */
     uint64_t counters[N_COUNTERS];
 } Scan;
 
@@ -1701,6 +1704,14 @@ static bool read_log(Scan *s, Cursor *c, const Source *source)
     return true;
 }
 
+/* Counts one of what there may be so many of; empty resources, scopes and records cost their sender two bytes each. */
+static bool admit(Scan *s, Py_ssize_t *left)
+{
+    s->too_many = *left == 0;
+    --*left;
+    return !s->too_many;
+}
+
 typedef bool Reader(Scan *, Cursor *, const Source *);
 
 /* Reads a ScopeSpans or ScopeLogs. */
@@ -1713,7 +1724,7 @@ static bool read_scope(Scan *s, Cursor *c, const Source *source, Reader *read)
         if (!read_tag(c, &tag))
             return false;
         bool taken = tag == TAG(1, LEN)   ? enter(c, &inner) && check_message(s, &inner, 1 << 1 | 1 << 2, 3)
-                     : tag == TAG(2, LEN) ? enter(c, &inner) && read(s, &inner, source)
+                     : tag == TAG(2, LEN) ? admit(s, &s->records_left) && enter(c, &inner) && read(s, &inner, source)
                      : tag == TAG(3, LEN) ? read_text(c, &ignored)
                                           : skip_field(c, tag);
         if (!taken)
@@ -1735,7 +1746,8 @@ static bool read_resource_records(Scan *s, const Cursor *whole, Reader *read)
             if (!read_tag(&c, &tag))
                 return false;
             bool taken = tag == TAG(1, LEN) && pass == 0   ? enter(&c, &inner) && read_resource(s, &inner, &resource)
-                         : tag == TAG(2, LEN) && pass == 1 ? enter(&c, &inner) && read_scope(s, &inner, &source, read)
+                         : tag == TAG(2, LEN) && pass == 1 ? admit(s, &s->holders_left) && enter(&c, &inner) &&
+                                                                 read_scope(s, &inner, &source, read)
                          : tag == TAG(3, LEN)              ? read_text(&c, &ignored)
                                                            : skip_field(&c, tag);
             if (!taken)
@@ -1759,7 +1771,7 @@ static bool read_request(Scan *s, Slice body, Reader *read)
         if (tag != TAG(1, LEN)) {
             if (!skip_field(&c, tag))
                 return false;
-        } else if (!enter(&c, &inner) || !read_resource_records(s, &inner, read))
+        } else if (!admit(s, &s->holders_left) || !enter(&c, &inner) || !read_resource_records(s, &inner, read))
             return false;
     }
     return true;
@@ -2039,15 +2051,17 @@ static PyObject *scan(PyObject *module, PyObject *args)
     PyObject *body, *result = NULL;
     PyTypeObject *error, *call, *presence;
     int logs;
-    if (!PyArg_ParseTuple(args, "Sp(LLnnnnnnn)O!(O!O!O!)", &body, &logs, &l->tick_s, &l->span_end_sample, &l->max_errors,
+    if (!PyArg_ParseTuple(args, "Sp(LLnnnnnnnn)O!(O!O!O!)", &body, &logs, &l->tick_s, &l->span_end_sample, &l->max_errors,
                           &l->max_chars, &l->max_attributes, &l->max_depth, &l->max_name_chars, &l->max_operations,
-                          &l->max_rows, &PyTuple_Type, &ranks.keys, &PyType_Type, &error, &PyType_Type, &call,
+                          &l->max_rows, &s.records_left, &PyTuple_Type, &ranks.keys, &PyType_Type, &error, &PyType_Type, &call,
                           &PyType_Type, &presence))
         return NULL;
     if (l->tick_s < 1 || l->tick_s > INT64_MAX / 1000000000 || l->span_end_sample < 1 || l->max_errors < 0 ||
-        l->max_chars < 0 || l->max_attributes < 0 || l->max_name_chars < 1 || l->max_operations < 0 || l->max_rows < 0)
+        l->max_chars < 0 || l->max_attributes < 0 || l->max_name_chars < 1 || l->max_operations < 0 || l->max_rows < 0 ||
+        s.records_left < 0)
         return PyErr_Format(PyExc_OverflowError, "a limit is out of range");
     s.tick_ns = l->tick_s * 1000000000;
+    s.holders_left = s.records_left;
     Slice bytes = {(const uint8_t *)PyBytes_AsString(body), (size_t)PyBytes_Size(body)};
     if (bytes.len > INT32_MAX)
         PyErr_SetString(PyExc_ValueError, "it is larger than 2 GiB");
@@ -2058,7 +2072,10 @@ static PyObject *scan(PyObject *module, PyObject *args)
                                ends_object(&s), tuple_of(&s, state, error, s.n_errors, error_object),
                                tuple_of(&s, state, call, s.calls.n, call_object),
                                tuple_of(&s, state, presence, s.presences.n, presence_object), counters_object(&s));
-    else if (s.why)
+    else if (s.too_many) {
+        result = Py_None;
+        Py_INCREF(result);
+    } else if (s.why)
         PyErr_SetString(PyExc_ValueError, s.why);
     else
         PyErr_NoMemory();
@@ -2106,7 +2123,8 @@ static void close_module(void *module)
 }
 
 PyDoc_STRVAR(SCAN_DOC, "scan(body, logs, limits, ranks, types, /)\n--\n\n"
-                       "Return what an OTLP request says, as app.ingest.scan takes it; ValueError says what is malformed.");
+                       "Return what an OTLP request says, as app.ingest.scan takes it, None if it holds more than it may;\n"
+                       "ValueError says what is malformed.");
 
 static PyMethodDef METHODS[] = {{"scan", scan, METH_VARARGS, SCAN_DOC}, {NULL, NULL, 0, NULL}};
 static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, open_module}, {0, NULL}};

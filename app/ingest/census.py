@@ -1,21 +1,26 @@
-"""How many records a body holds, before anything is made of them.
+"""How many records a body holds, and resources and scopes around them, before anything is made of them.
 
 Parsing into objects takes up to 200 times the bytes of a body of empty records, and a second for each 300,000 of
-them (measured); `app.ingest.receive` asks here first, of bodies that are large enough to hold too many.
+them (measured), and no less of empty resources; `app.ingest.receive` asks here first, of bodies that are large enough to hold too many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from app.ingest.admit import TooManyRecords, admit_records
 from app.ingest.otlp import Encoding, Signal
 
 __all__ = ["admit_census"]
 
-# The fields that lead to records: resources, scopes, records; and from a metric's kind of data to its points.
-_RECORDS: Sequence[frozenset[int]] = (frozenset({1}), frozenset({2}), frozenset({2}))
-_POINTS: Sequence[frozenset[int]] = (*_RECORDS, frozenset({5, 7, 9, 10, 11}), frozenset({1}))
+_Path: TypeAlias = Sequence[tuple[frozenset[int], int]]
+"""Numbers of the fields that lead down to what is counted, and what each field counts."""
+
+_RESOURCES, _SCOPES, _RECORD, _DATA, _POINT = map(frozenset[int], ({1}, {2}, {2}, {5, 7, 9, 10, 11}, {1}))
+_HOLDERS: _Path = ((_RESOURCES, 1), (_SCOPES, 1))
+_RECORDS: _Path = ((_RESOURCES, 0), (_SCOPES, 0), (_RECORD, 1))
+_POINTS: _Path = ((_RESOURCES, 0), (_SCOPES, 0), (_RECORD, 0), (_DATA, 0), (_POINT, 1))
 
 _FEWEST_BYTES = 2  # of a record in either encoding
 
@@ -37,7 +42,8 @@ def admit_census(body: bytes, signal: Signal, encoding: Encoding, max_records: i
     signal, encoding
         As for `decode`.
     max_records : int
-        Spans, log records, data points; of JSON 32 objects each, which count as a record's own and its attributes'.
+        Spans, log records, data points, and as many resources and scopes; of JSON 32 objects each, which count as a
+        record's own and its attributes'.
 
     Raises
     ------
@@ -58,14 +64,14 @@ def admit_census(body: bytes, signal: Signal, encoding: Encoding, max_records: i
         if n_objects > most:
             raise TooManyRecords(f"JSON objects in one request must be <= {most}, got {n_objects}; make the batches smaller")
         return
-    for path in (_RECORDS, _POINTS) if signal == "metrics" else (_RECORDS,):
+    for path in (_HOLDERS, _RECORDS, _POINTS) if signal == "metrics" else (_HOLDERS, _RECORDS):
         admit_records(_count(body, (0, len(body)), path, max_records), max_records)
 
 
-def _count(body: bytes, span: tuple[int, int], path: Sequence[frozenset[int]], most: int) -> int:
-    """Return how many fields a path leads to, or a number above `most` once there are more."""
+def _count(body: bytes, span: tuple[int, int], path: _Path, most: int) -> int:
+    """Return how many fields of a path there are, or the number above `most` once there are more."""
     position, end = span
-    numbers, rest = path[0], path[1:]
+    (numbers, counts), rest = path[0], path[1:]
     n = 0
     try:
         while position < end and n <= most:
@@ -74,7 +80,8 @@ def _count(body: bytes, span: tuple[int, int], path: Sequence[frozenset[int]], m
             if wire == _LENGTH:
                 length, position = _varint(body, position)
                 if tag >> 3 in numbers:
-                    n += _count(body, (position, min(position + length, end)), rest, most - n) if rest else 1
+                    n += counts
+                    n += _count(body, (position, min(position + length, end)), rest, most - n) if rest and n <= most else 0
                 position += length
             elif wire == _VARINT:
                 _, position = _varint(body, position)

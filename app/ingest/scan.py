@@ -38,7 +38,9 @@ def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batc
     Returns
     -------
     Batch
-        As `app.ingest.otlp.decode` returns it.
+        As `app.ingest.otlp.decode` returns it; of more than `Limits.max_records` records, or resources and scopes,
+        one that only rejects as many, which `app.ingest.receive` refuses whole. The readers in Python, which would make
+        objects first, have `app.ingest.census` before them.
 
     Raises
     ------
@@ -60,11 +62,14 @@ def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batc
         limits.max_name_chars,
         limits.max_operations,
         limits.max_rows,
+        limits.max_records,
     )
     try:
         found = _scan.scan(body, signal == "logs", bounds, IMPORTANT, _TYPES)
     except ValueError as exc:
         raise MalformedBody(f"the body is no OTLP {signal} request in protobuf: {exc}") from None
+    if found is None:
+        return Batch(signal=signal, rejected=limits.max_records + 1, reason=refusal(limits.max_records + 1, limits))
     n_records, rejected, groups, ends, errors, calls, presences, counters = found
     series, group_series, group_time_s, counts, histogram = groups
     end_trace, end_span, end_service, end_role, services = ends

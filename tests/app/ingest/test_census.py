@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ingest.admit import TooManyRecords
 from app.ingest.census import admit_census
-from app.ingest.otlp import SIGNALS, Encoding, Signal, decoder
+from app.ingest.limits import Limits
+from app.ingest.otlp import ENGINE, SIGNALS, Encoding, Engine, Signal, decoder
+from app.ingest.receive import Receiver
+from app.telemetry import Telemetry
 from features.errors import MalformedBody
 from tests.app.ingest.requests import a_log, a_point, a_span, as_protobuf, logs, metrics, traces, written
+from tests.builders import ListLog
+from tests.fuzz.wire import varint
+
+ENGINES: tuple[Engine, ...] = ("c", "python") if ENGINE == "c" else ("python",)
 
 
 def request_of(signal: Signal, n: int) -> dict[str, object]:
@@ -32,6 +41,28 @@ def test_protobuf_records_are_counted_as_the_decoder_counts_them(signal: Signal,
     admit_census(body, signal, "protobuf", n)
     with pytest.raises(TooManyRecords, match=f"records in one request must be <= {n - 1}, got {n}"):
         admit_census(body, signal, "protobuf", n - 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("n", [100, 101, 5000])
+def test_empty_resources_and_scopes_are_refused_by_every_engine_alike(engine: Engine, signal: Signal, n: int) -> None:
+    receiver = Receiver(ListLog(), Telemetry(), Limits(max_records=100), lambda: 0, decoder(engine))
+    scopes = bytes([18, 0]) * (n - 1)
+    for body in (bytes([10, 0]) * n, b"\n" + varint(len(scopes)) + scopes):
+        refused = pytest.raises(TooManyRecords, match="records in one request must be <= 100, got 101;")
+        with nullcontext() if n <= 100 else refused:
+            receiver.receive("shop", signal, "protobuf", body)
+
+
+@pytest.mark.parametrize("signal", ["traces", "logs"])
+@pytest.mark.parametrize("most", [8, 9, 10, 11])
+def test_every_engine_counts_the_same_beside_records(signal: Signal, most: int) -> None:
+    body = as_protobuf(request_of(signal, 10), signal)
+    for engine in ENGINES:
+        receiver = Receiver(ListLog(), Telemetry(), Limits(max_records=most), lambda: 0, decoder(engine))
+        with nullcontext() if most >= 10 else pytest.raises(TooManyRecords, match=f"got {most + 1}"):
+            receiver.receive("shop", signal, "protobuf", body)
 
 
 def test_many_metrics_without_points_are_too_many_records() -> None:
