@@ -372,6 +372,7 @@ typedef struct {
     Table calls;    /* caller, callee */
     Table presences; /* service, instance, version */
     Table error_traces;
+    struct Attributes *attributes; /* of the error that is being looked at */
     Sums *sums; /* of each group */
     Calls *call_counts;
     End *ends;
@@ -993,46 +994,42 @@ static bool room_for_error(Scan *s)
     return false;
 }
 
+/* The most distinct keys that are looked at for one error: memory for them, and for nothing else, is taken once. */
+enum { MAX_KEYS = 1024, N_KEY_SLOTS = 2 * MAX_KEYS };
+
 /* The attributes of one error, each key once: in the place where it first stood, with the value that stood last. */
-typedef struct {
-    Pair *pairs;
-    Value *values;
-    uint32_t *slots;
-    size_t n, room, n_slots;
+typedef struct Attributes {
+    Pair pairs[MAX_KEYS];
+    Value values[MAX_KEYS];
+    uint16_t slots[N_KEY_SLOTS]; /* place of a key plus one, by hash */
+    size_t n;
 } Attributes;
 
-static bool note_attribute(Scan *s, Attributes *all, Slice key, const Value *value)
+/* Returns the attributes of an error that has none yet, in the place of those of the one before; NULL without memory. */
+static Attributes *no_attributes(Scan *s)
 {
-    if (all->n * 2 >= all->n_slots) {
-        size_t n_slots = all->n_slots ? all->n_slots * 4 : 64, room = n_slots / 2;
-        Pair *pairs = keep(s, room * sizeof(Pair));
-        Value *values = keep(s, room * sizeof(Value));
-        uint32_t *slots = keep(s, n_slots * sizeof(uint32_t));
-        if (!pairs || !values || !slots)
-            return false;
-        memset(slots, 0, n_slots * sizeof(uint32_t));
-        if (all->n) {
-            memcpy(pairs, all->pairs, all->n * sizeof(Pair));
-            memcpy(values, all->values, all->n * sizeof(Value));
-        }
-        for (size_t i = 0; i < all->n; i++) {
-            size_t slot = hash_of(s->seed, pairs[i].key.at, pairs[i].key.len) & (n_slots - 1);
-            while (slots[slot])
-                slot = (slot + 1) & (n_slots - 1);
-            slots[slot] = (uint32_t)i + 1;
-        }
-        *all = (Attributes){pairs, values, slots, all->n, room, n_slots};
-    }
-    size_t slot = hash_of(s->seed, key.at, key.len) & (all->n_slots - 1);
-    for (; all->slots[slot]; slot = (slot + 1) & (all->n_slots - 1))
+    if (s->attributes == NULL && (s->attributes = keep(s, sizeof(Attributes))) == NULL)
+        return NULL;
+    memset(s->attributes->slots, 0, sizeof s->attributes->slots);
+    s->attributes->n = 0;
+    return s->attributes;
+}
+
+static void note_attribute(Scan *s, Attributes *all, Slice key, const Value *value)
+{
+    size_t slot = hash_of(s->seed, key.at, key.len) % N_KEY_SLOTS;
+    for (; all->slots[slot]; slot = (slot + 1) % N_KEY_SLOTS)
         if (same(all->pairs[all->slots[slot] - 1].key, key)) {
             all->values[all->slots[slot] - 1] = *value;
-            return true;
+            return;
         }
+    if (all->n == MAX_KEYS) {
+        s->counters[attributes_dropped]++;
+        return;
+    }
     all->pairs[all->n] = (Pair){.key = key};
     all->values[all->n] = *value;
-    all->slots[slot] = (uint32_t)++all->n;
-    return true;
+    all->slots[slot] = (uint16_t)++all->n;
 }
 
 /* Notes the attributes of a message: the field `number` of it. */
@@ -1049,8 +1046,10 @@ static bool note_attributes(Scan *s, Attributes *all, Slice message, uint32_t nu
         if (tag != TAG(number, LEN)) {
             if (!skip_field(&c, tag))
                 return false;
-        } else if (!enter(&c, &inner) || !read_pair(s, &inner, &key, &value) || !note_attribute(s, all, key, &value))
+        } else if (!enter(&c, &inner) || !read_pair(s, &inner, &key, &value))
             return false;
+        else
+            note_attribute(s, all, key, &value);
     }
     return true;
 }
@@ -1193,14 +1192,12 @@ static bool note_source(Scan *s, const Resource *found, Source *source)
 }
 
 /* The attributes that an error begins with. */
-static bool note_kept(Scan *s, const Source *source, Attributes *all)
+static void note_kept(Scan *s, const Source *source, Attributes *all)
 {
     for (size_t i = 0; i < source->n_kept; i++) {
         Value value = {.kind = TEXT, .bytes = source->kept[i].value};
-        if (!note_attribute(s, all, source->kept[i].key, &value))
-            return false;
+        note_attribute(s, all, source->kept[i].key, &value);
     }
-    return true;
 }
 
 enum { SERVER = 2, CLIENT = 3, PRODUCER = 4, CONSUMER = 5, STATUS_ERROR = 2, CALLER = 0, CALLEE = 1 };
@@ -1459,12 +1456,15 @@ static bool note_peer(Scan *s, const Span *span, uint32_t service, double weight
 /* Looks at a failing span once more, for the texts of its error. */
 static bool note_failed_span(Scan *s, const Span *span, const Source *source, Error error)
 {
-    Attributes all = {0};
+    Attributes *all;
     if (error.trace_id.len && table_place(s, &s->error_traces, trace_hash(error.trace_id), 0, 0, SIZE_MAX) == NO_MEMORY)
         return false;
     if (!room_for_error(s))
         return true;
-    if (!note_kept(s, source, &all) || !note_attributes(s, &all, span->whole, 9))
+    if ((all = no_attributes(s)) == NULL)
+        return false;
+    note_kept(s, source, all);
+    if (!note_attributes(s, all, span->whole, 9))
         return false;
     /* The last exception is the one that left the span. */
     for (Cursor c = again(s, span->whole); span->n_exceptions && c.at < c.end;) {
@@ -1481,12 +1481,12 @@ static bool note_failed_span(Scan *s, const Span *span, const Source *source, Er
         if (!enter(&c, &event))
             return false;
         whole = rest(&event);
-        if (!read_event(s, &event, &name) || (same(name, LITERAL("exception")) && !note_attributes(s, &all, whole, 3)))
+        if (!read_event(s, &event, &name) || (same(name, LITERAL("exception")) && !note_attributes(s, all, whole, 3)))
             return false;
     }
     error.operation = operation_name(s, span->name);
     error.message = span->message;
-    return note_error(s, error, &all);
+    return note_error(s, error, all);
 }
 
 /* Counts one span. */
@@ -1665,14 +1665,17 @@ static bool read_log_field(Scan *s, Cursor *c, uint32_t tag, Log *log)
 
 static bool note_failed_log(Scan *s, const Log *log, const Source *source, Error error)
 {
-    Attributes all = {0};
+    Attributes *all;
     if (!room_for_error(s))
         return true;
-    if (!note_kept(s, source, &all) || !note_attributes(s, &all, log->whole, 6) || !message_of(s, &log->body, &error.message))
+    if ((all = no_attributes(s)) == NULL)
+        return false;
+    note_kept(s, source, all);
+    if (!note_attributes(s, all, log->whole, 6) || !message_of(s, &log->body, &error.message))
         return false;
     error.trace_id = id_of(s, log->trace_id, 16);
     error.span_id = id_of(s, log->span_id, 8);
-    return note_error(s, error, &all);
+    return note_error(s, error, all);
 }
 
 static bool read_log(Scan *s, Cursor *c, const Source *source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable
 from itertools import islice
+from typing import TypeVar
 
 from app.ingest.shapes import AnyValue, KeyValue
 
@@ -17,8 +18,10 @@ __all__ = [
     "EXCEPTION_STACK",
     "EXCEPTION_TYPE",
     "IMPORTANT",
+    "MAX_KEYS",
     "RESOURCE_KEPT",
     "by_importance",
+    "merge",
     "number",
     "text",
     "texts",
@@ -78,6 +81,11 @@ IMPORTANT = (
     "event.name",
 )
 """Keys of attributes that say what kind of failure it was, the most telling first."""
+
+MAX_KEYS = 1024
+"""Distinct keys that are looked at for one error; the specification has SDKs keep 128 of a span and 128 of an event."""
+
+T = TypeVar("T")
 
 _RANK = {key: rank for rank, key in enumerate(IMPORTANT)}
 
@@ -149,6 +157,34 @@ def texts(attributes: Iterable[KeyValue] | None, depth: int) -> dict[str, str]:
     return {attribute.key or "": text(attribute.value, depth) for attribute in attributes or ()}
 
 
+def merge(found: dict[str, AnyValue | None], attributes: Iterable[KeyValue] | None) -> int:
+    """Add attributes by key, the last of equal keys in the place of the first, and return how many were one too many.
+
+    Parameters
+    ----------
+    found : dict of str to AnyValue
+        What there is already; takes new keys up to `MAX_KEYS`.
+    attributes : iterable of KeyValue
+        Protobuf messages or structs of their shape.
+
+    Examples
+    --------
+    >>> found = {}
+    >>> merge(found, [KeyValue("a", AnyValue(int_value=1)), KeyValue("b"), KeyValue("a", AnyValue(int_value=2))])
+    0
+    >>> list(found), text(found["a"], 1)
+    (['a', 'b'], '2')
+    """
+    n_dropped = 0
+    for attribute in attributes or ():
+        key = attribute.key or ""
+        if len(found) < MAX_KEYS or key in found:
+            found[key] = attribute.value
+        else:
+            n_dropped += 1
+    return n_dropped
+
+
 def number(value: str | None) -> int:
     """Return the whole number of an attribute's text, 0 when it is none.
 
@@ -160,7 +196,7 @@ def number(value: str | None) -> int:
     return int(value) if value and value.isascii() and value.isdigit() and len(value) < 10 else 0  # noqa: PLR2004 - a status
 
 
-def by_importance(attributes: dict[str, str]) -> list[tuple[str, str]]:
+def by_importance(attributes: dict[str, T]) -> list[tuple[str, T]]:
     """Return attributes with those first that say what kind of failure it was, the others in their order.
 
     Examples

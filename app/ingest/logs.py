@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from app.ingest.attributes import EXCEPTION_MESSAGE, EXCEPTION_STACK, EXCEPTION_TYPE, text, texts
+from app.ingest.attributes import EXCEPTION_MESSAGE, EXCEPTION_STACK, EXCEPTION_TYPE
 from app.ingest.ids import INVALID_TIME, time_ns
 from app.ingest.shapes import AnyValue, LogRecord, LogsRequest
 from app.ingest.tally import Source, Tally
@@ -113,8 +113,6 @@ def _read(record: LogRecord, source: Source, tally: Tally) -> None:
 def _fail(record: LogRecord, time: int, severity: SeverityNumber, source: Source, tally: Tally) -> None:
     if not tally.room_for_error():
         return
-    attributes = source.kept | texts(record.attributes, tally.limits.max_attribute_depth)
-    exception_type, stack = attributes.pop(EXCEPTION_TYPE, ""), attributes.pop(EXCEPTION_STACK, "")
     tally.error(
         ErrorRecord(
             source="log",
@@ -124,18 +122,16 @@ def _fail(record: LogRecord, time: int, severity: SeverityNumber, source: Source
             severity=severity,
             trace_id=tally.ids.trace(record.trace_id).hex(),
             span_id=tally.ids.span(record.span_id).hex(),
-            exception_type=exception_type,
-            message=attributes.pop(EXCEPTION_MESSAGE, "") or _message(record.body, tally.limits.max_attribute_depth),
-            stack=stack,
-            attributes=attributes,
-        )
+            message=_message(record.body, tally),
+        ),
+        tally.attributes(source, record.attributes),
     )
 
 
-def _message(body: AnyValue | None, depth: int) -> str:
+def _message(body: AnyValue | None, tally: Tally) -> str:
     """Return the text of a body; of a structured one its message, so that equal failures read alike."""
     if body is not None and body.WhichOneof("value") == "kvlist_value" and body.kvlist_value is not None:
         for pair in body.kvlist_value.values or ():
             if pair.key in _MESSAGE_KEYS:
-                return text(pair.value, depth)
-    return text(body, depth)
+                return tally.text(pair.value)
+    return tally.text(body)

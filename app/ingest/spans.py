@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter, methodcaller
 from typing import TypeAlias, cast
 
-from app.ingest.attributes import EXCEPTION_MESSAGE, EXCEPTION_STACK, EXCEPTION_TYPE, number, text, texts
+from app.ingest.attributes import number, text
 from app.ingest.ids import NO_SPAN, Ids, SentId, time_ns
 from app.ingest.rows import MAX_DURATION_NS
 from app.ingest.sampling import weight_of
@@ -164,14 +164,8 @@ def _peer(span: Span, depth: int) -> str:
 def _fail(span: Span, end: int, weight: float, source: Source, tally: Tally) -> None:
     if not tally.room_for_error():
         return
-    depth = tally.limits.max_attribute_depth
-    attributes = source.kept | texts(span.attributes, depth)
-    for event in span.events or ():
-        if event.name == "exception":
-            # The last exception is the one that left the span.
-            attributes |= texts(event.attributes, depth)
-    exception_type, stack = attributes.pop(EXCEPTION_TYPE, ""), attributes.pop(EXCEPTION_STACK, "")
-    message = attributes.pop(EXCEPTION_MESSAGE, "") or (span.status.message if span.status is not None else "") or ""
+    # The last exception is the one that left the span.
+    exceptions = (event.attributes for event in span.events or () if event.name == "exception")
     tally.error(
         ErrorRecord(
             source="span",
@@ -180,10 +174,8 @@ def _fail(span: Span, end: int, weight: float, source: Source, tally: Tally) -> 
             time_ns=end,
             trace_id=tally.ids.trace_text(span.trace_id),
             span_id=tally.ids.span_text(span.span_id),
-            exception_type=exception_type,
-            message=message,
-            stack=stack,
-            attributes=attributes,
+            message=(span.status.message if span.status is not None else "") or "",
             weight=weight,
-        )
+        ),
+        tally.attributes(source, span.attributes, *exceptions),
     )

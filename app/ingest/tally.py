@@ -8,18 +8,29 @@ are added in the order of the records. So two engines that do the same make the 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.ingest.attributes import RESOURCE_KEPT, by_importance, texts
+from app.ingest.attributes import (
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACK,
+    EXCEPTION_TYPE,
+    RESOURCE_KEPT,
+    by_importance,
+    merge,
+    text,
+)
 from app.ingest.ids import Ids
 from app.ingest.limits import Limits
 from app.ingest.rows import SpanRows
-from app.ingest.shapes import Resource
+from app.ingest.shapes import AnyValue, KeyValue, Resource
 from app.ingest.traffic import Traffic
 from features.batch import Batch, Call, DurationPoint, Level, Presence
 from features.event import ErrorRecord
 
 __all__ = ["Source", "Tally", "refusal"]
+
+_RESOURCE_READ = RESOURCE_KEPT | {"service.name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +41,12 @@ class Source:
     ----------
     service : str
         The ``service.name``, or ``unknown_service``.
-    kept : dict of str to str
+    kept : dict of str to AnyValue
         What an error keeps of the resource's attributes, each as long as a name may be.
     """
 
     service: str
-    kept: dict[str, str]
+    kept: dict[str, AnyValue]
 
 
 class Tally:
@@ -68,7 +79,9 @@ class Tally:
 
     def source(self, resource: Resource | None) -> Source:
         """Return who a resource is, and note that it spoke."""
-        attributes = texts(resource.attributes if resource is not None else None, self.limits.max_attribute_depth)
+        sent = (resource.attributes if resource is not None else None) or ()
+        values = {attribute.key: attribute.value for attribute in sent if attribute.key in _RESOURCE_READ}
+        attributes = {key: self.text(value) for key, value in values.items()}
         service = self.name(attributes.get("service.name") or "unknown_service")
         instance = attributes.get("service.instance.id") or attributes.get("k8s.pod.name") or attributes.get("host.name", "")
         presence = Presence(service, self.name(instance), self.name(attributes.get("service.version", "")))
@@ -77,7 +90,8 @@ class Tally:
         elif presence not in self._presences:
             self.counters["presences_dropped"] += 1
         # Each error takes a copy of what is kept: 1,000 errors of 4,096 characters six times would be 24 MB of one resource.
-        return Source(service, {key: self.name(value) for key, value in attributes.items() if key in RESOURCE_KEPT})
+        kept = {key: AnyValue(string_value=self.name(value)) for key, value in attributes.items() if key in RESOURCE_KEPT}
+        return Source(service, kept)
 
     def accept(self, count: int) -> None:
         """Count accepted records."""
@@ -101,9 +115,29 @@ class Tally:
         self.counters["errors_not_decoded"] += 1
         return False
 
-    def error(self, record: ErrorRecord) -> None:
-        """Keep an error, with texts and attributes bounded in length and number."""
-        attributes = by_importance(dict(record.attributes))
+    def text(self, value: AnyValue | None) -> str:
+        """Return the text of a value, of a structure as deep as it is shown."""
+        return text(value, self.limits.max_attribute_depth)
+
+    def attributes(self, source: Source, *parts: Iterable[KeyValue] | None) -> dict[str, AnyValue | None]:
+        """Return the attributes of an error: those of its resource, and of the parts of its record, the last to say more."""
+        found: dict[str, AnyValue | None] = {**source.kept}
+        self.counters["attributes_dropped"] += sum(merge(found, part) for part in parts)
+        return found
+
+    def error(self, record: ErrorRecord, attributes: dict[str, AnyValue | None]) -> None:
+        """Keep an error: what its exception says apart, the most telling attributes first, and all within its bounds.
+
+        Parameters
+        ----------
+        record : ErrorRecord
+            Without attributes; its message stands where the exception has none.
+        attributes : dict of str to AnyValue
+            As `attributes` returns them; what the exception says is taken out.
+        """
+        exception_type = self.text(attributes.pop(EXCEPTION_TYPE, None))
+        message = self.text(attributes.pop(EXCEPTION_MESSAGE, None))
+        stack = self.text(attributes.pop(EXCEPTION_STACK, None))
         n_most = self.limits.max_attributes
         if len(attributes) > n_most:
             self.counters["attributes_dropped"] += len(attributes) - n_most
@@ -115,10 +149,10 @@ class Tally:
             record.severity,
             record.trace_id,
             record.span_id,
-            self.name(record.exception_type),
-            self._cut(record.message),
-            self._cut(record.stack),
-            {self.name(key): self._cut(value) for key, value in attributes[:n_most]},
+            self.name(exception_type),
+            self._cut(message or record.message),
+            self._cut(stack),
+            {self.name(key): self._cut(self.text(value)) for key, value in by_importance(attributes)[:n_most]},
             record.weight,
         )
         self._errors.append(bounded)

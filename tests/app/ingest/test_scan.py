@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.ingest.attributes import IMPORTANT
+from app.ingest.attributes import IMPORTANT, MAX_KEYS
 from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decoder
 from features.batch import Batch, Call, Presence
@@ -128,10 +128,27 @@ def test_attributes_stand_by_importance_then_in_their_order_each_key_once() -> N
 
 
 def test_an_error_of_many_attributes_keeps_the_first() -> None:
-    span = a_span(status={"code": 2}, attributes={f"key-{i}": i for i in range(3000)} | {"error.type": "t"})
+    span = a_span(status={"code": 2}, attributes={f"key-{i}": i for i in range(1000)} | {"error.type": "t"})
     error = of_spans(span).errors[0]
     assert list(error.attributes)[:2] == ["error.type", "key-0"]
-    assert of_spans(span).counters == {"attributes_dropped": 3001 - 32}
+    assert of_spans(span).counters == {"attributes_dropped": 1001 - 32}
+
+
+@pytest.mark.parametrize("n_more", [-1, 0, 1, 2000])
+def test_an_error_of_ever_more_keys_takes_no_new_one_beyond_a_bound(n_more: int) -> None:
+    said: dict[str, object] = {f"key-{i}": i for i in range(MAX_KEYS - 1 + n_more)}  # beside one of the resource
+    event = {"name": "exception", "attributes": attributes({"exception.type": "E", "key-0": "again"})}
+    for span in (
+        a_span(status={"code": 2}, attributes=said, events=[event]),
+        a_span(status={"code": 2}, attributes=said, events=[event, event]),
+    ):
+        batch = of_spans(span, limits=Limits(max_attributes=MAX_KEYS), resource={"host.name": "n"})
+        error = batch.errors[0]
+        assert (error.exception_type, error.attributes["key-0"]) == ("E" if n_more < 0 else "", "again")
+        n_lost = n_more + len(span["events"]) if n_more >= 0 else 0
+        assert batch.counters.get("attributes_dropped", 0) == n_lost
+        assert len(error.attributes) == (MAX_KEYS - 1 if n_more < 0 else MAX_KEYS)
+    of_logs(a_log(17, attributes=said))
 
 
 @pytest.mark.parametrize("chars", range(1, 8))
