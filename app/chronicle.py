@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from app.history.packed import PackedRows, Rows
 from app.history.tables import errors_table, rows_schema
 from features.arrays import FloatArray, IntArray
 from features.batch import CHANNELS, N_CHANNELS
@@ -50,7 +51,7 @@ class Chronicle:
         self._tables: dict[str, list[pa.Table]] = {}
         self._events: list[ErrorEvent] = []
         self._partitions: list[int] = []
-        self._packed: list[tuple[pa.Table, list[int]]] = []
+        self._errors = PackedRows()
         self.n_rows = 0
 
     def add_closed(self, memory: Memory, closed: Closed, offsets: Mapping[int, int]) -> None:
@@ -107,18 +108,14 @@ class Chronicle:
     def add_errors(self, offsets: Mapping[int, int]) -> None:
         """Add the ErrorEvents that were gathered during a tick."""
         self._pack_events()
-        for table, partitions in self._packed:
-            places = pa.array(partitions, pa.int32()), pa.array([offsets[p] for p in partitions], pa.int64())
-            columns = [*table.columns, *places]
-            placed = pa.table(columns, [*table.column_names, "partition", "offset"])
-            self._tables.setdefault("errors", []).append(placed)
-            self.n_rows += placed.num_rows
-        self._packed.clear()
+        before = self._errors.num_rows
+        self._errors.place(offsets)
+        self.n_rows += self._errors.num_rows - before
 
     def _pack_events(self) -> None:
-        """Turn events into columns, which take a fraction of their memory."""
+        """Turn events into packed columns, which take a small part of their memory: a storm of errors brings millions."""
         if self._events:
-            self._packed.append((errors_table(self._events), self._partitions))
+            self._errors.add(errors_table(self._events), self._partitions)
             self._events, self._partitions = [], []
 
     def add_forecasts(self, memory: Memory, forecasts: Forecasts, offsets: Mapping[int, int]) -> None:
@@ -147,13 +144,15 @@ class Chronicle:
         }
         self._add("incidents", columns)
 
-    def tables(self) -> dict[str, pa.Table]:
-        """Return all rows by table."""
-        return {name: pa.concat_tables(parts) for name, parts in self._tables.items()}
+    def tables(self) -> dict[str, Rows]:
+        """Return all rows by table, valid until `clear`."""
+        tables: dict[str, Rows] = {name: pa.concat_tables(parts) for name, parts in self._tables.items()}
+        return tables | {"errors": self._errors} if self._errors.num_rows else tables
 
     def clear(self) -> None:
         """Forget the rows of closed ticks: history has them."""
         self._tables.clear()
+        self._errors.clear()
         self.n_rows = 0
 
     def _add(self, name: str, columns: Mapping[str, Any]) -> None:

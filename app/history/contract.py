@@ -11,13 +11,15 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from app.history.packed import Rows
+
 __all__ = ["History"]
 
 
 class History(Protocol):
     """Append-only tables that take every row exactly once, however often it is appended."""
 
-    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
+    def append(self, tables: Mapping[str, Rows], offsets: Mapping[int, int]) -> None:
         """Append rows by table, and record how far each partition of the log has come.
 
         Rows at or below the offset that a table has recorded for their partition are dropped, so a
@@ -25,7 +27,7 @@ class History(Protocol):
 
         Parameters
         ----------
-        tables : mapping of str to pyarrow.Table
+        tables : mapping of str to pyarrow.Table or PackedRows
             Rows by table name, with the columns of `app.history.tables.rows_schema`.
         offsets : mapping of int to int
             The last log offset of each partition that the rows come from.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from app.history.packed import PackedRows, Rows
 from app.history.tables import ADDED, SCHEMAS, TIMES, conform, day_of, empty
 from app.store.folder import sync_folder
 from features.errors import InvalidValue, StoreFailed
@@ -66,7 +67,7 @@ class DeltaHistory:
         self._lock = threading.Lock()
         self._open: dict[str, DeltaTable] = {}
 
-    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
+    def append(self, tables: Mapping[str, Rows], offsets: Mapping[int, int]) -> None:
         """Append rows by table exactly once; see `History.append`.
 
         Each table is one commit. A crash between two of them leaves the rest to the next call with
@@ -79,11 +80,10 @@ class DeltaHistory:
         StoreFailed
             When the disk or the object store refused; what was committed stays and is dropped from a repetition.
         """
-        conformed = {name: conform(name, rows) for name, rows in tables.items()}
-        for name, rows in conformed.items():
-            _check_offsets(name, rows, offsets)
+        # What is packed is checked while it is written: unpacked as a whole it might not fit into memory.
+        checked = {name: rows if isinstance(rows, PackedRows) else _check(name, rows, offsets) for name, rows in tables.items()}
         with self._lock:
-            for name, rows in conformed.items():
+            for name, rows in checked.items():
                 if rows.num_rows:
                     with _refusals(f"append to {name}"):
                         self._append(name, rows, offsets)
@@ -153,15 +153,15 @@ class DeltaHistory:
                 delta.cleanup_metadata()
                 delta.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=True)
 
-    def _append(self, name: str, rows: pa.Table, offsets: Mapping[int, int]) -> None:
+    def _append(self, name: str, rows: Rows, offsets: Mapping[int, int]) -> None:
         delta = self._open.get(name)
         if delta is None:
             delta = self._open[name] = self._find(name) or self._make(name)
         for _ in range(ATTEMPTS):
             delta.update_incremental()
             recorded = {partition: _recorded(delta, partition) for partition in offsets}
-            new = _newer(rows, recorded)
-            if not new.num_rows:
+            new = _Stream(batch for part in _parts(name, rows, offsets) for batch in _newer(part, recorded).to_batches())
+            if new.first is None:
                 return
             transactions = [
                 Transaction(app_id=_app_id(partition), version=offset)
@@ -172,13 +172,17 @@ class DeltaHistory:
             try:
                 write_deltalake(
                     delta,
-                    new,
+                    pa.RecordBatchReader.from_batches(SCHEMAS[name], new),
                     mode="append",
                     schema_mode="merge",
                     commit_properties=CommitProperties(app_transactions=transactions),
                 )
             except CommitFailedError:
                 continue  # another worker recorded one of the partitions since: look again what is left
+            except Exception as exc:
+                if new.error is not None:
+                    raise new.error from exc
+                raise
             if self._local:
                 _sync(Path(self._place) / name, before + 1, delta.version())
             return
@@ -227,7 +231,37 @@ def _recorded(delta: DeltaTable, partition: int) -> int:
     return delta.transaction_version(_app_id(partition)) or 0
 
 
-def _check_offsets(name: str, rows: pa.Table, offsets: Mapping[int, int]) -> None:
+class _Stream:
+    """Batches for Delta to take one after the other, with what went wrong while they were made.
+
+    Delta itself says no more of it than its text.
+    """
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.error: Exception | None = None
+        self.first = next(batches, None)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            if self.first is not None:
+                yield self.first
+            yield from self._batches
+        except Exception as exc:
+            self.error = exc
+            raise
+
+
+def _parts(name: str, rows: Rows, offsets: Mapping[int, int]) -> Iterator[pa.Table]:
+    if isinstance(rows, PackedRows):
+        yield from (_check(name, part, offsets) for part in rows)
+    else:
+        yield rows
+
+
+def _check(name: str, rows: pa.Table, offsets: Mapping[int, int]) -> pa.Table:
+    """Return rows as the table has them."""
+    rows = conform(name, rows)
     last = rows.group_by("partition").aggregate([("offset", "max")])
     for partition, offset in zip(last["partition"].to_pylist(), last["offset_max"].to_pylist(), strict=True):
         # Such a row would be appended again by the next call that repeats it.
@@ -235,6 +269,7 @@ def _check_offsets(name: str, rows: pa.Table, offsets: Mapping[int, int]) -> Non
             raise InvalidValue(
                 f"offset of {name} must be at most {offsets.get(partition, 0)} in partition {partition}, got {offset}"
             )
+    return rows
 
 
 def _newer(rows: pa.Table, recorded: Mapping[int, int]) -> pa.Table:

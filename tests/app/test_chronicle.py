@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from app import chronicle as chronicle_module
@@ -36,22 +37,27 @@ def a_tick(memory: Memory, tick: int, *, late: int = 0) -> Closed:
     return memory.advance(tick + 1)
 
 
+def tables(chronicle: Chronicle) -> dict[str, pa.Table]:
+    """Return what waits for history, unpacked."""
+    return {name: rows if isinstance(rows, pa.Table) else rows.table() for name, rows in chronicle.tables().items()}
+
+
 def test_increments_carry_their_window_receipt_partition_and_offset() -> None:
     memory, chronicle = Memory(MemoryPlan()), Chronicle()
     chronicle.add_closed(memory, a_tick(memory, FIRST), {5: 11, 6: 12})
     chronicle.add_closed(memory, a_tick(memory, FIRST + 1, late=3), {5: 21, 6: 22})
-    rows = [row for row in chronicle.tables()["windows"].to_pylist() if row["operation"] == "GET /"]
+    rows = [row for row in tables(chronicle)["windows"].to_pylist() if row["operation"] == "GET /"]
     told = [(r["window"] // 60 - FIRST, r["received"] // 60 - FIRST, r["total"], r["partition"], r["offset"]) for r in rows]
     assert told == [(0, 1, 10.0, 5, 11), (0, 2, 3.0, 5, 21), (1, 2, 7.0, 5, 21)]
     assert all(row["histogram"][3] == row["total"] and len(row["histogram"]) == N_BUCKETS for row in rows)
-    assert conform("windows", chronicle.tables()["windows"]).num_rows == 6
+    assert conform("windows", tables(chronicle)["windows"]).num_rows == 6
 
 
 def test_every_partition_says_that_a_tick_was_closed_even_in_silence() -> None:
     memory, chronicle = Memory(MemoryPlan()), Chronicle()
     memory.begin(FIRST)
     chronicle.add_closed(memory, memory.advance(FIRST + 1), {0: 3, 1: 4})
-    rows = chronicle.tables()["facts"].to_pylist()
+    rows = tables(chronicle)["facts"].to_pylist()
     assert [(r["kind"], r["tenant"], r["received"] // 60 - FIRST, r["partition"], r["offset"]) for r in rows] == [
         ("tick", "", 1, 0, 3),
         ("tick", "", 1, 1, 4),
@@ -62,7 +68,7 @@ def test_every_partition_says_that_a_tick_was_closed_even_in_silence() -> None:
 def test_facts_of_a_service_are_rows_beside_the_ticks() -> None:
     memory, chronicle = Memory(MemoryPlan()), Chronicle()
     chronicle.add_closed(memory, a_tick(memory, FIRST), {5: 11})
-    facts = [(r["kind"], r["service"], r["name"], r["value"]) for r in chronicle.tables()["facts"].to_pylist()]
+    facts = [(r["kind"], r["service"], r["name"], r["value"]) for r in tables(chronicle)["facts"].to_pylist()]
     assert facts == [("level", "web", "heap", 0.5), ("tick", "", "", 1.0)]
 
 
@@ -76,15 +82,15 @@ def test_predictions_errors_and_incidents_are_rows_that_history_takes() -> None:
     key = memory.directory.keys[0]
     incident = Incident("i", key, NOON, NOON, None, "rule", "network")
     chronicle.add_incidents([(0, incident), (0, replace(incident, end=NOON))], memory, {5: 9})
-    tables = chronicle.tables()
+    found = tables(chronicle)
     assert chronicle.n_rows == 2 + 1 + 2
-    assert [(r["operation"], r["status"], r["id"]) for r in tables["predictions"].to_pylist()] == [
+    assert [(r["operation"], r["status"], r["id"]) for r in found["predictions"].to_pylist()] == [
         ("*", "ok", "5-9-0"),
         ("GET /", "prior", "5-9-1"),
     ]
-    assert [row["ended"] for row in tables["incidents"].to_pylist()] == [None, int(NOON.timestamp())]
-    assert all(conform(name, table).num_rows == table.num_rows for name, table in tables.items())
-    assert all(set(table["offset"].to_pylist()) == {9} for table in tables.values())
+    assert [row["ended"] for row in found["incidents"].to_pylist()] == [None, int(NOON.timestamp())]
+    assert all(conform(name, table).num_rows == table.num_rows for name, table in found.items())
+    assert all(set(table["offset"].to_pylist()) == {9} for table in found.values())
 
 
 def test_nothing_adds_nothing_and_what_is_cleared_is_gone() -> None:
@@ -110,7 +116,7 @@ def test_errors_wait_for_the_end_of_their_tick_and_keep_their_place_and_stack(mo
     assert (chronicle.tables(), chronicle.n_rows) == ({}, 0)
     chronicle.add_errors({0: 10, 1: 11, 2: 12})
     assert chronicle.n_rows == 5
-    rows = conform("errors", chronicle.tables()["errors"]).to_pylist()
+    rows = conform("errors", tables(chronicle)["errors"]).to_pylist()
     assert [(row["message"], row["partition"], row["offset"], row["stack"][0]) for row in rows] == [
         ("m0", 0, 10, "a"), ("m1", 1, 11, "b"), ("m2", 2, 12, "a"), ("m3", 0, 10, "b"), ("m4", 1, 11, "a"),
     ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from app.flow import Flow, FlowPlan
+from app.history.packed import PackedRows
 from app.history.tables import conform
 from app.ingest.codec import BatchMessage, unpack
 from app.replay import signal_of, times_of
@@ -235,7 +236,8 @@ def test_a_broken_clock_reaches_no_window_but_the_one_of_its_receipt_and_the_err
     batch = Batch("logs", 1, (("cart", "*"),), np.array([0]), group, counts, np.zeros((1, N_BUCKETS)), errors=(record,))
     flow.absorb(0, BatchMessage("default", "b", received_ns, batch))
     forecast(flow, FIRST + 1)
-    tables = flow.chronicle.tables()
+    waiting = flow.chronicle.tables().items()
+    tables = {name: rows.table() if isinstance(rows, PackedRows) else rows for name, rows in waiting}
     assert {row["window"] for name in ("windows", "facts") for row in tables[name].to_pylist()} == {FIRST * 60}
     assert total(flow, "errors") == 4.0
     assert [fact["value"] for fact in tables["facts"].to_pylist() if fact["kind"] == "category"] == [4.0]

@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.history.delta import DeltaHistory
-from app.history.tables import SCHEMAS, TIMES, rows_schema
+from app.history.packed import PackedRows
+from app.history.tables import SCHEMAS, TIMES, errors_table, rows_schema
 from features.errors import InvalidValue, StoreFailed
+from tests.api_builders import an_error_event
 from tests.killed import run_and_kill
 
 DAY = 86_400
@@ -272,3 +274,35 @@ def test_a_folder_of_an_earlier_release_is_read_and_appended_to(tmp_path: Path, 
     later = windows.set_column(windows.column_names.index("offset"), "offset", pa.array([2], pa.int64()))
     history.append({"windows": later}, {0: 2})
     assert sorted(history.read("windows", columns=["served"])["served"].to_pylist()) == [0.0, 2.0]
+
+
+def packed(parts: Sequence[Sequence[tuple[int, int]]]) -> PackedRows:
+    """Return one packed error for each (partition, offset), in parts."""
+    rows = PackedRows()
+    for part in parts:
+        for partition, offset in part:
+            rows.add(errors_table([an_error_event("web")]), [partition])
+            rows.place({partition: offset})
+    return rows
+
+
+def test_packed_rows_are_appended_once_as_all_others(history: DeltaHistory) -> None:
+    first, again = packed([span(0, 1, 3), span(1, 1, 2)]), packed([span(0, 1, 4), span(1, 2, 3)])
+    for rows, offsets in ((first, {0: 3, 1: 2}), (first, {0: 3, 1: 2}), (again, {0: 4, 1: 3})):
+        history.append({"errors": rows}, offsets)
+    assert places(history.read("errors")) == once([*span(0, 1, 4), *span(1, 1, 3)])
+    assert history.read("errors").schema == SCHEMAS["errors"]
+
+
+def test_packed_rows_that_do_not_fit_are_refused_as_such_and_none_of_them_is_kept(history: DeltaHistory) -> None:
+    history.append({"errors": packed([span(0, 1, 2)])}, {0: 2})
+    with pytest.raises(InvalidValue, match="offset of errors must be at most 4 in partition 0, got 5"):
+        history.append({"errors": packed([span(0, 3, 5)])}, {0: 4})
+    unknown = PackedRows()
+    unknown.add(pa.table({"text": ["a"]}), [0])
+    unknown.place({0: 4})
+    with pytest.raises(InvalidValue, match="rows of errors must have the columns"):
+        history.append({"errors": unknown}, {0: 4})
+    assert (places(history.read("errors")), history.recorded("errors", 0)) == (once(span(0, 1, 2)), 2)
+    history.append({"errors": packed([span(0, 3, 4)])}, {0: 4})
+    assert places(history.read("errors")) == once(span(0, 1, 4))
