@@ -113,16 +113,19 @@ class Flow:
         memory, errors, tenant = self.memory, self.errors_of(partition), message.tenant
         tick, received_ns = self.clock.tick(message.received_at_ns), message.received_at_ns
         refused = repeated = 0
+        service, row = None, -1
         counts: dict[str, int] = {}
         for record in records:
-            if memory.row(tenant, record.service, WHOLE, partition) < 0:
+            if record.service != service:  # a request's errors of a partition are mostly one service's
+                service, row = record.service, memory.row(tenant, record.service, WHOLE, partition)
+            if row < 0:
                 refused += 1
             elif errors.repeats.failure(tenant, record, tick):
                 memory.take_back_error(tenant, record)
                 repeated += 1
             else:
                 event, novel = errors.event(tenant, record, received_ns)
-                memory.add_error(tenant, partition, record, event.category, event.fingerprint if novel else None)
+                memory.add_error(row, record, event.category, event.fingerprint if novel else None)
                 counts[event.category] = counts.get(event.category, 0) + 1
                 self.chronicle.add_error(partition, event)
         self._limit("series_refused", refused)

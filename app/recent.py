@@ -39,8 +39,9 @@ class _Group:
 
     def grow(self, event: ErrorEvent) -> None:
         self.count += 1
-        self.first_seen = min(self.first_seen, event.time)
-        self.last_seen = max(self.last_seen, event.time)
+        if not self.first_seen <= event.time <= self.last_seen:
+            self.first_seen = min(self.first_seen, event.time)
+            self.last_seen = max(self.last_seen, event.time)
         self.message = event.message or self.message
         if len(self.operations) < _MAX_OPERATIONS and event.operation not in self.operations:
             self.operations = (*self.operations, event.operation)
@@ -83,16 +84,14 @@ class Recent:
 
     def __init__(self) -> None:
         self._services: dict[tuple[str, str], _Service] = {}
+        self._newest: tuple[tuple[str, str], _Service] | None = None  # the last of them: errors come many at a time
         self._changed: set[tuple[str, str]] = set()
 
     def add(self, event: ErrorEvent) -> bool:
         """Take an event and return whether its fingerprint is new to its service."""
         key = (event.tenant, event.service)
-        service = self._services[key] = self._services.pop(key, None) or _Service()
-        if len(self._services) > _MAX_SERVICES:
-            oldest = next(iter(self._services))
-            del self._services[oldest]
-            self._changed.discard(oldest)
+        newest = self._newest
+        service = newest[1] if newest is not None and newest[0] == key else self._last(key)
         self._changed.add(key)
         service.events.append(event)
         service.uncut += 1
@@ -106,6 +105,16 @@ class Recent:
         known.grow(event)
         service.groups[event.fingerprint] = known
         return False
+
+    def _last(self, key: tuple[str, str]) -> _Service:
+        """Return a service, which is now the last; the least recent one makes room."""
+        service = self._services[key] = self._services.pop(key, None) or _Service()
+        if len(self._services) > _MAX_SERVICES:
+            oldest = next(iter(self._services))
+            del self._services[oldest]
+            self._changed.discard(oldest)
+        self._newest = key, service
+        return service
 
     def cut(self) -> None:
         """Bound what the newest events hold: at the end of a tick, and before they are shown."""
@@ -130,6 +139,7 @@ class Recent:
 
     def restore(self, documents: dict[str, bytes]) -> None:
         """Put a snapshot back."""
+        self._newest = None
         for key, value in documents.items():
             tenant, service = key.split("\0", 1)
             record = decode_document(value, RecentErrors)

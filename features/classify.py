@@ -12,10 +12,11 @@ and counts only if nothing more specific follows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
 
 from features.db_codes import kind_of_db_status
@@ -47,10 +48,11 @@ _SERVER_SIDE = ("http.route", "url.path", "http.target", "client.address")
 _PUBLISHES = ("send", "publish", "create")
 _MESSAGING = ("messaging.system", "messaging.operation.type", "messaging.operation")
 # Attributes that are read, and whether their values are.
-_READ = dict.fromkeys(
-    ("error.type", "exception.type", *_HTTP_STATUS, *_RPC_STATUS, *_DB_STATUS, "db.system.name", "db.system", "span.kind", *_MESSAGING),
-    True,
-) | dict.fromkeys((*_SERVER_SIDE, "rpc.system", "rpc.system.name"), False)  # fmt: skip
+_VALUED: tuple[str, ...] = (
+    "error.type", "exception.type", *_HTTP_STATUS, *_RPC_STATUS, *_DB_STATUS, "db.system.name", "db.system", "span.kind", *_MESSAGING
+)  # fmt: skip
+_PRESENT: tuple[str, ...] = (*_SERVER_SIDE, "rpc.system", "rpc.system.name")
+_READ = dict.fromkeys(_VALUED, True) | dict.fromkeys(_PRESENT, False)
 _CAUSED_BY = re.compile(r"^(?:Caused by:|\s*---> |\s*\[cause\]:)\s*(?P<type>[\w.$+]{1,200})", re.MULTILINE)
 _HEAD = re.compile(r"(?:Exception in thread \"[^\"\n]*\" )?(?P<type>[A-Za-z_][\w.$]{1,200}(?:Exception|Error|Timeout|Fault))\b")
 _PYTHON_END = re.compile(r"^(?P<type>[A-Za-z_][\w.]{1,200}): ", re.MULTILINE)
@@ -153,8 +155,8 @@ def kind_of(record: ErrorRecord, rules: Rules = DEFAULT) -> str:
     """
     if rules.rules and (own := rules.first(record)) is not None:
         return own[1]
-    read = [(name, value if _READ[name] else "") for name, value in record.attributes.items() if name in _READ]
-    sure, guess, last = _told(record.exception_type, tuple(read))
+    read, values_in = _reader(tuple(record.attributes))
+    sure, guess, last = _told(record.exception_type, read, values_in(record.attributes))
     if not sure and record.message:
         sure = _read(record.message)[0]
     if not sure and record.stack:
@@ -178,9 +180,21 @@ def _read_alike(plain: str) -> tuple[str | None, tuple[str, tuple[str, ...]]]:
 
 
 @lru_cache(maxsize=4096)
-def _told(exception_type: str, read: tuple[tuple[str, str], ...]) -> tuple[str, str, str]:
+def _reader(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Mapping[str, str]], tuple[str, ...]]]:
+    """Return which attributes of these are read, and what gets the values; records of one kind have the same names."""
+    read = tuple(name for name in names if name in _READ)
+    valued = [name for name in read if _READ[name]]
+    return read, itemgetter(*valued, valued[0]) if valued else _no_values  # of one name alone it would get no tuple
+
+
+def _no_values(_: Mapping[str, str]) -> tuple[str, ...]:
+    return ()
+
+
+@lru_cache(maxsize=4096)
+def _told(exception_type: str, read: tuple[str, ...], values: tuple[str, ...]) -> tuple[str, str, str]:
     """Return what types and statuses say for sure and what they hint at, and what is left to say of messaging."""
-    attributes = dict(read)
+    attributes = dict.fromkeys(read, "") | dict(zip((name for name in read if _READ[name]), values, strict=False))
     sure, guess = _first_of(_of_types(exception_type, attributes))
     if not sure:
         sure, below = _first_of(_of_status(attributes))
@@ -325,7 +339,7 @@ def classify_event(
     """
     name = kind_of(record, rules)
     kind = rules.kinds[name]
-    key = templates.key(templates.learn(*_read(record.message)[1]))
+    key = templates.learn(*_read(record.message)[1])
     return ErrorEvent(
         time,
         received_at,

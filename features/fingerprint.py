@@ -126,17 +126,19 @@ class Templates:
         int
             At least 1, never used for another template.
         """
-        return self.learn(*outline(message))
+        return self._learn_shape(*outline(message))
 
-    def learn(self, shape: str, tokens: Sequence[str]) -> int:
-        """Return the id of the template of a message's `features.mask.outline`; learn it when it is new."""
+    def learn(self, shape: str, tokens: Sequence[str]) -> str:
+        """Return the key of the template of a message's `features.mask.outline`; learn it when it is new."""
+        return self._templates[self._learn_shape(shape, tokens)].key
+
+    def _learn_shape(self, shape: str, tokens: Sequence[str]) -> int:
         number = self._ids.get(shape)
         if number is None:
             number = self._variant(tokens)
         if number is None:
             number = self._new(shape)
-        template = self._templates[number]
-        template.count += 1
+        self._templates[number].count += 1
         self._templates.move_to_end(number)
         return number
 

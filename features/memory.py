@@ -191,13 +191,10 @@ class Memory:
             self.row_of_snapshot(SeriesKey(key.tenant, key.service, WHOLE), 0)
         return self.row_of_snapshot(key, 0)
 
-    def add_error(self, tenant: str, partition: int, record: ErrorRecord, category: str, novel: str | None) -> None:
-        """Gather the category of an error, and its fingerprint if that is new."""
-        row = self.row(tenant, record.service, WHOLE, partition)
-        if row < 0:
-            return
+    def add_error(self, row: int, record: ErrorRecord, category: str, novel: str | None) -> None:
+        """Gather the category of an error of a whole service, and its fingerprint if that is new; row -1 is left out."""
         window = record.time_ns // 10**9 // self.plan.tick_s
-        if window < self.tick - self.windows.lateness:  # refused with the counts of its window
+        if row < 0 or window < self.windows.tick - self.windows.lateness:  # refused with the counts of its window
             return
         self.facts.gather(row, window, "category", category, record.weight)
         if novel is not None:

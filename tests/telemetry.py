@@ -14,6 +14,7 @@ from features.directory import Directory
 from features.event import ErrorRecord
 from features.extract import SCHEMA, extract
 from features.memory import Closed, Memory
+from features.series import WHOLE
 from features.windows import WIDTH
 from training.replay import Recording
 
@@ -93,7 +94,7 @@ def play_minute(memory: Memory, tick: int, received: Sequence[Minute]) -> Closed
         for batch in minute.batches:
             memory.add(minute.tenant, 0, batch)
         for record, category, novel in minute.errors:
-            memory.add_error(minute.tenant, 0, record, category, novel)
+            memory.add_error(memory.row(minute.tenant, record.service, WHOLE, 0), record, category, novel)
     return memory.advance(tick + 1)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from features.batch import Batch, Call, DurationPoint, Presence, channel
 from features.extract import extract
 from features.memory import Memory, MemoryPlan
+from features.series import WHOLE
 from tests.telemetry import T0, Minute, a_batch, a_record, by_key, minutes, play, play_minute, same_rows, traffic
 
 LENGTH = 6
@@ -54,7 +55,7 @@ def test_what_is_received_after_a_tick_changes_nothing_that_was_known_at_it(
             for batch in minute.batches:
                 memory.add(minute.tenant, 0, batch)
             for record, category, novel in minute.errors:
-                memory.add_error(minute.tenant, 0, record, category, novel)
+                memory.add_error(memory.row(minute.tenant, record.service, WHOLE, 0), record, category, novel)
     after = by_key(memory)
     assert same_rows({name: after[name] for name in before}, before)
 
@@ -107,7 +108,7 @@ def test_service_is_complete_though_there_is_no_row_for_its_operation() -> None:
     play_minute(memory, T0, [Minute("a", (traffic(T0, 3.0), traffic(T0, 4.0, service="cart")))])
     assert names(memory) == ["a/web/*"]
     assert memory.windows.fine()[0, -1, 0] == 3.0
-    memory.add_error("a", 0, a_record("cart"), "data", "f")
+    memory.add_error(memory.row("a", "cart", WHOLE, 0), a_record("cart"), "data", "f")
     memory.add("a", 0, replace(a_batch(levels=[("cart", "heap", T0, 1.0)]), presences=(Presence("cart", "i", "v"),)))
     assert memory.advance(T0 + 2).facts == []
 

@@ -14,7 +14,7 @@ from features.extract import extract
 from features.incident import IncidentRule
 from features.memory import Memory, MemoryPlan
 from features.pieces import split
-from features.series import partition_of
+from features.series import WHOLE, partition_of
 from features.snapshot import VERSION, restore, snapshot
 from tests.telemetry import T0, Minute, by_key, minutes, play, same_rows, traffic
 
@@ -26,7 +26,8 @@ def add(memory: Memory, minute: Minute) -> None:
         for partition, piece in split(batch, minute.tenant, N).items():
             memory.add(minute.tenant, partition, piece)
     for record, category, novel in minute.errors:
-        memory.add_error(minute.tenant, partition_of(minute.tenant, record.service, N), record, category, novel)
+        partition = partition_of(minute.tenant, record.service, N)
+        memory.add_error(memory.row(minute.tenant, record.service, WHOLE, partition), record, category, novel)
 
 
 def follow(memory: Memory, story: list[list[Minute]], first: int) -> None:
