@@ -52,7 +52,7 @@ _VALUED: tuple[str, ...] = (
     "error.type", "exception.type", *_HTTP_STATUS, *_RPC_STATUS, *_DB_STATUS, "db.system.name", "db.system", "span.kind", *_MESSAGING
 )  # fmt: skip
 _PRESENT: tuple[str, ...] = (*_SERVER_SIDE, "rpc.system", "rpc.system.name")
-_READ = dict.fromkeys(_VALUED, True) | dict.fromkeys(_PRESENT, False)
+_READ = frozenset[str]((*_VALUED, *_PRESENT))
 _CAUSED_BY = re.compile(r"^(?:Caused by:|\s*---> |\s*\[cause\]:)\s*(?P<type>[\w.$+]{1,200})", re.MULTILINE)
 _HEAD = re.compile(r"(?:Exception in thread \"[^\"\n]*\" )?(?P<type>[A-Za-z_][\w.$]{1,200}(?:Exception|Error|Timeout|Fault))\b")
 _PYTHON_END = re.compile(r"^(?P<type>[A-Za-z_][\w.]{1,200}): ", re.MULTILINE)
@@ -183,7 +183,7 @@ def _read_alike(plain: str) -> tuple[str | None, tuple[str, tuple[str, ...]]]:
 def _reader(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Mapping[str, str]], tuple[str, ...]]]:
     """Return which attributes of these are read, and what gets the values; records of one kind have the same names."""
     read = tuple(name for name in names if name in _READ)
-    valued = [name for name in read if _READ[name]]
+    valued = [name for name in read if name in _VALUED]
     return read, itemgetter(*valued, valued[0]) if valued else _no_values  # of one name alone it would get no tuple
 
 
@@ -194,7 +194,7 @@ def _no_values(_: Mapping[str, str]) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _told(exception_type: str, read: tuple[str, ...], values: tuple[str, ...]) -> tuple[str, str, str]:
     """Return what types and statuses say for sure and what they hint at, and what is left to say of messaging."""
-    attributes = dict.fromkeys(read, "") | dict(zip((name for name in read if _READ[name]), values, strict=False))
+    attributes = dict.fromkeys(read, "") | dict(zip((name for name in read if name in _VALUED), values, strict=False))
     sure, guess = _first_of(_of_types(exception_type, attributes))
     if not sure:
         sure, below = _first_of(_of_status(attributes))
