@@ -274,7 +274,8 @@ static const Slice PEER_KEYS[N_PEERS] = {
 
 #define COUNTERS(X)                                                                                                    \
     X(ids_invalid) X(times_invalid) X(durations_invalid) X(weights_invalid) X(weights_capped) X(operations_folded)     \
-    X(names_cut) X(attributes_cut) X(attributes_dropped) X(errors_not_decoded) X(presences_dropped) X(calls_dropped)
+    X(names_cut) X(attributes_cut) X(attributes_deep) X(attributes_dropped)                                             \
+    X(errors_not_decoded) X(presences_dropped) X(calls_dropped)
 #define AS_ENUM(name) name,
 #define AS_TEXT(name) #name,
 enum { COUNTERS(AS_ENUM) N_COUNTERS };
@@ -379,6 +380,7 @@ typedef struct {
     Error *errors;
     size_t sums_room, calls_room, n_ends, ends_room, n_errors, errors_room;
     uint64_t n_records, rejected;
+    bool left_out; /* whether something was, of the value whose text is being written */
     Py_ssize_t records_left, holders_left; /* how many records, and resources and scopes, may still come */
     uint64_t counters[N_COUNTERS];
 } Scan;
@@ -794,7 +796,7 @@ static bool put_list(Scan *s, Writing *w, const Value *list, Py_ssize_t depth)
     int n = 0;
     if (!put(s, w, list->kind == ARRAY ? "[" : "{", 1))
         return false;
-    while (c.at < c.end && n < MAX_ITEMS) {
+    while (c.at < c.end) {
         uint32_t tag;
         Cursor inner;
         Slice key;
@@ -805,6 +807,10 @@ static bool put_list(Scan *s, Writing *w, const Value *list, Py_ssize_t depth)
             if (!skip_field(&c, tag))
                 return false;
             continue;
+        }
+        if (n == MAX_ITEMS) {
+            s->left_out = true;
+            break;
         }
         if (!enter(&c, &inner) || (n++ && !put(s, w, ", ", 2)))
             return false;
@@ -834,6 +840,7 @@ static bool put_value(Scan *s, Writing *w, const Value *value, Py_ssize_t depth)
         return put_base64(s, w, value->bytes);
     case ARRAY:
     case MAP:
+        s->left_out |= depth <= 0;
         return depth <= 0 || put_list(s, w, value, depth - 1);
     default:
         return true;
@@ -848,8 +855,10 @@ static bool text_of(Scan *s, const Value *value, Slice *text)
         return true;
     }
     Writing w = {0};
+    s->left_out = false;
     if (!put_value(s, &w, value, s->limits.max_depth))
         return false;
+    s->counters[attributes_deep] += s->left_out;
     *text = (Slice){w.at ? w.at : (const uint8_t *)"", w.len};
     return true;
 }

@@ -21,6 +21,7 @@ __all__ = [
     "MAX_KEYS",
     "RESOURCE_KEPT",
     "by_importance",
+    "leaves_out",
     "merge",
     "number",
     "text",
@@ -150,6 +151,27 @@ def text(value: AnyValue | None, depth: int) -> str:
             return "{" + ", ".join(f"{pair.key or ''}: {text(pair.value, depth - 1)}" for pair in pairs) + "}"
         case _:
             return ""
+
+
+def leaves_out(value: AnyValue | None, depth: int) -> bool:
+    """Return whether the text of a value shows less than it holds: structures too deep, or items too many.
+
+    Examples
+    --------
+    >>> from app.ingest.shapes import ArrayValue
+    >>> nested = AnyValue(array_value=ArrayValue([AnyValue(array_value=ArrayValue([]))]))
+    >>> leaves_out(nested, 2), leaves_out(nested, 1)
+    (False, True)
+    """
+    which = value.WhichOneof("value") if value is not None else None
+    if which not in {"array_value", "kvlist_value"}:
+        return False
+    if depth <= 0:
+        return True
+    items = getattr(value, which).values or ()
+    if len(items) > _MAX_ITEMS:
+        return True
+    return any(leaves_out(item if which == "array_value" else item.value, depth - 1) for item in items)
 
 
 def texts(attributes: Iterable[KeyValue] | None, depth: int) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _read(found: Iterable[tuple[Span, _Fields, object]], source: Source, tally: 
             if _answered_5xx(span):
                 flags |= SERVER_ERROR | FAILED
         elif kind in _CALLER_KINDS:
-            peer = _peer(span, tally.limits.max_attribute_depth)
+            peer = _peer(span, tally)
             if peer:
                 tally.call(service, peer, weight, failed=flags & FAILED != 0)
         if flags & CALLEE:
@@ -153,10 +153,10 @@ def _answered_5xx(span: Span) -> bool:
     return False
 
 
-def _peer(span: Span, depth: int) -> str:
+def _peer(span: Span, tally: Tally) -> str:
     found = {attribute.key: attribute.value for attribute in span.attributes or () if attribute.key in _PEER_SET}
     for key in _PEERS if found else ():
-        if key in found and (peer := text(found[key], depth)):
+        if key in found and (peer := tally.text(found[key])):
             return peer
     return ""
 

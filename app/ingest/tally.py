@@ -17,6 +17,7 @@ from app.ingest.attributes import (
     EXCEPTION_TYPE,
     RESOURCE_KEPT,
     by_importance,
+    leaves_out,
     merge,
     text,
 )
@@ -116,8 +117,11 @@ class Tally:
         return False
 
     def text(self, value: AnyValue | None) -> str:
-        """Return the text of a value, of a structure as deep as it is shown."""
-        return text(value, self.limits.max_attribute_depth)
+        """Return the text of a value, of a structure as deep as it is shown; what is left out is counted."""
+        found = text(value, self.limits.max_attribute_depth)
+        if found.startswith(("[", "{")) and leaves_out(value, self.limits.max_attribute_depth):
+            self.counters["attributes_deep"] += 1
+        return found
 
     def attributes(self, source: Source, *parts: Iterable[KeyValue] | None) -> dict[str, AnyValue | None]:
         """Return the attributes of an error: those of its resource, and of the parts of its record, the last to say more."""

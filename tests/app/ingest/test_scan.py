@@ -199,10 +199,30 @@ def test_structures_are_written_to_the_same_depth(depth: int) -> None:
     value: object = "x"
     for i in range(8):
         value = [value, 1] if i % 2 else {"k": value}
-    limits = Limits(max_attribute_depth=depth)
-    assert (
-        "x" in of_spans(a_span(status={"code": 2}, attributes={"it": value}), limits=limits).errors[0].attributes["it"]
-    ) == (depth >= 8)
+    batch = of_spans(a_span(status={"code": 2}, attributes={"it": value}), limits=Limits(max_attribute_depth=depth))
+    assert ("x" in batch.errors[0].attributes["it"]) == (depth >= 8)
+    assert batch.counters == ({} if depth >= 8 else {"attributes_deep": 1})
+
+
+@pytest.mark.parametrize("n", [31, 32, 33, 70])
+def test_structures_of_many_items_are_counted_once_for_each_value_that_is_written(n: int) -> None:
+    many = list(range(n))
+    said: dict[str, object] = {"a": many, "b": {"c": many, "d": many}, "peer.service": many, "text": "[" * n}
+    batch = of_spans(a_span(3, status={"code": 2}, attributes=said), resource={"host.name": many})
+    # The resource's, the peer's, and three of the error; what it keeps of the resource is a text by then.
+    assert batch.counters.get("attributes_deep", 0) == (5 if n > 32 else 0)
+    record = a_log(17, body={"kvlistValue": {"values": attributes({"message": many})}}, attributes={"exception.message": many})
+    assert of_logs(record).counters.get("attributes_deep", 0) == (2 if n > 32 else 0)
+    few = of_logs(a_log(17, attributes={"a": 1, "b": many}), limits=Limits(max_attributes=1))
+    assert few.counters == {"attributes_dropped": 1}
+
+
+def test_fields_that_follow_the_last_shown_item_are_no_items() -> None:
+    body = as_protobuf(traces(a_span(status={"code": 2}, attributes={"it": 1})), "traces")
+    message = ExportTraceServiceRequest.FromString(body)
+    value = message.resource_spans[0].scope_spans[0].spans[0].attributes[0].value
+    value.array_value.MergeFromString(b"\x0a\x00" * 32 + b"\x78\x01")
+    assert accepted(message.SerializeToString(), "traces").counters == {}
 
 
 @pytest.mark.parametrize(
