@@ -454,6 +454,21 @@ static uint64_t hash_of(const uint64_t seed[2], const void *data, size_t len)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+/* Returns the slot of a key in a table that has slots: an empty one if the key is not there. */
+static size_t table_slot(const Scan *s, const Table *t, const uint64_t key[3])
+{
+    size_t slot = hash_of(s->seed, key, sizeof t->entries->key) & (t->n_slots - 1);
+    while (t->slots[slot] && memcmp(t->entries[t->slots[slot] - 1].key, key, sizeof t->entries->key) != 0)
+        slot = (slot + 1) & (t->n_slots - 1);
+    return slot;
+}
+
+static bool table_holds(const Scan *s, const Table *t, uint64_t a)
+{
+    const uint64_t key[3] = {a, 0, 0};
+    return t->n && t->slots[table_slot(s, t, key)];
+}
+
 /* Returns the place of an entry; a new one, with value 0, if there is none and `limit` allows. `n` then grew. */
 enum { NO_MEMORY = -1, NO_ROOM = -2 };
 
@@ -475,10 +490,9 @@ static int64_t table_place(Scan *s, Table *t, uint64_t a, uint64_t b, uint64_t c
         t->slots = slots;
         t->n_slots = n_slots;
     }
-    size_t slot = hash_of(s->seed, key, sizeof key) & (t->n_slots - 1);
-    for (; t->slots[slot]; slot = (slot + 1) & (t->n_slots - 1))
-        if (memcmp(t->entries[t->slots[slot] - 1].key, key, sizeof key) == 0)
-            return t->slots[slot] - 1;
+    size_t slot = table_slot(s, t, key);
+    if (t->slots[slot])
+        return t->slots[slot] - 1;
     if (t->n >= limit)
         return NO_ROOM;
     if (!GROW(t->entries, t->n, t->room))
@@ -1963,8 +1977,7 @@ static PyObject *ends_object(Scan *s)
     size_t n = 0;
     for (size_t i = 0; i < s->n_ends; i++) {
         End *end = &s->ends[i];
-        if (end->trace % (uint64_t)s->limits.span_end_sample == 0 ||
-            table_place(s, &s->error_traces, end->trace, 0, 0, 0) >= 0)
+        if (end->trace % (uint64_t)s->limits.span_end_sample == 0 || table_holds(s, &s->error_traces, end->trace))
             s->ends[n++] = *end;
     }
     PyObject *arrays[4], *services = PyList_New(0);
