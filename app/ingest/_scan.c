@@ -388,11 +388,13 @@ typedef struct {
 /* Memory that lives as long as the scan; NULL when there is none. */
 static void *keep(Scan *s, size_t size)
 {
+    if (size > PTRDIFF_MAX / 2)
+        return NULL;
     size = (size + 7) & ~(size_t)7;
     Block *block = s->blocks;
     if (block == NULL || block->size - block->used < size) {
         size_t room = size > 16384 ? size : 16384;
-        if (size > PTRDIFF_MAX / 2 || (block = malloc(sizeof(Block) + room)) == NULL)
+        if ((block = malloc(sizeof(Block) + room)) == NULL)
             return NULL;
         *block = (Block){s->blocks, 0, room};
         s->blocks = block;
@@ -402,21 +404,21 @@ static void *keep(Scan *s, size_t size)
     return at;
 }
 
-/* Makes room for one more item in an array that doubles. */
-static bool grow(void **items, size_t n, size_t *room, size_t size)
+/* Returns an array that doubles with room for one more item; NULL without memory, and then the array is gone. */
+static void *grown(void *items, size_t n, size_t *room, size_t size)
 {
     if (n < *room)
-        return true;
+        return items;
     size_t wanted = *room ? *room * 2 : 16;
-    void *grown = wanted > PTRDIFF_MAX / size ? NULL : realloc(*items, wanted * size);
-    if (grown == NULL)
-        return false;
-    *items = grown;
-    *room = wanted;
-    return true;
+    void *more = wanted > PTRDIFF_MAX / size ? NULL : realloc(items, wanted * size);
+    if (more)
+        *room = wanted;
+    else
+        free(items);
+    return more;
 }
 
-#define GROW(items, n, room) grow((void **)&(items), (n), &(room), sizeof *(items))
+#define GROW(items, n, room) (((items) = grown((items), (n), &(room), sizeof *(items))) != NULL)
 
 #define ROTATED(x, bits) ((x) << (bits) | (x) >> (64 - (bits)))
 
@@ -590,7 +592,7 @@ static bool take_list(Scan *s, Value *value, Kind kind, Slice part)
     if (part.len == 0)
         return true;
     if (len > value->room) {
-        uint8_t *joined = keep(s, len * 2);
+        uint8_t *joined = len > PTRDIFF_MAX / 4 ? NULL : keep(s, len * 2);
         if (joined == NULL)
             return false;
         if (value->bytes.len)
@@ -726,6 +728,8 @@ typedef struct {
 static bool put(Scan *s, Writing *w, const void *bytes, size_t len)
 {
     if (w->room - w->len < len) {
+        if (len > PTRDIFF_MAX / 4 - w->len)
+            return false;
         size_t room = (w->len + len) * 2;
         uint8_t *at = keep(s, room);
         if (at == NULL)
@@ -1635,7 +1639,9 @@ static int severity_of(const Log *log)
 /* Returns the text of a body; of a structured one its message, so that equal failures read alike. */
 static bool message_of(Scan *s, const Value *body, Slice *message)
 {
-    for (Cursor c = again(s, body->bytes); body->kind == MAP && c.at < c.end;) {
+    if (body->kind != MAP)
+        return text_of(s, body, message);
+    for (Cursor c = again(s, body->bytes); c.at < c.end;) {
         uint32_t tag;
         Cursor inner;
         Slice key;
@@ -2018,7 +2024,7 @@ static PyObject *counters_object(const Scan *s)
 
 static void close_scan(Scan *s)
 {
-    for (size_t i = 0; i < s->n_texts; i++)
+    for (size_t i = 0; s->texts && i < s->n_texts; i++)
         Py_XDECREF(s->texts[i].object);
     for (Block *next, *block = s->blocks; block; block = next) {
         next = block->next;
