@@ -247,6 +247,10 @@ class Hold:
 
     def __exit__(self, *_: object) -> None:
         """Give everything back."""
+        self.release()
+
+    def release(self) -> None:
+        """Give everything back."""
         self._room.move(self._tenant, -self.n_bytes)
         self.n_bytes = 0
 

@@ -7,31 +7,30 @@ Requests come from uvicorn (`app.ingest.connections`); the body is read within b
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
-import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, TypeAlias
 
-from google.rpc.code_pb2 import Code
 from prometheus_client import Counter
 
-from app.ingest.admit import Hold, TenantRoomFull, TooManyCalls, UnknownContentType, admit_encoding, admit_tenant, limit_of
-from app.ingest.answers import RETRY_AFTER_S, accepted, failure_as
+from app.ingest.admit import Hold, TooManyCalls, UnknownContentType, admit_encoding, limit_of
+from app.ingest.answers import accepted
 from app.ingest.cors import Cors
+from app.ingest.heads import SIGNAL_OF, Head, head_of, ordinary_head, read_headers
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
-from app.ingest.otlp import SIGNALS, Encoding, Signal
+from app.ingest.otlp import Encoding, Signal
 from app.ingest.receive import Receiver
+from app.ingest.replies import Headers, Reply, failed, packed, status_of
 from app.ingest.turns import Turns
 from app.ingest.wakes import Wakes
 from app.settings import IngestSettings
 from features.batch import Batch
-from features.errors import BodyTooLarge, ForeshockError, InvalidValue, PartStopped
+from features.errors import BodyTooLarge, ForeshockError, PartStopped
+from features.values import hot_value
 
 __all__ = ["OtlpHttp"]
 
@@ -40,11 +39,6 @@ logger = logging.getLogger(__name__)
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
-
-_SIGNAL_OF: dict[str, Signal] = {f"/v1/{signal}": signal for signal in SIGNALS}
-_CONTENT_TYPES: dict[Encoding, bytes] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
-_RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
 
 # A body that stops arriving holds its bytes; a minute is far longer than any exporter's own timeout (10 s by default).
 _BODY_TIMEOUT_S = 60.0
@@ -58,34 +52,28 @@ _INLINE_BYTES = 2**20
 # bounded by this number, not by that of the senders.
 _WORKERS = 2
 
-_PACKED_ANSWER_BYTES = 1024  # a shorter answer fits a packet either way
-_TAKES_GZIP = re.compile(
-    r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0{0,3})?\s*(?:,|$))[\d.]+\s*)?(?:,|$)", re.IGNORECASE
-)
-
 
 class _Gone(Exception):
     """The sender went away before its body ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What goes back; without an encoding it has no body."""
+@hot_value(eq=False)
+class _Taken:
+    """An ordinary request that waits for the log."""
 
-    status: HTTPStatus
-    body: bytes
-    encoding: Encoding | None
-    headers: Headers = ()
+    head: Head
+    batch: Batch
+    hold: Hold
+    begun_s: float
+    send: Callable[[Reply], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One request whose head was read."""
+@hot_value(eq=False)
+class _Loop:
+    """What works on the event loop."""
 
-    tenant: str
-    signal: Signal
-    encoding: Encoding
-    content_encoding: str
+    wakes: Wakes
+    turns: Turns
 
 
 class OtlpHttp:
@@ -124,8 +112,7 @@ class OtlpHttp:
         self._max_calls = max_calls
         self._n_calls = 0
         self._closed = False
-        self._wakes: Wakes | None = None
-        self._turns: Turns | None = None
+        self._on_loop: _Loop | None = None
         self._seconds = receiver.telemetry.request_seconds.labels(protocol="http")
         self._counted: dict[tuple[Signal | None, HTTPStatus], Counter] = {}
 
@@ -138,76 +125,133 @@ class OtlpHttp:
         else:
             raise NotImplementedError(f"scope type must be http or lifespan, got {scope['type']}")
 
+    def ordinary(self, method: str, path: str, pairs: Iterable[tuple[bytes, bytes]]) -> Head | None:
+        """Return what the head of a request says if `take_ordinary` may take its body, None otherwise."""
+        if method != "POST" or self._cors.is_on or self._closed or self._n_calls >= self._max_calls:
+            return None
+        return ordinary_head(path, pairs, self._default_tenant)
+
+    def take_ordinary(self, head: Head, body: bytes, send: Callable[[Reply], None]) -> bool:
+        """Take the whole body of an ordinary request, on the loop and without a task of its own.
+
+        A task with its coroutines, messages and timeout costs as much as decoding 200 spans does (measured).
+
+        Parameters
+        ----------
+        head : Head
+            From `ordinary`.
+        body : bytes
+            As received.
+        send : callable
+            Called once on the loop with the reply, when what the request said is durable or refused.
+
+        Returns
+        -------
+        bool
+            False when the body is for the ordinary ways of ASGI; nothing of it was kept, and nothing will be sent.
+        """
+        limits = self._receiver.limits
+        if self._closed or len(body) > limits.max_packed_bytes or len(body) > limits.max_body_bytes:
+            return False
+        if self._loop.turns.over or expected_bytes(body, head.content_encoding) > _INLINE_BYTES:
+            return False
+        begun_s, hold = perf_counter(), self._receiver.room.hold(head.tenant)
+        try:
+            self._admit()
+            hold.grow_to(len(body))
+            work = partial(self._work, head, body, hold, min(limits.max_body_bytes, _INLINE_BYTES))
+            batch, durable = self._loop.turns.run(work)
+        except InflatedTooLarge:
+            hold.release()
+            return False
+        except Exception as exc:
+            hold.release()
+            self._send_ordinary(head, self._refused(exc, head.signal, head.encoding), send)
+            return True
+        self._n_calls += 1
+        self._loop.wakes.call(durable, partial(self._settle, _Taken(head, batch, hold, begun_s, send)))
+        return True
+
+    def _settle(self, taken: _Taken, durable: Future[list[int]]) -> None:
+        head = taken.head
+        self._n_calls -= 1
+        taken.hold.release()
+        if (error := durable.exception()) is not None:
+            reply = self._refused(error, head.signal, head.encoding)
+        else:
+            self._seconds.observe(perf_counter() - taken.begun_s)
+            reply = Reply(HTTPStatus.OK, accepted(taken.batch, head.signal, head.encoding), head.encoding)
+        self._send_ordinary(head, reply, taken.send)
+
+    def _send_ordinary(self, head: Head, reply: Reply, send: Callable[[Reply], None]) -> None:
+        self._count(head.signal, reply.status)
+        send(packed(reply, head.accept_encoding))
+
     def close(self) -> None:
         """Let the requests under way end, and the threads with them."""
         self._closed = True
         self._threads.shutdown(wait=True)
 
     async def _answer_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, str] = {}
-        for name, value in scope["headers"]:
-            text = value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {text}" if name in headers else text  # RFC 9110, 5.3
-        signal = _SIGNAL_OF.get(scope["path"])
+        headers = read_headers(scope["headers"])
+        signal = SIGNAL_OF.get(scope["path"])
         try:
             answer = await self._answer(scope["method"], signal, headers, receive)
         except _Gone:
             return
-        counter = self._counted.get((signal, answer.status))
-        if counter is None:
-            labels = {"protocol": "http", "signal": signal or "none", "code": str(int(answer.status))}
-            counter = self._counted[signal, answer.status] = self._receiver.telemetry.requests.labels(**labels)
-        counter.inc()
+        self._count(signal, answer.status)
         cors = self._cors.of_answer(headers.get(b"origin", "")) if self._cors.is_on and answer.encoding else ()
-        await _send(send, answer, headers.get(b"accept-encoding", ""), cors)
+        await _send(send, packed(answer, headers.get(b"accept-encoding", "")), cors)
 
-    async def _answer(self, method: str, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> _Answer:
-        encoding: Encoding = "json"  # of an answer to a body of no known encoding
-        unknown: UnknownContentType | None = None
+    async def _answer(self, method: str, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> Reply:
         try:
             encoding = admit_encoding(headers.get(b"content-type", ""))
-        except UnknownContentType as exc:
-            unknown = exc
+        except UnknownContentType:
+            encoding = "json"  # of an answer to a body of no known encoding
         if signal is None:
-            return _failed(HTTPStatus.NOT_FOUND, f"path must be one of {', '.join(_SIGNAL_OF)}", encoding)
+            return failed(HTTPStatus.NOT_FOUND, f"path must be one of {', '.join(SIGNAL_OF)}", encoding)
         if method != "POST":
             return self._answer_other(method, headers, encoding)
         try:
-            if unknown is not None:
-                raise unknown
-            tenant = admit_tenant(headers.get(b"x-scope-orgid", ""), self._default_tenant)
-            request = _Request(tenant, signal, encoding, headers.get(b"content-encoding", "").strip().lower())
-            batch = await self._admitted(request, headers.get(b"content-length", "0"), receive)
-            return _Answer(HTTPStatus.OK, accepted(batch, signal, encoding), encoding)
-        except TimeoutError:
-            return _failed(HTTPStatus.REQUEST_TIMEOUT, f"the body must arrive within {self._body_timeout_s:g} s", encoding)
-        except ForeshockError as exc:
-            if limit := limit_of(exc):
-                self._receiver.telemetry.limited.labels(reason=limit).inc()
-            return _failed(_status_of(exc), str(exc), encoding)
+            head = head_of(signal, headers, self._default_tenant)
+            batch = await self._admitted(head, headers.get(b"content-length", "0"), receive)
+            return Reply(HTTPStatus.OK, accepted(batch, signal, encoding), encoding)
         except _Gone:
             raise
-        except Exception:
-            # A fault of ours. The sender is told so in its own encoding, and the other requests go on.
-            logger.exception("a request to /v1/%s failed", signal)
-            self._receiver.telemetry.faults.labels(place="http").inc()
-            return _failed(HTTPStatus.INTERNAL_SERVER_ERROR, "the request met a fault of the service", encoding)
+        except Exception as exc:
+            return self._refused(exc, signal, encoding)
 
-    def _answer_other(self, method: str, headers: dict[bytes, str], encoding: Encoding) -> _Answer:
+    def _refused(self, error: BaseException, signal: Signal, encoding: Encoding) -> Reply:
+        if isinstance(error, TimeoutError):
+            return failed(HTTPStatus.REQUEST_TIMEOUT, f"the body must arrive within {self._body_timeout_s:g} s", encoding)
+        if isinstance(error, ForeshockError):
+            if limit := limit_of(error):
+                self._receiver.telemetry.limited.labels(reason=limit).inc()
+            return failed(status_of(error), str(error), encoding)
+        # A fault of ours. The sender is told so in its own encoding, and the other requests go on.
+        logger.error("a request to /v1/%s failed", signal, exc_info=error)
+        self._receiver.telemetry.faults.labels(place="http").inc()
+        return failed(HTTPStatus.INTERNAL_SERVER_ERROR, "the request met a fault of the service", encoding)
+
+    def _count(self, signal: Signal | None, status: HTTPStatus) -> None:
+        counter = self._counted.get((signal, status))
+        if counter is None:
+            labels = {"protocol": "http", "signal": signal or "none", "code": str(int(status))}
+            counter = self._counted[signal, status] = self._receiver.telemetry.requests.labels(**labels)
+        counter.inc()
+
+    def _answer_other(self, method: str, headers: dict[bytes, str], encoding: Encoding) -> Reply:
         origin = headers.get(b"origin", "")
         if method == "OPTIONS" and self._cors.is_on and origin and b"access-control-request-method" in headers:
             if self._cors.allows(origin):
-                return _Answer(HTTPStatus.NO_CONTENT, b"", None, self._cors.of_preflight(origin))
-            return _failed(HTTPStatus.FORBIDDEN, f"pages of {origin[:100]} may not send here", encoding)
-        refused = _failed(HTTPStatus.METHOD_NOT_ALLOWED, f"method must be POST, got {method}", encoding)
-        return _Answer(refused.status, refused.body, encoding, ((b"allow", b"POST"),))
+                return Reply(HTTPStatus.NO_CONTENT, b"", None, self._cors.of_preflight(origin))
+            return failed(HTTPStatus.FORBIDDEN, f"pages of {origin[:100]} may not send here", encoding)
+        refused = failed(HTTPStatus.METHOD_NOT_ALLOWED, f"method must be POST, got {method}", encoding)
+        return Reply(refused.status, refused.body, encoding, ((b"allow", b"POST"),))
 
-    async def _admitted(self, request: _Request, declared: str, receive: Receive) -> Batch:
+    async def _admitted(self, request: Head, declared: str, receive: Receive) -> Batch:
         """Read a body and take what it says, while there is room for one more."""
-        if self._n_calls >= self._max_calls:
-            # Otherwise requests would wait in their sockets, unseen, until their senders give up on them.
-            raise TooManyCalls(f"requests under way must be <= {self._max_calls}, got one more; send it again")
-        self._receiver.admit()
+        self._admit()
         self._n_calls += 1
         try:
             with self._receiver.room.hold(request.tenant) as hold:
@@ -217,7 +261,13 @@ class OtlpHttp:
         finally:
             self._n_calls -= 1
 
-    async def _read(self, request: _Request, declared: str, receive: Receive, hold: Hold) -> bytes:
+    def _admit(self) -> None:
+        if self._n_calls >= self._max_calls:
+            # Otherwise requests would wait in their sockets, unseen, until their senders give up on them.
+            raise TooManyCalls(f"requests under way must be <= {self._max_calls}, got one more; send it again")
+        self._receiver.admit()
+
+    async def _read(self, request: Head, declared: str, receive: Receive, hold: Hold) -> bytes:
         """Return the body, counting what arrives, since a chunked one says no length."""
         limits = self._receiver.limits
         is_packed = request.content_encoding not in {"", "identity"}
@@ -246,27 +296,31 @@ class OtlpHttp:
             raise BodyTooLarge(f"body must be <= {max_bytes} bytes, got more")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _take(self, request: _Request, body: bytes, hold: Hold) -> Batch:
+    async def _take(self, request: Head, body: bytes, hold: Hold) -> Batch:
         if self._closed:
             raise PartStopped("the service is stopping; send the request again")
         begun = perf_counter()
         batch, durable = await self._decode(request, body, hold)
         if not durable.done():
-            if self._wakes is None:
-                self._wakes = Wakes(asyncio.get_running_loop())
-            await self._wakes.wait(durable)
+            await self._loop.wakes.wait(durable)
         durable.result()
         self._seconds.observe(perf_counter() - begun)
         return batch
 
-    async def _decode(self, request: _Request, body: bytes, hold: Hold) -> tuple[Batch, Future[list[int]]]:
+    @property
+    def _loop(self) -> _Loop:
+        if self._on_loop is None:
+            loop = asyncio.get_running_loop()
+            self._on_loop = _Loop(Wakes(loop), Turns(loop))
+        return self._on_loop
+
+    async def _decode(self, request: Head, body: bytes, hold: Hold) -> tuple[Batch, Future[list[int]]]:
         most = self._receiver.limits.max_body_bytes
         if expected_bytes(body, request.content_encoding) <= _INLINE_BYTES:
-            if self._turns is None:
-                self._turns = Turns(asyncio.get_running_loop())
+            turns = self._loop.turns
             work = partial(self._work, request, body, hold, min(most, _INLINE_BYTES))
             try:
-                return await self._turns.later(work) if self._turns.over else self._turns.run(work)
+                return await turns.later(work) if turns.over else turns.run(work)
             except InflatedTooLarge:  # the body said it were smaller; a thread looks how large it is
                 if most <= _INLINE_BYTES:
                     raise
@@ -276,55 +330,14 @@ class OtlpHttp:
             raise PartStopped("the service is stopping; send the request again") from None
         return await threaded
 
-    def _work(self, request: _Request, body: bytes, hold: Hold, max_bytes: int) -> tuple[Batch, Future[list[int]]]:
+    def _work(self, request: Head, body: bytes, hold: Hold, max_bytes: int) -> tuple[Batch, Future[list[int]]]:
         plain = inflate(body, request.content_encoding, max_bytes, hold.grow_to)
         return self._receiver.take(request.tenant, request.signal, request.encoding, plain)
 
 
-_CODES = {
-    HTTPStatus.FORBIDDEN: Code.PERMISSION_DENIED,
-    HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED: Code.UNIMPLEMENTED,
-    HTTPStatus.REQUEST_TIMEOUT: Code.DEADLINE_EXCEEDED,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
-    HTTPStatus.TOO_MANY_REQUESTS: Code.UNAVAILABLE,
-    HTTPStatus.INTERNAL_SERVER_ERROR: Code.INTERNAL,
-    HTTPStatus.SERVICE_UNAVAILABLE: Code.UNAVAILABLE,
-}
-
-
-def _status_of(error: ForeshockError) -> HTTPStatus:
-    match error:
-        case UnknownContentType():
-            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        case BodyTooLarge():
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        case InvalidValue():
-            return HTTPStatus.BAD_REQUEST
-        case TenantRoomFull():
-            return HTTPStatus.TOO_MANY_REQUESTS
-        case _:
-            # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.
-            return HTTPStatus.SERVICE_UNAVAILABLE
-
-
-def _failed(status: HTTPStatus, message: str, encoding: Encoding) -> _Answer:
-    code = _CODES.get(status, Code.INVALID_ARGUMENT)
-    headers = (_RETRY_AFTER,) if code == Code.UNAVAILABLE else ()
-    return _Answer(status, failure_as(code, message, encoding), encoding, headers)
-
-
-async def _send(send: Send, answer: _Answer, accept_encoding: str, cors: Headers) -> None:
-    body, headers = answer.body, [*answer.headers, *cors]
-    if answer.encoding is not None:
-        if len(body) > _PACKED_ANSWER_BYTES:
-            headers.append((b"vary", b"accept-encoding"))
-            if _TAKES_GZIP.search(accept_encoding):
-                body = gzip.compress(body, 6)
-                headers.append((b"content-encoding", b"gzip"))
-        headers += [(b"content-type", _CONTENT_TYPES[answer.encoding]), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _send(send: Send, reply: Reply, cors: Headers) -> None:
+    await send({"type": "http.response.start", "status": int(reply.status), "headers": [*reply.all_headers, *cors]})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

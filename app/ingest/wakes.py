@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 __all__ = ["Wakes"]
@@ -29,7 +31,7 @@ class Wakes:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._done: deque[tuple[asyncio.Future[None], Future[Any]]] = deque()
+        self._done: deque[tuple[Callable[[Future[Any]], None], Future[Any]]] = deque()
         self._woken = False
 
     def wait(self, future: Future[T]) -> asyncio.Future[None]:
@@ -46,11 +48,23 @@ class Wakes:
             Raises what `future` raised. Cancelling it leaves `future` alone.
         """
         here: asyncio.Future[None] = self._loop.create_future()
-        future.add_done_callback(lambda done: self._note(here, done))
+        self.call(future, partial(_pass_on, here))
         return here
 
-    def _note(self, here: asyncio.Future[None], done: Future[T]) -> None:
-        self._done.append((here, done))
+    def call(self, future: Future[T], then: Callable[[Future[T]], None]) -> None:
+        """Call with a thread's future on the loop once it is done, and not before this returns.
+
+        Parameters
+        ----------
+        future : concurrent.futures.Future
+            Handed on as it is.
+        then : callable
+            What it raises goes to the loop's handler of exceptions.
+        """
+        future.add_done_callback(partial(self._note, then))
+
+    def _note(self, then: Callable[[Future[T]], None], done: Future[T]) -> None:
+        self._done.append((then, done))
         # Noted first, asked second: `_settle` forgets that it was woken before it looks what is there.
         if not self._woken:
             self._woken = True
@@ -60,12 +74,19 @@ class Wakes:
     def _settle(self) -> None:
         self._woken = False
         while self._done:
-            here, done = self._done.popleft()
-            if here.done():
-                continue  # the one who waited went away
-            if done.cancelled():
-                here.cancel()
-            elif (error := done.exception()) is not None:
-                here.set_exception(error)
-            else:
-                here.set_result(None)
+            then, done = self._done.popleft()
+            try:
+                then(done)
+            except Exception as exc:  # the others go on
+                self._loop.call_exception_handler({"message": "what waited for a thread failed", "exception": exc})
+
+
+def _pass_on(here: asyncio.Future[None], done: Future[Any]) -> None:
+    if here.done():
+        return  # the one who waited went away
+    if done.cancelled():
+        here.cancel()
+    elif (error := done.exception()) is not None:
+        here.set_exception(error)
+    else:
+        here.set_result(None)

@@ -101,3 +101,24 @@ def test_a_loop_that_has_ended_is_left_alone() -> None:
     asyncio.run(wait())
     future.set_result(1)
     assert future.result() == 1
+
+
+def test_what_fails_on_the_loop_keeps_no_other_from_being_called() -> None:
+    async def wait() -> tuple[list[int], list[str]]:
+        loop = asyncio.get_running_loop()
+        reported: list[str] = []
+        loop.set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
+        wakes, futures, called = Wakes(loop), [Future[int](), Future[int]()], list[int]()
+
+        def fail(_: Future[int]) -> None:
+            raise ValueError("of one")
+
+        wakes.call(futures[0], fail)
+        wakes.call(futures[1], lambda done: called.append(done.result()))
+        for n, future in enumerate(futures):
+            future.set_result(n)
+        assert called == []
+        await asyncio.sleep(0)
+        return called, reported
+
+    assert asyncio.run(wait()) == ([1], ["of one"])
