@@ -1811,39 +1811,26 @@ static bool read_request(Scan *s, Slice body, Reader *read)
 
 /* ---- 6. Results ---------------------------------------------------------------------------------------------- */
 
-enum { MAX_FIELDS = 12 };
-
-/* Field names, in the order in which the functions below give their values. */
-static const char *const ERROR_FIELDS[MAX_FIELDS] = {"source",   "service",        "operation", "time_ns",
-                                                     "severity", "trace_id",       "span_id",   "exception_type",
-                                                     "message",  "stack",          "attributes", "weight"};
-static const char *const CALL_FIELDS[] = {"caller", "callee", "count", "failed"};
-static const char *const PRESENCE_FIELDS[] = {"service", "instance", "version"};
-
 typedef struct {
     uint64_t seed[2];
-    PyObject *error_names[MAX_FIELDS], *call_names[4], *presence_names[3];
     PyObject *span, *log; /* the words */
 } State;
 
-/*
- * Returns a frozen dataclass with slots, its fields set one by one, as its own __init__ does it in Python at
- * several times the cost. Takes the values, of which any may be NULL with an exception set.
- */
-static PyObject *record(PyTypeObject *type, PyObject *const *names, PyObject *const *values, size_t n)
+/* Returns a dataclass of values in the order of its fields. Takes the values, of which any may be NULL with an exception set. */
+static PyObject *record(PyTypeObject *type, PyObject *const *values, size_t n)
 {
-    PyObject *made = NULL;
-    size_t set = 0;
-    for (; set < n && values[set]; set++)
-        ;
-    if (set == n && (made = PyType_GenericAlloc(type, 0)) != NULL)
-        for (set = 0; set < n; set++)
-            if (PyObject_GenericSetAttr(made, names[set], values[set]) < 0) {
-                Py_CLEAR(made);
-                break;
-            }
-    for (size_t i = 0; i < n; i++)
-        Py_XDECREF(values[i]);
+    PyObject *fields = PyTuple_New((Py_ssize_t)n), *made = NULL;
+    bool done = fields != NULL;
+    for (size_t i = 0; i < n; i++) {
+        done = done && values[i];
+        if (fields == NULL)
+            Py_XDECREF(values[i]);
+        else if (PyTuple_SetItem(fields, (Py_ssize_t)i, values[i]) < 0)
+            done = false;
+    }
+    if (done)
+        made = PyObject_CallObject((PyObject *)type, fields);
+    Py_XDECREF(fields);
     return made;
 }
 
@@ -1892,12 +1879,13 @@ static PyObject *attributes_object(const Scan *s, const Error *error)
     return all;
 }
 
+/* The values of each stand in the order of the fields of ErrorRecord, Call and Presence. */
 static PyObject *error_object(Scan *s, const State *state, PyTypeObject *type, size_t i)
 {
     const Error *error = &s->errors[i];
     PyObject *source = error->from_log ? state->log : state->span;
     Py_INCREF(source);
-    PyObject *values[MAX_FIELDS] = {
+    PyObject *const values[] = {
         source,
         place_object(s, error->service),
         text_object(error->operation),
@@ -1911,23 +1899,25 @@ static PyObject *error_object(Scan *s, const State *state, PyTypeObject *type, s
         attributes_object(s, error),
         PyFloat_FromDouble(error->weight),
     };
-    return record(type, state->error_names, values, MAX_FIELDS);
+    return record(type, values, sizeof values / sizeof *values);
 }
 
 static PyObject *call_object(Scan *s, const State *state, PyTypeObject *type, size_t i)
 {
     const uint64_t *key = s->calls.entries[i].key;
-    PyObject *values[4] = {place_object(s, (uint32_t)key[0]), place_object(s, (uint32_t)key[1]),
+    PyObject *const values[] = {place_object(s, (uint32_t)key[0]), place_object(s, (uint32_t)key[1]),
                            PyFloat_FromDouble(s->call_counts[i].count), PyFloat_FromDouble(s->call_counts[i].failed)};
-    return record(type, state->call_names, values, 4);
+    (void)state;
+    return record(type, values, sizeof values / sizeof *values);
 }
 
 static PyObject *presence_object(Scan *s, const State *state, PyTypeObject *type, size_t i)
 {
     const uint64_t *key = s->presences.entries[i].key;
-    PyObject *values[3] = {place_object(s, (uint32_t)key[0]), place_object(s, (uint32_t)key[1]),
+    PyObject *const values[] = {place_object(s, (uint32_t)key[0]), place_object(s, (uint32_t)key[1]),
                            place_object(s, (uint32_t)key[2])};
-    return record(type, state->presence_names, values, 3);
+    (void)state;
+    return record(type, values, sizeof values / sizeof *values);
 }
 
 typedef PyObject *Maker(Scan *, const State *, PyTypeObject *, size_t);
@@ -2114,14 +2104,6 @@ static PyObject *scan(PyObject *module, PyObject *args)
     return result;
 }
 
-static int set_names(PyObject **names, const char *const *texts, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((names[i] = PyUnicode_InternFromString(texts[i])) == NULL)
-            return -1;
-    return 0;
-}
-
 static int open_module(PyObject *module)
 {
     State *state = PyModule_GetState(module);
@@ -2129,10 +2111,8 @@ static int open_module(PyObject *module)
     PyObject *random = os ? PyObject_CallMethod(os, "urandom", "i", (int)sizeof state->seed) : NULL;
     if (random)
         memcpy(state->seed, PyBytes_AsString(random), sizeof state->seed);
-    bool done = random && set_names(state->error_names, ERROR_FIELDS, MAX_FIELDS) == 0 &&
-                set_names(state->call_names, CALL_FIELDS, 4) == 0 &&
-                set_names(state->presence_names, PRESENCE_FIELDS, 3) == 0 &&
-                (state->span = PyUnicode_InternFromString("span")) && (state->log = PyUnicode_InternFromString("log"));
+    bool done = random && (state->span = PyUnicode_InternFromString("span")) &&
+                (state->log = PyUnicode_InternFromString("log"));
     Py_XDECREF(os);
     Py_XDECREF(random);
     return done ? 0 : -1;
@@ -2141,12 +2121,6 @@ static int open_module(PyObject *module)
 static void close_module(void *module)
 {
     State *state = PyModule_GetState(module);
-    for (int i = 0; state && i < MAX_FIELDS; i++)
-        Py_CLEAR(state->error_names[i]);
-    for (int i = 0; state && i < 4; i++)
-        Py_CLEAR(state->call_names[i]);
-    for (int i = 0; state && i < 3; i++)
-        Py_CLEAR(state->presence_names[i]);
     if (state) {
         Py_CLEAR(state->span);
         Py_CLEAR(state->log);

@@ -16,7 +16,6 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decoder
 from features.batch import Batch, Call, Presence
 from features.errors import MalformedBody
-from features.event import ErrorRecord
 from tests.app.ingest.requests import SECOND, a_log, a_span, as_protobuf, attributes, logs, span_id, traces
 from tests.fuzz.compare import REFUSED, difference, outcome
 from tests.fuzz.mutate import mutant
@@ -307,6 +306,12 @@ def test_a_refusal_says_why() -> None:
     assert outcome(decoder("c"), b"\x08", "logs", Limits()) == REFUSED
 
 
-@pytest.mark.parametrize("record", [ErrorRecord, Call, Presence])
-def test_records_that_are_made_field_by_field_check_nothing_when_made(record: type) -> None:
-    assert not hasattr(record, "__post_init__")
+def test_what_the_scanner_hands_on_has_every_field_in_its_place() -> None:
+    span = a_span(3, status={"code": 2}, traceState="ot=th:8", events=[EXCEPTION], attributes={"peer.service": "p", "k": "v"})
+    batch = of_spans(span, resource={"service.instance.id": "i", "service.version": "2"})
+    (error,), (call,), (presence,) = batch.errors, batch.calls, batch.presences
+    assert (error.source, error.service, error.operation, error.severity) == ("span", "cart", span["name"], 17)
+    assert (error.time_ns, error.trace_id, error.span_id) == (int(span["endTimeUnixNano"]), span["traceId"], span["spanId"])
+    assert (error.exception_type, error.message, error.stack, error.weight) == ("E", "m", "", 2.0)
+    assert error.attributes == {"peer.service": "p", "k": "v", "service.instance.id": "i", "service.version": "2"}
+    assert (call, presence) == (Call("cart", "p", 2.0, 2.0), Presence("cart", "i", "2"))
