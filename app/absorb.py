@@ -43,17 +43,19 @@ class PartitionErrors:
         self.repeats = Repeats(max(_BATCH_S // tick_s, 1), max(_FAILURE_S // tick_s, 1))
         self.recent = Recent()
         self._templates: dict[str, Templates] = {}
+        self._newest: tuple[str, Templates] | None = None  # the last of them: a request's errors are one tenant's
         self._received = 0, _EPOCH
 
     def event(self, tenant: str, record: ErrorRecord, received_ns: int) -> tuple[ErrorEvent, bool]:
         """Classify a record and return its event and whether its fingerprint is new to the service."""
+        newest = self._newest
         event = classify_event(
             record,
             tenant=tenant,
             time=_at(record.time_ns),
             received_at=self._received_at(received_ns),
             rules=self.rules,
-            templates=self._templates_of(tenant),
+            templates=newest[1] if newest is not None and newest[0] == tenant else self._templates_of(tenant),
         )
         return event, self.recent.add(event)
 
@@ -70,6 +72,7 @@ class PartitionErrors:
         self._templates[tenant] = templates
         if len(self._templates) > _MAX_TENANTS:
             del self._templates[next(iter(self._templates))]
+        self._newest = tenant, templates
         return templates
 
     def snapshot(self) -> dict[str, bytes]:
@@ -89,6 +92,7 @@ class PartitionErrors:
         repeats = decode(_RepeatsWire).decode(state["errors/repeats"])
         self.repeats.restore(repeats.batches, repeats.failures)
         templates = decode(dict[str, bytes]).decode(state["errors/templates"])
+        self._newest = None
         self._templates = {tenant: Templates.restore(data) for tenant, data in templates.items()}
         self.recent.restore(decode(dict[str, bytes]).decode(state["errors/recent"]))
 

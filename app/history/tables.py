@@ -216,12 +216,20 @@ _attributes = msgspec.json.Encoder(order="sorted").encode_lines
 
 def _column(name: str, values: Sequence[Any], schema: pa.Schema) -> pa.Array:
     if name == "stack":
-        distinct: dict[str, int] = {}
-        places = pa.array([distinct.setdefault(stack, len(distinct)) for stack in values], pa.int32())
-        return pa.DictionaryArray.from_arrays(places, pa.array(list(distinct), pa.string()))
+        return pa.DictionaryArray.from_arrays(*_distinct(values, schema.field(name).type))
+    if name == "received_at":  # one for all errors of a request
+        places, distinct = _distinct(values, schema.field(name).type)
+        return distinct.take(places)
     if name == "attributes":
         return _json(values)
     return pa.array(values, schema.field(name).type)
+
+
+def _distinct(values: Sequence[Any], kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
+    """Return the place of each value among the distinct ones, and these."""
+    distinct: dict[Any, int] = {}
+    places = [distinct.setdefault(value, len(distinct)) for value in values]
+    return pa.array(places, pa.int32()), pa.array(list(distinct), kind)
 
 
 def _json(values: Sequence[Mapping[str, str]]) -> pa.Array:

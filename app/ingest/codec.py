@@ -275,5 +275,5 @@ _NO_ENDS = _EMPTY.end_trace, _EMPTY.end_span, _EMPTY.end_service, _EMPTY.end_rol
 
 def _errors(columns: _Errors, stacks: Sequence[str]) -> tuple[ErrorRecord, ...]:
     whole: list[Any] = list(columns)
-    whole[_STACK] = [stacks[place] for place in whole[_STACK]]
+    whole[_STACK] = map(stacks.__getitem__, whole[_STACK])
     return tuple(map(ErrorRecord, *whole))
