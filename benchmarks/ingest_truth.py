@@ -6,7 +6,7 @@ Read from `/metrics` while it runs, and from its data folder after it ended, whi
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ _NEVER = ("foreshock_faults_total", "foreshock_repeated_batches_total", *_FORBID
 _DRAIN_S = 300.0
 
 
-def faults_of(metrics: Mapping[str, float], sent: Mapping[str, int]) -> list[str]:
+def faults_of(metrics: Mapping[str, float], sent: Mapping[str, int], refusals: Collection[str] = ()) -> list[str]:
     """Return what speaks against the measurement, empty when all is well.
 
     Parameters
@@ -32,8 +32,11 @@ def faults_of(metrics: Mapping[str, float], sent: Mapping[str, int]) -> list[str
         Samples of `/metrics`.
     sent : mapping
         Records sent, by signal.
+    refusals : collection of str
+        Limits that may have bitten, as `foreshock_limited_total` names them: what they refused was not acknowledged.
     """
-    found = [f"{name} is {value:g}" for name, value in metrics.items() if name.startswith(_NEVER) and value]
+    allowed = {f'foreshock_limited_total{{reason="{reason}"}}' for reason in refusals}
+    found = [f"{n} is {value:g}" for n, value in metrics.items() if n.startswith(_NEVER) and value and n not in allowed]
     for signal, n in sent.items():
         counted = metrics.get(f'foreshock_records_total{{signal="{signal}"}}', 0.0)
         if counted != n:

@@ -9,20 +9,25 @@ nothing again (`benchmarks.overload_load`), which shares the machine's cores wit
 
 It fails (exit code 1) when
 
-- a request ended by anything but 200, 429 or 503, or found all of the sender's connections busy;
+- a request ended by anything but 200, 429 or 503 (a connection lost, no answer within 30 s), or found all of the sender's
+  2,048 connections busy, four times as many as the requests that may be under way;
 - a record that was acknowledged is missing or there twice: in `/metrics`, or in the windows of the data folder, where the
   spans and errors of each service must be those of the requests that were answered with 200;
-- a limit, late window, repeat or survived fault shows in `/metrics`;
-- memory is not flat: a line fitted to the resident memory of the server's process tree rises by more than 5 % of its mean
-  over the load without its first fifth.
+- `/metrics` shows a survived fault, a repeat, a late window, a rejected record, or a limit that cut something: a limit may
+  have refused whole requests (`REFUSALS`), nothing else;
+- memory is not flat: of five equal parts of the load the median of the resident memory of the server's process tree in the
+  last is more than 5 % above that in the second. The first is warm-up; a median, since rows that wait for history and are
+  written every minute or five make a saw-tooth.
 
-The table goes to standard error, a line for each tenth of the load; the JSON, with every second, to standard output.
+Nothing is asked of the latency of accepted requests, which is told. Progress and the table go to standard error, a line for
+each tenth of the load; the JSON, with every second, to standard output. When it fails, the server's log is kept and named.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,10 +45,14 @@ from benchmarks.ingest_truth import faults_of, services_of
 from benchmarks.overload_load import N_SPANS
 from benchmarks.processes import Receiver, foreshock
 
-__all__ = ["main"]
+__all__ = ["REFUSALS", "main"]
+
+REFUSALS = ("calls", "lag", "in_flight_bytes", "tenant_in_flight_bytes", "log_bytes")
+"""Limits that refuse whole requests because of the load, as `foreshock_limited_total` names them."""
 
 _MAY_COME = {"200", "429", "503"}
-_WARM_UP = 0.2  # share of the load in which memory may still grow
+_PARTS = 5  # of the load, whose second is compared with the last
+_PROGRESS_S = 10
 _FLAT = 0.05
 _CLOSED_LOOP = 32  # connections that find out what it can take
 _OPEN_LOOP = 2048  # of a sender that slows down for nobody, as many exporters would be
@@ -63,8 +72,12 @@ def load(receiver: Receiver, asked: Mapping[str, float], seconds: Seconds) -> di
             told = json.loads(line)
             if "ended" in told:
                 return told["ended"]
+            if len(seconds) % _PROGRESS_S == 0:
+                told["behind"] = receiver.behind()
             used = {"rss_mib": round(receiver.rss_bytes() / 2**20, 1), "disk_mib": round(disk_bytes(receiver) / 2**20, 1)}
             seconds.append(told | used | {"cpu_s": round(receiver.cpu_s(), 2)})
+            if len(seconds) % _PROGRESS_S == 0:
+                _say(f"{told['second']:g} s: {told['codes']}, p99 {told.get('p99_ms', 0):g} ms, {used['rss_mib']:g} MiB")
     raise RuntimeError(f"the sender ended with {sender.returncode}")
 
 
@@ -94,12 +107,21 @@ def absorbed(receiver: Receiver) -> float:
 
 
 def memory(seconds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return how resident memory went after the warm-up: its mean, its rise along a fitted line, and its slope."""
-    kept = seconds[int(len(seconds) * _WARM_UP) :]
-    at, rss = ([one[key] for one in kept] for key in ("second", "rss_mib"))
-    slope = float(np.polyfit(at, rss, 1)[0])
-    rise, mean = slope * (at[-1] - at[0]), float(np.mean(rss))
-    return {"mean_mib": mean, "slope_mib_a_minute": slope * 60, "rise": rise / mean, "highest_mib": max(rss)}
+    """Return how resident memory went after the warm-up: between two parts of the load, and along a fitted line."""
+    at, rss = (np.array([one[key] for one in seconds]) for key in ("second", "rss_mib"))
+    parts = [float(np.median(part)) for part in np.array_split(rss, _PARTS)]
+    kept = len(rss) // _PARTS
+    slope = float(np.polyfit(at[kept:], rss[kept:], 1)[0])
+    told = {"second_fifth_mib": parts[1], "last_fifth_mib": parts[-1], "rise": parts[-1] / parts[1] - 1}
+    return told | {"slope_mib_a_minute": slope * 60, "highest_mib": float(rss.max())}
+
+
+def cost(seconds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return what a second of the load took: CPU time of the server, and disk, most of it the log of a day."""
+    first, last = seconds[0], seconds[-1]
+    took = last["second"] - first["second"]
+    mib, cpu_s = ((last[key] - first[key]) / took for key in ("disk_mib", "cpu_s"))
+    return {"disk_mib_a_s": mib, "cpu_s_a_s": cpu_s, "most_behind": max(one.get("behind", 0) for one in seconds)}
 
 
 def verdict(run: Mapping[str, Any]) -> Iterator[str]:
@@ -107,7 +129,7 @@ def verdict(run: Mapping[str, Any]) -> Iterator[str]:
     codes: Mapping[str, int] = run["ended"]["codes"]
     yield from (f"{n} requests ended by {code!r}" for code, n in codes.items() if code not in _MAY_COME)
     if run["memory"]["rise"] > _FLAT:
-        yield f"memory rose by {run['memory']['rise']:.1%} of its mean, more than {_FLAT:.0%}"
+        yield f"memory rose by {run['memory']['rise']:.1%} from the second to the last fifth, more than {_FLAT:.0%}"
     for service in sorted({*run["acknowledged"], *run["counted"]}):
         wanted, found = run["acknowledged"].get(service, {}), run["counted"].get(service, {})
         for what in ("spans", "errors"):
@@ -118,17 +140,19 @@ def verdict(run: Mapping[str, Any]) -> Iterator[str]:
 
 def measure(receiver: Receiver, asked: argparse.Namespace) -> dict[str, Any]:
     """Find out what the server can take, offer it more, and gather what it counted."""
+    _say("what it can take")
     told = {"seconds": asked.capacity_seconds / 3, "rate": 0.0, "connections": _CLOSED_LOOP, "seed": 10 * asked.seed}
     phases = [load(receiver, told, [])]  # warms up
     absorbed(receiver)
     told |= {"seconds": asked.capacity_seconds, "seed": told["seed"] + 2}
     phases.append(load(receiver, told, []))
     taken = phases[-1]["codes"]["200"] / (asked.capacity_seconds + absorbed(receiver))
+    _say(f"{taken:.0f} requests/s; {asked.rate_factor:g} times as many for {asked.seconds:g} s")
     seconds: Seconds = []
     told |= {"seconds": asked.seconds, "connections": _OPEN_LOOP, "seed": told["seed"] + 2}
     phases.append(load(receiver, told | {"rate": taken * asked.rate_factor}, seconds))
     run = {"requests_a_s": taken, "spans_a_s": taken * N_SPANS, "offered_requests_a_s": taken * asked.rate_factor}
-    run |= {"ended": phases[-1], "behind_s": absorbed(receiver), "memory": memory(seconds)}
+    run |= {"ended": phases[-1], "behind_s": absorbed(receiver), "memory": memory(seconds), "cost": cost(seconds)}
     spans = Counter[str]()
     errors = Counter[str]()
     for phase in phases:
@@ -142,10 +166,12 @@ def measure(receiver: Receiver, asked: argparse.Namespace) -> dict[str, Any]:
 def counted(receiver: Receiver, n_spans: int) -> tuple[list[str], dict[str, dict[str, int]]]:
     """End the server; return what speaks against its metrics, and what stands in its windows."""
     deadline = time.monotonic() + _TICK_S
-    while "no tick passed" in (faults := faults_of(receiver.metrics(), {"traces": n_spans})) and time.monotonic() < deadline:
+    sent = {"traces": n_spans}
+    while "no tick passed" in (faults := faults_of(receiver.metrics(), sent, REFUSALS)) and time.monotonic() < deadline:
         time.sleep(0.5)
     receiver.stop()
     assert receiver.folder is not None
+    _say("counting what stands in its windows")
     return faults, services_of(receiver.folder)
 
 
@@ -177,12 +203,15 @@ def main() -> int:
     asked = parser.parse_args()
     with ExitStack() as until:
         folder = asked.data or Path(until.enter_context(tempfile.TemporaryDirectory())) / "overload"
+        failed = until.push(lambda kind, *_: _keep(folder / "foreshock.log") if kind else None)
         receiver = foreshock("foreshock", folder, {})
         until.callback(receiver.stop)
         run = measure(receiver, asked)
         faults, found = counted(receiver, sum(held["spans"] for held in run["acknowledged"].values()))
-    run |= {"faults": faults, "counted": found}
-    against = list(verdict(run))
+        run |= {"faults": faults, "counted": found}
+        against = list(verdict(run))
+        if against:
+            failed(RuntimeError)
     result = {"command": " ".join(sys.argv), "seed": asked.seed, "machine": machine(None), "against": against, **run}
     print(table(run["seconds"]), summary(run), *against, sep="\n", file=sys.stderr)
     text = json.dumps(result, indent=1)
@@ -193,16 +222,31 @@ def main() -> int:
     return int(bool(against))
 
 
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def _keep(log: Path) -> None:
+    """Copy the server's log to where it outlives the data, and show its end."""
+    if log.is_file():
+        kept = Path(tempfile.mkdtemp(prefix="overload-")) / log.name
+        shutil.copyfile(log, kept)
+        _say(f"the server's log is {kept}; its end:\n" + log.read_text(errors="replace")[-2000:])
+
+
 def summary(run: Mapping[str, Any]) -> str:
-    """Return what it came to, in three lines."""
-    ended, used = run["ended"], run["memory"]
+    """Return what it came to, in four lines."""
+    ended, used, spent = run["ended"], run["memory"], run["cost"]
     codes = ", ".join(f"{n} x {code}" for code, n in sorted(ended["codes"].items()))
     spans = sum(held["spans"] for held in run["acknowledged"].values())
     return (
         f"can take {run['spans_a_s']:,.0f} spans/s, was offered {run['offered_requests_a_s'] * N_SPANS:,.0f}; answered {codes}\n"
         f"accepted requests: p50 {ended.get('p50_ms', 0):g} ms, p99 {ended.get('p99_ms', 0):g} ms; "
         f"{spans:,} spans acknowledged in all, absorbed {run['behind_s']:.1f} s after the end\n"
-        f"memory {used['mean_mib']:.0f} MiB, {used['slope_mib_a_minute']:+.2f} MiB a minute, {used['rise']:+.1%} in all"
+        f"memory {used['second_fifth_mib']:.0f} MiB in the second fifth, {used['last_fifth_mib']:.0f} in the last "
+        f"({used['rise']:+.1%}), highest {used['highest_mib']:.0f}, fitted {used['slope_mib_a_minute']:+.2f} MiB a minute\n"
+        f"a second took {spent['cpu_s_a_s']:.2f} s of CPU (sender: {ended['cpu_s'] / run['seconds'][-1]['second']:.2f} s) and "
+        f"{spent['disk_mib_a_s']:.1f} MiB of disk; the worker was {spent['most_behind']:.0f} messages behind at most"
     )
 
 

@@ -4,8 +4,9 @@
 
 All connections are opened before, as those of exporters are. With rate 0 each sends its next request when the last was
 answered; otherwise a request leaves when its time has come, on a connection that is free, and its latency counts from that
-time. A request that finds all connections busy is not sent, and counted so. Nothing is sent again. One line of JSON a second goes to standard output, and a last one with
-what was acknowledged, service by service.
+time; the connection that was free for longest is next. A request that finds all connections busy is not sent, and counted
+so. Nothing is sent again. One line of JSON a second goes to standard output, and a last one with what was acknowledged,
+service by service, and the CPU time that sending it took.
 
 Every body is unique: spans that failed have ids and messages of their own in each; of the others, which cost the receiver
 the same but are compressed beforehand, a body takes one of 64 sets, each made anew every half minute so that times are of
@@ -286,6 +287,7 @@ def main() -> None:
     load = Load(int(port), int(connections), bodies)
     uvloop.run(_run(load, bodies, seconds, rate, int(connections)))
     ended = {"codes": load.codes, **_quantiles(load.answers_s), "acknowledged": bodies.held(load.acknowledged)}
+    ended["cpu_s"] = round(time.process_time(), 1)
     print(json.dumps({"ended": ended}), flush=True)
 
 

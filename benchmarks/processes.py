@@ -8,6 +8,7 @@ ended. It is read from the kernel's CPU clock of each living process, which coun
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,6 +103,11 @@ class Receiver:
             return {}
         lines = _get(self.api, "/metrics").decode().splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
+
+    def behind(self) -> int:
+        """Return how many messages of the log Foreshock has not absorbed."""
+        found = re.search(rb"(\d+) offsets behind", _get(self.api, "/readyz?verbose=1"))
+        return int(found[1]) if found else 0
 
     def stop(self) -> None:
         """End it as a user would."""
