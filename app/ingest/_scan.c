@@ -1828,7 +1828,8 @@ static PyObject *record(PyTypeObject *type, PyObject *const *values, size_t n)
         else if (PyTuple_SetItem(fields, (Py_ssize_t)i, values[i]) < 0)
             done = false;
     }
-    if (done)
+    /* Without memory for another part of the result its exception is set already, and nothing may be called then. */
+    if (done && !PyErr_Occurred())
         made = PyObject_CallObject((PyObject *)type, fields);
     Py_XDECREF(fields);
     return made;
