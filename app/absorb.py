@@ -15,7 +15,7 @@ from app.recent import Recent
 from features.classify import classify_event
 from features.event import ErrorEvent, ErrorRecord
 from features.fingerprint import Templates
-from features.repeats import Repeats
+from features.repeats import Repeats, RepeatsState
 from features.rules import Rules
 
 __all__ = ["PartitionErrors"]
@@ -89,17 +89,11 @@ class PartitionErrors:
         if "errors/repeats" not in state:
             return
         decode = msgspec.msgpack.Decoder
-        repeats = decode(_RepeatsWire).decode(state["errors/repeats"])
-        self.repeats.restore(repeats.batches, repeats.failures)
+        self.repeats.restore(decode(RepeatsState).decode(state["errors/repeats"]))
         templates = decode(dict[str, bytes]).decode(state["errors/templates"])
         self._newest = None
         self._templates = {tenant: Templates.restore(data) for tenant, data in templates.items()}
         self.recent.restore(decode(dict[str, bytes]).decode(state["errors/recent"]))
-
-
-class _RepeatsWire(msgspec.Struct):
-    batches: dict[str, int]
-    failures: dict[str, tuple[int, list[str]]]
 
 
 def _at(time_ns: int) -> datetime:

@@ -5,17 +5,39 @@ Part of a partition's checkpointed state, so that a repeat is known after a rest
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, takewhile
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from features.event import ErrorRecord
+from features.past import Past, PastState, key_of
 
-__all__ = ["Repeats"]
+__all__ = ["Repeats", "RepeatsState"]
 
 _HOUR_TICKS = 60
 _FAILURE_TICKS = 15
 _MAX_KEPT = 200_000
+_MAX_NEW = 4_096  # guessed: what waits as objects, under 2 MB; to put them to those of the past takes a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatsState:
+    """A `Repeats` as plain values.
+
+    Parameters
+    ----------
+    past_batches, past_failures : PastState
+        Batches and failures that were seen.
+    types : sequence of sequence of str
+        Exception types of failures, by their place.
+    batches, failures : mapping
+        Of earlier releases: ticks by Batch id; ticks and exception types by tenant, trace and span.
+    """
+
+    past_batches: PastState = field(default_factory=PastState)
+    past_failures: PastState = field(default_factory=PastState)
+    types: Sequence[Sequence[str]] = ()
+    batches: Mapping[str, int] = field(default_factory=dict[str, int])
+    failures: Mapping[str, tuple[int, Sequence[str]]] = field(default_factory=dict[str, tuple[int, Sequence[str]]])
 
 
 class Repeats:
@@ -36,16 +58,24 @@ class Repeats:
     def __init__(self, batch_ticks: int = _HOUR_TICKS, failure_ticks: int = _FAILURE_TICKS) -> None:
         self.batch_ticks = batch_ticks
         self.failure_ticks = failure_ticks
-        self.batches: dict[str, int] = {}
-        self.failures: dict[str, tuple[int, tuple[str, ...]]] = {}  # no lists: the collector need not visit them
+        self._batches: dict[int, tuple[int, None]] = {}
+        self._failures: dict[int, tuple[int, tuple[str, ...]]] = {}  # no lists: the collector need not visit them
+        self._past_batches = Past[None](_MAX_KEPT)
+        self._past_failures = Past[tuple[str, ...]](_MAX_KEPT)
+
+    def __len__(self) -> int:
+        """Return how many Batches and failures are remembered; one that came again may count twice until it is packed."""
+        return len(self._batches) + len(self._past_batches) + len(self._failures) + len(self._past_failures)
 
     def batch(self, batch_id: str, tick: int) -> bool:
         """Remember a Batch and return whether it came within the last `batch_ticks`."""
-        seen = self.batches.get(batch_id)
-        if seen is not None and tick - seen <= self.batch_ticks:
+        key = key_of(batch_id)
+        seen = self._batches.get(key) or self._past_batches.find(key)
+        if seen is not None and tick - seen[0] <= self.batch_ticks:
             return True
-        self.batches.pop(batch_id, None)
-        self.batches[batch_id] = tick
+        self._batches[key] = tick, None
+        if len(self._batches) >= _MAX_NEW:
+            self._pack()
         return False
 
     def failure(self, tenant: str, record: ErrorRecord, tick: int) -> bool:
@@ -56,41 +86,41 @@ class Repeats:
         """
         if not (record.trace_id and record.span_id):
             return False
-        key = f"{tenant}/{record.trace_id}/{record.span_id}"
-        known = self.failures.get(key)
-        if known is None:
-            self.failures[key] = (tick, (record.exception_type,))
-            return False
-        seen, types = known if tick - known[0] <= self.failure_ticks else (tick, ())
+        key = key_of(f"{tenant}/{record.trace_id}/{record.span_id}")
+        known = self._failures.get(key) or self._past_failures.find(key)
+        seen, types = known if known is not None and tick - known[0] <= self.failure_ticks else (tick, ())
         if record.exception_type in types or (types and not record.exception_type):
             return True
         if "" in types:  # the report without a type is of this failure; it cannot be of a second one too
-            self.failures[key] = (seen, tuple(each or record.exception_type for each in types))
+            self._failures[key] = (seen, tuple(each or record.exception_type for each in types))
             return True
-        del self.failures[key]  # the newest stands last, where `forget` finds it last
-        self.failures[key] = (tick, (*types, record.exception_type))
+        self._failures[key] = (tick, (*types, record.exception_type))
+        if len(self._failures) >= _MAX_NEW:
+            self._pack()
         return False
 
     def forget(self, tick: int) -> None:
         """Drop what is too old to matter, and the oldest past the bound."""
-        # The oldest stand first, so what is young enough need not be looked at.
-        aged = takewhile(lambda seen: tick - seen[1] > self.batch_ticks, self.batches.items())
-        _drop(self.batches, [key for key, _ in aged])
-        old = takewhile(lambda seen: tick - seen[1][0] > self.failure_ticks, self.failures.items())
-        _drop(self.failures, [key for key, _ in old])
-        for kept in (self.batches, self.failures):
-            _drop(kept, list(islice(kept, max(len(kept) - _MAX_KEPT, 0))))
+        self._pack()
+        self._past_batches.forget(tick - self.batch_ticks)
+        self._past_failures.forget(tick - self.failure_ticks)
 
-    def snapshot(self) -> dict[str, object]:
+    def snapshot(self) -> RepeatsState:
         """Return everything as plain values."""
-        return {"batches": dict(self.batches), "failures": {k: [t, list(types)] for k, (t, types) in self.failures.items()}}
+        self._pack()
+        batches, _ = self._past_batches.snapshot()
+        failures, types = self._past_failures.snapshot()
+        return RepeatsState(batches, failures, types)
 
-    def restore(self, batches: Mapping[str, int], failures: Mapping[str, tuple[int, Sequence[str]]]) -> None:
+    def restore(self, state: RepeatsState) -> None:
         """Put a snapshot back."""
-        self.batches = dict(batches)
-        self.failures = {k: (t, tuple(types)) for k, (t, types) in failures.items()}
+        self._past_batches.restore(state.past_batches, [None])
+        self._past_failures.restore(state.past_failures, [tuple(types) for types in state.types])
+        self._batches = {key_of(name): (tick, None) for name, tick in state.batches.items()}
+        self._failures = {key_of(name): (tick, tuple(types)) for name, (tick, types) in state.failures.items()}
+        self._pack()
 
-
-def _drop(kept: dict[str, Any], keys: Iterable[str]) -> None:
-    for key in keys:
-        del kept[key]
+    def _pack(self) -> None:
+        self._past_batches.add(self._batches)
+        self._past_failures.add(self._failures)
+        self._batches, self._failures = {}, {}

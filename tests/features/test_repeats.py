@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TypedDict
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features import repeats as repeats_module
-from features.repeats import Repeats
+from features.repeats import Repeats, RepeatsState
 from tests.telemetry import a_record
 
 
@@ -51,7 +51,7 @@ def test_another_exception_of_the_same_span_is_another_failure() -> None:
 def test_without_ids_nothing_is_a_repeat(ids: Ids) -> None:
     repeats = Repeats()
     assert [repeats.failure("a", a_record(exception_type="IOError", **ids), 0) for _ in range(3)] == [False] * 3
-    assert repeats.failures == {}
+    assert len(repeats) == 0
 
 
 def test_tenants_with_the_same_ids_do_not_meet() -> None:
@@ -74,8 +74,9 @@ def test_forgetting_drops_what_is_too_old() -> None:
     repeats.failure("a", a_record(**IDS), 0)
     repeats.failure("a", a_record(trace_id="t2", span_id="s2"), 60)
     repeats.forget(61)
-    assert list(repeats.batches) == ["new"]
-    assert list(repeats.failures) == ["a/t2/s2"]
+    assert len(repeats) == 2
+    assert repeats.batch("new", 61) is True
+    assert repeats.failure("a", a_record(trace_id="t2", span_id="s2"), 61) is True
 
 
 def test_bound_drops_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +87,25 @@ def test_bound_drops_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
         repeats.failure("t", a_record(trace_id=name, span_id="s", exception_type="IOError"), tick)
     repeats.failure("t", a_record(trace_id="a", span_id="s", exception_type="KeyError"), 3)
     repeats.forget(3)
-    assert list(repeats.batches) == ["b", "c"]
-    assert list(repeats.failures) == ["t/c/s", "t/a/s"]
+    assert len(repeats) == 4
+    assert [repeats.batch(name, 3) for name in ("c", "b", "a")] == [True, True, False]
+    kept = [repeats.failure("t", a_record(trace_id=name, span_id="s", exception_type="IOError"), 3) for name in ("c", "a", "b")]
+    assert kept == [True, True, False]
+
+
+def test_what_is_packed_while_a_tick_is_open_is_known_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats_module, "_MAX_NEW", 3)
+    repeats = Repeats()
+    names = [f"n{n}" for n in range(50)]
+    records = [a_record(trace_id=name, span_id="s", exception_type="IOError") for name in names]
+    for seen in (False, True):
+        assert [repeats.batch(name, 1) for name in names] == [seen] * 50
+        assert [repeats.failure("t", record, 1) for record in records] == [seen] * 50
+    assert len(repeats) == 100
+    typeless = [repeats.failure("t", a_record(trace_id=f"u{n}", span_id="s"), 1) for n in range(50)]
+    named = [repeats.failure("t", a_record(trace_id=f"u{n}", span_id="s", exception_type="A"), 1) for n in range(50)]
+    others = [repeats.failure("t", a_record(trace_id=f"u{n}", span_id="s", exception_type="B"), 1) for n in range(50)]
+    assert (typeless, named, others) == ([False] * 50, [True] * 50, [False] * 50)
 
 
 @given(
@@ -103,8 +121,7 @@ def test_restored_memory_answers_as_the_one_it_came_from(
         tick += step
         one.batch(str(name), tick)
         one.failure("a", a_record(trace_id=str(name), span_id="s", exception_type=kind), tick)
-    state = json.loads(json.dumps(one.snapshot()))
-    other.restore(state["batches"], state["failures"])
+    other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.snapshot()), type=RepeatsState))
     assert other.snapshot() == one.snapshot()
     for name, kind, step in later:
         tick += step
@@ -116,6 +133,15 @@ def test_restored_memory_answers_as_the_one_it_came_from(
 
 def test_a_report_without_a_type_stays_open_while_another_one_matches_exactly() -> None:
     repeats = Repeats()
-    repeats.restore({}, {"a/t1/s1": (0, ["", "IOError"])})
+    repeats.restore(RepeatsState(failures={"a/t1/s1": (0, ["", "IOError"])}))
     assert [repeats.failure("a", a_record(exception_type=t, **IDS), 0) for t in ("IOError", "KeyError")] == [True, True]
     assert repeats.failure("a", a_record(exception_type="OSError", **IDS), 0) is False
+
+
+def test_the_state_of_earlier_releases_is_still_read() -> None:
+    state = {"batches": {"b": 7}, "failures": {"a/t1/s1": [7, ["IOError"]]}}
+    repeats = Repeats()
+    repeats.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=RepeatsState))
+    assert repeats.batch("b", 8) is True
+    assert repeats.failure("a", a_record(exception_type="IOError", **IDS), 8) is True
+    assert repeats.failure("a", a_record(exception_type="KeyError", **IDS), 8) is False
