@@ -250,7 +250,7 @@ class Flow:
         keys = self.memory.directory.keys
         found: dict[str, bytes] = {}
         for tenant in sorted(self.maturing):
-            own = [row for row, key in enumerate(keys) if key.tenant == tenant]
+            own = self._by_name([row for row, key in enumerate(keys) if key.tenant == tenant])
             place = np.full(len(keys), -1, np.int64)
             place[own] = np.arange(len(own))
             wire = _LearnerWire(
@@ -303,9 +303,15 @@ class Flow:
             out[rows] = members.blend.combine(said)
             kept = settled[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
-                pending = Pending(tick, rows[kept], x[rows[kept]], {name: h[kept] for name, h in said.items()})
+                place = {row: i for i, row in enumerate(rows.tolist())}
+                chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
+                pending = Pending(tick, rows[chosen], x[rows[chosen]], {name: h[chosen] for name, h in said.items()})
                 self._maturing(tenant).add(pending)
         return out
+
+    def _by_name(self, rows: Iterable[int]) -> list[int]:
+        """Return rows in an order that partitions do not change: in which they came to be first known hangs on what was read first."""
+        return sorted(rows, key=lambda row: _parts(self.memory.directory.keys[row]))
 
     def _ids(self, offsets: Mapping[int, int]) -> list[str]:
         """Return an id a row: partition, offset of the marker, and the row's place within its partition."""
@@ -374,7 +380,8 @@ class _LearnerWire(msgspec.Struct):
 def _renumbered(maturing: Maturing, place: IntArray) -> Maturing:
     """Return a copy whose rows are those of `place`; rows that it maps to -1 are left out."""
     copy = Maturing(maturing.tick_s, maturing.patience)
-    copy.starts = [(int(place[row]), start, seen) for row, start, seen in maturing.starts if place[row] >= 0]
+    starts = [(int(place[row]), start, seen) for row, start, seen in maturing.starts if place[row] >= 0]
+    copy.starts = sorted(starts, key=lambda found: (found[2], found[1], found[0]))
     for p in maturing.pending:
         kept = place[p.rows] >= 0
         hazards = {name: h[kept] for name, h in p.hazards.items()}
