@@ -11,7 +11,7 @@ WORKERS ?= 1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check format lint types imports coverage notebooks docs fuzz lock clean
+.PHONY: help setup setup-dev setup-bench run test check format lint types imports coverage notebooks docs fuzz lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
@@ -19,6 +19,8 @@ help: ## Show the targets
 setup: .venv/.built ## Make .venv with what the service needs
 
 setup-dev: .venv/.built .venv/.dev ## The same, and what the tests and checks need
+
+setup-bench: setup-dev .venv/.bench ## The same, and what the benchmark of ingest runs beside the service and draws with
 
 run: setup ## Start the demonstration; it prints its address
 	$(BIN)/foreshock demo
@@ -90,4 +92,10 @@ clean: ## Remove what the targets made, .venv too
 	@echo "installing what tests and checks need into .venv"
 	@$(BIN)/python deploy/locked.py dev > .venv/dev.txt
 	@$(INSTALL) --require-hashes --requirement .venv/dev.txt
+	@touch $@
+
+.venv/.bench: .venv/.dev
+	@echo "installing what the benchmarks need into .venv"
+	@$(BIN)/python deploy/locked.py bench > .venv/bench.txt
+	@$(INSTALL) --require-hashes --requirement .venv/bench.txt
 	@touch $@
