@@ -38,11 +38,11 @@ def test_the_oldest_make_room_and_their_values_go_with_them() -> None:
     assert set(values) == {tick for tick in range(100) if past.find(key_of(f"{tick}/0"))}
 
 
-def test_a_key_takes_24_bytes() -> None:
+def test_a_key_takes_16_bytes() -> None:
     past = Past[str](10_000)
     past.add({key_of(str(n)): (n % 7, "x") for n in range(5_000)})
     state, values = past.snapshot()
-    assert (len(state.keys) + len(state.ticks) + len(state.places), values) == (24 * 5_000, ["x"])
+    assert (len(state.keys) + len(state.ticks) + len(state.places), values) == (16 * 5_000, ["x"])
     empty = Past[str](1)
     empty.restore(PastState(), [])
     assert (len(empty), empty.find(0)) == (0, None)
