@@ -28,6 +28,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -201,6 +202,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="file for the JSON, otherwise standard output")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server ends with it
     with ExitStack() as until:
         folder = asked.data or Path(until.enter_context(tempfile.TemporaryDirectory())) / "overload"
         failed = until.push(lambda kind, *_: _keep(folder / "foreshock.log") if kind else None)
