@@ -47,8 +47,7 @@ def split(batch: Batch, tenant: str, n_partitions: int) -> dict[int, Batch]:
     -------
     dict of int to Batch
         Only partitions that receive something, in order; `n_records`, `counters` and `rejected` stay with the
-        whole. Tables are cut too: a name that a piece does not use belongs to another partition. Span ends of a
-        piece are ordered by service.
+        whole. What is cut brings only the rows of its table that it uses: the others belong to other partitions.
 
     Examples
     --------
@@ -153,8 +152,10 @@ def _ends(batch: Batch, n_partitions: int) -> dict[int, _Ends]:
     n_ends, n_services = len(batch.end_trace), len(batch.services)
     if not n_ends:
         return {}
-    # The hash itself is the key here: both ends carry the same one, whatever request they came in.
     n_joining = max(n_partitions // _PARTITIONS_A_JOIN, 1)
+    if n_joining == 1:  # of up to fifteen partitions: all stay together, and so does their table
+        return {0: (batch.end_trace, batch.end_span, batch.end_service, batch.end_role, batch.services)}
+    # The hash itself is the key here: both ends carry the same one, whatever request they came in.
     homes = (batch.end_trace % np.uint64(n_joining)).view(np.int64) * (n_partitions // n_joining)
     keys = homes * n_services + batch.end_service
     order = keys.argsort(kind="stable")

@@ -67,7 +67,7 @@ def contents(batch: Batch) -> Counter[object]:
     return found
 
 
-@given(batch=batches(), tenant=st.sampled_from(["a", "b"]), n_partitions=st.integers(1, 9))
+@given(batch=batches(), tenant=st.sampled_from(["a", "b"]), n_partitions=st.integers(1, 40))
 def test_split_loses_nothing_and_counts_nothing_twice(batch: Batch, tenant: str, n_partitions: int) -> None:
     pieces = split(batch, tenant, n_partitions)
     assert sum((contents(piece) for piece in pieces.values()), Counter()) == contents(batch)
@@ -76,16 +76,17 @@ def test_split_loses_nothing_and_counts_nothing_twice(batch: Batch, tenant: str,
         assert (piece.n_records, dict(piece.counters), piece.rejected, piece.reason) == (0, {}, 0, "")
 
 
-@given(batch=batches(), n_partitions=st.integers(1, 9))
+@given(batch=batches(), n_partitions=st.integers(1, 40))
 def test_everything_of_a_service_is_in_its_partition(batch: Batch, n_partitions: int) -> None:
     for partition, piece in split(batch, "a", n_partitions).items():
         services = [piece.series[i][0] for i in piece.group_series.tolist()]
         services += [part.service for part in (*piece.errors, *piece.levels, *piece.presences, *piece.durations)]
         services += [call.caller for call in piece.calls]
         assert {partition_of("a", service, n_partitions) for service in services} <= {partition}
-        assert {piece.services[i] for i in piece.end_service.tolist()} == set(piece.services)
+        used = {piece.services[i] for i in piece.end_service.tolist()}
+        assert used == set(piece.services) if n_partitions >= 16 else used <= set(piece.services)
         assert len(set(piece.services)) == len(piece.services)
-        assert len(piece.end_trace) == 0 or partition == 0  # of up to 15 partitions one joins
+        assert len(piece.end_trace) == 0 or n_partitions >= 16 or partition == 0  # of up to 15 partitions one joins
 
 
 def test_empty_batch_splits_into_nothing() -> None:
