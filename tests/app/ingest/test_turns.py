@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
@@ -54,6 +55,31 @@ def test_work_runs_at_once_until_the_turn_is_over_and_in_order_afterwards() -> N
     assert asyncio.run(run()) == list(range(10))
     assert done == list(range(10))
     assert looks == [4, 6, 8, 10]
+
+
+@pytest.mark.parametrize(("else_s", "n"), [(0.25, 2), (2.0, 4), (100.0, 6)])
+def test_a_turn_is_as_long_as_what_else_the_loop_did_within_bounds(else_s: float, n: int) -> None:
+    clock, done, looks = Clock(), list[int](), list[int]()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        turns = Turns(loop, turn_s=1.0, longest_s=3.0, clock=clock)
+        clock.now += 1000.0  # nothing was to be done
+        turns.run(a_work(clock, done, 0, 1.0))
+        waiting = [turns.later(a_work(clock, done, k)) for k in range(1, 40)]
+
+        def look() -> None:
+            looks.append(len(done))
+            clock.now += else_s
+            if not waiting[-1].done():
+                loop.call_soon(look)
+
+        loop.call_soon(look)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(run())
+    assert {b - a for a, b in pairwise(looks[1:-1])} == {n}
+    assert looks[0] == 3, "sleep before the first work is not what else was done"
 
 
 def test_a_new_turn_lets_work_run_at_once_again() -> None:
