@@ -90,6 +90,8 @@ class DeltaHistory:
                 if rows.num_rows:
                     with _refusals(f"append to {name}"):
                         self._append(name, rows, offsets)
+        # What an append took beside the rows is seldom needed; kept, memory crept up from one to the next.
+        pa.default_memory_pool().release_unused()
 
     def recorded(self, table: str, partition: int) -> int:
         """Return the log offset up to which a table holds a partition's rows, 0 when it holds none."""
