@@ -9,6 +9,9 @@ SECONDS ?= 120
 SEED ?= 1
 WORKERS ?= 1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The lock holds all that is wanted, so pip resolves nothing. Where a package wants another one's extra (`coverage[toml]`), the pip
+# of Python 3.11 (23.2) takes the newest release of that instead of the pin, and lacks its hash from the next release on.
+INSTALL_LOCKED := $(INSTALL) --no-deps --require-hashes --requirement
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-bench run test check format lint types imports coverage notebooks docs fuzz lock clean
@@ -61,7 +64,7 @@ fuzz: setup-dev ## Feed mutated bodies to the C scanner under sanitizers, beside
 
 lock: setup-dev ## Resolve the direct requirements anew into the lock
 	$(BIN)/python deploy/locked.py lock > .venv/lock.txt
-	$(INSTALL) --require-hashes --requirement .venv/lock.txt
+	$(INSTALL_LOCKED) .venv/lock.txt
 	$(BIN)/python deploy/locked.py --direct | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --upgrade --no-header --no-emit-index-url --no-emit-find-links --output-file $(LOCK) - > /dev/null
 
@@ -78,7 +81,7 @@ clean: ## Remove what the targets made, .venv too
 .venv/.runtime: $(INPUTS) | .venv/bin/python
 	@echo "installing the locked dependencies into .venv (about a minute the first time)"
 	@$(BIN)/python deploy/locked.py > .venv/runtime.txt
-	@$(INSTALL) --require-hashes --requirement .venv/runtime.txt
+	@$(INSTALL_LOCKED) .venv/runtime.txt
 	@touch $@
 
 # A scanner that no longer compiles must not live on as the one built before.
@@ -91,11 +94,11 @@ clean: ## Remove what the targets made, .venv too
 .venv/.dev: .venv/.runtime | .venv/.built
 	@echo "installing what tests and checks need into .venv"
 	@$(BIN)/python deploy/locked.py dev > .venv/dev.txt
-	@$(INSTALL) --require-hashes --requirement .venv/dev.txt
+	@$(INSTALL_LOCKED) .venv/dev.txt
 	@touch $@
 
 .venv/.bench: .venv/.dev
 	@echo "installing what the benchmarks need into .venv"
 	@$(BIN)/python deploy/locked.py bench > .venv/bench.txt
-	@$(INSTALL) --require-hashes --requirement .venv/bench.txt
+	@$(INSTALL_LOCKED) .venv/bench.txt
 	@touch $@
