@@ -1,4 +1,4 @@
-"""Keys that were seen before, in 16 bytes each: `features.repeats` remembers up to millions of them in a process.
+"""Keys that were seen before, in 20 bytes each: `features.repeats` remembers up to millions of them in a process.
 
 As texts in dictionaries they took up to 400: ten minutes of full load were most of a gigabyte.
 """
@@ -30,8 +30,8 @@ class PastState:
     Parameters
     ----------
     keys, ticks, places : bytes
-        Of each key its hash, when it was seen and which of the values it has, as little-endian unsigned integers of
-        64, 32 and 32 bits.
+        Of each key its hash, when it was seen and which of the values it has, as little-endian integers of 64, 64 and 32
+        bits; ticks are signed, since a message of the log may say anything.
     """
 
     keys: bytes = b""
@@ -61,7 +61,7 @@ class Past(Generic[V]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._values: list[V] = []
-        self._put(np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+        self._put(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
 
     def __len__(self) -> int:
         """Return how many keys are kept."""
@@ -83,7 +83,7 @@ class Past(Generic[V]):
             place_of.setdefault(value, len(place_of))
         self._values = list(place_of)
         keys = np.fromiter(seen, np.uint64, len(seen))
-        ticks = np.fromiter((tick for tick, _ in seen.values()), np.uint32, len(seen))
+        ticks = np.fromiter((tick for tick, _ in seen.values()), np.int64, len(seen))
         places = np.fromiter((place_of[value] for _, value in seen.values()), np.uint32, len(seen))
         keys = np.concatenate((self._keys, keys))
         order = np.argsort(keys, kind="stable")  # of equal ones the newest stands last
@@ -103,21 +103,21 @@ class Past(Generic[V]):
 
     def snapshot(self) -> tuple[PastState, list[V]]:
         """Return everything, the values apart."""
-        keys, ticks, places = self._keys.astype("<u8"), self._ticks.astype("<u4"), self._places.astype("<u4")
+        keys, ticks, places = self._keys.astype("<u8"), self._ticks.astype("<i8"), self._places.astype("<u4")
         return PastState(keys.tobytes(), ticks.tobytes(), places.tobytes()), list(self._values)
 
     def restore(self, state: PastState, values: Sequence[V]) -> None:
         """Put a snapshot back."""
         self._values = list(values)
-        ticks, places = (np.frombuffer(data, "<u4").astype(np.uint32) for data in (state.ticks, state.places))
-        self._put(np.frombuffer(state.keys, "<u8").astype(np.uint64), ticks, places)
+        keys, ticks = np.frombuffer(state.keys, "<u8").astype(np.uint64), np.frombuffer(state.ticks, "<i8").astype(np.int64)
+        self._put(keys, ticks, np.frombuffer(state.places, "<u4").astype(np.uint32))
 
     def _keep(self, kept: IntArray) -> None:
         used, places = np.unique(self._places[kept], return_inverse=True)
         self._values = [self._values[place] for place in used.tolist()]
         self._put(self._keys[kept], self._ticks[kept], places.astype(np.uint32).reshape(-1))
 
-    def _put(self, keys: UInt64Array, ticks: _UInt32Array, places: _UInt32Array) -> None:
+    def _put(self, keys: UInt64Array, ticks: IntArray, places: _UInt32Array) -> None:
         self._keys, self._ticks, self._places = keys, ticks, places
         self._sorted = keys.data
 
