@@ -127,7 +127,7 @@ class OtlpHttp:
 
     def ordinary(self, method: str, path: str, pairs: Iterable[tuple[bytes, bytes]]) -> Head | None:
         """Return what the head of a request says if `take_ordinary` may take its body, None otherwise."""
-        if method != "POST" or self._cors.is_on or self._closed or self._n_calls >= self._max_calls:
+        if method != "POST" or self._cors.is_on or self._closed:
             return None
         return ordinary_head(path, pairs, self._default_tenant)
 
@@ -153,6 +153,10 @@ class OtlpHttp:
         limits = self._receiver.limits
         if self._closed or len(body) > limits.max_packed_bytes or len(body) > limits.max_body_bytes:
             return False
+        if self._n_calls >= self._max_calls:
+            # Also without a task: of twice what a node can take the refused half must cost next to nothing.
+            self._send_ordinary(head, self._refused(self._one_too_many(), head.signal, head.encoding), send)
+            return True
         if self._loop.turns.over or expected_bytes(body, head.content_encoding) > _INLINE_BYTES:
             return False
         begun_s, hold = perf_counter(), self._receiver.room.hold(head.tenant)
@@ -264,8 +268,11 @@ class OtlpHttp:
     def _admit(self) -> None:
         if self._n_calls >= self._max_calls:
             # Otherwise requests would wait in their sockets, unseen, until their senders give up on them.
-            raise TooManyCalls(f"requests under way must be <= {self._max_calls}, got one more; send it again")
+            raise self._one_too_many()
         self._receiver.admit()
+
+    def _one_too_many(self) -> TooManyCalls:
+        return TooManyCalls(f"requests under way must be <= {self._max_calls}, got one more; send it again")
 
     async def _read(self, request: Head, declared: str, receive: Receive, hold: Hold) -> bytes:
         """Return the body, counting what arrives, since a chunked one says no length."""
