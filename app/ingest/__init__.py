@@ -4,8 +4,9 @@ from app.ingest.codec import BatchMessage, TickMessage, pack, unpack
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import SIGNALS, Encoding, Signal, decode
+from app.ingest.otlp import decode
 from app.ingest.receive import LogMessage, Receiver, messages_of
+from app.ingest.signals import SIGNALS, Encoding, Signal
 
 __all__ = [
     "SIGNALS",

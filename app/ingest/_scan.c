@@ -13,11 +13,10 @@
  *   3. Values       Attribute values, and their texts.
  *   4. Counting     Groups, counters, ends, calls, presences, errors: the Tally of the Python reader.
  *   5. Readers      Resources, spans and log records. A resource may follow its spans, so it is looked for first.
- *   6. Results      Python objects, made at the end. All before runs without the interpreter's lock if the body is large,
- *                   until a double is to be written.
+ *   6. Results      Python objects, made at the end. All before runs without the interpreter's lock if the body is large.
  *
- * Functions that can fail return false: the body is malformed (Scan.why says how), it holds too much (Scan.too_many)
- * or memory ran out.
+ * Functions that can fail return false: the body is malformed (Scan.why says how), it is one for the reader in Python
+ * (Scan.unusual) or memory ran out.
  */
 #ifndef Py_LIMITED_API
 #define Py_LIMITED_API 0x030B0000
@@ -25,9 +24,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,11 +40,12 @@ typedef struct {
     size_t len;
 } Slice;
 
-/* A place in one message; `depth` messages may still be opened inside it. */
+/* A place in one message; `depth` messages may still be opened inside it. What was `checked` once is not again. */
 typedef struct {
     const uint8_t *at;
     const uint8_t *end;
     int depth;
+    bool checked;
     const char **why;
 } Cursor;
 
@@ -130,7 +133,7 @@ static inline bool enter(Cursor *c, Cursor *inner)
         return false;
     if (c->depth == 0)
         return refuse(c, "it nests too deep");
-    *inner = (Cursor){slice.at, slice.at + slice.len, c->depth - 1, c->why};
+    *inner = (Cursor){slice.at, slice.at + slice.len, c->depth - 1, c->checked, c->why};
     return true;
 }
 
@@ -241,7 +244,7 @@ static inline bool read_text(Cursor *c, Slice *text)
 {
     if (!read_slice(c, text))
         return false;
-    return is_utf8(text->at, text->len) || refuse(c, "a text is no UTF-8");
+    return c->checked || is_utf8(text->at, text->len) || refuse(c, "a text is no UTF-8");
 }
 
 static inline bool same(Slice a, Slice b)
@@ -355,10 +358,17 @@ typedef struct Block {
     uint64_t bytes[];
 } Block;
 
+/* The text of a value, while it is written. */
+typedef struct {
+    uint8_t *at;
+    size_t len, room;
+    Py_ssize_t chars_left; /* that are still written */
+    bool left_out; /* whether something was, of a structure */
+} Writing;
+
 typedef struct {
     const char *why; /* what is wrong with the body */
-    bool too_many; /* records, or resources and scopes: nothing of the body is counted */
-    PyThreadState *unlocked; /* set while the interpreter's lock is released */
+    bool unusual; /* it holds too many records, or what no library writes: the reader in Python says what it is */
     const uint64_t *seed;
     const Ranks *ranks;
     Limits limits;
@@ -380,7 +390,7 @@ typedef struct {
     Error *errors;
     size_t sums_room, calls_room, n_ends, ends_room, n_errors, errors_room;
     uint64_t n_records, rejected;
-    bool left_out; /* whether something was, of the value whose text is being written */
+    Writing writing;
     Py_ssize_t records_left, holders_left; /* how many records, and resources and scopes, may still come */
     uint64_t counters[N_COUNTERS];
 } Scan;
@@ -547,21 +557,28 @@ static bool text_place(Scan *s, Slice text, uint32_t *place)
     return find_text(s, text, true, place);
 }
 
-/* Cuts a text after so many characters; returns whether there was something to cut. */
-static bool cut(Slice *text, Py_ssize_t max_chars)
+/* Cuts a text after so many characters, and returns how many it has then. */
+static Py_ssize_t fit(Slice *text, Py_ssize_t max_chars)
 {
-    if (text->len <= (size_t)max_chars)
-        return false;
     Py_ssize_t chars = 0;
     for (size_t i = 0; i < text->len; i++) {
         if ((text->at[i] & 0xc0) == 0x80)
             continue;
-        if (chars++ == max_chars) {
+        if (chars == max_chars)
             text->len = i;
-            return true;
-        }
+        else
+            chars++;
     }
-    return false;
+    return chars;
+}
+
+/* Cuts a text after so many characters; returns whether there was something to cut. */
+static bool cut(Slice *text, Py_ssize_t max_chars)
+{
+    size_t len = text->len;
+    if (len > (size_t)max_chars)
+        fit(text, max_chars);
+    return text->len < len;
 }
 
 /* ---- 3. Values ----------------------------------------------------------------------------------------------- */
@@ -575,34 +592,19 @@ typedef struct {
         Slice bytes;
         uint64_t number; /* the bits */
     };
-    size_t room; /* of the `bytes` of a list that was joined of several parts */
 } Value;
 
 static bool read_pair(Scan *s, Cursor *c, Slice *key, Value *value);
 static bool read_value(Scan *s, Cursor *c, Value *value);
 
-/* Takes the bytes of a list. If it occurs again it is continued, and as bytes that is: joined. */
+/* Takes the bytes of a list. One that occurs again is continued, which is left to the reader in Python. */
 static bool take_list(Scan *s, Value *value, Kind kind, Slice part)
 {
-    if (value->kind != kind) {
-        *value = (Value){.kind = kind, .bytes = part};
+    if (value->kind == kind && part.len == 0)
         return true;
-    }
-    size_t len = value->bytes.len + part.len;
-    if (part.len == 0)
-        return true;
-    if (len > value->room) {
-        uint8_t *joined = len > PTRDIFF_MAX / 4 ? NULL : keep(s, len * 2);
-        if (joined == NULL)
-            return false;
-        if (value->bytes.len)
-            memcpy(joined, value->bytes.at, value->bytes.len);
-        value->bytes.at = joined;
-        value->room = len * 2;
-    }
-    memcpy((uint8_t *)value->bytes.at + value->bytes.len, part.at, part.len);
-    value->bytes.len = len;
-    return true;
+    s->unusual = value->kind == kind && value->bytes.len;
+    *value = (Value){.kind = kind, .bytes = part};
+    return !s->unusual;
 }
 
 /* Checks an ArrayValue or a KeyValueList. */
@@ -658,7 +660,7 @@ static bool read_value(Scan *s, Cursor *c, Value *value)
             if (!enter(c, &inner))
                 return false;
             list = rest(&inner);
-            if (!check_list(s, &inner, tag == TAG(5, LEN) ? ARRAY : MAP) ||
+            if ((!c->checked && !check_list(s, &inner, tag == TAG(5, LEN) ? ARRAY : MAP)) ||
                 (wanted && !take_list(s, value, tag == TAG(5, LEN) ? ARRAY : MAP, list)))
                 return false;
             break;
@@ -719,33 +721,27 @@ static bool check_message(Scan *s, Cursor *c, uint32_t texts, uint32_t attribute
     return true;
 }
 
-/* A text that is being written, in memory of the scan. */
-typedef struct {
-    uint8_t *at;
-    size_t len, room;
-} Writing;
-
-static bool put(Scan *s, Writing *w, const void *bytes, size_t len)
+/* Writes as much of a text as is wanted: of a structure of millions of items all but the first characters are cut. */
+static bool put(Scan *s, const void *bytes, size_t len)
 {
-    if (w->room - w->len < len) {
-        if (len > PTRDIFF_MAX / 4 - w->len)
-            return false;
-        size_t room = (w->len + len) * 2;
-        uint8_t *at = keep(s, room);
+    Writing *w = &s->writing;
+    Slice part = {bytes, len};
+    w->chars_left -= fit(&part, w->chars_left);
+    if (w->room - w->len < part.len) {
+        size_t room = (w->len + part.len) * 2;
+        uint8_t *at = part.len > PTRDIFF_MAX / 4 - w->len ? NULL : realloc(w->at, room);
         if (at == NULL)
             return false;
-        if (w->len)
-            memcpy(at, w->at, w->len);
         w->at = at;
         w->room = room;
     }
-    if (len)
-        memcpy(w->at + w->len, bytes, len);
-    w->len += len;
+    if (part.len)
+        memcpy(w->at + w->len, part.at, part.len);
+    w->len += part.len;
     return true;
 }
 
-static bool put_int(Scan *s, Writing *w, int64_t number)
+static bool put_int(Scan *s, int64_t number)
 {
     char digits[20];
     size_t at = sizeof digits;
@@ -755,34 +751,60 @@ static bool put_int(Scan *s, Writing *w, int64_t number)
     while (left /= 10);
     if (number < 0)
         digits[--at] = '-';
-    return put(s, w, digits + at, sizeof digits - at);
+    return put(s, digits + at, sizeof digits - at);
 }
 
-/* Takes the interpreter's lock for the rest of the scan: to take it for each number would cost more than the scan. */
-static void take_lock(Scan *s)
+/* Finds the shortest digits that read back as a positive number; returns its exponent, that of the first digit. */
+static int shortest(double number, char digits[17], int *n)
 {
-    if (s->unlocked)
-        PyEval_RestoreThread(s->unlocked);
-    s->unlocked = NULL;
+    char text[40];
+    /* Of a normal number 15 digits hold any that are fewer, with zeros behind them. */
+    for (int precision = number < DBL_MIN ? 1 : DBL_DIG; precision <= 17; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision - 1, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    const char *at = text;
+    for (*n = 0; *at != 'e'; at++)
+        if (*at >= '0' && *at <= '9') /* the mark between them is the locale's */
+            digits[(*n)++] = *at;
+    while (*n > 1 && digits[*n - 1] == '0')
+        --*n;
+    return (int)strtol(at + 1, NULL, 10);
 }
 
-static bool put_double(Scan *s, Writing *w, uint64_t bits)
+/* Writes a double as Python's repr does, without a last ".0": 503.0 is 503, since JavaScript has doubles alone. */
+static bool put_double(Scan *s, uint64_t bits)
 {
+    static const char ZEROS[] = "0000000000000000";
     double number;
+    char digits[17], power[8];
+    int n;
     memcpy(&number, &bits, 8);
-    take_lock(s); /* the interpreter allocates the text */
-    char *text = PyOS_double_to_string(number, 'r', 0, 0, NULL); /* 503.0 is 503: JavaScript has doubles alone */
-    bool put_it = text != NULL && put(s, w, text, strlen(text));
-    PyMem_Free(text);
-    if (text == NULL)
-        PyErr_Clear(); /* no memory, which is said at the end */
-    return put_it;
+    if (isnan(number))
+        return put(s, "nan", 3);
+    if (bits >> 63 && !put(s, "-", 1))
+        return false;
+    number = fabs(number);
+    if (isinf(number))
+        return put(s, "inf", 3);
+    int exponent = shortest(number, digits, &n), whole = exponent + 1;
+    if (exponent < -4 || exponent >= 16) {
+        int len = snprintf(power, sizeof power, "e%+03d", exponent);
+        return put(s, digits, 1) && (n == 1 || (put(s, ".", 1) && put(s, digits + 1, (size_t)n - 1))) &&
+               put(s, power, (size_t)len);
+    }
+    if (exponent < 0)
+        return put(s, "0.", 2) && put(s, ZEROS, (size_t)-whole) && put(s, digits, (size_t)n);
+    if (n <= whole)
+        return put(s, digits, (size_t)n) && put(s, ZEROS, (size_t)(whole - n));
+    return put(s, digits, (size_t)whole) && put(s, ".", 1) && put(s, digits + whole, (size_t)(n - whole));
 }
 
-static bool put_base64(Scan *s, Writing *w, Slice bytes)
+static bool put_base64(Scan *s, Slice bytes)
 {
     static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < bytes.len; i += 3) {
+    for (size_t i = 0; i < bytes.len && s->writing.chars_left; i += 3) {
         size_t n = bytes.len - i < 3 ? bytes.len - i : 3;
         uint32_t bits = (uint32_t)bytes.at[i] << 16;
         bits |= n > 1 ? (uint32_t)bytes.at[i + 1] << 8 : 0;
@@ -792,29 +814,29 @@ static bool put_base64(Scan *s, Writing *w, Slice bytes)
             four[2] = ALPHABET[bits >> 6 & 63];
         if (n > 2)
             four[3] = ALPHABET[bits & 63];
-        if (!put(s, w, four, 4))
+        if (!put(s, four, 4))
             return false;
     }
     return true;
 }
 
-static bool put_value(Scan *s, Writing *w, const Value *value, Py_ssize_t depth);
+static bool put_value(Scan *s, const Value *value, Py_ssize_t depth);
 
 enum { MAX_ITEMS = 32 };
 
-/* A list was checked when it was found, so that it is not checked again for its depth. */
+/* A place in what was read before. */
 static Cursor again(Scan *s, Slice bytes)
 {
-    return (Cursor){bytes.at, bytes.at + bytes.len, MAX_NESTING, &s->why};
+    return (Cursor){bytes.at, bytes.at + bytes.len, MAX_NESTING, true, &s->why};
 }
 
-static bool put_list(Scan *s, Writing *w, const Value *list, Py_ssize_t depth)
+static bool put_list(Scan *s, const Value *list, Py_ssize_t depth)
 {
     Cursor c = again(s, list->bytes);
     int n = 0;
-    if (!put(s, w, list->kind == ARRAY ? "[" : "{", 1))
+    if (!put(s, list->kind == ARRAY ? "[" : "{", 1))
         return false;
-    while (c.at < c.end) {
+    while (c.at < c.end && s->writing.chars_left) {
         uint32_t tag;
         Cursor inner;
         Slice key;
@@ -827,57 +849,65 @@ static bool put_list(Scan *s, Writing *w, const Value *list, Py_ssize_t depth)
             continue;
         }
         if (n == MAX_ITEMS) {
-            s->left_out = true;
+            s->writing.left_out = true;
             break;
         }
-        if (!enter(&c, &inner) || (n++ && !put(s, w, ", ", 2)))
+        if (!enter(&c, &inner) || (n++ && !put(s, ", ", 2)))
             return false;
         if (list->kind == ARRAY) {
             if (!read_value(s, &inner, &value))
                 return false;
-        } else if (!read_pair(s, &inner, &key, &value) || !put(s, w, key.at, key.len) || !put(s, w, ": ", 2))
+        } else if (!read_pair(s, &inner, &key, &value) || !put(s, key.at, key.len) || !put(s, ": ", 2))
             return false;
-        if (!put_value(s, w, &value, depth))
+        if (!put_value(s, &value, depth))
             return false;
     }
-    return put(s, w, list->kind == ARRAY ? "]" : "}", 1);
+    return put(s, list->kind == ARRAY ? "]" : "}", 1);
 }
 
-static bool put_value(Scan *s, Writing *w, const Value *value, Py_ssize_t depth)
+static bool put_value(Scan *s, const Value *value, Py_ssize_t depth)
 {
     switch (value->kind) {
     case TEXT:
-        return put(s, w, value->bytes.at, value->bytes.len);
+        return put(s, value->bytes.at, value->bytes.len);
     case BOOL:
-        return value->number ? put(s, w, "true", 4) : put(s, w, "false", 5);
+        return value->number ? put(s, "true", 4) : put(s, "false", 5);
     case INT:
-        return put_int(s, w, (int64_t)value->number);
+        return put_int(s, (int64_t)value->number);
     case DOUBLE:
-        return put_double(s, w, value->number);
+        return put_double(s, value->number);
     case BYTES:
-        return put_base64(s, w, value->bytes);
+        return put_base64(s, value->bytes);
     case ARRAY:
     case MAP:
-        s->left_out |= depth <= 0;
-        return depth <= 0 || put_list(s, w, value, depth - 1);
+        s->writing.left_out |= depth <= 0;
+        return depth <= 0 || put_list(s, value, depth - 1);
     default:
         return true;
     }
 }
 
-/* Returns a value as text: in place if it is one, else written. */
-static bool text_of(Scan *s, const Value *value, Slice *text)
+/* Returns a value as text: in place if it is one, else written, up to one character more than are wanted. */
+static bool text_of(Scan *s, const Value *value, Py_ssize_t max_chars, Slice *text)
 {
-    if (value->kind == TEXT) {
+    Writing *w = &s->writing;
+    *text = (Slice){(const uint8_t *)"", 0};
+    if (value->kind == TEXT)
         *text = value->bytes;
+    if (value->kind == TEXT || value->kind == NOTHING)
         return true;
-    }
-    Writing w = {0};
-    s->left_out = false;
-    if (!put_value(s, &w, value, s->limits.max_depth))
+    w->len = 0;
+    w->chars_left = max_chars + 1;
+    w->left_out = false;
+    if (!put_value(s, value, s->limits.max_depth))
         return false;
-    s->counters[attributes_deep] += s->left_out;
-    *text = (Slice){w.at ? w.at : (const uint8_t *)"", w.len};
+    s->counters[attributes_deep] += w->left_out;
+    uint8_t *kept = keep(s, w->len);
+    if (kept == NULL)
+        return false;
+    if (w->len)
+        memcpy(kept, w->at, w->len);
+    *text = (Slice){kept, w->len};
     return true;
 }
 
@@ -1104,7 +1134,7 @@ static bool note_error(Scan *s, Error error, Attributes *all)
         while (which < 3 && !same(all->pairs[i].key, names[which]))
             which++;
         if (which < 3) {
-            if (!text_of(s, &all->values[i], &said[which]))
+            if (!text_of(s, &all->values[i], which ? s->limits.max_chars : s->limits.max_name_chars, &said[which]))
                 return false;
             continue;
         }
@@ -1124,7 +1154,7 @@ static bool note_error(Scan *s, Error error, Attributes *all)
             continue;
         Pair *pair = &error.pairs[place];
         *pair = all->pairs[i];
-        if (!text_of(s, &all->values[i], &pair->value))
+        if (!text_of(s, &all->values[i], s->limits.max_chars, &pair->value))
             return false;
         if (cut(&pair->key, s->limits.max_name_chars)) {
             s->counters[names_cut]++;
@@ -1200,7 +1230,7 @@ static bool note_source(Scan *s, const Resource *found, Source *source)
     uint32_t instance, version;
     source->n_kept = 0;
     for (int i = 0; i < N_RESOURCE_KEYS; i++)
-        if (!text_of(s, &found->values[i], &texts[i]))
+        if (!text_of(s, &found->values[i], s->limits.max_name_chars, &texts[i]))
             return false;
     for (int i = 0; i < found->n; i++) {
         if (found->order[i] == SERVICE)
@@ -1408,11 +1438,13 @@ static double weight_of(Scan *s, Slice state)
     return 1;
 }
 
+enum { STATUS_CHARS = 9 };
+
 /* Whether a text is the number of a server error, 500 to 599, in decimal digits. */
 static bool is_5xx(Slice text)
 {
     uint32_t number = 0;
-    if (text.len == 0 || text.len > 9)
+    if (text.len == 0 || text.len > STATUS_CHARS)
         return false;
     for (size_t i = 0; i < text.len; i++) {
         if (text.at[i] < '0' || text.at[i] > '9')
@@ -1439,7 +1471,7 @@ static bool answered_5xx(Scan *s, const Span *span, bool *answered)
     }
     if (status->kind != TEXT && status->kind != BYTES)
         return true; /* no other is written in digits alone */
-    if (!text_of(s, status, &text))
+    if (!text_of(s, status, STATUS_CHARS, &text))
         return false;
     *answered = is_5xx(text);
     return true;
@@ -1472,7 +1504,7 @@ static bool note_peer(Scan *s, const Span *span, uint32_t service, double weight
 {
     for (int i = 0; i < N_PEERS; i++) {
         Slice peer;
-        if (!text_of(s, &span->peers[i], &peer))
+        if (!text_of(s, &span->peers[i], s->limits.max_name_chars, &peer))
             return false;
         if (peer.len)
             return note_call(s, service, peer, weight, failed);
@@ -1640,7 +1672,7 @@ static int severity_of(const Log *log)
 static bool message_of(Scan *s, const Value *body, Slice *message)
 {
     if (body->kind != MAP)
-        return text_of(s, body, message);
+        return text_of(s, body, s->limits.max_chars, message);
     for (Cursor c = again(s, body->bytes); c.at < c.end;) {
         uint32_t tag;
         Cursor inner;
@@ -1654,9 +1686,9 @@ static bool message_of(Scan *s, const Value *body, Slice *message)
         } else if (!enter(&c, &inner) || !read_pair(s, &inner, &key, &value))
             return false;
         else if (same(key, LITERAL("message")) || same(key, LITERAL("msg")))
-            return text_of(s, &value, message);
+            return text_of(s, &value, s->limits.max_chars, message);
     }
-    return text_of(s, body, message);
+    return text_of(s, body, s->limits.max_chars, message);
 }
 
 static bool read_log_field(Scan *s, Cursor *c, uint32_t tag, Log *log)
@@ -1739,9 +1771,9 @@ static bool read_log(Scan *s, Cursor *c, const Source *source)
 /* Counts one of what there may be so many of; empty resources, scopes and records cost their sender two bytes each. */
 static bool admit(Scan *s, Py_ssize_t *left)
 {
-    s->too_many = *left == 0;
+    s->unusual = *left == 0;
     --*left;
-    return !s->too_many;
+    return !s->unusual;
 }
 
 typedef bool Reader(Scan *, Cursor *, const Source *);
@@ -1794,7 +1826,7 @@ static bool read_resource_records(Scan *s, const Cursor *whole, Reader *read)
 /* Reads an ExportTraceServiceRequest or ExportLogsServiceRequest. */
 static bool read_request(Scan *s, Slice body, Reader *read)
 {
-    Cursor c = again(s, body);
+    Cursor c = {body.at, body.at + body.len, MAX_NESTING, false, &s->why};
     while (c.at < c.end) {
         uint32_t tag;
         Cursor inner;
@@ -2026,6 +2058,7 @@ static void close_scan(Scan *s)
         free(tables[i]->entries);
         free(tables[i]->slots);
     }
+    free(s->writing.at);
     free(s->texts);
     free(s->text_slots);
     free(s->sums);
@@ -2039,12 +2072,12 @@ enum { UNLOCKED_FROM = 1 << 20 };
 
 static bool run(Scan *s, Slice body, Reader *read)
 {
-    if (body.len >= UNLOCKED_FROM)
-        s->unlocked = PyEval_SaveThread();
+    PyThreadState *unlocked = body.len >= UNLOCKED_FROM ? PyEval_SaveThread() : NULL;
     bool done = text_place(s, LITERAL("*"), &s->whole) && text_place(s, LITERAL("_other"), &s->other) &&
                 text_place(s, LITERAL("unnamed"), &s->unnamed) && text_place(s, LITERAL("(*)"), &s->escaped) &&
                 read_request(s, body, read);
-    take_lock(s);
+    if (unlocked)
+        PyEval_RestoreThread(unlocked);
     return done;
 }
 
@@ -2079,8 +2112,8 @@ static PyObject *scan(PyObject *module, PyObject *args)
                           &PyType_Type, &presence))
         return NULL;
     if (l->tick_s < 1 || l->tick_s > INT64_MAX / 1000000000 || l->span_end_sample < 1 || l->max_errors < 0 ||
-        l->max_chars < 0 || l->max_attributes < 0 || l->max_name_chars < 1 || l->max_operations < 0 || l->max_rows < 0 ||
-        s.records_left < 0)
+        l->max_chars < 0 || l->max_chars > INT32_MAX || l->max_attributes < 0 || l->max_name_chars < 1 ||
+        l->max_name_chars > INT32_MAX || l->max_operations < 0 || l->max_rows < 0 || s.records_left < 0)
         return PyErr_Format(PyExc_OverflowError, "a limit is out of range");
     s.tick_ns = l->tick_s * 1000000000;
     s.holders_left = s.records_left;
@@ -2094,7 +2127,7 @@ static PyObject *scan(PyObject *module, PyObject *args)
                                ends_object(&s), tuple_of(&s, state, error, s.n_errors, error_object),
                                tuple_of(&s, state, call, s.calls.n, call_object),
                                tuple_of(&s, state, presence, s.presences.n, presence_object), counters_object(&s));
-    else if (s.too_many) {
+    else if (s.unusual) {
         result = Py_None;
         Py_INCREF(result);
     } else if (s.why)
@@ -2129,7 +2162,7 @@ static void close_module(void *module)
 }
 
 PyDoc_STRVAR(SCAN_DOC, "scan(body, logs, limits, ranks, types, /)\n--\n\n"
-                       "Return what an OTLP request says, as app.ingest.scan takes it, None if it holds more than it may;\n"
+                       "Return what an OTLP request says, as app.ingest.scan takes it, None for one that Python is to read;\n"
                        "ValueError says what is malformed.");
 
 static PyMethodDef METHODS[] = {{"scan", scan, METH_VARARGS, SCAN_DOC}, {NULL, NULL, 0, NULL}};

@@ -12,8 +12,9 @@ from typing import Self
 
 from prometheus_client import Gauge
 
+from app.ingest.census import TooManyRecords
 from app.ingest.inflate import InflatedTooLarge
-from app.ingest.otlp import Encoding
+from app.ingest.signals import Encoding
 from features.errors import BodyTooLarge, ForeshockError, InvalidValue, Overloaded
 
 __all__ = [
@@ -23,11 +24,9 @@ __all__ = [
     "RoomFull",
     "TenantRoomFull",
     "TooManyCalls",
-    "TooManyRecords",
     "UnknownContentType",
     "admit_encoding",
     "admit_lag",
-    "admit_records",
     "admit_tenant",
     "limit_of",
 ]
@@ -35,10 +34,6 @@ __all__ = [
 _ENCODINGS: dict[str, Encoding] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
-
-
-class TooManyRecords(BodyTooLarge):
-    """A request brings more records than one may; the sender is to make its batches smaller."""
 
 
 class TooManyCalls(Overloaded):
@@ -156,25 +151,6 @@ def admit_lag(lag: int, max_lag: int) -> None:
     """
     if lag > max_lag:
         raise FallenBehind(f"log messages not yet absorbed must be <= {max_lag}, got {lag}; send the request again")
-
-
-def admit_records(n_records: int, max_records: int) -> None:
-    """Refuse a request that brings too many records, whole: which of them to keep is the sender's to say.
-
-    Parameters
-    ----------
-    n_records : int
-        Spans, log records or data points.
-    max_records : int
-        The bound.
-
-    Raises
-    ------
-    TooManyRecords
-        When there are more.
-    """
-    if n_records > max_records:
-        raise TooManyRecords(f"records in one request must be <= {max_records}, got {n_records}; make the batches smaller")
 
 
 class Room:

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
 
-from app.ingest.otlp import Encoding, Signal
+from app.ingest.signals import Encoding, Signal
 from features.batch import Batch
 
 __all__ = ["RETRY_AFTER_S", "accepted", "failure", "failure_as"]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.ingest.shapes import AnyValue, KeyValue
 
@@ -21,7 +20,6 @@ __all__ = [
     "MAX_KEYS",
     "RESOURCE_KEPT",
     "by_importance",
-    "leaves_out",
     "merge",
     "number",
     "text",
@@ -97,9 +95,11 @@ RESOURCE_KEPT = frozenset({"service.version", "service.instance.id", "k8s.pod.na
 # text readable and its cost small. Guessed.
 _MAX_ITEMS = 32
 
+_STRUCTURES = frozenset({"array_value", "kvlist_value"})
 
-def text(value: AnyValue | None, depth: int) -> str:
-    """Return a value as text, the same for protobuf and JSON.
+
+def text(value: AnyValue | None, depth: int, max_chars: int) -> tuple[str, bool]:
+    """Return a value as text, the same for protobuf and JSON, and whether a structure shows less than it holds.
 
     Parameters
     ----------
@@ -107,11 +107,15 @@ def text(value: AnyValue | None, depth: int) -> str:
         A protobuf message or the struct of the same shape.
     depth : int
         How many structures within structures are shown, `Limits.max_attribute_depth`.
+    max_chars : int
+        How many characters are wanted. Of a structure one more is written at most, so that it is seen that there are more.
 
     Returns
     -------
-    str
+    shown : str
         Empty for no value.
+    left_out : bool
+        Whether structures were too deep, or items too many, in what is shown.
 
     Raises
     ------
@@ -120,15 +124,28 @@ def text(value: AnyValue | None, depth: int) -> str:
 
     Examples
     --------
-    >>> text(AnyValue(int_value="42"), 6), text(AnyValue(double_value="NaN"), 6), text(AnyValue(bool_value=True), 6)
-    ('42', 'nan', 'true')
+    >>> [text(value, 6, 99)[0] for value in (AnyValue(int_value="42"), AnyValue(double_value="NaN"), AnyValue(bool_value=True))]
+    ['42', 'nan', 'true']
+    >>> from app.ingest.shapes import ArrayValue
+    >>> nested = AnyValue(array_value=ArrayValue([AnyValue(array_value=ArrayValue([]))]))
+    >>> text(nested, 2, 99), text(nested, 1, 99), text(nested, 2, 2)
+    (('[[]]', False), ('[]', True), ('[[]', False))
     """
     if value is None:
-        return ""
+        return "", False
     # Most values are texts, and asking which alternative is set costs more than trying.
     if value.string_value:
-        return value.string_value
+        return value.string_value, False
     which = value.WhichOneof("value")
+    if which not in _STRUCTURES:
+        return _plain(value, which, max_chars), False
+    writing = _Writing(max_chars + 1)
+    writing.put_value(value, depth)
+    return "".join(writing.parts), writing.left_out
+
+
+def _plain(value: AnyValue, which: str | None, max_chars: int) -> str:
+    """Return the text of a value that is no structure."""
     if which is None:
         return ""
     found = getattr(value, which)
@@ -143,40 +160,56 @@ def text(value: AnyValue | None, depth: int) -> str:
         case "bool_value":
             return "true" if found else "false"
         case "bytes_value":
-            return found if isinstance(found, str) else b64encode(found).decode("ascii")
-        case "array_value" if depth > 0:
-            return "[" + ", ".join(text(item, depth - 1) for item in islice(found.values or (), _MAX_ITEMS)) + "]"
-        case "kvlist_value" if depth > 0:
-            pairs = islice(found.values or (), _MAX_ITEMS)
-            return "{" + ", ".join(f"{pair.key or ''}: {text(pair.value, depth - 1)}" for pair in pairs) + "}"
+            return found if isinstance(found, str) else b64encode(found[: max_chars + 1]).decode("ascii")
         case _:
             return ""
 
 
-def leaves_out(value: AnyValue | None, depth: int) -> bool:
-    """Return whether the text of a value shows less than it holds: structures too deep, or items too many.
+class _Writing:
+    """The text of a structure: all but the first characters are cut, so that no more are written of millions of items."""
 
-    Examples
-    --------
-    >>> from app.ingest.shapes import ArrayValue
-    >>> nested = AnyValue(array_value=ArrayValue([AnyValue(array_value=ArrayValue([]))]))
-    >>> leaves_out(nested, 2), leaves_out(nested, 1)
-    (False, True)
-    """
-    which = value.WhichOneof("value") if value is not None else None
-    if which not in {"array_value", "kvlist_value"}:
-        return False
-    if depth <= 0:
-        return True
-    items = getattr(value, which).values or ()
-    if len(items) > _MAX_ITEMS:
-        return True
-    return any(leaves_out(item if which == "array_value" else item.value, depth - 1) for item in items)
+    def __init__(self, chars_left: int) -> None:
+        self.chars_left = chars_left
+        self.parts: list[str] = []
+        self.left_out = False
+
+    def put(self, part: str) -> None:
+        """Write as much of a text as is wanted."""
+        part = part[: self.chars_left]
+        self.parts.append(part)
+        self.chars_left -= len(part)
+
+    def put_value(self, value: AnyValue | None, depth: int) -> None:
+        """Write a value."""
+        which = value.WhichOneof("value") if value is not None else None
+        if value is None or which is None:
+            return
+        if which not in _STRUCTURES:
+            self.put(_plain(value, which, self.chars_left))
+        elif depth <= 0:
+            self.left_out = True
+        else:
+            self.put("[" if which == "array_value" else "{")
+            self._put_items(getattr(value, which).values or (), depth - 1, named=which == "kvlist_value")
+            self.put("]" if which == "array_value" else "}")
+
+    def _put_items(self, items: Iterable[Any], depth: int, *, named: bool) -> None:
+        for n, item in enumerate(items):
+            if not self.chars_left:
+                break
+            if n == _MAX_ITEMS:
+                self.left_out = True
+                break
+            if n:
+                self.put(", ")
+            if named:
+                self.put(f"{item.key or ''}: ")
+            self.put_value(item.value if named else item, depth)
 
 
-def texts(attributes: Iterable[KeyValue] | None, depth: int) -> dict[str, str]:
-    """Return attributes as text by key; the last of equal keys wins."""
-    return {attribute.key or "": text(attribute.value, depth) for attribute in attributes or ()}
+def texts(attributes: Iterable[KeyValue] | None, depth: int, max_chars: int) -> dict[str, str]:
+    """Return attributes as text by key, as `text` does; the last of equal keys wins."""
+    return {attribute.key or "": text(attribute.value, depth, max_chars)[0] for attribute in attributes or ()}
 
 
 def merge(found: dict[str, AnyValue | None], attributes: Iterable[KeyValue] | None) -> int:
@@ -194,8 +227,8 @@ def merge(found: dict[str, AnyValue | None], attributes: Iterable[KeyValue] | No
     >>> found = {}
     >>> merge(found, [KeyValue("a", AnyValue(int_value=1)), KeyValue("b"), KeyValue("a", AnyValue(int_value=2))])
     0
-    >>> list(found), text(found["a"], 1)
-    (['a', 'b'], '2')
+    >>> list(found), text(found["a"], 1, 99)
+    (['a', 'b'], ('2', False))
     """
     n_dropped = 0
     for attribute in attributes or ():

@@ -1,7 +1,7 @@
 """How many records a body holds, and resources and scopes around them, before anything is made of them.
 
 Parsing into objects takes up to 200 times the bytes of a body of empty records, and a second for each 300,000 of
-them (measured), and no less of empty resources; `app.ingest.receive` asks here first, of bodies that are large enough to hold too many.
+them (measured), and no less of empty resources; `app.ingest.otlp` asks here before it parses, of bodies that are large enough to hold too many.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from app.ingest.admit import TooManyRecords, admit_records
-from app.ingest.otlp import Encoding, Signal
+from app.ingest.signals import Encoding, Signal
+from features.errors import BodyTooLarge
 
-__all__ = ["admit_census"]
+__all__ = ["TooManyRecords", "admit_census", "admit_records"]
 
 _Path: TypeAlias = Sequence[tuple[frozenset[int], int]]
 """Numbers of the fields that lead down to what is counted, and what each field counts."""
@@ -27,7 +27,30 @@ _FEWEST_BYTES = 2  # of a record in either encoding
 # JSON objects for one record: a span with 14 attributes has 30. Guessed; 33 bytes of text for each is less than SDKs write.
 _OBJECTS = 32
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH, _GROUP, _END_GROUP, _FIXED32 = range(6)
+
+
+class TooManyRecords(BodyTooLarge):
+    """A request brings more records than one may; the sender is to make its batches smaller."""
+
+
+def admit_records(n_records: int, max_records: int) -> None:
+    """Refuse a request that brings too many records, whole: which of them to keep is the sender's to say.
+
+    Parameters
+    ----------
+    n_records : int
+        Spans, log records or data points.
+    max_records : int
+        The bound.
+
+    Raises
+    ------
+    TooManyRecords
+        When there are more.
+    """
+    if n_records > max_records:
+        raise TooManyRecords(f"records in one request must be <= {max_records}, got {n_records}; make the batches smaller")
 
 
 def admit_census(body: bytes, signal: Signal, encoding: Encoding, max_records: int) -> None:
@@ -55,7 +78,7 @@ def admit_census(body: bytes, signal: Signal, encoding: Encoding, max_records: i
     >>> admit_census(bytes([10, 6, 18, 4, 18, 0, 18, 0]), "traces", "protobuf", 2)
     >>> admit_census(bytes([10, 6, 18, 4, 18, 0, 18, 0]), "traces", "protobuf", 1)
     Traceback (most recent call last):
-    app.ingest.admit.TooManyRecords: records in one request must be <= 1, got 2; make the batches smaller
+    app.ingest.census.TooManyRecords: records in one request must be <= 1, got 2; make the batches smaller
     """
     if len(body) <= _FEWEST_BYTES * max_records:
         return
@@ -72,14 +95,14 @@ def _count(body: bytes, span: tuple[int, int], path: _Path, most: int) -> int:
     """Return how many fields of a path there are, or the number above `most` once there are more."""
     position, end = span
     (numbers, counts), rest = path[0], path[1:]
-    n = 0
+    n = n_groups = 0
     try:
         while position < end and n <= most:
             tag, position = _varint(body, position)
             wire = tag & 7
             if wire == _LENGTH:
                 length, position = _varint(body, position)
-                if tag >> 3 in numbers:
+                if tag >> 3 in numbers and not n_groups:
                     n += counts
                     n += _count(body, (position, min(position + length, end)), rest, most - n) if rest and n <= most else 0
                 position += length
@@ -87,6 +110,10 @@ def _count(body: bytes, span: tuple[int, int], path: _Path, most: int) -> int:
                 _, position = _varint(body, position)
             elif wire in {_FIXED64, _FIXED32}:
                 position += 8 if wire == _FIXED64 else 4
+            elif wire == _GROUP:  # an unknown field, which decoders skip to its end
+                n_groups += 1
+            elif wire == _END_GROUP and n_groups:
+                n_groups -= 1
             else:
                 break
     except IndexError:  # cut short; the decoder says so

@@ -20,8 +20,8 @@ from prometheus_client import Counter
 from app.ingest.admit import TooManyCalls, admit_tenant, limit_of
 from app.ingest.answers import accepted, failure
 from app.ingest.inflate import inflate
-from app.ingest.otlp import Signal
 from app.ingest.receive import Receiver
+from app.ingest.signals import Signal
 from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
 
 __all__ = ["OtlpGrpc"]

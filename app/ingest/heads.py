@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from app.ingest.admit import admit_encoding, admit_tenant
-from app.ingest.otlp import SIGNALS, Encoding, Signal
+from app.ingest.signals import SIGNALS, Encoding, Signal
 from features.errors import InvalidValue
 from features.values import hot_value
 

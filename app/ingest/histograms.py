@@ -103,7 +103,7 @@ def duration_points(metric: Metric, service: str, identity: bytes, limits: Limit
         if histogram is None or not 0 <= count < 2**63:
             n_invalid += 1
             continue
-        attributes = texts(point.attributes, limits.max_attribute_depth)
+        attributes = texts(point.attributes, limits.max_attribute_depth, limits.max_attribute_chars)
         seconds = float(point.sum or 0.0) * unit_s  # absent reads as 0 in protobuf
         status = number(attributes.get("http.response.status_code") or attributes.get("http.status_code"))
         server_error = 500 <= status < 600  # noqa: PLR2004 - RFC 9110: server errors

@@ -22,9 +22,9 @@ from app.ingest.answers import accepted
 from app.ingest.cors import Cors
 from app.ingest.heads import SIGNAL_OF, Head, head_of, ordinary_head, read_headers
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
-from app.ingest.otlp import Encoding, Signal
 from app.ingest.receive import Receiver
 from app.ingest.replies import Headers, Reply, failed, packed, status_of
+from app.ingest.signals import Encoding, Signal
 from app.ingest.turns import Turns
 from app.ingest.wakes import Wakes
 from app.settings import IngestSettings

@@ -133,5 +133,5 @@ def _message(body: AnyValue | None, tally: Tally) -> str:
     if body is not None and body.WhichOneof("value") == "kvlist_value" and body.kvlist_value is not None:
         for pair in body.kvlist_value.values or ():
             if pair.key in _MESSAGE_KEYS:
-                return tally.text(pair.value)
-    return tally.text(body)
+                return tally.text(pair.value, tally.limits.max_attribute_chars)
+    return tally.text(body, tally.limits.max_attribute_chars)

@@ -51,7 +51,11 @@ def read_metrics(request: MetricsRequest, tally: Tally) -> None:
 def _read_durations(metric: Metric, service: str, origin: tuple[Resource | None, Scope | None], tally: Tally) -> None:
     """Keep what the service measured of its requests; `_read` counts the points."""
     resource, scope = origin
-    attributes = texts(resource.attributes if resource is not None else None, tally.limits.max_attribute_depth)
+    attributes = texts(
+        resource.attributes if resource is not None else None,
+        tally.limits.max_attribute_depth,
+        tally.limits.max_attribute_chars,
+    )
     identity = repr((sorted(attributes.items()), scope.name if scope is not None else "")).encode(errors="surrogatepass")
     points, n_invalid = duration_points(metric, service, identity, tally.limits)
     tally.counters["histograms_invalid"] += n_invalid

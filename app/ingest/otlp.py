@@ -16,11 +16,13 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from app.ingest.census import admit_census, admit_records
 from app.ingest.json_body import MAX_NESTING, nests_too_deep, without_lone_surrogates
 from app.ingest.limits import Limits
 from app.ingest.logs import read_logs
 from app.ingest.metrics import read_metrics
 from app.ingest.shapes import LogsRequest, MetricsRequest, TracesRequest
+from app.ingest.signals import Encoding, Signal
 from app.ingest.spans import read_spans
 from app.ingest.tally import Tally
 from features.batch import Batch
@@ -31,14 +33,9 @@ try:
 except ImportError:  # no compiler built it, or it was built for another interpreter
     _scan = None
 
-__all__ = ["ENGINE", "SIGNALS", "Decode", "Encoding", "Engine", "Signal", "decode", "decoder"]
+__all__ = ["ENGINE", "Decode", "Engine", "decode", "decoder"]
 
 Engine: TypeAlias = Literal["c", "python"]
-Signal: TypeAlias = Literal["traces", "logs", "metrics"]
-Encoding: TypeAlias = Literal["protobuf", "json"]
-
-SIGNALS: tuple[Signal, ...] = ("logs", "metrics", "traces")
-"""The signals of OTLP that are taken."""
 
 ENGINE: Engine = "python" if _scan is None else "c"
 """The fastest engine that is here."""
@@ -63,7 +60,7 @@ class Decode(Protocol):
     """What `decode` is, and the engines that `decoder` returns."""
 
     def __call__(self, body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
-        """Return what one OTLP request says; raise MalformedBody and nothing else."""
+        """Return what one OTLP request says; raise MalformedBody, TooManyRecords and nothing else."""
         ...
 
 
@@ -117,7 +114,9 @@ def decode(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = 
     Raises
     ------
     MalformedBody
-        When the bytes are no such request. Nothing else is raised, whatever the bytes.
+        When the bytes are no such request.
+    TooManyRecords
+        When they hold more than `Limits.max_records`. Nothing else is raised, whatever the bytes.
 
     Examples
     --------
@@ -132,10 +131,12 @@ def decode(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = 
 def _in_c(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
     if _scan is None or encoding == "json" or signal == "metrics":
         return _in_python(body, signal, encoding, limits=limits)
-    return _scan(body, signal, limits)
+    batch = _scan(body, signal, limits)
+    return _in_python(body, signal, encoding, limits=limits) if batch is None else batch
 
 
 def _in_python(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = _DEFAULT) -> Batch:
+    admit_census(body, signal, encoding, limits.max_records)
     tally = Tally(signal, limits, from_hex=encoding == "json")
     try:
         request = _parsed_json(body.removeprefix(_BOM), signal, tally) if encoding == "json" else _MESSAGES[signal](body)
@@ -148,7 +149,9 @@ def _in_python(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limit
             read_metrics(cast("MetricsRequest", request), tally)
     except (DecodeError, msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as exc:
         raise MalformedBody(f"the body is no OTLP {signal} request in {encoding}: {str(exc)[:_SHOWN]}") from exc
-    return tally.batch()
+    batch = tally.batch()
+    admit_records(batch.n_records + batch.rejected, limits.max_records)
+    return batch
 
 
 def _parsed_json(body: bytes, signal: Signal, tally: Tally) -> Any:

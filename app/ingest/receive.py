@@ -14,11 +14,11 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_128
 
-from app.ingest.admit import Room, admit_lag, admit_records
-from app.ingest.census import admit_census
+from app.ingest.admit import Room, admit_lag
 from app.ingest.codec import BatchMessage, pack
 from app.ingest.limits import Limits
-from app.ingest.otlp import ENGINE, Decode, Encoding, Signal, decode, decoder
+from app.ingest.otlp import Decode, decode
+from app.ingest.signals import Encoding, Signal
 from app.store.contract import Log
 from app.telemetry import Labelled, Telemetry
 from features.arrays import IntArray
@@ -69,8 +69,6 @@ class Receiver:
         self._log = log
         self._now = now
         self._decode = decode
-        # The scanner in C makes nothing of a record that is not kept, so it may count them itself.
-        self._scans = ENGINE == "c" and decode is not decoder("python")
         self._records = Labelled(telemetry.records)
         self._limited = Labelled(telemetry.limited)
 
@@ -129,10 +127,7 @@ class Receiver:
         return batch
 
     def _append(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> tuple[Batch, Future[list[int]]]:
-        if not (self._scans and encoding == "protobuf" and signal != "metrics"):
-            admit_census(body, signal, encoding, self.limits.max_records)
         batch = self._decode(body, signal, encoding, limits=self.limits)
-        admit_records(batch.n_records + batch.rejected, self.limits.max_records)
         messages = messages_of(batch, tenant, body, self._now(), self._log.n_partitions)
         return batch, self._log.append_later(messages) if messages else _nothing()
 

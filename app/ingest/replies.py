@@ -16,7 +16,7 @@ from google.rpc.code_pb2 import Code
 
 from app.ingest.admit import TenantRoomFull, UnknownContentType
 from app.ingest.answers import RETRY_AFTER_S, failure_as
-from app.ingest.otlp import Encoding
+from app.ingest.signals import Encoding
 from features.errors import BodyTooLarge, ForeshockError, InvalidValue
 
 __all__ = ["Headers", "Reply", "failed", "packed", "status_of"]

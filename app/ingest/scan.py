@@ -23,8 +23,8 @@ __all__ = ["scan"]
 _TYPES = (ErrorRecord, Call, Presence)
 
 
-def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batch:
-    """Return what an OTLP request in protobuf says.
+def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batch | None:
+    """Return what an OTLP request in protobuf says, unless it is one for the reader in Python.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batc
 
     Returns
     -------
-    Batch
-        As `app.ingest.otlp.decode` returns it; of more than `Limits.max_records` records, or resources and scopes,
-        one that only rejects as many, which `app.ingest.receive` refuses whole. The readers in Python, which would make
-        objects first, have `app.ingest.census` before them.
+    Batch or None
+        As `app.ingest.otlp.decode` returns it. None where there are more records, or resources and scopes, than
+        `Limits.max_records`, which `app.ingest.census` refuses, or an attribute holds a list in several parts, which protobuf
+        joins and no library writes.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batc
 
     Examples
     --------
-    >>> scan(b"", "traces", Limits()).n_records
+    >>> batch = scan(b"", "traces", Limits())
+    >>> batch is not None and batch.n_records
     0
     """
     bounds = (
@@ -69,7 +70,7 @@ def scan(body: bytes, signal: Literal["traces", "logs"], limits: Limits) -> Batc
     except ValueError as exc:
         raise MalformedBody(f"the body is no OTLP {signal} request in protobuf: {exc}") from None
     if found is None:
-        return Batch(signal=signal, rejected=limits.max_records + 1, reason=refusal(limits.max_records + 1, limits))
+        return None
     n_records, rejected, groups, ends, errors, calls, presences, counters = found
     series, group_series, group_time_s, counts, histogram = groups
     end_trace, end_span, end_service, end_role, services = ends

@@ -32,6 +32,7 @@ _STATUS_ERROR = 2
 _MAX_TIME = 2**63 - 1
 _SPAN_BYTES = len(NO_SPAN)
 
+_STATUS_CHARS = 9  # as many as `number` reads
 _HTTP_STATUS = frozenset({"http.response.status_code", "http.status_code"})
 _PEERS = ("peer.service", "server.address", "net.peer.name", "rpc.service", "messaging.destination.name")
 _PEER_SET = frozenset(_PEERS)
@@ -148,7 +149,7 @@ def _answered_5xx(span: Span) -> bool:
             status = value.int_value if value is not None else None
             # A whole number is the rule and needs no text; a status is no structure, so no depth.
             if not isinstance(status, int) or not status:
-                status = number(text(value, 0))
+                status = number(text(value, 0, _STATUS_CHARS)[0])
             return 500 <= status < 600  # noqa: PLR2004 - RFC 9110: server errors
     return False
 
@@ -156,7 +157,7 @@ def _answered_5xx(span: Span) -> bool:
 def _peer(span: Span, tally: Tally) -> str:
     found = {attribute.key: attribute.value for attribute in span.attributes or () if attribute.key in _PEER_SET}
     for key in _PEERS if found else ():
-        if key in found and (peer := tally.text(found[key])):
+        if key in found and (peer := tally.text(found[key], tally.limits.max_name_chars)):
             return peer
     return ""
 

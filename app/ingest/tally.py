@@ -17,7 +17,6 @@ from app.ingest.attributes import (
     EXCEPTION_TYPE,
     RESOURCE_KEPT,
     by_importance,
-    leaves_out,
     merge,
     text,
 )
@@ -82,7 +81,7 @@ class Tally:
         """Return who a resource is, and note that it spoke."""
         sent = (resource.attributes if resource is not None else None) or ()
         values = {attribute.key: attribute.value for attribute in sent if attribute.key in _RESOURCE_READ}
-        attributes = {key: self.text(value) for key, value in values.items()}
+        attributes = {key: self.text(value, self.limits.max_name_chars) for key, value in values.items()}
         service = self.name(attributes.get("service.name") or "unknown_service")
         instance = attributes.get("service.instance.id") or attributes.get("k8s.pod.name") or attributes.get("host.name", "")
         presence = Presence(service, self.name(instance), self.name(attributes.get("service.version", "")))
@@ -116,10 +115,10 @@ class Tally:
         self.counters["errors_not_decoded"] += 1
         return False
 
-    def text(self, value: AnyValue | None) -> str:
-        """Return the text of a value, of a structure as deep as it is shown; what is left out is counted."""
-        found = text(value, self.limits.max_attribute_depth)
-        if found.startswith(("[", "{")) and leaves_out(value, self.limits.max_attribute_depth):
+    def text(self, value: AnyValue | None, max_chars: int) -> str:
+        """Return the text of a value, of a structure as deep and long as it is shown; what is left out is counted."""
+        found, left_out = text(value, self.limits.max_attribute_depth, max_chars)
+        if left_out:
             self.counters["attributes_deep"] += 1
         return found
 
@@ -139,9 +138,10 @@ class Tally:
         attributes : dict of str to AnyValue
             As `attributes` returns them; what the exception says is taken out.
         """
-        exception_type = self.text(attributes.pop(EXCEPTION_TYPE, None))
-        message = self.text(attributes.pop(EXCEPTION_MESSAGE, None))
-        stack = self.text(attributes.pop(EXCEPTION_STACK, None))
+        max_chars = self.limits.max_attribute_chars
+        exception_type = self.text(attributes.pop(EXCEPTION_TYPE, None), self.limits.max_name_chars)
+        message = self.text(attributes.pop(EXCEPTION_MESSAGE, None), max_chars)
+        stack = self.text(attributes.pop(EXCEPTION_STACK, None), max_chars)
         n_most = self.limits.max_attributes
         if len(attributes) > n_most:
             self.counters["attributes_dropped"] += len(attributes) - n_most
@@ -156,7 +156,7 @@ class Tally:
             self.name(exception_type),
             self._cut(message or record.message),
             self._cut(stack),
-            {self.name(key): self._cut(self.text(value)) for key, value in by_importance(attributes)[:n_most]},
+            {self.name(key): self._cut(self.text(value, max_chars)) for key, value in by_importance(attributes)[:n_most]},
             record.weight,
         )
         self._errors.append(bounded)

@@ -8,8 +8,10 @@ from typing import cast
 
 import numpy as np
 
+from app.ingest.census import TooManyRecords
 from app.ingest.limits import Limits
-from app.ingest.otlp import Decode, Signal
+from app.ingest.otlp import Decode
+from app.ingest.signals import Signal
 from features.batch import Batch
 from features.errors import MalformedBody
 
@@ -22,6 +24,7 @@ LIMITS: dict[str, Limits] = {
         max_operations=2, max_rows=3,
     ),
     "none": Limits(max_errors_per_request=0, max_attribute_chars=1, max_attributes=0, span_end_sample=1, max_name_chars=1),
+    "few": Limits(max_records=3, max_attribute_chars=40, max_attribute_depth=2),
 }  # fmt: skip
 """Bounds as users have them, and bounds that bite at once."""
 
@@ -35,7 +38,7 @@ def outcome(decode: Decode, body: bytes, signal: str, limits: Limits) -> Outcome
     """Return what a reader makes of a protobuf body."""
     try:
         return decode(body, cast("Signal", signal), "protobuf", limits=limits)
-    except MalformedBody:
+    except (MalformedBody, TooManyRecords):
         return REFUSED
     except Exception as exc:
         return f"raised {type(exc).__name__}: {exc}"

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["FIXED32", "FIXED64", "GROUP_END", "GROUP_START", "LENGTH", "VARINT", "Node", "read", "varint", "walk", "write"]
+__all__ = [
+    "FIXED32",
+    "FIXED64",
+    "GROUP_END",
+    "GROUP_START",
+    "LENGTH",
+    "VARINT",
+    "Node",
+    "delimited",
+    "read",
+    "varint",
+    "walk",
+    "write",
+]
 
 VARINT, FIXED64, LENGTH, GROUP_START, GROUP_END, FIXED32 = range(6)
 _WIDTH = {FIXED64: 8, FIXED32: 4}
@@ -71,6 +84,17 @@ class _Cursor:
     def take(self, size: int) -> bytes:
         self.at += size
         return self.body[self.at - size : self.at]
+
+
+def delimited(number: int, part: bytes) -> bytes:
+    """Return a field that holds a text, bytes or a message.
+
+    Examples
+    --------
+    >>> delimited(1, b"ab").hex()
+    '0a026162'
+    """
+    return varint(number << 3 | LENGTH) + varint(len(part)) + part
 
 
 def varint(value: int, stretch: int = 0) -> bytes:

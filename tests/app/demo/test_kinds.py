@@ -13,7 +13,8 @@ import pytest
 from app.demo.faults import KINDS, Fault
 from app.demo.render import requests
 from app.demo.simulate import Shop
-from app.ingest.otlp import SIGNALS, decode
+from app.ingest.otlp import decode
+from app.ingest.signals import SIGNALS
 from features.batch import Batch, channel
 from features.event import ErrorRecord
 

@@ -17,7 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from app.demo.render import requests
 from app.demo.simulate import Shop
 from app.demo.topology import TOPOLOGY
-from app.ingest.otlp import SIGNALS, decode
+from app.ingest.otlp import decode
+from app.ingest.signals import SIGNALS
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app.ingest.limits import Limits
-from app.ingest.otlp import Encoding, Signal, decode
+from app.ingest.otlp import decode
+from app.ingest.signals import Encoding, Signal
 from features.batch import Batch, channel
 from features.series import WHOLE
 

@@ -17,8 +17,9 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import Decode, Encoding, Signal, decode
+from app.ingest.otlp import Decode, decode
 from app.ingest.receive import Receiver
+from app.ingest.signals import Encoding, Signal
 from app.settings import IngestSettings, StoreSettings
 from app.store.contract import Log
 from app.store.sqlite import open_store

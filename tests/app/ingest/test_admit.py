@@ -10,11 +10,9 @@ from app.ingest.admit import (
     Room,
     RoomFull,
     TenantRoomFull,
-    TooManyRecords,
     UnknownContentType,
     admit_encoding,
     admit_lag,
-    admit_records,
     admit_tenant,
     limit_of,
 )
@@ -62,11 +60,8 @@ def test_one_tenant_leaves_room_for_the_others() -> None:
 
 def test_bounds_let_in_what_just_fits() -> None:
     admit_lag(5, 5)
-    admit_records(5, 5)
     with pytest.raises(FallenBehind, match="not yet absorbed must be <= 5, got 6"):
         admit_lag(6, 5)
-    with pytest.raises(TooManyRecords, match="records in one request must be <= 5, got 6"):
-        admit_records(6, 5)
 
 
 def test_what_no_limit_refused_names_none() -> None:

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from app.ingest.answers import accepted, failure, failure_as
-from app.ingest.otlp import SIGNALS, Signal
+from app.ingest.signals import SIGNALS, Signal
 from features.batch import Batch
 
 RESPONSES = {"traces": ExportTraceServiceResponse, "logs": ExportLogsServiceResponse, "metrics": ExportMetricsServiceResponse}

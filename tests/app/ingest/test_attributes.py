@@ -25,19 +25,24 @@ from app.ingest.shapes import AnyValue, ArrayValue, KeyValue, KeyValueList
     ],
 )
 def test_values_read_alike_in_both_encodings(value: AnyValue | None, expected: str) -> None:
-    assert text(value, 6) == expected
+    assert text(value, 6, 99) == (expected, False)
 
 
 def test_structures_are_shown_to_a_depth_and_a_length() -> None:
     value = AnyValue(string_value="deep")
     for _ in range(20):
         value = AnyValue(array_value=ArrayValue([value]))
-    assert text(value, 6) == "[" * 6 + "]" * 6
-    assert text(AnyValue(array_value=ArrayValue([AnyValue(int_value=1)] * 100)), 1).count("1") == 32
+    assert text(value, 6, 99) == ("[" * 6 + "]" * 6, True)
+    many = AnyValue(array_value=ArrayValue([AnyValue(int_value=1)] * 100))
+    assert text(many, 1, 999) == (str([1] * 32), True)
+    # One character more than is wanted says that there are more; what does not fit is not left out.
+    assert text(many, 1, 7) == ("[1, 1, 1", False)
+    assert text(ProtobufValue(bytes_value=b"\xff" * 99), 1, 7)[0].startswith("////////")
+    assert text(AnyValue(array_value=ArrayValue([AnyValue(), AnyValue(bytes_value="AQI=")])), 1, 99) == ("[, AQI=]", False)
 
 
 def test_the_last_of_equal_keys_wins() -> None:
-    assert texts([KeyValue("a", AnyValue(string_value=value)) for value in "xy"], 6) == {"a": "y"}
+    assert texts([KeyValue("a", AnyValue(string_value=value)) for value in "xy"], 6, 99) == {"a": "y"}
 
 
 @pytest.mark.parametrize("word", ["²", "-1", "1" * 30, " 5"])

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ingest.admit import TooManyRecords
-from app.ingest.census import admit_census
+from app.ingest.census import TooManyRecords, admit_census
 from app.ingest.limits import Limits
-from app.ingest.otlp import ENGINE, SIGNALS, Encoding, Engine, Signal, decoder
+from app.ingest.otlp import ENGINE, Engine, decoder
 from app.ingest.receive import Receiver
+from app.ingest.signals import SIGNALS, Encoding, Signal
 from app.telemetry import Telemetry
 from features.errors import MalformedBody
 from tests.app.ingest.requests import a_log, a_point, a_span, as_protobuf, logs, metrics, traces, written
@@ -71,6 +71,21 @@ def test_many_metrics_without_points_are_too_many_records() -> None:
         admit_census(body, "metrics", "protobuf", 40)
 
 
+@pytest.mark.parametrize("place", ["the request", "a resource", "a scope"])
+def test_what_follows_an_unknown_group_is_counted(place: str) -> None:
+    group = b"\x0b\x13\x12\x02\x12\x00\x14\x0c"  # groups 1 and 2; nothing within them is a record
+    before = {name: group if name == place else b"" for name in ("the request", "a resource", "a scope")}
+    scope = before["a scope"] + b"\x12\x00" * 100
+    resource = before["a resource"] + b"\x12" + varint(len(scope)) + scope
+    body = before["the request"] + b"\n" + varint(len(resource)) + resource
+    for signal in SIGNALS:
+        with pytest.raises(TooManyRecords, match="must be <= 40, got 41"):
+            admit_census(body, signal, "protobuf", 40)
+        for engine in ENGINES:
+            with pytest.raises(TooManyRecords, match="must be <= 40, got 41"):
+                decoder(engine)(body, signal, "protobuf", limits=Limits(max_records=40))
+
+
 def test_counting_ends_soon_after_the_bound() -> None:
     body = bytes([10, 0]) * 10 + bytes([10, 0x84, 0x80, 0x80, 0x08, 18, 0x80, 0x80, 0x80, 0x08]) + b"\x12\x00" * 2**20
     with pytest.raises(TooManyRecords, match="got 11"):
@@ -92,7 +107,7 @@ def test_arbitrary_bytes_pass_or_are_too_many(body: bytes, encoding: Encoding, m
     except TooManyRecords:
         return
     try:
-        batch = decoder("python")(body, "metrics", encoding)
+        batch = decoder("python")(body, "metrics", encoding, limits=Limits())
     except MalformedBody:
         return
     assert batch.n_records <= most or len(body) <= 2 * most or encoding == "json"

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.ingest.limits import Limits
-from app.ingest.otlp import SIGNALS, Signal
+from app.ingest.signals import SIGNALS, Signal
 from app.settings import IngestSettings
 from tests.app.ingest.servers import Ingest, serve_http, stored_log
 from tests.app.ingest.wire import JSON, post, status_of

@@ -22,8 +22,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.limits import Limits
-from app.ingest.otlp import SIGNALS, Signal
 from app.ingest.receive import Receiver
+from app.ingest.signals import SIGNALS, Signal
 from app.settings import IngestSettings
 from app.telemetry import Telemetry
 from tests.app.ingest.requests import SECOND, a_log, a_point, a_span, as_json, as_protobuf, logs, metrics, traces, written

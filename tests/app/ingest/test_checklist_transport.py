@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from app.ingest.limits import Limits
-from app.ingest.otlp import SIGNALS, Encoding, Signal
+from app.ingest.signals import SIGNALS, Encoding, Signal
 from tests.app.ingest.requests import a_log, as_json, as_protobuf, logs
 from tests.app.ingest.servers import Ingest, serve_grpc, serve_http, stored_log
 from tests.app.ingest.wire import GZIP, HEADERS, JSON, METHODS, PROTOBUF, WAYS, call, failure_of, open_wire, post, status_of

@@ -12,8 +12,9 @@ import pytest
 
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.limits import Limits
-from app.ingest.otlp import Encoding, Signal, decode
+from app.ingest.otlp import decode
 from app.ingest.receive import Receiver
+from app.ingest.signals import Encoding, Signal
 from app.telemetry import Telemetry
 from features.batch import Batch
 from features.errors import InvalidSetting

@@ -15,8 +15,9 @@ import pytest
 
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
-from app.ingest.otlp import SIGNALS, Encoding, Signal, decode
+from app.ingest.otlp import decode
 from app.ingest.receive import Receiver
+from app.ingest.signals import SIGNALS, Encoding, Signal
 from app.telemetry import Telemetry
 from features.batch import Batch
 from tests.app.ingest.requests import a_log, a_span, as_protobuf, logs, traces, written

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.ingest.limits import Limits
-from app.ingest.otlp import ENGINE, SIGNALS, Encoding, Signal, decode, decoder
+from app.ingest.otlp import ENGINE, decode, decoder
+from app.ingest.signals import SIGNALS, Encoding, Signal
 from features.errors import InvalidSetting, MalformedBody
 from tests.app.ingest.requests import (
     a_log,

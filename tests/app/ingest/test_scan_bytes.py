@@ -11,17 +11,13 @@ from app.ingest.otlp import ENGINE, decoder
 from tests.fuzz.compare import LIMITS, difference, outcome
 from tests.fuzz.mutate import nested
 from tests.fuzz.seeds import MESSAGES, REQUESTS
-from tests.fuzz.wire import varint
+from tests.fuzz.wire import delimited, varint
 
 if ENGINE != "c":
     pytest.skip("the scanner in C is not built", allow_module_level=True)
 
 LENGTH, GROUP, GROUP_END = 2, 3, 4
 UNKNOWN = 99
-
-
-def field(number: int, part: bytes) -> bytes:
-    return varint(number << 3 | LENGTH) + varint(len(part)) + part
 
 
 def group(inner: bytes, number: int = UNKNOWN) -> bytes:
@@ -34,7 +30,7 @@ def groups(depth: int) -> bytes:
 
 def in_a_record(part: bytes) -> bytes:
     """Return a request whose one span, or log record, holds these bytes."""
-    return field(1, field(2, field(2, part)))
+    return delimited(1, delimited(2, delimited(2, part)))
 
 
 def taken(body: bytes, signal: str = "traces") -> bool:
@@ -142,14 +138,14 @@ def test_the_request_itself_is_held_to_the_same(end: str) -> None:
 def test_nesting_ends_where_it_ends_in_protobuf(depth: int, *, pairs: bool) -> None:
     value = nested(depth, pairs=pairs)
     for number, signal in ((9, "traces"), (6, "logs")):
-        taken(in_a_record(field(number, field(1, b"k") + field(2, value))), signal)
-    taken(in_a_record(field(5, value)), "logs")
+        taken(in_a_record(delimited(number, delimited(1, b"k") + delimited(2, value))), signal)
+    taken(in_a_record(delimited(5, value)), "logs")
 
 
 def test_depths_around_the_limit_are_both_taken_and_refused() -> None:
     assert [taken(in_a_record(groups(depth))) for depth in (96, 97, 98)] == [True, True, False]
     assert [taken(groups(depth)) for depth in (100, 101)] == [True, False]
-    assert taken(in_a_record(group(group(b"") + field(5, b"\xff"))))
+    assert taken(in_a_record(group(group(b"") + delimited(5, b"\xff"))))
 
 
 def paths(message: Descriptor, depth: int = 0) -> list[tuple[int, ...]]:
@@ -171,14 +167,18 @@ def test_every_text_of_the_schema_must_be_utf8(signal: str) -> None:
         for text, expected in ((b"\xc3\xa9", True), (b"\xff", False)):
             body = text
             for number in reversed(way):
-                body = field(number, body)
+                body = delimited(number, body)
             assert taken(body, signal) == expected
 
 
 def test_messages_that_come_in_parts_are_merged() -> None:
-    status = field(15, field(2, b"it failed")) + field(15, b"\x18\x02")
-    listed = field(9, field(1, b"k") + b"".join(field(2, field(5, field(1, b"\x18" + varint(i)))) for i in range(9)))
-    switched = field(9, field(1, b"s") + field(2, field(5, field(1, b"\x18\x01"))) + field(2, b"\x18\x07\x2a\x00"))
+    status = delimited(15, delimited(2, b"it failed")) + delimited(15, b"\x18\x02")
+    listed = delimited(
+        9, delimited(1, b"k") + b"".join(delimited(2, delimited(5, delimited(1, b"\x18" + varint(i)))) for i in range(9))
+    )
+    switched = delimited(
+        9, delimited(1, b"s") + delimited(2, delimited(5, delimited(1, b"\x18\x01"))) + delimited(2, b"\x18\x07\x2a\x00")
+    )
     assert taken(in_a_record(status + listed + switched))
     found = decoder("c")(in_a_record(status + listed + switched), "traces", "protobuf", limits=Limits())
     assert [(error.message, dict(error.attributes)) for error in found.errors] == [

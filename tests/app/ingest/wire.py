@@ -13,7 +13,7 @@ import httpx
 from google.rpc.status_pb2 import Status
 
 from app.ingest.limits import Limits
-from app.ingest.otlp import Encoding, Signal
+from app.ingest.signals import Encoding, Signal
 from app.settings import IngestSettings
 from app.store.contract import Log
 from tests.app.ingest.requests import written
