@@ -1,7 +1,7 @@
 """Reads OTLP traces and logs in protobuf with the scanner in C, `app.ingest._scan`.
 
 `app.ingest.otlp` calls `scan` where the scanner is built. What it returns equals what the readers in Python
-return, to the last bit; a change to `app.ingest.spans`, `logs`, `tally` or `traffic` is one to `_scan.c` too.
+return, to the last bit; a change to `app.ingest.spans`, `logs`, `tally` or `traffic` is one to `scanner/` too.
 """
 
 from __future__ import annotations

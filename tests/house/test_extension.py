@@ -15,6 +15,7 @@ import pytest
 from tests.house.sources import ROOT
 
 HEADERS = Path(sysconfig.get_path("include"))
+BUILT = list((ROOT / "app/ingest").glob("_scan*.so"))
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +46,22 @@ def test_scanner_compiles_without_a_warning(extension: dict[str, Any]) -> None:
 
 @pytest.mark.system("cc")
 def test_scanner_is_built_from_the_source_as_it_is(extension: dict[str, Any]) -> None:
-    (source,) = extension["sources"]
-    built = list((ROOT / source).parent.glob("_scan*.so"))
-    assert built, "a compiler is here, but the scanner is not built: run `make setup`"
-    stale = [path.name for path in built if path.stat().st_mtime < (ROOT / source).stat().st_mtime]
+    assert BUILT, "a compiler is here, but the scanner is not built: run `make setup`"
+    changed = max((ROOT / part).stat().st_mtime for part in (*extension["sources"], *extension["depends"]))
+    stale = [path.name for path in BUILT if path.stat().st_mtime < changed]
     assert stale == [], "built before the source changed: run `make setup`"
+
+
+def test_every_part_of_the_scanner_is_declared(extension: dict[str, Any]) -> None:
+    parts = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "app/ingest/scanner").iterdir())
+    assert extension["depends"] == parts
 
 
 @pytest.mark.system("cc")
 def test_scanner_stays_inside_the_limited_interface(extension: dict[str, Any]) -> None:
     assert ["Py_LIMITED_API", "0x030B0000"] in extension["define-macros"]
     assert extension["py-limited-api"] is True
-    (source,) = extension["sources"]
-    names = {path.name for path in (ROOT / source).parent.glob("_scan*.so")}
-    assert names == {"_scan.abi3.so"}
+    assert {path.name for path in BUILT} == {"_scan.abi3.so"}
 
 
 def test_sums_are_not_contracted(extension: dict[str, Any]) -> None:

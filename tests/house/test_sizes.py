@@ -14,7 +14,7 @@ MOST_PUBLIC_METHODS = 12
 
 
 def test_no_module_is_longer_than_400_lines() -> None:
-    sizes = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files_of_code()}
+    sizes = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files_of_code()}
     assert {name: size for name, size in sizes.items() if size > LONGEST_MODULE} == {}
 
 
@@ -36,5 +36,6 @@ def test_no_class_has_more_than_12_public_methods() -> None:
     assert {name: count for name, count in counts.items() if count > MOST_PUBLIC_METHODS} == {}
 
 
-def python_files_of_code() -> list[Path]:
-    return python_files("app", "models", "features", "training", "deploy", "docs", "benchmarks")
+def files_of_code() -> list[Path]:
+    in_c = [path for kind in ("*.c", "*.h") for path in (ROOT / "app").rglob(kind)]
+    return in_c + python_files("app", "models", "features", "training", "deploy", "docs", "benchmarks")
