@@ -215,7 +215,9 @@ class Node:
             self.check_alive()
 
     def check_alive(self) -> None:
-        """Raise PartStopped when a thread of the node has died."""
+        """Raise PartStopped when a thread of the node has died, or the store writes nothing any more."""
+        if self.store.failure:
+            raise PartStopped(self.store.failure)
         dead = [t.name for t in self._threads if not t.is_alive()]
         if dead:
             raise PartStopped(f"the part {dead[0]} stopped; the log says why")
@@ -352,6 +354,8 @@ class Node:
         return Health(not late, f"{detail}, more than {_LATE_TICKS} ticks" if late else detail)
 
     def _log_health(self) -> Health:
+        if self.store.failure:
+            return Health(False, self.store.failure)
         ends = sum(self.store.log.end(n) for n in range(self.store.log.n_partitions))
         return Health(True, f"{self.store.log.n_partitions} partitions, {ends} offsets")
 

@@ -8,6 +8,7 @@ callers want alike goes through a lane, which makes it for all of them at once.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -24,6 +25,8 @@ from features.errors import Overloaded, StoreFailed
 from features.values import hot_value
 
 __all__ = ["GroupCommit", "Lane", "Work"]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -117,10 +120,16 @@ class GroupCommit:
         self._in_flight_bytes = 0
         self._expected = 1
         self._closing = False
+        self._failure = ""
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(connect, started), name="store-writer", daemon=True)
         self._thread.start()
         started.result()
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more, empty while all is well."""
+        return self._failure
 
     def submit(self, work: Work[T]) -> Future[T]:
         """Queue a change and return at once.
@@ -140,7 +149,7 @@ class GroupCommit:
         Overloaded
             When the bound of bytes in flight is reached.
         StoreFailed
-            When the store is closed.
+            When the store is closed, or its connection failed for good.
         """
         answer: Future[T] = Future()
         self._queue_up(_Waiting(work, None, None, work.n_bytes, answer))
@@ -175,7 +184,7 @@ class GroupCommit:
     def _queue_up(self, waiting: _Waiting) -> None:
         with self._arrived:
             if self._closing:
-                raise StoreFailed("the store is closed")
+                raise StoreFailed(self._failure or "the store is closed")
             total = self._in_flight_bytes + waiting.n_bytes
             if waiting.n_bytes and self._in_flight_bytes and total > self._max_in_flight_bytes:
                 raise Overloaded(
@@ -217,8 +226,31 @@ class GroupCommit:
             return
         started.set_result(None)
         while group := self._gather():
-            self._settle(self._commit(connection, group))
-        connection.close()
+            outcomes: list[_Outcome] = []
+            try:
+                try:
+                    self._commit(connection, group, outcomes)
+                finally:  # what is certain is told first, whatever comes then
+                    self._settle(outcomes)
+            except BaseException as exc:  # whatever it was: those who wait, and those who come, must hear of it
+                self._fail(exc, group)
+                break
+        _close(connection)
+
+    def _fail(self, exc: BaseException, group: list[_Waiting]) -> None:
+        """Answer everybody who waits and take nothing more: what state the connection is in, nobody knows."""
+        logger.critical("the store writes nothing any more until it is started again", exc_info=exc)
+        self._telemetry.faults.labels(place="store").inc()
+        with self._arrived:
+            self._failure = f"the store failed and is closed until the service starts again: {exc!r}"
+            self._closing = True
+            group += self._queue
+            self._queue.clear()
+            self._in_flight_bytes = 0
+            self._telemetry.bytes_in_flight.set(0)
+        for waiting in group:
+            if not waiting.answer.done():  # the others were answered before it failed
+                _answer(_Outcome(waiting, error=StoreFailed(self._failure)))
 
     def _gather(self) -> list[_Waiting]:
         with self._arrived:
@@ -239,20 +271,24 @@ class GroupCommit:
             self._expected = max(1, len(group))
             return group
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Waiting]) -> list[_Outcome]:
+    def _commit(self, connection: sqlite3.Connection, group: list[_Waiting], outcomes: list[_Outcome]) -> None:
+        """Make the changes and note what became of each, as soon as it is certain."""
         started = time.perf_counter()
         try:
-            outcomes = _transact(connection, group)
+            made = _transact(connection, group)
         except Exception as exc:  # of whatever kind, it belongs to one of the callers
             self._telemetry.faults.labels(place="store").inc()
             if connection.in_transaction:
                 connection.rollback()
             if len(group) == 1:
-                return [_Outcome(group[0], error=exc)]
+                outcomes.append(_Outcome(group[0], error=exc))
+                return
             # Someone's change made the whole transaction fail, by its size say: the others must not pay for it.
-            return [outcome for waiting in group for outcome in self._commit(connection, [waiting])]
+            for waiting in group:
+                self._commit(connection, [waiting], outcomes)
+            return
         self._telemetry.append_seconds.observe(time.perf_counter() - started)
-        return outcomes
+        outcomes += made
 
     def _settle(self, outcomes: list[_Outcome]) -> None:
         for tell in _followers(outcomes):
@@ -265,6 +301,13 @@ class GroupCommit:
             self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
         for outcome in outcomes:
             _answer(outcome)
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    try:
+        connection.close()
+    except sqlite3.Error:
+        logger.exception("the store's connection could not be closed")
 
 
 def _transact(connection: sqlite3.Connection, group: list[_Waiting]) -> list[_Outcome]:

@@ -57,6 +57,11 @@ class SqliteStore:
         self.checkpoints = SqliteCheckpoints(writer, self.documents, partitions, now)
         self.blobs = FileBlobs(folder / "blobs")
 
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more, empty while all is well."""
+        return self._writer.failure
+
     def close(self) -> None:
         """Finish what waits to be written and let go of the folder; a second call does nothing."""
         self._writer.close()

@@ -469,6 +469,20 @@ def test_a_worker_that_is_behind_the_clock_or_fails_is_not_ready(tmp_path: Path,
         assert (failed.status_code, "the last tick failed" in failed.text) == (503, True)
 
 
+def test_a_store_that_failed_for_good_is_not_ready_and_ends_the_node(tmp_path: Path) -> None:
+    def end_writer(_: sqlite3.Connection) -> None:
+        raise SystemExit
+
+    with run_node(tmp_path) as running:
+        running.node.check_alive()
+        with pytest.raises(StoreFailed, match="until the service starts again"):
+            running.node.store.log._writer.change(end_writer)  # pyright: ignore[reportPrivateUsage]
+        ready = running.client.get(f"{running.served.api}/readyz?verbose")
+        assert (ready.status_code, "until the service starts again" in ready.text) == (503, True)
+        with pytest.raises(PartStopped, match="until the service starts again"):
+            running.node.check_alive()
+
+
 def test_no_request_is_answered_500_while_the_service_stops(tmp_path: Path) -> None:
     answers: list[int] = []
     with run_node(tmp_path) as running:

@@ -18,14 +18,15 @@ from features.errors import Overloaded, StoreFailed
 class Stage:
     """A writer over one table, whose flushes can be held up."""
 
-    def __init__(self, path: Path, window_s: float) -> None:
+    def __init__(self, path: Path, window_s: float, kind: type[sqlite3.Connection] = sqlite3.Connection) -> None:
+        self.kind = kind
         self.telemetry = Telemetry()
         self.path = path
         self.pages: int | None = None
         self.writer = GroupCommit(self.connect, window_s, 1000, self.telemetry)
 
     def connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection = sqlite3.connect(self.path, isolation_level=None, factory=self.kind)
         connection.execute("CREATE TABLE IF NOT EXISTS t (x UNIQUE, data)")
         return connection
 
@@ -174,6 +175,54 @@ def test_a_follower_that_fails_is_counted_and_the_writer_goes_on(stage: Stage) -
     assert stage.writer.change(lambda connection: insert(connection, 1), fail) == 1
     assert stage.add(2).result() == 2
     assert stage.telemetry.registry.get_sample_value("foreshock_faults_total", {"place": "store"}) == 1
+
+
+class Unrecoverable(sqlite3.Connection):
+    """A connection that cannot take a transaction back, as after a disk was pulled."""
+
+    def rollback(self) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_connection_that_fails_for_good_is_told_to_all_who_wait_and_all_who_come(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "db", 0.005, Unrecoverable)
+    release = stage.hold()
+    adding = Adding()
+    waiting = [stage.add(1), stage.writer.submit_to(adding.lane, 99, 10), stage.add(2)]
+    gone = stage.add(3)
+    gone.cancel()
+    release()
+    for answer in waiting:
+        with pytest.raises(StoreFailed, match="until the service starts again: OperationalError"):
+            answer.result(10)
+    with pytest.raises(StoreFailed, match="disk I/O error"):
+        stage.add(4)
+    assert "disk I/O error" in stage.writer.failure
+    assert stage.telemetry.registry.get_sample_value("foreshock_bytes_in_flight") == 0
+    assert stage.rows() == []
+    stage.writer.close()
+
+
+def test_those_whose_change_was_durable_before_the_connection_failed_hear_so(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "db", 0.005, sqlite3.Connection)
+
+    def sink(connection: sqlite3.Connection) -> None:
+        connection.execute("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def exit_thread(_: sqlite3.Connection) -> None:
+        raise SystemExit
+
+    release = stage.hold()
+    before, sunk = stage.add(1), stage.writer.submit(Work(sink))
+    ended, after = stage.writer.submit(Work(exit_thread)), stage.add(2)
+    release()
+    assert before.result(10) == 1
+    for answer in (sunk, ended, after):
+        with pytest.raises(StoreFailed):
+            answer.result(10)
+    stage.writer.close()
+    assert stage.rows() == [1]
 
 
 class Adding:
