@@ -104,7 +104,8 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     Returns
     -------
     Batch
-        With possible times only; an error that was moved says so in `TIME_AS_SENT`.
+        With possible times only; an error that was moved says so in `TIME_AS_SENT`, and of what durations that were
+        moved began with nothing is known.
     int
         How many groups, errors, levels and durations were moved.
 
@@ -125,7 +126,10 @@ def place(batch: Batch, received_ns: int, clock: Clock) -> tuple[Batch, int]:
     times = np.where(wrong, clock.tick(received_ns) * clock.tick_s, group_time)
     errors = tuple(e if clock.possible(e.time_ns, received_ns) else _marked(e, received_ns) for e in batch.errors)
     levels = tuple(v if clock.possible(v.time_ns, received_ns) else replace(v, time_ns=received_ns) for v in batch.levels)
-    durations = tuple(d if clock.possible(d.time_ns, received_ns) else replace(d, time_ns=received_ns) for d in batch.durations)
+    # Such a clock says no more truth of the start, and beside the time of receipt it could look as if it had been just now.
+    durations = tuple(
+        d if clock.possible(d.time_ns, received_ns) else replace(d, time_ns=received_ns, start_ns=0) for d in batch.durations
+    )
     moved = int(wrong.sum())
     moved += sum(a is not b for a, b in zip(errors, batch.errors, strict=True))
     moved += sum(a is not b for a, b in zip(levels, batch.levels, strict=True))

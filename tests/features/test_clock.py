@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.batch import Batch, DurationPoint
 from features.clock import TIME_AS_SENT, Clock, place
 from features.errors import InvalidValue
 from tests.telemetry import T0, a_batch, a_record
@@ -57,6 +58,16 @@ def test_impossible_level_gets_the_time_of_receipt_and_a_possible_one_stays() ->
     batch = a_batch(levels=[("web", "heap", 5, 1.0), ("web", "heap", T0, 2.0)])
     placed, moved = place(batch, RECEIVED_NS, Clock())
     assert [level.time_ns for level in placed.levels] == [RECEIVED_NS, T0 * 60 * 10**9]
+    assert moved == 1
+
+
+def test_a_duration_that_is_moved_does_not_say_when_it_began() -> None:
+    week_ns = 7 * 86_400 * 10**9
+    start_ns, time_ns = RECEIVED_NS - 10**9, RECEIVED_NS
+    told = DurationPoint("web", "GET /", 1, 1, start_ns, time_ns, True, False, False, 1e6, 1.0, ())
+    ahead = replace(told, start_ns=start_ns + week_ns, time_ns=time_ns + week_ns)
+    placed, moved = place(Batch("metrics", durations=(ahead, told)), RECEIVED_NS, Clock())
+    assert placed.durations == (replace(told, start_ns=0, time_ns=RECEIVED_NS), told)
     assert moved == 1
 
 
