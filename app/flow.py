@@ -159,15 +159,15 @@ class Flow:
             Documents by partition.
         """
         closed = self.memory.advance(tick)
+        for reason, count in closed.limited.items():
+            self._limit(reason, count)
         incidents = self._incidents(closed.standing, tick)
         x = extract(self.memory)
         self.settle(tick, closed.standing)
-        hazards = self._hazards(x, tick)
-        p = cumulate(hazards)
+        p = cumulate(self._hazards(x, tick))
         status = self._status()
-        ids = self._ids(offsets)
         versions = [self.members_of(key.tenant).version for key in self.memory.directory.keys]
-        forecasts = Forecasts(p, status, versions, ids)
+        forecasts = Forecasts(p, status, versions, self._ids(offsets))
         self.publisher.remember(tick, p)
         self.chronicle.add_closed(self.memory, closed, offsets)
         self.chronicle.add_errors(offsets)

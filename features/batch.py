@@ -125,21 +125,24 @@ class DurationPoint:
         Named as the spans of the same requests are.
     stream : int
         64-bit hash of everything that tells this stream of points from others.
+    family : int
+        64-bit hash of the resource, the scope and the metric: streams of a family are exported together.
     start_ns, time_ns : int
-        Unix nanoseconds as sent: from when, and until when.
+        Unix nanoseconds as sent: from when, 0 where that is not known, and until when.
     cumulative : bool
         Whether the numbers run on from `start_ns`, or hold what came since the point before.
     failed, server_error : bool
         What kind of requests it counts: those that failed, and of these those that answered 5xx.
     count, seconds : float
         Requests, and the sum of their durations.
-    histogram : tuple of float, length N_BUCKETS
-        Requests by the buckets of `BUCKETS`, spread from the sender's own.
+    histogram : tuple of float, length N_BUCKETS or 0
+        Requests by the buckets of `BUCKETS`, spread from the sender's own; empty where the sender keeps none.
     """
 
     service: str
     operation: str
     stream: int
+    family: int
     start_ns: int
     time_ns: int
     cumulative: bool

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,11 +70,14 @@ class Closed:
         Facts received during the tick.
     standing : Standing
         Incidents that stand, began or ended.
+    limited : Mapping of str to int
+        Points in which services measured themselves that were left out, by reason.
     """
 
     increment: Increment
     facts: list[Fact]
     standing: Standing
+    limited: Mapping[str, int]
 
 
 class Memory:
@@ -211,11 +215,11 @@ class Memory:
         """Close every window before `tick` with what was gathered."""
         skipped = self._skipped(tick)
         self._gather_edges()
-        self._gather_measured(tick)
+        limited = self._gather_measured(tick)
         facts = self.facts.advance(tick)
         increment = self.windows.advance(tick, self.directory.whole)
         self._apply_edges(facts)
-        return Closed(increment, facts, self._judge(skipped))
+        return Closed(increment, facts, self._judge(skipped), limited)
 
     def apply(self, increment: Increment, facts: Sequence[Fact]) -> Standing:
         """Close a tick with what history says was received in it."""
@@ -275,9 +279,12 @@ class Memory:
         groups = self.meters[partition].unmeasured(tenant, services, windows, groups)
         return groups[:, :N_CHANNELS], groups[:, N_CHANNELS:]
 
-    def _gather_measured(self, tick: int) -> None:
-        """Count the requests that services measured themselves, for the operation and for the whole service."""
-        place = np.zeros(1, np.int64)
+    def _gather_measured(self, tick: int) -> Mapping[str, int]:
+        """Count the requests that services measured themselves, for the operation and for the whole service.
+
+        What is returned are points left out, by reason.
+        """
+        place, limited = np.zeros(1, np.int64), Counter[str]()
         for partition, meters in sorted(self.meters.items()):
             for served in meters.settle(tick):
                 row = self.row(served.tenant, served.service, served.operation, partition)
@@ -285,6 +292,9 @@ class Memory:
                 self.late += self.windows.add(
                     [row], place, np.array([served.window]), values[:, :N_CHANNELS], values[:, N_CHANNELS:]
                 )
+            limited += meters.limited
+            meters.limited.clear()
+        return limited
 
     def _gather_edges(self) -> None:
         """Make facts of the tick's calls, once everybody is heard: a caller's own data may come after its traces' ends."""

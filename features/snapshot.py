@@ -24,7 +24,7 @@ from features.series import SeriesKey
 
 __all__ = ["VERSION", "restore", "snapshot"]
 
-VERSION = 2
+VERSION = 3
 """Layout of a snapshot; raised with every change of it."""
 
 _CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it
@@ -99,7 +99,7 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
     for tenant, caller, callee, calls, tick in head["edges"]:
         memory.graph.edges[tenant, caller, callee] = (calls, tick)
     memory.meters[partition] = Meters(memory.plan.tick_s)
-    memory.meters[partition].restore(head.get("meters", []))  # earlier releases had none
+    memory.meters[partition].restore(head["meters"])
     memory.joins[partition] = EdgeJoin()
     memory.joins[partition].restore(head["join"])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["kind_of_http_status", "kind_of_rpc_status", "status_number"]
+__all__ = ["kind_of_http_status", "kind_of_rpc_status", "rpc_code", "status_number"]
 
 _HTTP: dict[int, str] = {
     400: "validation",
@@ -156,14 +156,25 @@ def kind_of_rpc_status(status: str) -> tuple[str, bool]:
     >>> kind_of_rpc_status("4"), kind_of_rpc_status("DEADLINE_EXCEEDED"), kind_of_rpc_status("-32601")
     (('timeout', True), ('timeout', True), ('api_incompatible', True))
     """
+    code = rpc_code(status)
+    if code >= 0:
+        return _RPC[code], code not in _RPC_WEAK and bool(_RPC[code])
+    kind = _JSON_RPC.get(status_number(status), "")
+    return kind, bool(kind)
+
+
+def rpc_code(status: str) -> int:
+    """Return the code of a gRPC or Connect status given as number or as name in any case, -1 for anything else.
+
+    Examples
+    --------
+    >>> rpc_code("14"), rpc_code("UNAVAILABLE"), rpc_code("StatusCode.Canceled"), rpc_code("-32601"), rpc_code("")
+    (14, 14, 1, -1, -1)
+    """
     name = re.sub(r"[^a-z]", "", status[:64].lower()).removeprefix("statuscode")
     name = "cancelled" if name == "canceled" else name
     code = _RPC_NAMES.index(name) if name in _RPC_NAMES else status_number(status)
-    if code in _JSON_RPC:
-        return _JSON_RPC[code], True
-    if 0 <= code < len(_RPC):
-        return _RPC[code], code not in _RPC_WEAK and bool(_RPC[code])
-    return "", False
+    return code if 0 <= code < len(_RPC) else -1
 
 
 def status_number(text: str) -> int:

@@ -25,7 +25,7 @@ from features.values import hot_value
 
 __all__ = ["BatchMessage", "Message", "TickMessage", "pack", "unpack"]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the layout changes."""
 
 
@@ -80,7 +80,7 @@ _Levels = tuple[_Strings, _Strings, _Ints, _Floats]
 _Calls = tuple[_Strings, _Strings, _Floats, _Floats]
 _Presences = tuple[_Strings, _Strings, _Strings]
 _Durations = tuple[
-    _Strings, _Strings, _Ints, _Ints, _Ints, _Bools, _Bools, _Bools, _Floats, _Floats, tuple[_Floats, ...]
+    _Strings, _Strings, _Ints, _Ints, _Ints, _Ints, _Bools, _Bools, _Bools, _Floats, _Floats, tuple[_Floats, ...]
 ]  # fmt: skip
 
 

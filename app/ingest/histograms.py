@@ -24,6 +24,7 @@ from app.ingest.shapes import HistogramPoint, Metric
 from app.ingest.traffic import operation_name
 from features.arrays import FloatArray
 from features.batch import BUCKETS, N_BUCKETS, DurationPoint
+from features.status_codes import rpc_code
 
 __all__ = ["duration_points", "is_request_duration", "spread"]
 
@@ -42,9 +43,10 @@ _MAX_BOUNDS = 1_024  # far beyond any real histogram (15 by default, 160 exponen
 _OCTAVES_BELOW = 3.0  # guessed: what is shorter than the first bound lies within an eighth of it
 
 # Status codes of gRPC that mean that the server failed (semantic conventions for gRPC).
-_GRPC_FAULTS = frozenset({"2", "4", "12", "13", "14", "15"})
+_GRPC_FAULTS = frozenset({2, 4, 12, 13, 14, 15})
 
 _OURS = np.log2(np.array(BUCKETS))
+_UPPER = np.array([*BUCKETS, 2 * BUCKETS[-1]])
 
 
 def is_request_duration(name: str) -> bool:
@@ -93,6 +95,7 @@ def duration_points(metric: Metric, service: str, identity: bytes, limits: Limit
     unit_s = _SECONDS.get(metric.unit or "", _SECONDS[_UNITS[name]])
     cumulative = points.aggregation_temporality == _CUMULATIVE
     of_metric = identity + name.encode() + bytes([cumulative])
+    family = _hashed(of_metric, {})
     found: list[DurationPoint] = []
     n_invalid = 0
     for point in points.data_points or ():
@@ -105,18 +108,17 @@ def duration_points(metric: Metric, service: str, identity: bytes, limits: Limit
             continue
         attributes = texts(point.attributes, limits.max_attribute_depth, limits.max_attribute_chars)
         seconds = float(point.sum or 0.0) * unit_s  # absent reads as 0 in protobuf
-        status = number(attributes.get("http.response.status_code") or attributes.get("http.status_code"))
-        server_error = 500 <= status < 600  # noqa: PLR2004 - RFC 9110: server errors
-        grpc = attributes.get("rpc.grpc.status_code") or attributes.get("rpc.response.status_code", "")
+        failed, server_error = _failure(attributes, rpc=name.startswith("rpc."))
         found.append(
             DurationPoint(
                 service=service,
                 operation=operation_name(_operation(attributes), limits.max_name_chars),
-                stream=_stream(of_metric, attributes),
+                stream=_hashed(of_metric, attributes),
+                family=family,
                 start_ns=time_ns(point.start_time_unix_nano),
                 time_ns=time_ns(point.time_unix_nano),
                 cumulative=cumulative,
-                failed=server_error or grpc in _GRPC_FAULTS,
+                failed=failed,
                 server_error=server_error,
                 count=float(count),
                 seconds=seconds if isfinite(seconds) and seconds > 0 else _estimated(histogram),
@@ -151,7 +153,7 @@ def spread(edges: Sequence[float], counts: FloatArray | Sequence[float]) -> Floa
 
 
 def _histogram(point: HistogramPoint, which: str, unit_s: float) -> FloatArray | None:
-    """Return the buckets of a point as ours, None where they contradict themselves."""
+    """Return the buckets of a point as ours, empty where it has none, None where they contradict themselves."""
     return _explicit(point, unit_s) if which == "histogram" else _exponential(point, unit_s)
 
 
@@ -159,12 +161,11 @@ def _explicit(point: HistogramPoint, unit_s: float) -> FloatArray | None:
     bounds = tuple(float(bound or 0.0) for bound in point.explicit_bounds or ())
     counts = _counts(point.bucket_counts)
     if not len(counts):  # allowed: only count and sum are known
-        bounds, counts = (), np.array([float(int(point.count or 0))])
-    if len(counts) != len(bounds) + 1 or len(bounds) > _MAX_BOUNDS or float(counts.sum()) != float(int(point.count or 0)):
+        return np.zeros(0)
+    if len(counts) != len(bounds) + 1 or len(bounds) > _MAX_BOUNDS or not _add_up(counts, point):
         return None
-    if not bounds:  # a mean is all there is
-        mean = max(float(point.sum or 0.0) * unit_s / max(float(counts[0]), 1.0), BUCKETS[0])
-        return spread([log2(mean) - 1e-3, log2(mean) + 1e-3], counts)
+    if not bounds:  # one bucket for everything says as little
+        return np.zeros(0)
     edges, n_short = _edges(bounds, unit_s)
     if not edges:
         return None
@@ -176,10 +177,13 @@ def _explicit(point: HistogramPoint, unit_s: float) -> FloatArray | None:
 
 @lru_cache(maxsize=256)
 def _edges(bounds: tuple[float, ...], unit_s: float) -> tuple[tuple[float, ...], int]:
-    """Return the logarithms that `spread` takes, none where bounds do not rise, and how many buckets lie below zero."""
+    """Return the logarithms that `spread` takes, none where bounds are no rising durations, and how many buckets lie below zero."""
     if not all(isfinite(bound) for bound in bounds) or any(low >= high for low, high in pairwise(bounds)):
         return (), 0
-    inner = [log2(bound * unit_s) for bound in bounds if bound > 0]
+    above = [bound * unit_s for bound in bounds if bound > 0]
+    if 0.0 in above:  # shorter than a number in seconds can say
+        return (), 0
+    inner = [log2(bound) for bound in above]
     if not inner:  # everything above zero is one bucket: nothing is known of how long it took
         inner = [log2(BUCKETS[0])]
     n_short = max(len(bounds) + 1 - (len(inner) + 1), 0)
@@ -189,16 +193,16 @@ def _edges(bounds: tuple[float, ...], unit_s: float) -> tuple[tuple[float, ...],
 def _exponential(point: HistogramPoint, unit_s: float) -> FloatArray | None:
     scale, positive = point.scale or 0, point.positive
     counts = _counts(positive.bucket_counts if positive is not None else None)
-    zero = float(int(point.zero_count or 0))
-    if len(counts) > _MAX_BOUNDS or not -10 <= scale <= 20:  # noqa: PLR2004 - the range of the data model
+    offset = (positive.offset or 0) if positive is not None else 0
+    if len(counts) > _MAX_BOUNDS or not -10 <= scale <= 20 or not -(2**31) <= offset < 2**31:  # noqa: PLR2004 - the data model
         return None
-    if float(counts.sum()) + zero != float(int(point.count or 0)):
+    zero = _counts([point.zero_count])
+    if not _add_up(np.concatenate([zero, counts]), point):
         return None  # durations are never negative
     shortest = np.zeros(N_BUCKETS)
-    shortest[0] = zero
+    shortest[0] = zero[0]
     if not len(counts):
         return shortest
-    offset = (positive.offset or 0) if positive is not None else 0
     edges = (offset + np.arange(len(counts) + 1)) * 2.0**-scale + np.log2(unit_s)
     return shortest + spread(edges.tolist(), counts)
 
@@ -207,9 +211,14 @@ def _counts(values: Sequence[int | str | float | None] | None) -> FloatArray:
     return np.array([float(int(value or 0)) for value in values or ()])
 
 
+def _add_up(counts: FloatArray, point: HistogramPoint) -> bool:
+    """Return whether buckets hold what the point counts; JSON can say negative numbers, which add up too."""
+    return bool(counts.min() >= 0) and float(counts.sum()) == float(int(point.count or 0))
+
+
 def _estimated(histogram: FloatArray) -> float:
     """Return the sum of durations where the sender keeps none: each at the geometric middle of its bucket."""
-    return float((histogram * np.array([*BUCKETS, 2 * BUCKETS[-1]])).sum() / np.sqrt(2.0))
+    return float((histogram * _UPPER[: len(histogram)]).sum() / np.sqrt(2.0))
 
 
 def _operation(attributes: dict[str, str]) -> str:
@@ -222,6 +231,24 @@ def _operation(attributes: dict[str, str]) -> str:
     return f"{service}/{method}" if service and "/" not in method else method or service
 
 
-def _stream(of_metric: bytes, attributes: dict[str, str]) -> int:
+def _failure(attributes: dict[str, str], *, rpc: bool) -> tuple[bool, bool]:
+    """Return whether the server failed these requests, and whether it answered 5xx.
+
+    A status decides where there is one. Otherwise `error.type` does: it is set where a request ended with an error, to
+    the status or to what failed (semantic conventions for HTTP and RPC metrics).
+    """
+    error = attributes.get("error.type", "")
+    status = number(attributes.get("http.response.status_code") or attributes.get("http.status_code"))
+    grpc = attributes.get("rpc.grpc.status_code") or attributes.get("rpc.response.status_code")
+    code = rpc_code(grpc or (error if rpc else ""))
+    if not status and code < 0:
+        status = number(error)
+        if not 100 <= status < 600:  # noqa: PLR2004 - RFC 9110
+            return bool(error), False
+    server_error = 500 <= status < 600  # noqa: PLR2004 - RFC 9110: server errors
+    return server_error or code in _GRPC_FAULTS, server_error
+
+
+def _hashed(of_metric: bytes, attributes: dict[str, str]) -> int:
     text = "\0".join(f"{key}\0{value}" for key, value in sorted(attributes.items()))
     return int.from_bytes(blake2b(of_metric + text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")

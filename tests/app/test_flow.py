@@ -18,7 +18,7 @@ from app.ingest.codec import BatchMessage, unpack
 from app.replay import signal_of, times_of
 from app.store.contract import Output
 from app.telemetry import Telemetry
-from features.batch import N_BUCKETS, N_CHANNELS, Batch, channel
+from features.batch import N_BUCKETS, N_CHANNELS, Batch, DurationPoint, channel
 from features.clock import TIME_AS_SENT, Clock
 from features.event import ErrorRecord
 from features.memory import MemoryPlan
@@ -99,6 +99,16 @@ def test_impossible_times_are_placed_at_receipt_and_counted(tmp_path: Path) -> N
     forecast(flow, FIRST + 1)
     assert total(flow, "total") == 2.0
     assert flow.telemetry.value("limited", reason="misdated") == 2
+
+
+def test_what_is_left_out_of_what_services_measure_is_counted() -> None:
+    flow = Flow(FlowPlan(MemoryPlan()), Telemetry())
+    times = BEGIN_S * SECOND, (BEGIN_S + 30) * SECOND
+    delta = DurationPoint("cart", "GET /", 1, 1, *times, False, False, False, 5.0, 1.0, ())
+    for batch_id in ("a", "b"):
+        flow.absorb(0, BatchMessage("default", batch_id, times[1], Batch("metrics", 1, durations=(delta,))))
+    forecast(flow, FIRST + 1)
+    assert flow.telemetry.value("limited", reason="durations_repeated") == 1
 
 
 def test_what_a_full_directory_folds_or_refuses_is_counted(tmp_path: Path) -> None:

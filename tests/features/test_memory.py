@@ -229,7 +229,7 @@ def test_a_service_that_measures_itself_is_counted_by_its_histograms_and_not_by_
     def measured(minute: int, count: float) -> Batch:
         times = T0 * 60 * 10**9, (T0 + minute + 1) * 60 * 10**9 - 1
         return Batch(
-            "metrics", durations=(DurationPoint("web", "GET /", 1, *times, True, False, False, count, 1.0, histogram),)
+            "metrics", durations=(DurationPoint("web", "GET /", 1, 0, *times, True, False, False, count, 1.0, histogram),)
         )
 
     for minute, count in enumerate((50.0, 60.0, 75.0, 95.0)):
@@ -239,3 +239,12 @@ def test_a_service_that_measures_itself_is_counted_by_its_histograms_and_not_by_
     for row in (memory.directory.find("default", "web"), memory.directory.find("default", "web", "GET /")):
         assert recent[row, :, channel("total")].tolist() == [4.0, 4.0, 15.0, 20.0]
         assert recent[row, :, channel("errors")].tolist() == [1.0] * 4
+
+
+def test_what_was_left_out_of_what_services_measure_is_told_once() -> None:
+    memory = Memory()
+    memory.begin(T0)
+    times = T0 * 60 * 10**9, (T0 * 60 + 30) * 10**9
+    delta = DurationPoint("web", "GET /", 1, 1, *times, False, False, False, 5.0, 1.0, ())
+    memory.add("default", 0, Batch("metrics", durations=(delta, delta)))
+    assert [dict(memory.advance(tick).limited) for tick in (T0 + 1, T0 + 2)] == [{"durations_repeated": 1}, {}]

@@ -18,7 +18,7 @@ NAMES = st.sampled_from(["web", "cart", "payment", "orders", "mail"])
 
 
 def a_point(service: str, stream: int) -> DurationPoint:
-    return DurationPoint(service, "GET /", stream, 0, 1, False, False, False, 1.0, 0.5, (1.0,) * N_BUCKETS)
+    return DurationPoint(service, "GET /", stream, 0, 0, 1, False, False, False, 1.0, 0.5, (1.0,) * N_BUCKETS)
 
 
 @st.composite

@@ -31,8 +31,8 @@ def batches(draw: st.DrawFn) -> Batch:
         st.dictionaries(TEXT, TEXT, max_size=3),
     )  # fmt: skip
     point = st.builds(
-        DurationPoint, TEXT, TEXT, st.integers(0, 2**64 - 1), INT64, INT64, st.booleans(), st.booleans(), st.booleans(),
-        st.floats(0, 1e9), st.floats(0, 1e9), st.tuples(st.floats(0, 1e9)),
+        DurationPoint, TEXT, TEXT, st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), INT64, INT64, st.booleans(), st.booleans(), st.booleans(),
+        st.floats(0, 1e9), st.floats(0, 1e9), st.lists(st.floats(0, 1e9), max_size=2).map(tuple),
     )  # fmt: skip
     return Batch(
         signal=draw(st.sampled_from(["traces", "logs", "metrics"])),

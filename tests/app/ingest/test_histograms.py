@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from app.ingest.histograms import spread
 from app.ingest.limits import Limits
 from app.ingest.otlp import decode
-from features.batch import BUCKETS, N_BUCKETS, Batch, DurationPoint
+from features.batch import BUCKETS, N_BUCKETS, N_CHANNELS, Batch, DurationPoint, channel
+from features.durations import Meters, Served
 from tests.app.ingest.requests import Json, as_json, as_protobuf, attributes, metrics
 
 SECOND = 10**9
@@ -61,6 +64,16 @@ def test_a_point_says_whose_requests_it_counts_from_when_until_when() -> None:
         ({"rpc.service": "shop.Cart", "rpc.method": "Add", "rpc.grpc.status_code": 13}, "shop.Cart/Add", True, False),
         ({"rpc.service": "shop.Cart", "rpc.method": "Add", "rpc.grpc.status_code": 5}, "shop.Cart/Add", False, False),
         ({"rpc.method": "shop.Cart/Add"}, "shop.Cart/Add", False, False),
+        ({"rpc.method": "Add", "rpc.response.status_code": "UNAVAILABLE"}, "Add", True, False),
+        ({"rpc.method": "Add", "rpc.response.status_code": "14"}, "Add", True, False),
+        ({"rpc.method": "Add", "rpc.response.status_code": "NOT_FOUND", "error.type": "NOT_FOUND"}, "Add", False, False),
+        ({"rpc.method": "Add", "rpc.response.status_code": "-32603", "error.type": "-32603"}, "Add", True, False),
+        ({"http.request.method": "GET", "error.type": "java.net.SocketTimeoutException"}, "GET", True, False),
+        ({"http.request.method": "GET", "error.type": "503"}, "GET", True, True),
+        ({"http.request.method": "GET", "error.type": "404"}, "GET", False, False),
+        ({"http.request.method": "GET", "error.type": "cancelled"}, "GET", True, False),
+        ({"http.request.method": "GET", "http.response.status_code": 200, "error.type": "timeout"}, "GET", False, False),
+        ({"http.request.method": "GET", "http.response.status_code": 500, "error.type": "timeout"}, "GET", True, True),
         ({}, "unnamed", False, False),
     ],
 )
@@ -69,6 +82,14 @@ def test_attributes_name_the_operation_as_spans_do_and_tell_failures(
 ) -> None:
     point = only(a_histogram(told=told))
     assert (point.operation, point.failed, point.server_error) == (operation, failed, server_error)
+
+
+def test_an_error_of_an_rpc_without_a_status_is_read_as_one() -> None:
+    names = ("DEADLINE_EXCEEDED", "NOT_FOUND", "12", "404", "java.io.IOException")
+    points = [
+        only(a_histogram(told={"rpc.method": "A", "error.type": name}, name="rpc.server.call.duration")) for name in names
+    ]
+    assert [point.failed for point in points] == [True, False, True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +121,15 @@ def test_streams_differ_by_resource_metric_and_attributes_and_stay_the_same_betw
     assert len(set(streams)) == 4
 
 
+def test_streams_of_a_metric_of_a_resource_are_a_family() -> None:
+    families = [only(a_histogram(told=told)).family for told in (GET, GET | {"http.response.status_code": 500})]
+    assert families[0] == families[1]
+    assert families[0] != only(a_histogram(name="http.server.duration")).family
+    one, other = (metrics(a_histogram(), resource={"service.name": "cart", "service.instance.id": each}) for each in "ab")
+    points = [decode(as_json(request), "metrics", "json").durations[0] for request in (one, other)]
+    assert points[0].family != points[1].family
+
+
 def test_exponential_histograms_are_read_too() -> None:
     # Scale 0: bounds are powers of two; offset -8 begins at 2**-8 s.
     values = {"count": "7", "sum": 0.1, "scale": 0, "zeroCount": "1", "positive": {"offset": -8, "bucketCounts": ["2", "4"]}}
@@ -117,18 +147,59 @@ def test_exponential_histograms_are_read_too() -> None:
         {**EXPLICIT, "explicitBounds": [0.5, 0.01, 0.5]},
         {**EXPLICIT, "explicitBounds": ["NaN", 0.01, 0.5]},
         {**EXPLICIT, "count": "7"},
+        {"count": "6", "bucketCounts": ["6", "0"], "explicitBounds": [5e-324]},
     ],
-    ids=["a bucket is missing", "bounds fall", "a bound is no number", "buckets do not add up"],
+    ids=["a bucket is missing", "bounds fall", "a bound is no number", "buckets do not add up", "a bound is no duration"],
 )
 def test_histograms_that_contradict_themselves_are_counted_and_left_out(values: Json) -> None:
-    batch = read(a_histogram(values))
+    batch = read(a_histogram(values, unit="ms"))
     assert (batch.durations, batch.n_records, batch.counters["histograms_invalid"]) == ((), 1, 1)
 
 
-def test_a_histogram_without_buckets_tells_count_and_mean() -> None:
-    point = only(a_histogram({"count": "4", "sum": 0.4}))
-    assert (point.count, point.seconds) == (4.0, 0.4)
-    assert point.histogram[next(i for i, bound in enumerate(BUCKETS) if bound > 0.1)] == pytest.approx(4.0)
+NEGATIVE = {"count": "5", "bucketCounts": ["-5", "10"], "explicitBounds": [0.1]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("histogram", NEGATIVE),
+        ("histogram", {"count": "-5", "bucketCounts": ["-5"]}),
+        ("exponentialHistogram", {"count": "5", "zeroCount": "-5", "positive": {"bucketCounts": ["10"]}}),
+        ("exponentialHistogram", {"count": "5", "zeroCount": "0", "positive": {"bucketCounts": ["-5", "10"]}}),
+        ("exponentialHistogram", {"count": "5", "positive": {"offset": 10**400, "bucketCounts": ["5"]}}),
+    ],
+    ids=["a bucket", "the count", "what took no time", "an exponential bucket", "an offset beyond all numbers"],
+)
+def test_numbers_that_only_json_can_say_are_counted_and_left_out(kind: str, values: Json) -> None:
+    batch = decode(as_json(metrics(a_histogram(values, kind=kind))), "metrics", "json")
+    assert (batch.durations, batch.n_records, batch.counters["histograms_invalid"]) == ((), 1, 1)
+
+
+@pytest.mark.parametrize("buckets", [{}, {"bucketCounts": ["4"]}], ids=["none", "one for everything"])
+def test_a_histogram_without_buckets_tells_count_and_sum(buckets: Json) -> None:
+    point = only(a_histogram({"count": "4", "sum": 0.4, **buckets}))
+    assert (point.count, point.seconds, point.histogram) == (4.0, 0.4, ())
+    assert only(a_histogram({"count": "4", **buckets})).seconds == 0.0
+
+
+def test_a_finer_scale_that_an_outlier_makes_coarse_adds_what_came() -> None:
+    rng, counts = np.random.default_rng(7), []
+    slow = rng.lognormal(np.log(0.03), 0.4, 10_000)
+    for scale, durations in ((5, slow), (0, np.append(slow, [0.03] * 10 + [100.0]))):
+        indexes = np.ceil(np.log2(durations) * 2**scale).astype(int) - 1
+        positive = {"offset": int(indexes.min()), "bucketCounts": np.bincount(indexes - indexes.min()).tolist()}
+        values = {"count": len(durations), "sum": durations.sum(), "scale": scale, "positive": positive}
+        counts.append(only(a_histogram(values, kind="exponentialHistogram")))
+    meters, found = Meters(), list[Served]()
+    times = [{"start_ns": 30 * SECOND, "time_ns": minute * 60 * SECOND} for minute in (1, 2, 3)]
+    for tick, (point, at) in enumerate(zip((counts[0], *counts), times, strict=True), start=1):
+        meters.gather("default", [replace(point, **at)])
+        found += meters.settle(tick)
+    (served,) = found
+    histogram = served.values[N_CHANNELS:]
+    assert (served.values[channel("total")], float(histogram.sum())) == (11.0, pytest.approx(11.0))
+    assert histogram.min() >= 0
+    assert served.values[channel("duration_max_s")] == 2 * BUCKETS[-1]
 
 
 def test_points_without_a_value_are_no_traffic() -> None:
