@@ -50,7 +50,16 @@ _IDENTITY_AND_GZIP = 0b101
 # gRPC itself refuses more calls than this many times the bound, with an answer that senders do not retry.
 _REFUSED_AT_ONCE = 16
 
+# One connection may bring this share of the calls, of which a Collector has ten; its further ones wait with the sender.
+_SHARE_OF_CONNECTION = 8
+
+# Calls that are read may hold this share of the bytes under way by what is reserved for them.
+_SHARE_OF_READING = 2
+
 _BODY_TIMEOUT_S = 60.0
+
+# Guessed: a message of 64 KiB, which few pass, needs 64 KiB/s to arrive in it.
+_CROWDED_TIMEOUT_S = 1.0
 
 
 class _NotReceived(InvalidValue):
@@ -73,11 +82,12 @@ class OtlpGrpc:
         Host and port, port 0 takes a free one.
     workers : int
         Threads that read, decode and append. Each waits for the disk most of its time, so they are many. No more
-        messages than these are read at a time; those of calls that wait stay with their senders.
+        messages than these are read at a time; of those of calls that wait, gRPC takes the first 64 KiB.
     max_calls : int
         Calls under way or waiting for a thread; more are answered UNAVAILABLE at once.
     body_timeout_s : float
-        Seconds in which a message must have arrived.
+        Seconds in which a message must have arrived. One second does while calls wait and at least half of the
+        threads read, for as many as wait: a few slow senders must not keep all others waiting.
 
     Raises
     ------
@@ -96,13 +106,20 @@ class OtlpGrpc:
     ) -> None:
         self._threads = _CountingPool(workers)
         self._refusing = ThreadPoolExecutor(1, thread_name_prefix="otlp-grpc-refuse")
-        self._overdue = _Overdue(body_timeout_s)
-        exports = {path: _Export(receiver, default_tenant, signal, self._overdue) for path, signal in _SIGNAL_OF.items()}
+        self._overdue = _Overdue(body_timeout_s, self._threads)
         limits = receiver.limits
+        reserved = min(limits.max_body_bytes, limits.max_in_flight_bytes // (_SHARE_OF_READING * workers))
+        exports = {
+            path: _Export(receiver, default_tenant, signal, self._overdue, reserved) for path, signal in _SIGNAL_OF.items()
+        }
         options = [
             ("grpc.per_message_decompression", 0),
             ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_AND_GZIP),
             ("grpc.max_receive_message_length", limits.max_body_bytes),
+            # A probe that finds the link fast opens windows of MiBs, which gRPC fills whether or not a thread reads.
+            # Without it a stream has 64 KiB until a thread does, and then as much as its message is long.
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.max_concurrent_streams", max(1, max_calls // _SHARE_OF_CONNECTION)),
             # Two processes on one port would share its connections; the second must fail instead.
             ("grpc.so_reuseport", 0),
         ]
@@ -131,8 +148,14 @@ class _CountingPool(ThreadPoolExecutor):
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers, thread_name_prefix="otlp-grpc")
+        self.workers = workers
         self.n_calls = 0
         self._counting = Lock()
+
+    @property
+    def n_waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return max(0, self.n_calls - self.workers)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = super().submit(fn, *args, **kwargs)
@@ -149,10 +172,12 @@ class _CountingPool(ThreadPoolExecutor):
 class _Overdue:
     """Ends the calls whose message does not arrive: each keeps a thread until then."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, threads: _CountingPool) -> None:
         self.reading: dict[grpc.ServicerContext, float] = {}
-        """The calls whose message is awaited, and since when."""
+        """The calls whose message is awaited, and since when, the oldest first."""
         self._timeout_s = timeout_s
+        self._crowded_s = min(timeout_s, _CROWDED_TIMEOUT_S)
+        self._threads = threads
         self._stop = Event()
         self._thread = Thread(target=self._run, name="otlp-grpc-overdue", daemon=True)
         self._thread.start()
@@ -162,10 +187,12 @@ class _Overdue:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._timeout_s / 4):
-            overdue = monotonic() - self._timeout_s
-            for context, since in list(self.reading.items()):
-                if since < overdue:
+        while not self._stop.wait(self._crowded_s / 4):
+            reading, now = list(self.reading.items()), monotonic()
+            crowded = 2 * len(reading) >= self._threads.workers
+            n_wanted = self._threads.n_waiting if crowded else 0
+            for place, (context, since) in enumerate(reading):
+                if now - since > (self._crowded_s if place < n_wanted else self._timeout_s):
                     context.cancel()
 
 
@@ -203,11 +230,12 @@ def _refuse(export: _Export, threads: ThreadPoolExecutor, max_calls: int) -> Exp
 class _Export:
     """The Export call of one signal."""
 
-    def __init__(self, receiver: Receiver, default_tenant: str, signal: Signal, overdue: _Overdue) -> None:
+    def __init__(self, receiver: Receiver, default_tenant: str, signal: Signal, overdue: _Overdue, reserved_bytes: int) -> None:
         self._receiver = receiver
         self._default_tenant = default_tenant
         self._signal: Signal = signal
         self._overdue = overdue
+        self._reserved_bytes = reserved_bytes
         self._seconds = receiver.telemetry.request_seconds.labels(protocol="grpc")
         self._counted: dict[str, Counter] = {}
 
@@ -235,8 +263,11 @@ class _Export:
         tenant = admit_tenant(_tenant_of(context), self._default_tenant)
         receiver.admit()
         with receiver.room.hold(tenant) as hold:
+            # gRPC tells how long a message is only once it holds all of it.
+            hold.grow_to(self._reserved_bytes)
             packed = self._read(messages, context)
             begun = perf_counter()
+            hold.release()
             hold.grow_to(len(packed))
             encoding = "gzip" if packed.startswith(_GZIP_MAGIC) else ""
             if encoding and len(packed) > receiver.limits.max_packed_bytes:

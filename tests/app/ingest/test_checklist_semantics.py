@@ -195,9 +195,12 @@ def test_item_12_calls_beyond_the_bound_are_told_at_once_to_come_again() -> None
     server = OtlpGrpc(Receiver(log, telemetry, Limits(), time_ns), "default", "127.0.0.1:0", workers=1, max_calls=1)
     body = as_protobuf(logs(a_log()), "logs")
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            export = channel.unary_unary(METHODS["logs"])
-            first = export.future(body, timeout=30)
+        # A connection of its own each: of one connection the server takes only so many at a time, and the rest wait.
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        address = f"127.0.0.1:{server.port}"
+        with grpc.insecure_channel(address, own) as one, grpc.insecure_channel(address, own) as other:
+            export = other.unary_unary(METHODS["logs"])
+            first = one.unary_unary(METHODS["logs"]).future(body, timeout=30)
             assert log.entered.wait(30)
             with pytest.raises(grpc.RpcError) as caught:
                 export(body, timeout=30)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import time_ns
+from typing import Any
 
 import grpc
 import pytest
@@ -15,12 +17,15 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import decode
 from app.ingest.receive import Receiver
 from app.ingest.signals import Encoding, Signal
+from app.store.contract import Log
 from app.telemetry import Telemetry
 from features.batch import Batch
 from features.errors import InvalidSetting
 from tests.app.ingest.requests import a_span, as_protobuf, traces
 from tests.app.ingest.servers import Ingest, serve_grpc, stored_log
+from tests.app.ingest.unfinished import UnfinishedCalls
 from tests.app.ingest.wire import METHODS, call, failure_of
+from tests.nodes import until
 
 LIMITS = Limits()
 MIB = 2**20
@@ -71,6 +76,77 @@ def test_a_message_that_stops_arriving_is_cancelled_and_gives_its_thread_back(tm
             go.set()
             server.close()
     assert receiver.telemetry.value("requests", protocol="grpc", signal="logs", code="NOT_RECEIVED") == 1
+
+
+@contextmanager
+def serve(log: Log, limits: Limits, **plan: Any) -> Generator[Ingest]:
+    """Serve with a plan of threads and calls."""
+    telemetry = Telemetry()
+    receiver = Receiver(log, telemetry, limits, time_ns)
+    server = OtlpGrpc(receiver, "default", "127.0.0.1:0", **plan)
+    try:
+        yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver, [])
+    finally:
+        server.close(0.1)
+
+
+def test_calls_that_wait_for_a_thread_hold_no_more_than_64_kib_each(tmp_path: Path) -> None:
+    workers, window, n_calls = 2, 65_535, 40
+    with (
+        stored_log(tmp_path) as log,
+        serve(log, Limits(), workers=workers) as ingest,
+        UnfinishedCalls(ingest.address, n_calls, 2 * MIB) as sender,
+    ):
+        sender.go_on(0.5)
+        n_read = sum(n > window for n in sender.sent.values())
+        assert len(sender.sent) == n_calls
+        assert workers <= n_read <= workers + sender.n_ended, "a call that ended left its thread to another"
+
+
+def test_one_connection_may_bring_an_eighth_of_the_calls(tmp_path: Path) -> None:
+    with (
+        stored_log(tmp_path) as log,
+        serve(log, Limits(), workers=8, max_calls=64) as ingest,
+        UnfinishedCalls(ingest.address, 64, MIB) as sender,
+    ):
+        sender.go_on(0.2)
+        assert (sender.max_streams, len(sender.sent), sender.n_ended) == (8, 8, 0)
+
+
+def test_a_call_is_held_as_what_its_message_may_be_while_it_is_read(tmp_path: Path) -> None:
+    limits = Limits(max_body_bytes=4 * MIB, max_in_flight_bytes=64 * MIB)
+    with stored_log(tmp_path) as log, serve(log, limits, workers=8) as ingest:
+        with UnfinishedCalls(ingest.address, 3, 3 * MIB) as sender:
+            sender.go_on(0.3)
+            assert ingest.sample("foreshock_request_bytes_held") == 3 * 4 * MIB
+        until(lambda: ingest.sample("foreshock_request_bytes_held") == 0, "the end of the calls")
+
+
+def test_slow_senders_keep_their_threads_only_while_nobody_waits(tmp_path: Path) -> None:
+    with (
+        stored_log(tmp_path) as log,
+        serve(log, Limits(), workers=4) as ingest,
+        UnfinishedCalls(ingest.address, 4, MIB) as slow,
+    ):
+        slow.go_on(1.5)
+        assert slow.n_ended == 0
+        with grpc.insecure_channel(ingest.address) as channel:
+            assert channel.unary_unary(METHODS["logs"])(b"", timeout=5) == b""
+        slow.go_on(0.5)
+        assert slow.n_ended == 1, "one thread was enough"
+        assert ingest.telemetry.value("requests", protocol="grpc", signal="logs", code="NOT_RECEIVED") == 1
+
+
+def test_forty_slow_senders_keep_nobody_waiting_for_ten_seconds(tmp_path: Path) -> None:
+    with (
+        stored_log(tmp_path) as log,
+        serve(log, Limits()) as ingest,
+        UnfinishedCalls(ingest.address, 40, MIB) as slow,
+    ):
+        slow.go_on(0.2)
+        assert len(slow.sent) == 40
+        with grpc.insecure_channel(ingest.address) as channel:
+            assert channel.unary_unary(METHODS["logs"])(b"", timeout=10) == b""
 
 
 def test_a_call_without_a_message_is_an_invalid_argument(ingest: Ingest) -> None:
