@@ -36,6 +36,7 @@ from app.replay import append_markers
 from app.settings import Settings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
+from app.tuning import let_open
 from app.worker import Worker, WorkerParts, WorkerPlan
 from features.errors import ForeshockError, InvalidSetting, InvalidValue, PartStopped
 from features.incident import IncidentRule
@@ -48,6 +49,7 @@ __all__ = ["Node", "Served", "memory_plan"]
 
 logger = logging.getLogger(__name__)
 
+_OTHER_FILES = 1024  # guessed: the store, history's files while they are read, gRPC's connections
 _STARTED_S = 10.0
 _STOPPED_S = 30.0
 _BACKLOG = 2048  # connections that wait to be accepted; uvicorn's own default
@@ -154,6 +156,7 @@ class Node:
     def start_servers(self) -> Served:
         """Open the three listeners and return where they are."""
         server, ingest = self.settings.server, self.settings.ingest
+        let_open(2 * server.max_connections + _OTHER_FILES)
         tenant, timeout_s = ingest.default_tenant, ingest.body_timeout_s
         otlp = OtlpHttp(self.receiver, tenant, body_timeout_s=timeout_s, cors=Cors(ingest), max_calls=ingest.max_calls)
         self.telemetry.decoder.labels(engine=self.engine).set(1)
@@ -322,7 +325,7 @@ class Node:
 
     def _serve(self, name: str, app: ASGIApp, port: int) -> int:
         """Serve an application in a thread of its own and return its port."""
-        server = server_of(app, self.settings.server.keep_alive_s)
+        server = server_of(app, self.settings.server.keep_alive_s, self.settings.server.max_connections)
         listener = _listener(self.settings.server.host, port)
         self._servers.append((server, self._run(name, partial(server.run, [listener]))))
         deadline = time.monotonic() + _STARTED_S

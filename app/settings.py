@@ -34,7 +34,9 @@ class ServerSettings(_Group):
     api_port: int = Field(default=8318, ge=0, le=65535)
     """TCP port of REST and /metrics; 0 takes a free port."""
     keep_alive_s: int = Field(default=120, ge=1, le=86_400)
-    """Seconds for which an idle HTTP connection is kept. Longer than the 90 s of Go clients and the 60 s between the exports of metrics, since a client that writes while the server hangs up loses the request."""
+    """Seconds for which an idle HTTP connection is kept. Longer than the 90 s of Go clients and the 60 s between the exports of metrics, since a client that writes while the server hangs up loses the request. A head that has not arrived by then is given up too."""
+    max_connections: int = Field(default=4096, ge=1, le=1_000_000)
+    """HTTP connections that each port keeps open; one more is answered 503 and closed. A Collector keeps a few, an exporter one, so thousands of processes fit. An idle one takes 20 KB; one that is read up to 0.3 MB beside what `ingest.max_in_flight_bytes` counts. Each takes a file descriptor, so the process asks for as many as the system lets it have."""
 
 
 class IngestSettings(_Group):
@@ -69,7 +71,7 @@ class IngestSettings(_Group):
     max_lag: int = Field(default=1_000_000, ge=1, le=2**40)
     """Log messages that may wait to be absorbed. Past it requests are answered 503 with Retry-After, so that a node that takes in faster than it absorbs does not fall behind without end. A request makes one to eight; a million are minutes of work after a restart under full load, and some GB of disk."""
     max_calls: int = Field(default=512, ge=1, le=100_000)
-    """Requests under way or waiting over OTLP/HTTP, and as many calls over gRPC; more are answered 503 with Retry-After or UNAVAILABLE with RetryInfo, unread. An exporter has one at a time, a Collector ten; 512 of 512 records are about a second of work, so none waits longer."""
+    """Requests that are read or wait for the log over OTLP/HTTP, and as many calls over gRPC; more are answered 503 with Retry-After or UNAVAILABLE with RetryInfo. One whose body is still arriving holds bytes, not a place here. An exporter has one at a time, a Collector ten; 512 of 512 records are about a second of work, so none waits longer."""
     body_timeout_s: float = Field(default=60.0, gt=0.0, le=3600.0)
     """Seconds in which a body must have arrived; then it is answered 408, or DEADLINE_EXCEEDED. Far longer than the 10 s after which exporters give up; a body that stops arriving holds its bytes until then."""
     span_end_sample: int = Field(default=16, ge=1, le=2**20)

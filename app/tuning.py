@@ -1,16 +1,17 @@
-"""What the process asks of Python for a service that runs for months: when to look for cycles of garbage.
+"""What the process asks of Python and the system for a service that runs for months: when to collect garbage, and open files.
 
-`app.cli` enters it once a node has started. What it gains, and what was tried beside it and gains nothing, is in
+`app.cli` settles the collector once a node has started. What it gains, and what was tried beside it and gains nothing, is in
 `docs/operations.md`.
 """
 
 from __future__ import annotations
 
 import gc
+import resource
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["COLLECTOR", "settled_collector"]
+__all__ = ["COLLECTOR", "let_open", "settled_collector"]
 
 COLLECTOR = (50_000, 20, 50)
 """Allocations until the young are looked through, and how many such looks until the next two generations are.
@@ -45,3 +46,31 @@ def settled_collector() -> Generator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def let_open(wanted: int) -> int:
+    """Raise the number of files that the process may have open to what is wanted, or as far as the system lets it.
+
+    Every connection is one, and usual shells begin with 1,024.
+
+    Parameters
+    ----------
+    wanted : int
+        Files, connections among them.
+
+    Returns
+    -------
+    int
+        How many there may be now.
+
+    Examples
+    --------
+    >>> let_open(64) >= 64
+    True
+    """
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if now != resource.RLIM_INFINITY and allowed > now:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+        return allowed
+    return now

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
-from app.ingest.admit import admit_encoding, admit_tenant
+from app.ingest.admit import UnknownContentType, admit_encoding, admit_tenant
 from app.ingest.signals import SIGNALS, Encoding, Signal
 from features.errors import InvalidValue
 from features.values import hot_value
 
-__all__ = ["SIGNAL_OF", "Head", "head_of", "ordinary_head", "read_headers"]
+__all__ = ["SIGNAL_OF", "Head", "encoding_of", "head_of", "ordinary_head", "read_headers"]
 
 SIGNAL_OF: dict[str, Signal] = {f"/v1/{signal}": signal for signal in SIGNALS}
 """The signal that a path takes."""
@@ -51,6 +51,20 @@ class Head:
     encoding: Encoding
     content_encoding: str
     accept_encoding: str
+
+
+def encoding_of(content_type: str) -> Encoding:
+    """Return how an answer is written: as the request, in JSON where that names no encoding of OTLP.
+
+    Examples
+    --------
+    >>> encoding_of("application/x-protobuf"), encoding_of("text/plain")
+    ('protobuf', 'json')
+    """
+    try:
+        return admit_encoding(content_type)
+    except UnknownContentType:
+        return "json"
 
 
 def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 
 from prometheus_client import Counter
 
-from app.ingest.admit import Hold, TooManyCalls, UnknownContentType, admit_encoding, limit_of
+from app.ingest.admit import Hold, TooManyCalls, limit_of
 from app.ingest.answers import accepted
 from app.ingest.cors import Cors
-from app.ingest.heads import SIGNAL_OF, Head, head_of, ordinary_head, read_headers
+from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, ordinary_head, read_headers
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.receive import Receiver
 from app.ingest.replies import Headers, Reply, failed, packed, status_of
@@ -45,8 +45,8 @@ _BODY_TIMEOUT_S = 60.0
 
 # Bodies of up to so many decompressed bytes are worked on right on the loop: a hop to a thread and back costs 0.1 ms,
 # which is what a body of 512 spans (180 KB) costs to inflate. Larger ones would keep the others waiting; of these it
-# does a few at a time (`app.ingest.turns`).
-_INLINE_BYTES = 2**20
+# does a few at a time (`app.ingest.turns`). JSON costs far more a byte: a MiB of empty spans takes most of a second.
+_INLINE_BYTES: dict[Encoding, int] = {"protobuf": 2**20, "json": 2**17}
 
 # Of large bodies two are decoded at a time: Python runs one anyway, and what decoding needs beside the body is
 # bounded by this number, not by that of the senders.
@@ -131,6 +131,23 @@ class OtlpHttp:
             return None
         return ordinary_head(path, pairs, self._default_tenant)
 
+    def refusal(self, head: Head) -> Reply | None:
+        """Return the answer to an ordinary request for which there is no room, before its body is read; None where there is.
+
+        Of twice what a node can take the refused half must cost next to nothing.
+        """
+        if self._n_calls < self._max_calls:
+            return None
+        reply = self._refused(self._one_too_many(), head.signal, head.encoding)
+        self._count(head.signal, reply.status)
+        return packed(reply, head.accept_encoding)
+
+    def count_refusal(self, status: HTTPStatus, limit: str) -> None:
+        """Count what a connection answered by itself, and the limit that it had passed, if any."""
+        self._count(None, status)
+        if limit:
+            self._receiver.telemetry.limited.labels(reason=limit).inc()
+
     def take_ordinary(self, head: Head, body: bytes, send: Callable[[Reply], None]) -> bool:
         """Take the whole body of an ordinary request, on the loop and without a task of its own.
 
@@ -153,17 +170,13 @@ class OtlpHttp:
         limits = self._receiver.limits
         if self._closed or len(body) > limits.max_packed_bytes or len(body) > limits.max_body_bytes:
             return False
-        if self._n_calls >= self._max_calls:
-            # Also without a task: of twice what a node can take the refused half must cost next to nothing.
-            self._send_ordinary(head, self._refused(self._one_too_many(), head.signal, head.encoding), send)
-            return True
-        if self._loop.turns.over or expected_bytes(body, head.content_encoding) > _INLINE_BYTES:
+        if self._loop.turns.over or expected_bytes(body, head.content_encoding) > _INLINE_BYTES[head.encoding]:
             return False
         begun_s, hold = perf_counter(), self._receiver.room.hold(head.tenant)
         try:
             self._admit()
             hold.grow_to(len(body))
-            work = partial(self._work, head, body, hold, min(limits.max_body_bytes, _INLINE_BYTES))
+            work = partial(self._work, head, body, hold, min(limits.max_body_bytes, _INLINE_BYTES[head.encoding]))
             batch, durable = self._loop.turns.run(work)
         except InflatedTooLarge:
             hold.release()
@@ -208,10 +221,7 @@ class OtlpHttp:
         await _send(send, packed(answer, headers.get(b"accept-encoding", "")), cors)
 
     async def _answer(self, method: str, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> Reply:
-        try:
-            encoding = admit_encoding(headers.get(b"content-type", ""))
-        except UnknownContentType:
-            encoding = "json"  # of an answer to a body of no known encoding
+        encoding = encoding_of(headers.get(b"content-type", ""))
         if signal is None:
             return failed(HTTPStatus.NOT_FOUND, f"path must be one of {', '.join(SIGNAL_OF)}", encoding)
         if method != "POST":
@@ -222,6 +232,8 @@ class OtlpHttp:
             return Reply(HTTPStatus.OK, accepted(batch, signal, encoding), encoding)
         except _Gone:
             raise
+        except asyncio.CancelledError:  # the server has stopped and waits no longer; what was sent may be durable or not
+            return self._refused(PartStopped("the service is stopping; send the request again"), signal, encoding)
         except Exception as exc:
             return self._refused(exc, signal, encoding)
 
@@ -256,14 +268,16 @@ class OtlpHttp:
     async def _admitted(self, request: Head, declared: str, receive: Receive) -> Batch:
         """Read a body and take what it says, while there is room for one more."""
         self._admit()
-        self._n_calls += 1
-        try:
-            with self._receiver.room.hold(request.tenant) as hold:
-                async with asyncio.timeout(self._body_timeout_s):
-                    body = await self._read(request, declared, receive, hold)
+        with self._receiver.room.hold(request.tenant) as hold:
+            async with asyncio.timeout(self._body_timeout_s):
+                body = await self._read(request, declared, receive, hold)
+            # Not before: some hundred senders of a byte a second would leave no room for anybody else.
+            self._admit()
+            self._n_calls += 1
+            try:
                 return await self._take(request, body, hold)
-        finally:
-            self._n_calls -= 1
+            finally:
+                self._n_calls -= 1
 
     def _admit(self) -> None:
         if self._n_calls >= self._max_calls:
@@ -323,13 +337,14 @@ class OtlpHttp:
 
     async def _decode(self, request: Head, body: bytes, hold: Hold) -> tuple[Batch, Future[list[int]]]:
         most = self._receiver.limits.max_body_bytes
-        if expected_bytes(body, request.content_encoding) <= _INLINE_BYTES:
+        inline = _INLINE_BYTES[request.encoding]
+        if expected_bytes(body, request.content_encoding) <= inline:
             turns = self._loop.turns
-            work = partial(self._work, request, body, hold, min(most, _INLINE_BYTES))
+            work = partial(self._work, request, body, hold, min(most, inline))
             try:
                 return await turns.later(work) if turns.over else turns.run(work)
             except InflatedTooLarge:  # the body said it were smaller; a thread looks how large it is
-                if most <= _INLINE_BYTES:
+                if most <= inline:
                     raise
         try:
             threaded = asyncio.get_running_loop().run_in_executor(self._threads, self._work, request, body, hold, most)

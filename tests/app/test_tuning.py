@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import resource
 import weakref
 
 import pytest
 
-from app.tuning import COLLECTOR, settled_collector
+from app.tuning import COLLECTOR, let_open, settled_collector
 
 
 class Knot:
@@ -39,3 +40,15 @@ def test_an_error_leaves_the_collector_as_it_was() -> None:
     with pytest.raises(RuntimeError, match="down"), settled_collector():
         raise RuntimeError("down")
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_as_many_files_may_be_open_as_the_system_allows_and_never_fewer() -> None:
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, most))
+        assert let_open(90) == 100
+        assert let_open(120) == 120 == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if most != resource.RLIM_INFINITY:
+            assert let_open(most + 1) == most
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))

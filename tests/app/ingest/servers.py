@@ -20,7 +20,7 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import Decode, decode
 from app.ingest.receive import Receiver
 from app.ingest.signals import Encoding, Signal
-from app.settings import IngestSettings, StoreSettings
+from app.settings import IngestSettings, ServerSettings, StoreSettings
 from app.store.contract import Log
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
@@ -95,6 +95,7 @@ def serve_http(
     body_timeout_s: float = 60.0,
     settings: IngestSettings | None = None,
     decode: Decode = decode,
+    server_settings: ServerSettings | None = None,
 ) -> Generator[Ingest, None, None]:
     telemetry = Telemetry()
     bodies: Bodies = []
@@ -103,7 +104,8 @@ def serve_http(
     cors, max_calls = Cors(settings), settings.max_calls
     app = OtlpHttp(receiver, "default", body_timeout_s=body_timeout_s, cors=cors, max_calls=max_calls)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = server_of(app)
+    open_to = server_settings or ServerSettings()
+    server = server_of(app, open_to.keep_alive_s, open_to.max_connections)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
