@@ -40,6 +40,7 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _CUMULATIVE = 2  # AggregationTemporality of opentelemetry.proto.metrics.v1
 _NO_RECORDED_VALUE = 1  # DataPointFlags
 _MAX_BOUNDS = 1_024  # far beyond any real histogram (15 by default, 160 exponential)
+_LONGEST_S = 86_400.0  # a longer mean is no duration, as of spans
 _OCTAVES_BELOW = 3.0  # guessed: what is shorter than the first bound lies within an eighth of it
 
 # Status codes of gRPC that mean that the server failed (semantic conventions for gRPC).
@@ -121,7 +122,7 @@ def duration_points(metric: Metric, service: str, identity: bytes, limits: Limit
                 failed=failed,
                 server_error=server_error,
                 count=float(count),
-                seconds=seconds if isfinite(seconds) and seconds > 0 else _estimated(histogram),
+                seconds=seconds if 0 < seconds <= _LONGEST_S * count else _estimated(histogram),
                 histogram=tuple(histogram.tolist()),
             )
         )
@@ -193,8 +194,7 @@ def _edges(bounds: tuple[float, ...], unit_s: float) -> tuple[tuple[float, ...],
 def _exponential(point: HistogramPoint, unit_s: float) -> FloatArray | None:
     scale, positive = point.scale or 0, point.positive
     counts = _counts(positive.bucket_counts if positive is not None else None)
-    offset = (positive.offset or 0) if positive is not None else 0
-    if len(counts) > _MAX_BOUNDS or not -10 <= scale <= 20 or not -(2**31) <= offset < 2**31:  # noqa: PLR2004 - the data model
+    if len(counts) > _MAX_BOUNDS or not -10 <= scale <= 20:  # noqa: PLR2004 - the range of the data model
         return None
     zero = _counts([point.zero_count])
     if not _add_up(np.concatenate([zero, counts]), point):
@@ -203,6 +203,7 @@ def _exponential(point: HistogramPoint, unit_s: float) -> FloatArray | None:
     shortest[0] = zero[0]
     if not len(counts):
         return shortest
+    offset = (positive.offset or 0) if positive is not None else 0
     edges = (offset + np.arange(len(counts) + 1)) * 2.0**-scale + np.log2(unit_s)
     return shortest + spread(edges.tolist(), counts)
 

@@ -288,10 +288,12 @@ def test_a_delta_stream_is_forgotten_when_it_falls_silent() -> None:
 
 def test_a_snapshot_goes_on_where_it_was_taken() -> None:
     one, other = Meters(), Meters()
-    settled(one, [point(100.9, 50), point(100.9, 7, stream=2**64 - 1, failed=True)], [point(101.9, 60)])
+    delta = point(101.9, 4, start=100.9, stream=3, cumulative=False)
+    settled(one, [point(100.9, 50), point(100.9, 7, stream=2**64 - 1, failed=True)], [point(101.9, 60), delta])
     other.restore(json.loads(json.dumps(one.snapshot())))
     assert other.snapshot() == one.snapshot()
     for meters in (one, other):
-        meters.gather("default", [point(102.9, 75), point(102.9, 9, stream=2**64 - 1, failed=True)])
+        meters.gather("default", [point(102.9, 75), point(102.9, 9, stream=2**64 - 1, failed=True), delta])
     ours, theirs = one.settle(103), other.settle(103)
     assert totals(ours) == totals(theirs) == [(102, 15.0), (102, 2.0)]
+    assert one.limited == other.limited == {"durations_repeated": 1}

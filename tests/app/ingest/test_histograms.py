@@ -166,13 +166,17 @@ NEGATIVE = {"count": "5", "bucketCounts": ["-5", "10"], "explicitBounds": [0.1]}
         ("histogram", {"count": "-5", "bucketCounts": ["-5"]}),
         ("exponentialHistogram", {"count": "5", "zeroCount": "-5", "positive": {"bucketCounts": ["10"]}}),
         ("exponentialHistogram", {"count": "5", "zeroCount": "0", "positive": {"bucketCounts": ["-5", "10"]}}),
-        ("exponentialHistogram", {"count": "5", "positive": {"offset": 10**400, "bucketCounts": ["5"]}}),
+        ("exponentialHistogram", {"count": "5", "scale": 21, "positive": {"bucketCounts": ["5"]}}),
     ],
-    ids=["a bucket", "the count", "what took no time", "an exponential bucket", "an offset beyond all numbers"],
+    ids=["a bucket", "the count", "what took no time", "an exponential bucket", "a scale"],
 )
-def test_numbers_that_only_json_can_say_are_counted_and_left_out(kind: str, values: Json) -> None:
+def test_negative_numbers_and_scales_that_are_none_are_counted_and_left_out(kind: str, values: Json) -> None:
     batch = decode(as_json(metrics(a_histogram(values, kind=kind))), "metrics", "json")
     assert (batch.durations, batch.n_records, batch.counters["histograms_invalid"]) == ((), 1, 1)
+
+
+def test_what_took_no_time_needs_no_buckets() -> None:
+    assert only(a_histogram({"count": "3", "zeroCount": "3"}, kind="exponentialHistogram")).histogram == (3.0,) + (0.0,) * 15
 
 
 @pytest.mark.parametrize("buckets", [{}, {"bucketCounts": ["4"]}], ids=["none", "one for everything"])
@@ -200,6 +204,22 @@ def test_a_finer_scale_that_an_outlier_makes_coarse_adds_what_came() -> None:
     assert (served.values[channel("total")], float(histogram.sum())) == (11.0, pytest.approx(11.0))
     assert histogram.min() >= 0
     assert served.values[channel("duration_max_s")] == 2 * BUCKETS[-1]
+
+
+def test_metrics_of_other_kinds_are_no_traffic() -> None:
+    gauge = {"name": "http.server.request.duration", "gauge": {"dataPoints": [{"asDouble": 0.1}]}}
+    assert read(gauge).durations == ()
+
+
+def test_a_histogram_whose_bounds_are_all_zero_or_below_tells_what_took_no_time() -> None:
+    histogram = only(a_histogram({"count": "5", "bucketCounts": ["2", "3"], "explicitBounds": [0.0]})).histogram
+    assert sum(histogram) == pytest.approx(5.0)
+    assert histogram[0] >= 2.0
+
+
+@pytest.mark.parametrize("total", [1e308, "NaN", -3.0])
+def test_a_sum_that_cannot_be_is_estimated_from_the_buckets(total: object) -> None:
+    assert 0.1 < only(a_histogram({**EXPLICIT, "sum": total})).seconds < 2.0
 
 
 def test_points_without_a_value_are_no_traffic() -> None:
