@@ -238,13 +238,13 @@ class Meters:
 
     def _from_nothing(self, point: DurationPoint, first: Mapping[_Source, int]) -> bool:
         """Return whether all that the first point of a cumulative stream counts is new."""
-        if point.start_ns >= point.time_ns:
-            return False  # how the data model says that the start is unknown, or a clock that was set back
+        if not 0 < point.start_ns < point.time_ns:
+            return False  # the start is unknown: left out, or no earlier than the end, as the data model has it for a reset
         if first.get((point.family, point.start_ns), point.time_ns) < point.time_ns:
             return True  # its process exported before, without it: the first failures of a process that runs for long
         if first.get((point.family, _ANY), point.time_ns) <= point.start_ns:
             return True  # what was heard before was the process before
-        return point.start_ns > 0 and point.time_ns - point.start_ns <= _SPARSE_TICKS * self._tick_ns
+        return point.time_ns - point.start_ns <= _SPARSE_TICKS * self._tick_ns
 
     def _room(self, meter: _Meter) -> bool:
         if len(meter.streams) >= _MAX_STREAMS or self._n_streams >= _MAX_STREAMS_IN_ALL:

@@ -118,6 +118,12 @@ def test_a_lifetime_of_unknown_length_is_not_put_into_one_window(start: float) -
     assert [totals(served) for served in found[2:]] == [[], [(103, 5.0)]]
 
 
+def test_parts_of_an_export_that_were_moved_to_their_times_of_receipt_count_no_lifetime() -> None:
+    warm = [[point(100.9, 50)], [point(101.9, 60)]]
+    parts = [point(102.5 + s / 100, 1e6, start=0.0, stream=s, family=2) for s in (2, 3)]
+    assert totals(settled(Meters(), *warm, [point(102.9, 60), *parts])[-1]) == []
+
+
 def test_a_collector_that_began_anew_does_not_count_a_lifetime_again() -> None:
     warm = [[point(100.9, 1e6)], [point(101.9, 1e6 + 10)]]
     after = [[point(102.9, 1e6 + 30, start=102.9)], [point(103.9, 1e6 + 35, start=102.9)]]
