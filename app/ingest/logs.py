@@ -97,7 +97,7 @@ def _read(record: LogRecord, source: Source, tally: Tally) -> None:
     if time == INVALID_TIME:
         tally.counters["times_invalid"] += 1
     traffic.mark(group, _LOGS)
-    severity = severity_of(record.severity_number or 0, record.severity_text or "")
+    severity = severity_of(int(record.severity_number or 0), record.severity_text or "")
     if severity >= _ERROR:
         traffic.mark(group, _ERRORS)
         _fail(record, time, severity, source, tally)

@@ -13,7 +13,7 @@ from math import isfinite
 
 from app.ingest.attributes import texts
 from app.ingest.histograms import duration_points, is_request_duration
-from app.ingest.ids import INVALID_TIME, time_ns
+from app.ingest.ids import INVALID_TIME, time_ns, whole
 from app.ingest.shapes import DataPoint, Metric, MetricsRequest, Points, Resource, Scope
 from app.ingest.tally import Tally
 from features.batch import Level
@@ -99,7 +99,7 @@ def _level(point: DataPoint, service: str, name: str, tally: Tally) -> Level | N
     if which is None or (point.flags or 0) & _NO_RECORDED_VALUE:
         return None
     found = getattr(point, which)
-    value = float(found) if which == "as_double" else float(int(found))
+    value = float(found) if which == "as_double" else float(whole(found))
     if not isfinite(value):
         tally.counters["levels_not_finite"] += 1
         return None

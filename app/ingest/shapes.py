@@ -1,15 +1,16 @@
 """What OTLP/JSON may hold, as typed structs that carry the attribute names of the protobuf messages.
 
 msgspec fills them from a JSON body; the readers of `app.ingest` walk them and the protobuf messages with
-the same code. Only what is read is named; unknown names are ignored, null means absent, 64-bit integers
-come as numbers or strings, ids as hexadecimal (OTLP 1.11, "JSON Protobuf Encoding").
+the same code. Only what is read is named; unknown names are ignored, null means absent, numbers come as
+numbers or texts of them, enums as numbers only, ids as hexadecimal (OTLP 1.11, "JSON Protobuf Encoding").
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 __all__ = [
     "AnyValue",
@@ -39,9 +40,27 @@ __all__ = [
     "TracesRequest",
 ]
 
-# Floats are there for senders that write a whole number as 1.7e18.
-Int64: TypeAlias = int | str | float | None
-Double: TypeAlias = float | str | None
+# Some senders write a whole number as 2.0 or 1.7e18.
+_Whole: TypeAlias = Annotated[float, Meta(multiple_of=1.0)]
+
+# What float() of Python would take beside these: "1_0", " 5 ", and the digits of every script.
+_Decimal: TypeAlias = Annotated[str, Meta(pattern=r"^(-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?|NaN|-?Infinity)\Z")]
+
+# Every record has some, so their texts are looked at by `app.ingest.ids.whole` where they are read.
+Int64: TypeAlias = int | str | _Whole | None
+Double: TypeAlias = float | _Decimal | None
+
+# A name of an enum is refused; 2.0 equals 2 wherever it is looked at.
+Enum: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | _Whole | None
+
+if TYPE_CHECKING:  # what `__post_init__` makes of them
+    Int32: TypeAlias = int | None
+    UInt32: TypeAlias = int | None
+else:
+    _Digits = Annotated[str, Meta(pattern=r"^-?[0-9]{1,10}\Z")]
+    Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | _Digits | _Whole | None
+    UInt32 = Annotated[int, Meta(ge=0, le=2**32 - 1)] | _Digits | _Whole | None
+
 Id: TypeAlias = str | None
 
 
@@ -111,7 +130,7 @@ class Resource(_Shape):
 class Status(_Shape):
     """How a span ended; code 2 is an error."""
 
-    code: int | None = 0
+    code: Enum = 0
     message: str | None = ""
 
 
@@ -130,7 +149,7 @@ class Span(_Shape):
     parent_span_id: Id = ""
     trace_state: str | None = ""
     name: str | None = ""
-    kind: int | None = 0
+    kind: Enum = 0
     start_time_unix_nano: Int64 = 0
     end_time_unix_nano: Int64 = 0
     attributes: list[KeyValue] | None = None
@@ -162,7 +181,7 @@ class LogRecord(_Shape):
 
     time_unix_nano: Int64 = 0
     observed_time_unix_nano: Int64 = 0
-    severity_number: int | None = 0
+    severity_number: Enum = 0
     severity_text: str | None = ""
     body: AnyValue | None = None
     attributes: list[KeyValue] | None = None
@@ -197,7 +216,11 @@ class DataPoint(_OneOf):
     time_unix_nano: Int64 = 0
     as_double: Double = None
     as_int: Int64 = None
-    flags: int | None = 0
+    flags: UInt32 = 0
+
+    def __post_init__(self) -> None:
+        if self.flags:
+            self.flags = int(self.flags)
 
 
 class Points(_Shape):
@@ -209,8 +232,11 @@ class Points(_Shape):
 class Buckets(_Shape):
     """Consecutive buckets of an exponential histogram."""
 
-    offset: int | None = 0
+    offset: Int32 = 0
     bucket_counts: list[Int64] | None = None
+
+    def __post_init__(self) -> None:
+        self.offset = int(self.offset or 0)
 
 
 class HistogramPoint(_Shape):
@@ -221,18 +247,21 @@ class HistogramPoint(_Shape):
     time_unix_nano: Int64 = 0
     count: Int64 = 0
     sum: Double = None
-    flags: int | None = 0
+    flags: UInt32 = 0
     bucket_counts: list[Int64] | None = None
     explicit_bounds: list[Double] | None = None
-    scale: int | None = 0
+    scale: Int32 = 0
     zero_count: Int64 = 0
     positive: Buckets | None = None
+
+    def __post_init__(self) -> None:
+        self.flags, self.scale = int(self.flags or 0), int(self.scale or 0)
 
 
 class HistogramPoints(_Shape):
     """The data points of a histogram."""
 
-    aggregation_temporality: int | None = 0
+    aggregation_temporality: Enum = 0
     data_points: list[HistogramPoint] | None = None
 
 

@@ -26,7 +26,7 @@ _HANDLED = channel("handled")
 
 # Numbers of opentelemetry.proto.trace.v1.
 _SERVER, _CLIENT, _PRODUCER, _CONSUMER = 2, 3, 4, 5
-_FLAGS: dict[int | None, int] = {_SERVER: CALLEE | SERVED, _CONSUMER: CALLEE}
+_FLAGS: dict[float | None, int] = {_SERVER: CALLEE | SERVED, _CONSUMER: CALLEE}
 _CALLER_KINDS = frozenset({_CLIENT, _PRODUCER})
 _STATUS_ERROR = 2
 _MAX_TIME = 2**63 - 1
@@ -37,7 +37,7 @@ _HTTP_STATUS = frozenset({"http.response.status_code", "http.status_code"})
 _PEERS = ("peer.service", "server.address", "net.peer.name", "rpc.service", "messaging.destination.name")
 _PEER_SET = frozenset(_PEERS)
 
-_Fields: TypeAlias = tuple[int | None, bytes, int, int, SentId, SentId, str | None]
+_Fields: TypeAlias = tuple[float | None, bytes, int, int, SentId, SentId, str | None]
 """Kind, parent, start, end, trace id, span id, trace state; the last three as sent."""
 
 _fields_of_message = cast(

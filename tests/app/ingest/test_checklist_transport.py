@@ -17,6 +17,8 @@ import pytest
 
 from app.ingest.limits import Limits
 from app.ingest.signals import SIGNALS, Encoding, Signal
+from features.batch import Batch
+from tests.app.ingest.raw_grpc import call_packed
 from tests.app.ingest.requests import a_log, as_json, as_protobuf, logs
 from tests.app.ingest.servers import Ingest, serve_grpc, serve_http, stored_log
 from tests.app.ingest.wire import GZIP, HEADERS, JSON, METHODS, PROTOBUF, WAYS, call, failure_of, open_wire, post, status_of
@@ -144,6 +146,22 @@ def test_item_03_corrupt_gzip_in_grpc_is_an_invalid_argument(over_grpc: Ingest) 
     assert (code, status.code) == (grpc.StatusCode.INVALID_ARGUMENT, 3)
 
 
+@pytest.mark.parametrize(
+    ("packed", "code"),
+    [
+        (gzip.compress(ONE_LOG), "OK"),
+        (gzip.compress(ONE_LOG)[:-3], "INVALID_ARGUMENT"),
+        (gzip.compress(ONE_LOG) + b"tail", "INVALID_ARGUMENT"),
+        (b"\xff no frame", "INVALID_ARGUMENT"),
+    ],
+    ids=["whole", "cut", "tail", "none"],
+)
+def test_item_03_a_message_marked_as_gzip_is_read_as_such(over_grpc: Ingest, packed: bytes, code: str) -> None:
+    call_packed(over_grpc.address, packed)
+    assert over_grpc.sample("foreshock_requests_total", protocol="grpc", signal="logs", code=code) == 1
+    assert over_grpc.total("errors") == (code == "OK")
+
+
 def test_item_03_another_compression_of_grpc_is_unimplemented(over_grpc: Ingest) -> None:
     with grpc.insecure_channel(over_grpc.address) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(METHODS["logs"])(ONE_LOG, compression=grpc.Compression.Deflate, timeout=30)
@@ -269,6 +287,19 @@ def test_item_06_errors_are_in_the_encoding_of_the_request(over_http: Ingest, en
     assert [answer.status_code for answer in answers] == [400, 404, 400, 413, 405]
     assert {answer.headers["content-type"] for answer in answers} == {HEADERS[encoding]["content-type"]}
     assert all(status_of(answer).message for answer in answers)
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_item_06_faults_and_overload_are_in_the_encoding_of_the_request(tmp_path: Path, encoding: Encoding) -> None:
+    def broken(body: bytes, signal: Signal, encoding: Encoding, *, limits: Limits = LIMITS) -> Batch:
+        raise ZeroDivisionError
+
+    with stored_log(tmp_path) as log, serve_http(log, LIMITS, decode=broken) as ingest:
+        answers = [post(ingest, "/v1/logs", b"", HEADERS[encoding])]
+        ingest.receiver.lag = lambda: LIMITS.max_lag + 1
+        answers.append(post(ingest, "/v1/logs", b"", HEADERS[encoding]))
+    assert [(answer.status_code, status_of(answer).code) for answer in answers] == [(500, 13), (503, 14)]
+    assert {answer.headers["content-type"] for answer in answers} == {HEADERS[encoding]["content-type"]}
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from app.store.contract import Log
 from app.telemetry import Telemetry
 from features.batch import Batch
 from features.errors import InvalidSetting
+from tests.app.ingest.raw_grpc import UnfinishedCalls
 from tests.app.ingest.requests import a_span, as_protobuf, traces
 from tests.app.ingest.servers import Ingest, serve_grpc, stored_log
-from tests.app.ingest.unfinished import UnfinishedCalls
 from tests.app.ingest.wire import METHODS, call, failure_of
 from tests.nodes import until
 

@@ -1,4 +1,4 @@
-"""A sender that begins many calls on one HTTP/2 connection and finishes none, as gRPC's own clients never would."""
+"""Calls as gRPC's own clients never make them: many that are never finished, and messages that lie about their compression."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Self
 
 from tests.app.ingest.wire import METHODS
 
-__all__ = ["UnfinishedCalls"]
+__all__ = ["UnfinishedCalls", "call_packed"]
 
 # RFC 9113: frames, and the settings that bound what a sender may send.
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
-_ACK, _END_HEADERS = 1, 4
+_ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _MAX_STREAMS, _WINDOW = 3, 4
 _FRAME = 16_384
 _AHEAD = 2**20
@@ -114,6 +114,26 @@ class UnfinishedCalls:
             self._unsent += _frame(_PING, _ACK, 0, payload)
         elif kind in (_RST_STREAM, _HEADERS) and self._windows.pop(stream, None) is not None:
             self.n_ended += 1
+
+
+def call_packed(address: str, packed: bytes) -> None:
+    """Send a message that is marked as gzip, and return when the call has ended."""
+    host, _, port = address.partition(":")
+    headers = _HEAD + b"\x00" + _text("grpc-encoding") + _text("gzip")
+    message = struct.pack("!BI", 1, len(packed)) + packed
+    with socket.create_connection((host, int(port)), timeout=30) as connection, connection.makefile("rb") as answers:
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            + _frame(_SETTINGS, 0, 0)
+            + _frame(_HEADERS, _END_HEADERS, 1, headers)
+            + _frame(_DATA, _END_STREAM, 1, message)
+        )
+        while head := answers.read(9):
+            kind, flags, stream = struct.unpack("!BBI", head[3:])
+            answers.read(int.from_bytes(head[:3], "big"))
+            if stream == 1 and kind == _HEADERS and flags & _END_STREAM:
+                return
+    raise AssertionError("the server hung up")
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
