@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from time import time_ns
 from typing import Any
@@ -218,21 +218,19 @@ def test_item_12_calls_beyond_the_bound_are_told_at_once_to_come_again() -> None
 
 def test_item_12_requests_beyond_the_bound_are_told_at_once_to_come_again(tmp_path: Path) -> None:
     body, settings = as_protobuf(logs(a_log()), "logs"), IngestSettings(max_calls=1)
-    with stored_log(tmp_path) as log, serve_http(log, Limits(), settings=settings) as ingest, httpx.Client() as client:
-        host, _, port = ingest.address.partition(":")
-        head = (
-            f"POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        with socket.create_connection((host, int(port)), timeout=30) as slow:
-            slow.sendall(head.encode() + body[:5])
-            until(lambda: ingest.telemetry.value("request_bytes_held") == 5, "half of a body")
-            url, headers = f"http://{ingest.address}/v1/logs", PROTOBUF
-            refused = client.post(url, content=body, headers=headers)
-            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-            assert Status.FromString(refused.content).details[0].type_url.endswith("RetryInfo")
-            slow.sendall(body[5:])
-            assert slow.recv(100).startswith(b"HTTP/1.1 200")
-        assert client.post(url, content=body, headers=headers).status_code == 200
+    with stored_log(tmp_path) as log, serve_http(log, Limits(), settings=settings) as ingest, ThreadPoolExecutor(1) as threads:
+        append_later, held = log.append_later, Future[list[int]]()
+        log.append_later = lambda messages: held  # type: ignore[method-assign]
+        send = partial(httpx.post, f"http://{ingest.address}/v1/logs", content=body, headers=PROTOBUF)
+        waiting = threads.submit(send)
+        until(lambda: ingest.telemetry.value("request_bytes_held") == len(body), "a request that waits for the log")
+        refused = send()
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert Status.FromString(refused.content).details[0].type_url.endswith("RetryInfo")
+        log.append_later = append_later  # type: ignore[method-assign]
+        held.set_result([1])
+        assert waiting.result().status_code == 200
+        assert send().status_code == 200
         assert ingest.telemetry.value("limited", reason="calls") == 1
 
 
