@@ -55,7 +55,7 @@ class IngestSettings(_Group):
     max_attribute_chars: int = Field(default=4096, ge=64, le=2**20)
     """Characters kept of an attribute, message or stack trace. A 2 MB attribute is cut to this; small values lose stack frames."""
     max_attributes: int = Field(default=32, ge=1, le=1024)
-    """Attributes kept of one error, the semantic conventions' first."""
+    """Attributes kept of one error, those that the semantic conventions name first. 32 hold all of these that one error has and some of the sender's own; with 1 hardly a kind can be told, 1024 let an error weigh 4 MB at the default `max_attribute_chars`."""
     max_attribute_depth: int = Field(default=6, ge=1, le=64)
     """Levels of lists and maps inside an attribute that become text; what is deeper is left out. Nobody reads a seventh level in an error; bodies nested beyond 100 are refused as malformed."""
     max_name_chars: int = Field(default=256, ge=16, le=4096)
@@ -71,17 +71,17 @@ class IngestSettings(_Group):
     max_lag: int = Field(default=1_000_000, ge=1, le=2**40)
     """Log messages that may wait to be absorbed. Past it requests are answered 503 with Retry-After, so that a node that takes in faster than it absorbs does not fall behind without end. A request makes one to eight; a million are minutes of work after a restart under full load, and some GB of disk."""
     max_calls: int = Field(default=512, ge=1, le=100_000)
-    """Requests that are read or wait for the log over OTLP/HTTP, and as many calls over gRPC; more are answered 503 with Retry-After or UNAVAILABLE with RetryInfo. One whose body is still arriving holds bytes, not a place here. An exporter has one at a time, a Collector ten; 512 of 512 records are about a second of work, so none waits longer."""
+    """Requests that are read or wait for the log over OTLP/HTTP, and as many calls over gRPC; more are answered 503 with Retry-After or UNAVAILABLE with RetryInfo. One whose body is still arriving holds bytes, not a place here. An exporter has one at a time, a Collector ten; 512 of 512 records are about a second of work, so none waits longer. One gRPC connection may bring an eighth at a time; what it has beyond waits with its sender."""
     body_timeout_s: float = Field(default=60.0, gt=0.0, le=3600.0)
-    """Seconds in which a body must have arrived; then it is answered 408, or DEADLINE_EXCEEDED. Far longer than the 10 s after which exporters give up; a body that stops arriving holds its bytes until then."""
+    """Seconds in which a body must have arrived; then it is answered 408, and a gRPC call ends with CANCELLED, after one second already while other calls wait for its thread. Far longer than the 10 s after which exporters give up; small values cut off slow links, and a body that stops arriving holds its bytes until then."""
     span_end_sample: int = Field(default=16, ge=1, le=2**20)
-    """One of how many traces without errors gives its span ends to the service graph; traces with errors always do."""
+    """One of how many traces without errors gives its span ends to the service graph, which finds by them who calls whom where no attribute of the caller says so; traces with errors always do. One in 16 shows within minutes whatever edge is in use, at a sixteenth of the bytes in the log. 1 keeps the ends of every span; large values miss rare edges until they fail."""
     default_tenant: str = Field(default="default", min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.\-]+$")
-    """Tenant of a request without X-Scope-OrgID."""
+    """Tenant of a request without X-Scope-OrgID, 1 to 128 characters. Where there is one team nobody need name it. Another name begins anew: models, incidents and history stay with the old one."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may send to OTLP/HTTP from a browser, such as `https://shop.example.com`; `*` stands for any characters. None by default: no page may."""
     cors_headers: tuple[str, ...] = ()
-    """Request headers that such a page may send beside Content-Type, Content-Encoding, Authorization and X-Scope-OrgID."""
+    """Request headers that such a page may send beside Content-Type, Content-Encoding, Authorization and X-Scope-OrgID, which are all that OTLP needs, so none by default. A page that sends one that is missing is stopped by its browser; nothing here reads any of them."""
     cors_credentials: bool = False
     """Whether such a page may send cookies and logins, as `sendBeacon` always does. Not together with the origin `*`: any page could then send in its visitor's name."""
     cors_max_age_s: int = Field(default=7200, ge=0, le=86_400)
