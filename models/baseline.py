@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from features.arrays import BoolArray, Float32Array, FloatArray
 from features.errors import InvalidValue
 from features.schema import FeatureSchema
-from models.hazard import INTERVALS, N_INTERVALS, cumulate, from_logits, to_logits
+from models.hazard import INTERVALS, cumulate, from_logits, to_logits
 
 __all__ = ["Climatology", "Prior", "Rate", "Recency", "Seasonal"]
 
@@ -56,10 +56,10 @@ class _Mapped:
         """Fit a logistic map of the column for every interval; a flat one where no event was seen."""
         self.climatology_ = Climatology().fit(x, y, at_risk, sample_weight)
         weight = np.ones(len(x)) if sample_weight is None else sample_weight
-        self.slopes_: FloatArray = np.zeros(N_INTERVALS)
+        self.slopes_: FloatArray = np.zeros(y.shape[1])
         self.intercepts_: FloatArray = to_logits(self.climatology_.rates_)
-        signal = self._signal(x)
-        for j in range(N_INTERVALS):
+        signal = self._signal(x, y.shape[1])
+        for j in range(y.shape[1]):
             rows = at_risk[:, j]
             z, label = signal[rows, j], y[rows, j]
             if len(np.unique(label)) > 1 and np.ptp(z) > 0:
@@ -71,26 +71,33 @@ class _Mapped:
         return self
 
     def hazards(self, x: Float32Array) -> FloatArray:
-        """Return hazards (n, 3) from the named columns alone."""
-        return from_logits(self._signal(x) * self.slopes_ + self.intercepts_)
+        """Return hazards (n, intervals) from the named columns alone."""
+        return from_logits(self._signal(x, len(self.slopes_)) * self.slopes_ + self.intercepts_)
 
-    def _signal(self, x: Float32Array) -> FloatArray:
+    def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
         raise NotImplementedError
 
 
 class Recency(_Mapped):
     """Who had an incident lately will have one again: decayed counts of a series' own onsets.
 
-    Reads ``incident_decay_5``, ``incident_decay_15`` and ``incident_decay_60``, each for its interval.
-
     Parameters
     ----------
     schema : FeatureSchema
         Names the columns.
+    columns : tuple of str
+        One an interval: the count whose time constant is the horizon that ends it.
     """
 
-    def _signal(self, x: Float32Array) -> FloatArray:
-        columns = [self.schema.index(f"incident_decay_{minutes}") for minutes in (5, 15, 60)]
+    COLUMNS = ("incident_decay_5", "incident_decay_15", "incident_decay_60")
+    """Those of the service."""
+
+    def __init__(self, schema: FeatureSchema, columns: tuple[str, ...] = COLUMNS) -> None:
+        super().__init__(schema)
+        self.columns = columns
+
+    def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
+        columns = [self.schema.index(name) for name in self.columns[:n_intervals]]
         return np.asarray(x[:, columns], dtype=np.float64)
 
 
@@ -103,8 +110,8 @@ class Rate(_Mapped):
         Names the column.
     """
 
-    def _signal(self, x: Float32Array) -> FloatArray:
-        return _log_rate(x, self.schema.index("incident_rate"))
+    def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
+        return _log_rate(x, self.schema.index("incident_rate"), n_intervals)
 
 
 class Seasonal(_Mapped):
@@ -116,8 +123,8 @@ class Seasonal(_Mapped):
         Names the column.
     """
 
-    def _signal(self, x: Float32Array) -> FloatArray:
-        return _log_rate(x, self.schema.index("incident_rate_seasonal"))
+    def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
+        return _log_rate(x, self.schema.index("incident_rate_seasonal"), n_intervals)
 
 
 class Prior:
@@ -184,9 +191,9 @@ class Prior:
         return cumulate(self.hazards(x))
 
 
-def _log_rate(x: Float32Array, column: int) -> FloatArray:
+def _log_rate(x: Float32Array, column: int, n_intervals: int) -> FloatArray:
     """Return the logarithm of a rate, the same for every interval."""
     rate = np.asarray(x[:, column], dtype=np.float64)
     if (rate < 0).any():
         raise InvalidValue(f"a rate must not be below 0, got {rate.min()}")
-    return np.repeat(np.log(np.maximum(rate, _RATE_FLOOR))[:, None], N_INTERVALS, axis=1)
+    return np.repeat(np.log(np.maximum(rate, _RATE_FLOOR))[:, None], n_intervals, axis=1)

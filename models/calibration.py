@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from features.arrays import BoolArray, FloatArray
 from features.errors import InvalidValue
-from models.hazard import N_INTERVALS, from_logits, log_losses, to_logits
+from models.hazard import from_logits, log_losses, to_logits
 
 __all__ = ["Reliability", "SigmoidCalibration", "calibration_slope", "ece", "reliability"]
 
@@ -154,9 +154,9 @@ class SigmoidCalibration:
 
     def fit(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> Self:
         """Fit on out-of-time rows in order of time."""
-        self.slopes_: FloatArray = np.ones(N_INTERVALS)
-        self.intercepts_: FloatArray = np.zeros(N_INTERVALS)
-        for j in range(N_INTERVALS):
+        self.slopes_: FloatArray = np.ones(hazards.shape[1])
+        self.intercepts_: FloatArray = np.zeros(hazards.shape[1])
+        for j in range(hazards.shape[1]):
             rows = np.flatnonzero(at_risk[:, j])
             z, hit = to_logits(hazards[rows, j]), y[rows, j]
             if hit.sum() < _FEWEST_POSITIVES or np.ptp(z) == 0:

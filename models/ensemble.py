@@ -7,6 +7,7 @@ bounds of what is served. Where it did not beat the best baseline it serves that
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from features.arrays import BoolArray, Float32Array, FloatArray
 from features.errors import InvalidValue
 from models.calibration import Reliability, SigmoidCalibration, reliability
 from models.contract import Forecaster
-from models.hazard import EPSILON, N_INTERVALS, cumulate, from_logits, reached, to_logits
+from models.hazard import EPSILON, cumulate, from_logits, reached, to_logits
 from models.prediction import HORIZONS
 
 __all__ = ["ENSEMBLE", "Ensemble", "Named"]
@@ -56,6 +57,8 @@ class Ensemble:
         Fitted baselines that may be served instead.
     tick_s : float
         Seconds between rows of a series.
+    horizons : mapping of str to int
+        Seconds by name, ascending.
 
     References
     ----------
@@ -63,10 +66,13 @@ class Ensemble:
     Breiman (1996), Stacked regressions, Machine Learning 24 (why weights must not be negative).
     """
 
-    def __init__(self, members: Named, baselines: Named = (), tick_s: float = 60.0) -> None:
+    def __init__(
+        self, members: Named, baselines: Named = (), tick_s: float = 60.0, horizons: Mapping[str, int] = HORIZONS
+    ) -> None:
         self.members = members
         self.baselines = baselines
         self.tick_s = tick_s
+        self.horizons = dict(horizons)
 
     def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, n_events: int) -> Self:
         """Learn weights, calibration and reliability from out-of-time rows in order of time.
@@ -112,7 +118,7 @@ class Ensemble:
         """Return hazards (n, 3) of the ensemble or of one of its baselines, by name."""
         if name != ENSEMBLE:
             return dict(self.baselines)[name].hazards(x)
-        z = np.zeros((len(x), N_INTERVALS))
+        z = np.zeros((len(x), len(self.horizons)))
         for (_, model), weight in zip(self.members, self.weights_, strict=True):
             if weight > 0:
                 z += weight * to_logits(model.hazards(x))
@@ -177,7 +183,7 @@ class Ensemble:
         p = cumulate(hazards)
         hit, known = reached(y, at_risk)
         tables = []
-        for j, horizon_s in enumerate(HORIZONS.values()):
+        for j, horizon_s in enumerate(self.horizons.values()):
             rows = known[:, j]
             overlap = max(1.0, horizon_s / self.tick_s)
             if not rows.any():

@@ -7,6 +7,7 @@ for the horizons of `models.prediction`, which therefore can never contradict ea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +21,11 @@ __all__ = [
     "EPSILON",
     "INTERVALS",
     "N_INTERVALS",
+    "Intervals",
     "Stacked",
     "cumulate",
     "from_logits",
+    "intervals_of",
     "labels",
     "log_losses",
     "reached",
@@ -30,9 +33,36 @@ __all__ = [
     "to_logits",
 ]
 
-_ENDS = tuple(float(end_s) for end_s in HORIZONS.values())
-INTERVALS = tuple(zip((0.0, *_ENDS[:-1]), _ENDS, strict=True))
-"""The intervals ``(begin_s, end_s]`` after ``as_of``: (0, 5], (5, 15] and (15, 60] minutes."""
+Intervals = tuple[tuple[float, float], ...]
+"""Seconds ``(begin, end]`` after ``as_of``, each beginning where the one before it ends."""
+
+
+def intervals_of(horizons: Mapping[str, int]) -> Intervals:
+    """Return the intervals that horizons cut the time after ``as_of`` into.
+
+    Parameters
+    ----------
+    horizons : mapping of str to int
+        Seconds by name, ascending.
+
+    Raises
+    ------
+    InvalidValue
+        When there are none, or they do not ascend from above 0.
+
+    Examples
+    --------
+    >>> intervals_of({"1h": 3600, "6h": 21600})
+    ((0.0, 3600.0), (3600.0, 21600.0))
+    """
+    ends = [float(end_s) for end_s in horizons.values()]
+    if not ends or any(end <= begin for begin, end in zip((0.0, *ends), ends, strict=False)):
+        raise InvalidValue(f"horizons must be at least one and ascend from above 0 s, got {dict(horizons)}")
+    return tuple(zip((0.0, *ends[:-1]), ends, strict=True))
+
+
+INTERVALS = intervals_of(HORIZONS)
+"""Those of the service: (0, 5], (5, 15] and (15, 60] minutes."""
 
 N_INTERVALS = len(INTERVALS)
 
@@ -62,7 +92,7 @@ class Stacked(NamedTuple):
     interval: IntArray
 
 
-def labels(wait_s: FloatArray, observed_s: FloatArray) -> tuple[FloatArray, BoolArray]:
+def labels(wait_s: FloatArray, observed_s: FloatArray, intervals: Intervals = INTERVALS) -> tuple[FloatArray, BoolArray]:
     """Cut times to the next incident into interval labels, with censoring.
 
     A row is at risk in an interval when no incident began before the interval, and the interval was either
@@ -74,13 +104,15 @@ def labels(wait_s: FloatArray, observed_s: FloatArray) -> tuple[FloatArray, Bool
         Shape (n,), seconds from ``as_of`` to the next incident's start; inf when none was seen.
     observed_s : FloatArray
         Shape (n,), seconds from ``as_of`` to the end of the observation.
+    intervals : tuple of (float, float)
+        From `intervals_of`; k of them.
 
     Returns
     -------
     y : FloatArray
-        Shape (n, 3), 1 where the incident began in the interval.
+        Shape (n, k), 1 where the incident began in the interval.
     at_risk : BoolArray
-        Shape (n, 3), where `y` may be learned from and scored.
+        Shape (n, k), where `y` may be learned from and scored.
 
     References
     ----------
@@ -100,8 +132,7 @@ def labels(wait_s: FloatArray, observed_s: FloatArray) -> tuple[FloatArray, Bool
     if np.isnan(wait).any() or (wait <= 0).any():
         raise InvalidValue(f"wait_s must be above 0, got {np.nanmin(wait)}")
     seen = np.where(wait <= observed, wait, np.inf)
-    begin = np.array([b for b, _ in INTERVALS])
-    end = np.array([e for _, e in INTERVALS])
+    begin, end = np.array(intervals).T
     event = (seen[:, None] > begin) & (seen[:, None] <= end)
     at_risk = event | ((seen[:, None] > end) & (observed[:, None] >= end))
     return event.astype(np.float64), at_risk
@@ -115,7 +146,7 @@ def stack(x: Float32Array, y: FloatArray, at_risk: BoolArray) -> Stacked:
     x : Float32Array
         Shape (n, n_features).
     y, at_risk : FloatArray, BoolArray
-        Shape (n, 3), from `labels`.
+        Shape (n, k), from `labels`.
 
     Returns
     -------
@@ -128,8 +159,8 @@ def stack(x: Float32Array, y: FloatArray, at_risk: BoolArray) -> Stacked:
     >>> s.x.tolist(), s.y.tolist()
     ([[7.0, 0.0], [7.0, 1.0]], [0.0, 1.0])
     """
-    if y.shape != at_risk.shape or y.shape != (len(x), N_INTERVALS):
-        raise InvalidValue(f"y and at_risk must be ({len(x)}, {N_INTERVALS}), got {y.shape} and {at_risk.shape}")
+    if y.shape != at_risk.shape or y.ndim != 2 or len(y) != len(x):  # noqa: PLR2004 - rows and intervals
+        raise InvalidValue(f"y and at_risk must be ({len(x)}, intervals), got {y.shape} and {at_risk.shape}")
     interval, row = np.nonzero(at_risk.T)
     stacked = np.empty((len(row), x.shape[1] + 1), dtype=np.float32)
     stacked[:, :-1] = x[row]
@@ -143,12 +174,12 @@ def cumulate(hazards: FloatArray) -> FloatArray:
     Parameters
     ----------
     hazards : FloatArray
-        Shape (n, 3), in [0, 1].
+        Shape (n, k), in [0, 1].
 
     Returns
     -------
     FloatArray
-        Shape (n, 3), never decreasing along the horizons.
+        Shape (n, k), never decreasing along the horizons.
 
     Examples
     --------
@@ -168,14 +199,14 @@ def reached(y: FloatArray, at_risk: BoolArray) -> tuple[FloatArray, BoolArray]:
     Parameters
     ----------
     y, at_risk : FloatArray, BoolArray
-        Shape (n, 3), from `labels`.
+        Shape (n, k), from `labels`.
 
     Returns
     -------
     hit : FloatArray
-        Shape (n, 3), 1 where an incident began by the horizon's end.
+        Shape (n, k), 1 where an incident began by the horizon's end.
     known : BoolArray
-        Shape (n, 3), where that is known.
+        Shape (n, k), where that is known.
 
     Examples
     --------

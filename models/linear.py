@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from features.arrays import BoolArray, Float32Array, FloatArray
 from models.baseline import Climatology
-from models.hazard import INTERVALS, N_INTERVALS, from_logits, to_logits
+from models.hazard import INTERVALS, from_logits, to_logits
 from models.thin import Thinning, thin
 from models.threads import one_thread
 
@@ -20,6 +20,9 @@ __all__ = ["HazardLinear"]
 
 _NORMAL_SPAN = 3.29
 """Standard deviations between the 5th and the 95th percentile of a normal distribution."""
+
+
+_OVERLAPS = tuple(max(1.0, (end_s - begin_s) / 60.0) for begin_s, end_s in INTERVALS)
 
 
 class HazardLinear:
@@ -39,6 +42,9 @@ class HazardLinear:
         How many rows it takes.
     seed : int
         Same seed and data, same model.
+    overlaps : tuple of float
+        One an interval, at least 1: how many rows of a series share its label. By default those of the service at a row a
+        minute.
 
     References
     ----------
@@ -54,11 +60,19 @@ class HazardLinear:
     True
     """
 
-    def __init__(self, strength: float = 0.1, clip_sd: float = 8.0, thinning: Thinning | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        strength: float = 0.1,
+        clip_sd: float = 8.0,
+        thinning: Thinning | None = None,
+        seed: int = 0,
+        overlaps: tuple[float, ...] = _OVERLAPS,
+    ) -> None:
         self.strength = strength
         self.clip_sd = clip_sd
         self.thinning = thinning
         self.seed = seed
+        self.overlaps = overlaps
 
     def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, sample_weight: FloatArray | None = None) -> Self:
         """Fit on rows (n, n_features) with labels (n, 3); without any event it keeps the base rate."""
@@ -68,14 +82,13 @@ class HazardLinear:
         rows, weights = thin(y, at_risk, weight, self.thinning or Thinning(), rng)
         used = np.asarray(x[rows], dtype=np.float64)
         self._fit_scale(used if len(used) else np.zeros((1, x.shape[1])))
-        self.coef_: FloatArray = np.zeros((N_INTERVALS, x.shape[1]))
+        self.coef_: FloatArray = np.zeros((y.shape[1], x.shape[1]))
         self.intercept_: FloatArray = to_logits(self.climatology_.rates_)
         z = self._scaled(used)
-        for j, (begin_s, end_s) in enumerate(INTERVALS):
+        for j, overlap in enumerate(self.overlaps[: y.shape[1]]):
             chosen = at_risk[rows, j]
             label = y[rows[chosen], j]
             if len(np.unique(label)) > 1:
-                overlap = max(1.0, (end_s - begin_s) / 60.0)
                 model = LogisticRegression(C=self.strength / overlap, solver="newton-cholesky", max_iter=200)
                 with one_thread():
                     model.fit(z[chosen], label, sample_weight=weights[chosen])

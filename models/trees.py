@@ -13,7 +13,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 from features.arrays import BoolArray, Float32Array, FloatArray
 from models.baseline import Climatology
 from models.bins import MAX_STEPS, Bins
-from models.hazard import EPSILON, N_INTERVALS, reached, stack
+from models.hazard import EPSILON, reached, stack
 from models.thin import Thinning, thin
 from models.threads import one_thread
 
@@ -75,6 +75,7 @@ class HazardTrees:
         weight = np.ones(len(x)) if sample_weight is None else sample_weight
         self.climatology_ = Climatology().fit(x, y, at_risk, weight)
         self.model_: HistGradientBoostingClassifier | None = None
+        self.n_intervals_ = y.shape[1]
         rng = np.random.default_rng(self.seed)
         rows, weights = thin(y, at_risk, weight, self.thinning or Thinning(), rng)
         self.bins_ = Bins().fit(x[rows] if len(rows) else np.zeros((1, x.shape[1]), np.float32))
@@ -100,15 +101,15 @@ class HazardTrees:
         """Return hazards (n, 3) of feature rows."""
         if self.model_ is None or not len(x):
             return self.climatology_.hazards(x)
-        everyone = np.ones((len(x), N_INTERVALS), dtype=np.bool_)
+        everyone = np.ones((len(x), self.n_intervals_), dtype=np.bool_)
         stacked = stack(self.bins_.apply(x), np.zeros(everyone.shape), everyone)
         with one_thread():
             p = np.asarray(self.model_.predict_proba(stacked.x)[:, 1], dtype=np.float64)
-        return np.clip(p.reshape(N_INTERVALS, -1).T, EPSILON, 1.0 - EPSILON)
+        return np.clip(p.reshape(self.n_intervals_, -1).T, EPSILON, 1.0 - EPSILON)
 
 
 class HazardForest:
-    """Average extremely randomised trees on the three nested horizon labels at once.
+    """Average extremely randomised trees on the nested horizon labels at once.
 
     A leaf's mean of nested labels is nested, so the hazards follow from it exactly, in one pass a row.
 
@@ -152,7 +153,7 @@ class HazardForest:
         self.seed = seed
 
     def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, sample_weight: FloatArray | None = None) -> Self:
-        """Fit on rows whose three horizons are all known."""
+        """Fit on rows whose horizons are all known."""
         weight = np.ones(len(x)) if sample_weight is None else sample_weight
         self.climatology_ = Climatology().fit(x, y, at_risk, weight)
         self.model_: ExtraTreesRegressor | None = None

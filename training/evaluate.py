@@ -17,7 +17,6 @@ from models.calibration import calibration_slope, ece
 from models.contract import Forecaster
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached
-from models.prediction import HORIZONS
 from training.alerting import score_events
 from training.bootstrap import Blocks, average_precision, blocks_of
 from training.fit import CLIMATOLOGY, Fitted
@@ -86,7 +85,7 @@ def evaluate(
     since = _since_start(rows, test)
     everything: dict[str, dict[str, Scores]] = {}
     quiet: dict[str, dict[str, Scores]] = {}
-    for j, (horizon, horizon_s) in enumerate(HORIZONS.items()):
+    for j, (horizon, horizon_s) in enumerate(rows.horizons.items()):
         column = {name: values[:, j] for name, values in p.items()}
         everything[horizon] = _scores(column, hit[:, j], known[:, j], blocks)
         quiet[horizon] = _scores(column, hit[:, j], known[:, j] & (since > horizon_s), blocks)

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
 from features.schema import FeatureSchema
 from features.series import SeriesKey
-from models.hazard import labels
+from models.hazard import intervals_of, labels
+from models.prediction import HORIZONS
 
 __all__ = ["Rows"]
 
@@ -48,6 +50,8 @@ class Rows:
     observed_until_s : FloatArray or None
         Shape (n,), unix seconds until which what followed a row was observed; what a gap hides is censored,
         not negative. None means ``end_s``.
+    horizons : mapping of str to int
+        Seconds by name, ascending; those of the service by default.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class Rows:
     undetected: BoolArray
     category: IntArray
     observed_until_s: FloatArray | None = None
+    horizons: Mapping[str, int] = field(default_factory=lambda: HORIZONS)
 
     def __post_init__(self) -> None:
         n = len(self.as_of_s)
@@ -100,11 +105,15 @@ class Rows:
         Returns
         -------
         y, at_risk : FloatArray, BoolArray
-            Shape (n, 3); rows that are not eligible or undetected are never at risk.
+            Shape (n, horizons); rows that are not eligible or undetected are never at risk.
         """
         end_s = self.end_s if until_s is None else min(until_s, self.end_s)
         until = end_s if self.observed_until_s is None else np.minimum(end_s, self.observed_until_s)
-        y, at_risk = labels(self.next_start_s - self.as_of_s, np.maximum(until - self.as_of_s, 0).astype(np.float64))
+        y, at_risk = labels(
+            self.next_start_s - self.as_of_s,
+            np.maximum(until - self.as_of_s, 0).astype(np.float64),
+            intervals_of(self.horizons),
+        )
         usable = (self.eligible & ~self.undetected)[:, None]
         return y * usable, at_risk & usable
 
@@ -122,6 +131,7 @@ class Rows:
             self.undetected[chosen],
             self.category[chosen],
             None if self.observed_until_s is None else self.observed_until_s[chosen],
+            self.horizons,
         )
 
     def events(self) -> int:

@@ -11,12 +11,9 @@ import numpy as np
 
 from features.arrays import BoolArray
 from features.errors import InvalidValue
-from models.prediction import HORIZONS
 from training.rows import Rows
 
 __all__ = ["Block", "Split", "SplitPlan", "split"]
-
-_LONGEST_S = max(HORIZONS.values())
 
 _EMBARGO_SHARE = 24
 """The embargo is at most this part of the history: an hour a day of it. Guessed."""
@@ -128,13 +125,14 @@ def split(rows: Rows, plan: SplitPlan | None = None) -> Split:
     begin, end = int(rows.as_of_s.min()), int(rows.as_of_s.max()) + 1
     span = end - begin
     embargo = min(plan.embargo_s, span // _EMBARGO_SHARE)
-    gap = _LONGEST_S + embargo
+    longest_s = max(rows.horizons.values())
+    gap = longest_s + embargo
     test_begin = begin + round(span * (1.0 - plan.test_share))
     middle_begin = begin + round(span * (1.0 - plan.test_share - plan.middle_share))
     train_end, middle_end = middle_begin - gap, test_begin - gap
     if train_end <= begin or middle_end <= middle_begin:
         raise InvalidValue(
-            f"history must be longer to be split with gaps of {gap} s, got {span} s; about {6 * _LONGEST_S / plan.middle_share:.0f} s do"
+            f"history must be longer to be split with gaps of {gap} s, got {span} s; about {6 * longest_s / plan.middle_share:.0f} s do"
         )
     notes = (
         ()

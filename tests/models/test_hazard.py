@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from features.errors import InvalidValue
-from models.hazard import INTERVALS, cumulate, from_logits, labels, log_losses, reached, stack, to_logits
+from models.hazard import INTERVALS, cumulate, from_logits, intervals_of, labels, log_losses, reached, stack, to_logits
 
 WAITS = hnp.arrays(np.float64, 20, elements=st.one_of(st.floats(1.0, 10_000.0), st.just(float("inf"))))
 OBSERVED = hnp.arrays(np.float64, 20, elements=st.floats(0.0, 10_000.0))
@@ -77,4 +77,7 @@ def test_impossible_values_are_refused() -> None:
     with pytest.raises(InvalidValue, match=r"in \[0, 1\]"):
         cumulate(np.array([[1.5, 0.0, 0.0]]))
     with pytest.raises(InvalidValue, match="must be"):
-        stack(np.zeros((2, 1), np.float32), np.zeros((2, 2)), np.zeros((2, 2), bool))
+        stack(np.zeros((2, 1), np.float32), np.zeros((3, 2)), np.zeros((3, 2), bool))
+    for wrong in ({}, {"a": 0}, {"a": 60, "b": 60}):
+        with pytest.raises(InvalidValue, match="horizons must be at least one and ascend"):
+            intervals_of(wrong)
