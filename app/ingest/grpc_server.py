@@ -53,7 +53,7 @@ _REFUSED_AT_ONCE = 16
 # One connection may bring this share of the calls, of which a Collector has ten; its further ones wait with the sender.
 _SHARE_OF_CONNECTION = 8
 
-# Calls that are read may hold this share of the bytes under way by what is reserved for them.
+# What is reserved for calls that are read is a half of what one tenant's may hold, so that it alone refuses none.
 _SHARE_OF_READING = 2
 
 _BODY_TIMEOUT_S = 60.0
@@ -108,7 +108,8 @@ class OtlpGrpc:
         self._refusing = ThreadPoolExecutor(1, thread_name_prefix="otlp-grpc-refuse")
         self._overdue = _Overdue(body_timeout_s, self._threads)
         limits = receiver.limits
-        reserved = min(limits.max_body_bytes, limits.max_in_flight_bytes // (_SHARE_OF_READING * workers))
+        room_bytes = min(limits.max_in_flight_bytes, limits.max_tenant_in_flight_bytes)
+        reserved = min(limits.max_body_bytes, room_bytes // (_SHARE_OF_READING * workers))
         exports = {
             path: _Export(receiver, default_tenant, signal, self._overdue, reserved) for path, signal in _SIGNAL_OF.items()
         }

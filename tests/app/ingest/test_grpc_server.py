@@ -114,11 +114,11 @@ def test_one_connection_may_bring_an_eighth_of_the_calls(tmp_path: Path) -> None
 
 
 def test_a_call_is_held_as_what_its_message_may_be_while_it_is_read(tmp_path: Path) -> None:
-    limits = Limits(max_body_bytes=4 * MIB, max_in_flight_bytes=64 * MIB)
+    limits = Limits(max_body_bytes=4 * MIB, max_in_flight_bytes=64 * MIB, max_tenant_in_flight_bytes=32 * MIB)
     with stored_log(tmp_path) as log, serve(log, limits, workers=8) as ingest:
         with UnfinishedCalls(ingest.address, 3, 3 * MIB) as sender:
             sender.go_on(0.3)
-            assert ingest.sample("foreshock_request_bytes_held") == 3 * 4 * MIB
+            assert ingest.sample("foreshock_request_bytes_held") == 3 * 2 * MIB, "a sixteenth for each of eight threads"
         until(lambda: ingest.sample("foreshock_request_bytes_held") == 0, "the end of the calls")
 
 
