@@ -37,7 +37,7 @@ _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 
 
 class TooManyCalls(Overloaded):
-    """More gRPC calls are under way than may be."""
+    """More requests are under way than may be."""
 
 
 class FallenBehind(Overloaded):

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from app.ingest.ids import whole
 from app.ingest.shapes import AnyValue, KeyValue
 
 __all__ = [
@@ -153,7 +154,7 @@ def _plain(value: AnyValue, which: str | None, max_chars: int) -> str:
         case "string_value":
             return found
         case "int_value":
-            return str(int(found))
+            return str(whole(found))
         case "double_value":
             # A program in JavaScript has no other numbers: some SDKs send its status 503 as a double.
             return repr(float(found)).removesuffix(".0")

@@ -18,7 +18,7 @@ from math import isfinite, log2
 import numpy as np
 
 from app.ingest.attributes import number, texts
-from app.ingest.ids import time_ns
+from app.ingest.ids import time_ns, whole
 from app.ingest.limits import Limits
 from app.ingest.shapes import HistogramPoint, Metric
 from app.ingest.traffic import operation_name
@@ -103,7 +103,7 @@ def duration_points(metric: Metric, service: str, identity: bytes, limits: Limit
         if (point.flags or 0) & _NO_RECORDED_VALUE:
             continue
         histogram = _histogram(point, which, unit_s)
-        count = int(point.count or 0)
+        count = whole(point.count)
         if histogram is None or not 0 <= count < 2**63:
             n_invalid += 1
             continue
@@ -209,12 +209,12 @@ def _exponential(point: HistogramPoint, unit_s: float) -> FloatArray | None:
 
 
 def _counts(values: Sequence[int | str | float | None] | None) -> FloatArray:
-    return np.array([float(int(value or 0)) for value in values or ()])
+    return np.array([float(whole(value)) for value in values or ()])
 
 
 def _add_up(counts: FloatArray, point: HistogramPoint) -> bool:
     """Return whether buckets hold what the point counts; JSON can say negative numbers, which add up too."""
-    return bool(counts.min() >= 0) and float(counts.sum()) == float(int(point.count or 0))
+    return bool(counts.min() >= 0) and float(counts.sum()) == float(whole(point.count))
 
 
 def _estimated(histogram: FloatArray) -> float:
