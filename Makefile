@@ -23,7 +23,7 @@ setup: .venv/.built ## Make .venv with what the service needs
 
 setup-dev: .venv/.built .venv/.dev ## The same, and what the tests and checks need
 
-setup-bench: setup-dev .venv/.bench ## The same, and what the benchmark of ingest runs beside the service and draws with
+setup-bench: setup-dev .venv/.bench ## The same, and what the benchmark of ingest runs beside the service
 
 run: setup ## Start the demonstration; it prints its address
 	$(BIN)/foreshock demo

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -20,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.commands import demo_command, models_command, replay_command, train_command
+from app.commands import backtest_command, demo_command, models_command, replay_command, train_command
 from app.main import Node
 from app.settings import Settings, load_settings
 from app.tuning import settled_collector
@@ -40,6 +41,8 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file w
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 _console = Console(stderr=True)
 
@@ -108,6 +111,23 @@ def train(
     """Fit a model on the folder's history, score it on held-out time, and let it serve if it earned that."""
     with _bar(as_json) as progress:
         report, table = train_command.train(_settings(config, data), tenant, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def backtest(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose history.")] = "default",
+    since: Annotated[datetime | None, typer.Option("--since", formats=_TIMES, help="Begin, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", formats=_TIMES, help="End, UTC.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="File for a page that a person reads.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say honestly how well the folder's incidents could have been forecast, beside simple baselines."""
+    period = tuple(time and time.replace(tzinfo=UTC) for time in (since, until))
+    with _bar(as_json) as progress:
+        report, table = backtest_command.backtest(_settings(config, data), tenant, (period[0], period[1]), html, progress)
     _answer(report, as_json, table)
 
 

@@ -84,20 +84,11 @@ class Recency(_Mapped):
     Parameters
     ----------
     schema : FeatureSchema
-        Names the columns.
-    columns : tuple of str
-        One an interval: the count whose time constant is the horizon that ends it.
+        Names the columns: the first that begin with ``incident_decay_``, one an interval, whose time constants are the horizons.
     """
 
-    COLUMNS = ("incident_decay_5", "incident_decay_15", "incident_decay_60")
-    """Those of the service."""
-
-    def __init__(self, schema: FeatureSchema, columns: tuple[str, ...] = COLUMNS) -> None:
-        super().__init__(schema)
-        self.columns = columns
-
     def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
-        columns = [self.schema.index(name) for name in self.columns[:n_intervals]]
+        columns = [place for place, name in enumerate(self.schema.names) if name.startswith("incident_decay_")][:n_intervals]
         return np.asarray(x[:, columns], dtype=np.float64)
 
 

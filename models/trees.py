@@ -170,7 +170,7 @@ class HazardForest:
                 bootstrap=True,
                 max_samples=min(self.max_samples, len(rows)),
                 random_state=self.seed,
-            ).fit(x[rows], hit[rows], sample_weight=weights)
+            ).fit(x[rows], hit[rows] if hit.shape[1] > 1 else hit[rows, 0], sample_weight=weights)
         return self
 
     def hazards(self, x: Float32Array) -> FloatArray:
@@ -179,7 +179,7 @@ class HazardForest:
         if self.model_ is None or not len(x):
             return base
         # A leaf without any event says 0; a thousandth of the base rate keeps its logit finite and honest.
-        reach = np.asarray(self.model_.predict(x), dtype=np.float64)
+        reach = np.asarray(self.model_.predict(x), dtype=np.float64).reshape(len(x), -1)  # one horizon comes without its axis
         left = np.concatenate([np.ones((len(x), 1)), 1.0 - reach], axis=1)
         h = 1.0 - left[:, 1:] / np.maximum(left[:, :-1], EPSILON)
         return np.clip(np.maximum(h, 1e-3 * base), EPSILON, 1.0 - EPSILON)

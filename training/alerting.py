@@ -2,18 +2,20 @@
 
 `training.fit` finds the threshold to serve with on the middle block. `training.evaluate` compares forecasters
 on held-out rows at the threshold at which each just spends the same budget of false alarms there: an
-operating point, the same for all, not a forecast of how many alerts there will be.
+operating point, the same for all, not a forecast of how many alerts there will be. `training.walkforward` also tells what the
+thresholds did that were found before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.arrays import BoolArray, FloatArray, IntArray
 from models.prediction import HORIZONS
+from training.bootstrap import Blocks, Interval
 from training.rows import Rows
 
 __all__ = ["COOL_DOWN_S", "EventScores", "alerts", "score_events", "threshold_for"]
@@ -36,10 +38,14 @@ class EventScores:
         Incidents with a usable row in the hour before, and those with an alert in that hour.
     alerts, right : int
         Alerts, and those that an incident followed within 60 minutes.
-    median_lead_s : float
-        Median time from an incident's first alert to its start; NaN when none was announced.
+    median_lead_s, tenth_lead_s : float
+        Median and 10th percentile of the time from an incident's first alert to its start; NaN when none was announced.
     days : float
         Length of the block.
+    recall_interval, precision_interval, median_lead_interval, false_alarms_interval : tuple of float or None
+        90 % block-bootstrap intervals; None where no blocks were given or there are too few.
+    leads_s : tuple of float
+        Of every incident that was announced.
     """
 
     threshold: float
@@ -48,7 +54,13 @@ class EventScores:
     alerts: int
     right: int
     median_lead_s: float
+    tenth_lead_s: float
     days: float
+    recall_interval: Interval | None = None
+    precision_interval: Interval | None = None
+    median_lead_interval: Interval | None = None
+    false_alarms_interval: Interval | None = None
+    leads_s: tuple[float, ...] = ()
 
     @property
     def recall(self) -> float:
@@ -66,7 +78,9 @@ class EventScores:
         return (self.alerts - self.right) / self.days
 
 
-def alerts(p60: FloatArray, threshold: float, series: IntArray, as_of_s: IntArray) -> IntArray:
+def alerts(
+    p: FloatArray, threshold: FloatArray | float, series: IntArray, as_of_s: IntArray, cool_down_s: int = COOL_DOWN_S
+) -> IntArray:
     """Return the rows at which an alert would have been given.
 
     The first row of a series at or above the threshold, then again after the cool-down.
@@ -77,29 +91,32 @@ def alerts(p60: FloatArray, threshold: float, series: IntArray, as_of_s: IntArra
     >>> alerts(p, 0.5, np.zeros(4, np.int64), np.array([0, 60, 120, 3720])).tolist()
     [1, 3]
     """
-    above = np.flatnonzero(p60 >= threshold)
+    above = np.flatnonzero(p >= threshold)
     above = above[np.lexsort((as_of_s[above], series[above]))]
     given: list[int] = []
     current, quiet_until = -1, -np.inf
-    for row in above.tolist():
-        who, when = int(series[row]), float(as_of_s[row])
+    for row, who, when in zip(above.tolist(), series[above].tolist(), as_of_s[above].tolist(), strict=True):
         if who != current or when >= quiet_until:
             given.append(row)
-            current, quiet_until = who, when + COOL_DOWN_S
+            current, quiet_until = who, when + cool_down_s
     return np.array(given, dtype=np.int64)
 
 
-def threshold_for(p60: FloatArray, series: IntArray, as_of_s: IntArray, budget_per_day: float) -> float:
+def threshold_for(
+    p: FloatArray, series: IntArray, as_of_s: IntArray, budget_per_day: float, cool_down_s: int = COOL_DOWN_S
+) -> float:
     """Return the lowest threshold whose alerts stay within a budget.
 
     Parameters
     ----------
-    p60 : FloatArray
-        Shape (n,), 60-minute probabilities of usable rows.
+    p : FloatArray
+        Shape (n,), probabilities of usable rows for the longest horizon.
     series, as_of_s : IntArray
         Shape (n,): whose, and when.
     budget_per_day : float
         Alerts a day over all series.
+    cool_down_s : int
+        Seconds for which an alert speaks for its series: the longest horizon.
 
     Returns
     -------
@@ -108,48 +125,98 @@ def threshold_for(p60: FloatArray, series: IntArray, as_of_s: IntArray, budget_p
         may spend one whole alert.
     """
     allowed = int(np.ceil(budget_per_day * _days(as_of_s)))
-    return _lowest(p60, lambda threshold: len(alerts(p60, threshold, series, as_of_s)) <= allowed)
+    return _lowest(p, lambda threshold: len(alerts(p, threshold, series, as_of_s, cool_down_s)) <= allowed)
 
 
-def score_events(p60: FloatArray, rows: Rows, usable: BoolArray, false_per_day: float) -> EventScores:
+def score_events(
+    p: FloatArray,
+    rows: Rows,
+    usable: BoolArray,
+    false_per_day: float,
+    *,
+    threshold: FloatArray | float | None = None,
+    blocks: Blocks | None = None,
+) -> EventScores:
     """Compare alerts with incidents at the lowest threshold that spends no more than a budget of false alarms.
 
     Parameters
     ----------
-    p60 : FloatArray
-        Shape (n,), 60-minute probabilities.
+    p : FloatArray
+        Shape (n,), probabilities for the longest horizon.
     rows : Rows
         What they are of.
     usable : BoolArray
         Shape (n,), rows on which an alert can be given and judged: before an incident, outcome known.
     false_per_day : float
         Wrong alerts a day over all series.
+    threshold : float or FloatArray, optional
+        Another threshold, or one for each row; then the budget is not looked at.
+    blocks : Blocks, optional
+        Of the rows, for intervals.
     """
     chosen = np.flatnonzero(usable)
     series, as_of, start = rows.series[chosen], rows.as_of_s[chosen], rows.next_start_s[chosen]
-    p = p60[chosen]
-    soon = (start - as_of <= COOL_DOWN_S) & (start <= rows.end_s)
+    said, horizon_s = p[chosen], max(rows.horizons.values())
+    soon = (start - as_of <= horizon_s) & (start <= rows.end_s)
     days = _days(as_of)
 
     def wrong(threshold: float) -> int:
-        given = alerts(p, threshold, series, as_of)
+        given = alerts(said, threshold, series, as_of, horizon_s)
         return len(given) - int(soon[given].sum())
 
-    threshold = _lowest(p, lambda t: wrong(t) <= false_per_day * days)
-    given = alerts(p, threshold, series, as_of)
-    incidents = set(zip(series[soon].tolist(), start[soon].tolist(), strict=True))
-    first: dict[tuple[int, float], float] = {}
+    if threshold is None:
+        threshold = _lowest(said, lambda t: wrong(t) <= false_per_day * days)
+    limits = threshold[chosen] if isinstance(threshold, np.ndarray) else threshold
+    given = alerts(said, limits, series, as_of, horizon_s)
+    before = np.flatnonzero(soon)
+    _, first = np.unique(np.stack([series[before], start[before].astype(np.int64)]), axis=1, return_index=True)
+    incident = before[first]  # the first row before each incident stands for it
+    announced: dict[tuple[int, float], float] = {}
     for i in given[soon[given]].tolist():
-        first.setdefault((int(series[i]), float(start[i])), float(start[i] - as_of[i]))
-    return EventScores(
-        threshold=threshold,
-        incidents=len(incidents),
-        announced=len(first),
+        announced.setdefault((int(series[i]), float(start[i])), float(start[i] - as_of[i]))
+    leads = np.array([announced.get((int(series[i]), float(start[i])), np.nan) for i in incident.tolist()])
+    found = leads[np.isfinite(leads)]
+    median, tenth = np.quantile(found, (0.5, 0.1)).tolist() if len(found) else (float("nan"), float("nan"))
+    scores = EventScores(
+        threshold=float(np.mean(threshold)),
+        incidents=len(incident),
+        announced=len(found),
         alerts=len(given),
         right=int(soon[given].sum()),
-        median_lead_s=float(np.median(list(first.values()))) if first else float("nan"),
+        median_lead_s=median,
+        tenth_lead_s=tenth,
         days=days,
+        leads_s=tuple(found.tolist()),
     )
+    return scores if blocks is None else _with_intervals(scores, blocks.take(chosen), incident, leads, given, soon)
+
+
+def _with_intervals(
+    scores: EventScores, blocks: Blocks, incident: IntArray, leads: FloatArray, given: IntArray, soon: BoolArray
+) -> EventScores:
+    of_incident, of_alert = blocks.take(incident), blocks.take(given)
+    hit, right = np.isfinite(leads).astype(np.float64), soon[given].astype(np.float64)
+    size = blocks.counts.shape[1]
+    wrong = blocks.counts @ np.bincount(of_alert.of_row, 1.0 - right, size)
+    # A resample has as many blocks as there are, so it lasts as long as the whole.
+    return replace(
+        scores,
+        recall_interval=blocks.interval(of_incident.mean(hit)),
+        precision_interval=blocks.interval(of_alert.mean(right)),
+        median_lead_interval=blocks.interval(_medians(of_incident, leads)),
+        false_alarms_interval=blocks.interval(wrong / scores.days),
+    )
+
+
+def _medians(blocks: Blocks, leads: FloatArray) -> FloatArray:
+    """Return each resample's median of the leads that are there; NaN without any."""
+    order = np.argsort(leads)
+    order = order[np.isfinite(leads[order])]
+    if not len(order):
+        return np.full(len(blocks.counts), np.nan)
+    weight = np.cumsum(blocks.counts[:, blocks.of_row[order]], axis=1)
+    place = np.argmax(weight >= weight[:, -1:] / 2.0, axis=1)
+    return np.where(weight[:, -1] > 0, leads[order][place], np.nan)
 
 
 def _days(as_of_s: IntArray) -> float:
@@ -160,10 +227,16 @@ def _days(as_of_s: IntArray) -> float:
 def _lowest(p: FloatArray, fits: Callable[[float], bool]) -> float:
     """Find the lowest probability that fits a budget, one above all of them when none does.
 
-    Fewer rows above mean fewer alerts but for where a cool-down begins, so bisection finds one that fits.
+    Fewer rows above mean fewer alerts but for where a cool-down begins, so bisection finds one that fits. It begins at the
+    top, since a budget lets few rows through and a low threshold costs time.
     """
     values = np.unique(p)
-    low, high = 0, len(values)
+    high = len(values)
+    step = 64
+    low = max(high - step, 0)
+    while low > 0 and fits(float(values[low])):
+        high, step = low, step * 4
+        low = max(high - step, 0)
     while low < high:
         mid = (low + high) // 2
         if fits(float(values[mid])):

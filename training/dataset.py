@@ -12,20 +12,23 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.clock import Clock
+from features.errors import InvalidValue
 from features.extract import SCHEMA, extract
 from features.facts import CATEGORIES, leading_category
 from features.incident import Incident
 from features.memory import Memory, MemoryPlan
 from features.series import SeriesKey
 from models.feedback import Feedback
+from training.events import horizons_of, prepare, rows_of
 from training.labels import Overlay, next_starts, overlay
 from training.replay import Recording, walk
 from training.rows import Rows
 
-__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "build"]
+__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "build", "from_events"]
 
 WARM_TICKS = 15
 """Ticks of a series' life that are not learned from: its features are mostly empty."""
@@ -168,3 +171,58 @@ def _meanwhile(
         if incident.source != "rule" and incident.end is not None:
             within |= after & (as_of_s < incident.end.timestamp())
     return undetected, within
+
+
+def from_events(
+    events: pd.DataFrame,
+    *,
+    incidents: pd.DataFrame | None = None,
+    tick: str = "60s",
+    horizons: Sequence[str] = ("5min", "15min", "60min"),
+    max_rows: int = 1_500_000,
+) -> Dataset:
+    """Make rows of a data frame of events of any kind.
+
+    Parameters
+    ----------
+    events : DataFrame
+        One row an error or a check. Columns `time` (with a time zone) and `service`; optionally `operation` (a part of the
+        service, whose others are its neighbours), `severity` (OpenTelemetry's number: 17 and above are errors, 13 to 16 signs, below
+        nothing but a word that it was looked at; errors where the column is absent) and `received_at` (when it became known).
+    incidents : DataFrame, optional
+        What is to be forecast: `service`, `start`, optionally `operation`, `end` and `detected_at` (when it was known to be one).
+        Without it every error is.
+    tick : str
+        Span between two rows of a series.
+    horizons : sequence of str
+        Ascending spans.
+    max_rows : int
+        Rows are farther apart where there would be more.
+
+    Returns
+    -------
+    Dataset
+        Rows with the features of `features.intensity`.
+
+    Raises
+    ------
+    InvalidValue
+        When a frame or a span holds what it must not.
+
+    Examples
+    --------
+    >>> at = pd.to_datetime(["2026-01-01T00:00Z", "2026-01-01T03:00Z"])
+    >>> dataset = from_events(pd.DataFrame({"time": at, "service": "cart"}), tick="1h", horizons=["1h"])
+    >>> dataset.rows.as_of_s.size, len(dataset.incidents)
+    (4, 2)
+    """
+    stream, onsets = prepare(events, incidents)
+    spans = horizons_of(horizons)
+    tick_s = horizons_of([tick])[tick]
+    if tick_s > min(spans.values()):
+        raise InvalidValue(f"tick must be at most the shortest horizon, {min(spans, key=spans.__getitem__)}, got {tick}")
+    found = tuple(
+        Incident.at(stream.keys[row], int(start_s), int(start_s), int(end_s))
+        for row, start_s, end_s in zip(onsets.row.tolist(), onsets.start_s.tolist(), onsets.end_s.tolist(), strict=True)
+    )
+    return Dataset(rows_of(stream, onsets, tick_s, spans, max_rows), found)

@@ -16,20 +16,23 @@ from features.arrays import BoolArray, FloatArray
 from models.calibration import calibration_slope, ece
 from models.contract import Forecaster
 from models.ensemble import ENSEMBLE
-from models.hazard import cumulate, log_losses, reached
-from training.alerting import score_events
+from models.hazard import cumulate, log_losses, reached, to_logits
+from training.alerting import EventScores, score_events
 from training.bootstrap import Blocks, average_precision, blocks_of
 from training.fit import CLIMATOLOGY, Fitted
 from training.report import Report, Scores
 from training.rows import Rows
 
-__all__ = ["CHAMPION", "Scored", "evaluate"]
+__all__ = ["CHAMPION", "Scored", "Tables", "evaluate", "forecasts", "score"]
 
 CHAMPION = "champion"
 """Name of the serving model in a report."""
 
 _BLOCK_S = 2 * 3600
 """Blocks of two horizons: labels overlap for one. A day then has twelve."""
+
+_RISKIEST = 0.99
+"""Rows from this quantile of what was said on are those that alerts come from."""
 
 _RESAMPLES = 200
 """Enough for a 90 % interval."""
@@ -74,31 +77,18 @@ def evaluate(
     """
     _, at_risk = rows.targets()
     test = rows.take(np.flatnonzero(fitted.record.split.test.rows & at_risk.any(axis=1)))
-    y, at_risk = test.targets()
-    hazards = {ENSEMBLE: fitted.ensemble.hazards_of(ENSEMBLE, test.x)}
-    hazards |= {name: model.hazards(test.x) for name, model in fitted.ensemble.baselines}
-    if champion is not None:
-        hazards[CHAMPION] = champion.hazards(test.x)
-    blocks = blocks_of(test.as_of_s, block_s=_BLOCK_S, n_resamples=n_resamples, seed=seed)
-    hit, known = reached(y, at_risk)
-    p = {name: cumulate(h) for name, h in hazards.items()}
-    since = _since_start(rows, test)
-    everything: dict[str, dict[str, Scores]] = {}
-    quiet: dict[str, dict[str, Scores]] = {}
-    for j, (horizon, horizon_s) in enumerate(rows.horizons.items()):
-        column = {name: values[:, j] for name, values in p.items()}
-        everything[horizon] = _scores(column, hit[:, j], known[:, j], blocks)
-        quiet[horizon] = _scores(column, hit[:, j], known[:, j] & (since > horizon_s), blocks)
-    events = {
-        name: score_events(values[:, -1], test, known[:, -1], fitted.record.budget_per_day)
-        for name, values in p.items()
-        if name != CLIMATOLOGY
-    }
-    losses = {name: (log_losses(h, y) * at_risk).sum(axis=1) for name, h in hazards.items()}
+    tables = score(
+        forecasts(fitted, test, champion),
+        test,
+        _since_start(rows, test),
+        budget_per_day=fitted.record.budget_per_day,
+        seed=seed,
+        n_resamples=n_resamples,
+    )
     report = Report(
-        horizons=everything,
-        quiet=quiet,
-        events=events,
+        horizons=tables.horizons,
+        quiet=tables.quiet,
+        events=tables.events,
         serves=fitted.ensemble.serves_,
         weights=fitted.record.weights,
         n_events=fitted.record.events,
@@ -108,7 +98,83 @@ def evaluate(
         budget_per_day=fitted.record.budget_per_day,
         notes=fitted.record.notes,
     )
-    return Scored(report, losses, blocks)
+    return Scored(report, tables.losses, tables.blocks)
+
+
+def forecasts(fitted: Fitted, test: Rows, champion: Forecaster | None = None) -> dict[str, FloatArray]:
+    """Return the hazards (n, intervals) that every forecaster gives for rows, by its name."""
+    hazards = {ENSEMBLE: fitted.ensemble.hazards_of(ENSEMBLE, test.x)}
+    hazards |= {name: model.hazards(test.x) for name, model in fitted.ensemble.baselines}
+    if champion is not None:
+        hazards[CHAMPION] = champion.hazards(test.x)
+    return hazards
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Scores of some forecasts.
+
+    Parameters
+    ----------
+    horizons, quiet : dict
+        Scores by horizon and forecaster, of all rows and of quiet ones.
+    events : dict of str to EventScores
+        Of alerts, by forecaster.
+    losses : dict of str to FloatArray
+        Shape (n,) by forecaster: log loss of each row over its intervals at risk.
+    blocks : Blocks
+        Resamples of the rows.
+    """
+
+    horizons: dict[str, dict[str, Scores]]
+    quiet: dict[str, dict[str, Scores]]
+    events: dict[str, EventScores]
+    losses: dict[str, FloatArray]
+    blocks: Blocks
+
+
+def score(
+    hazards: Mapping[str, FloatArray],
+    test: Rows,
+    since_s: FloatArray,
+    *,
+    budget_per_day: float,
+    seed: int = 0,
+    n_resamples: int = _RESAMPLES,
+) -> Tables:
+    """Score forecasts of rows that are at risk in some interval.
+
+    Parameters
+    ----------
+    hazards : mapping of str to FloatArray
+        Shape (n, intervals) by forecaster; the ensemble and the base rate are among them.
+    test : Rows
+        The rows.
+    since_s : FloatArray
+        Shape (n,), seconds since the series' last event, inf without one; a row is quiet at a horizon that is shorter.
+    budget_per_day : float
+        False alarms a day that every forecaster may spend.
+    seed, n_resamples : int
+        Of the resamples.
+    """
+    y, at_risk = test.targets()
+    block_s = max(2 * max(test.horizons.values()), _BLOCK_S)
+    blocks = blocks_of(test.as_of_s, block_s=block_s, n_resamples=n_resamples, seed=seed)
+    hit, known = reached(y, at_risk)
+    p = {name: cumulate(h) for name, h in hazards.items()}
+    everything: dict[str, dict[str, Scores]] = {}
+    quiet: dict[str, dict[str, Scores]] = {}
+    for j, (horizon, horizon_s) in enumerate(test.horizons.items()):
+        column = {name: values[:, j] for name, values in p.items()}
+        everything[horizon] = _scores(column, hit[:, j], known[:, j], blocks)
+        quiet[horizon] = _scores(column, hit[:, j], known[:, j] & (since_s > horizon_s), blocks)
+    events = {
+        name: score_events(values[:, -1], test, known[:, -1], budget_per_day, blocks=blocks)
+        for name, values in p.items()
+        if name != CLIMATOLOGY
+    }
+    losses = {name: (log_losses(h, y) * at_risk).sum(axis=1) for name, h in hazards.items()}
+    return Tables(everything, quiet, events, losses, blocks)
 
 
 def _scores(p: Mapping[str, FloatArray], hit: FloatArray, chosen: BoolArray, blocks: Blocks) -> dict[str, Scores]:
@@ -118,11 +184,21 @@ def _scores(p: Mapping[str, FloatArray], hit: FloatArray, chosen: BoolArray, blo
     if not len(rows):
         return {name: Scores.empty() for name in p}
     reference = (p[CLIMATOLOGY][rows] - outcome) ** 2
-    model_losses = log_losses(p[ENSEMBLE][rows], outcome)
-    return {name: _score(values[rows], outcome, reference, model_losses, part) for name, values in p.items()}
+    model = p[ENSEMBLE][rows]
+    versus = _Versus(log_losses(model, outcome), part.average_precision(model, outcome), part.auc(model, outcome))
+    return {name: _score(values[rows], outcome, reference, versus, part) for name, values in p.items()}
 
 
-def _score(p: FloatArray, hit: FloatArray, reference: FloatArray, model_losses: FloatArray, blocks: Blocks) -> Scores:
+@dataclass(frozen=True, slots=True)
+class _Versus:
+    """What the ensemble did on the same rows: losses (n,), and precision and area of every resample."""
+
+    losses: FloatArray
+    ap: FloatArray
+    auc: FloatArray
+
+
+def _score(p: FloatArray, hit: FloatArray, reference: FloatArray, versus: _Versus, blocks: Blocks) -> Scores:
     """Score one forecaster at one horizon."""
     positives = int(hit.sum())
     mixed = 0 < positives < len(hit)
@@ -130,6 +206,9 @@ def _score(p: FloatArray, hit: FloatArray, reference: FloatArray, model_losses: 
     square = (p - hit) ** 2
     losses = log_losses(p, hit)
     skill = 1.0 - blocks.mean(square) / blocks.mean(reference)
+    ap, auc = blocks.average_precision(p, hit), blocks.auc(p, hit)
+    top = p >= np.quantile(p, _RISKIEST)
+    expected = float(p[top].sum())
     return Scores(
         n=len(hit),
         positives=positives,
@@ -140,10 +219,17 @@ def _score(p: FloatArray, hit: FloatArray, reference: FloatArray, model_losses: 
         ece=ece(p, hit),
         log_loss=float(losses.mean()),
         slope=calibration_slope(p, hit),
-        ap_interval=blocks.interval(blocks.average_precision(p, hit)) if varied else None,
+        ap_interval=blocks.interval(ap) if varied else None,
         brier_skill_interval=blocks.interval(skill) if positives else None,
-        model_minus_this=float((model_losses - losses).mean()),
-        model_minus_this_interval=blocks.interval(blocks.mean(model_losses - losses)),
+        model_minus_this=float((versus.losses - losses).mean()),
+        model_minus_this_interval=blocks.interval(blocks.mean(versus.losses - losses)),
+        top_ratio=float(hit[top].sum()) / expected if expected > 0 else float("nan"),
+        auc_interval=blocks.interval(auc) if varied else None,
+        slope_interval=blocks.interval(blocks.slope(to_logits(p), hit)) if varied else None,
+        top_ratio_interval=blocks.interval(blocks.ratio(hit * top, p * top)),
+        ap_gain=float(np.nanmean(versus.ap - ap)) if mixed else float("nan"),
+        ap_gain_interval=blocks.interval(versus.ap - ap) if mixed else None,
+        auc_gain_interval=blocks.interval(versus.auc - auc) if mixed else None,
     )
 
 

@@ -18,7 +18,7 @@ from features.schema import FeatureSchema
 from models.baseline import Climatology, Rate, Recency, Seasonal
 from models.contract import Learner
 from models.ensemble import Ensemble, Named
-from models.hazard import cumulate, reached
+from models.hazard import cumulate, intervals_of, reached
 from models.linear import HazardLinear
 from models.threads import one_thread
 from models.trees import HazardForest, HazardTrees
@@ -26,7 +26,7 @@ from training.alerting import threshold_for
 from training.rows import Rows
 from training.split import Block, Split, SplitPlan, split
 
-__all__ = ["CLIMATOLOGY", "FitRecord", "Fitted", "fit"]
+__all__ = ["CLIMATOLOGY", "FitRecord", "Fitted", "fit", "overlaps_of"]
 
 CLIMATOLOGY = "climatology"
 """Name of the base-rate forecast, which is the reference of every skill."""
@@ -110,7 +110,9 @@ def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0
     events = {name: part.rows.events() for name, part in parts.items()}
     members, baselines = _fit_all(rows.schema, parts["train"], seed, jobs)
     middle = parts["middle"]
-    ensemble = Ensemble(members, baselines, tick_s=_tick_s(rows)).fit(middle.rows.x, middle.y, middle.at_risk, events["middle"])
+    ensemble = Ensemble(members, baselines, _tick_s(rows), rows.horizons).fit(
+        middle.rows.x, middle.y, middle.at_risk, events["middle"]
+    )
     thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.items()}
     refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], seed, jobs))
     record = FitRecord(
@@ -150,7 +152,7 @@ def _fit_all(schema: FeatureSchema, part: _Part, seed: int, jobs: int) -> tuple[
     members: list[tuple[str, Learner]] = [
         ("trees", HazardTrees(seed=seed)),
         ("forest", HazardForest(seed=seed)),
-        ("linear", HazardLinear(seed=seed)),
+        ("linear", HazardLinear(seed=seed, overlaps=overlaps_of(part.rows))),
     ]
     baselines: list[tuple[str, Learner]] = [
         ("recency", Recency(schema)),
@@ -177,7 +179,14 @@ def _threshold(hazards: FloatArray, part: _Part, budget_per_day: float) -> float
     _, known = reached(part.y, part.at_risk)
     usable = known[:, -1]
     p60 = cumulate(hazards)[usable, -1]
-    return threshold_for(p60, part.rows.series[usable], part.rows.as_of_s[usable], budget_per_day)
+    longest_s = max(part.rows.horizons.values())
+    return threshold_for(p60, part.rows.series[usable], part.rows.as_of_s[usable], budget_per_day, longest_s)
+
+
+def overlaps_of(rows: Rows) -> tuple[float, ...]:
+    """Return how many rows of a series share an interval's label."""
+    tick_s = _tick_s(rows)
+    return tuple(max(1.0, (end_s - begin_s) / tick_s) for begin_s, end_s in intervals_of(rows.horizons))
 
 
 def _tick_s(rows: Rows) -> float:

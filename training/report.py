@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 
 from models.ensemble import ENSEMBLE
 from training.alerting import EventScores
 from training.bootstrap import Interval
+from training.detail import Detail, events_of, iso, json_of
 
 __all__ = ["Report", "Scores"]
 
@@ -43,6 +43,12 @@ class Scores:
         Mean log loss of the ensemble minus that of this forecaster; below 0 the ensemble is better.
     model_minus_this_interval : tuple of float or None
         Its paired 90 % block-bootstrap interval.
+    top_ratio : float
+        Observed over expected events in the riskiest hundredth of the rows; 1 is right.
+    auc_interval, slope_interval, top_ratio_interval : tuple of float or None
+        90 % block-bootstrap intervals.
+    ap_gain, ap_gain_interval, auc_gain_interval : float, tuple of float or None
+        Average precision (and area under the ROC curve) of the ensemble minus that of this forecaster, paired.
     """
 
     n: int
@@ -58,6 +64,13 @@ class Scores:
     brier_skill_interval: Interval | None
     model_minus_this: float
     model_minus_this_interval: Interval | None
+    top_ratio: float = float("nan")
+    auc_interval: Interval | None = None
+    slope_interval: Interval | None = None
+    top_ratio_interval: Interval | None = None
+    ap_gain: float = float("nan")
+    ap_gain_interval: Interval | None = None
+    auc_gain_interval: Interval | None = None
 
     @classmethod
     def empty(cls) -> Scores:
@@ -89,6 +102,8 @@ class Report:
         False alarms a day that every forecaster may spend.
     notes : tuple of str
         What a reader has to know.
+    detail : Detail or None
+        Of a backtest: its folds, incidents and curves.
     """
 
     horizons: dict[str, dict[str, Scores]]
@@ -102,6 +117,7 @@ class Report:
     test_end_s: int
     budget_per_day: float
     notes: tuple[str, ...]
+    detail: Detail | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the report as JSON values; what is not defined is None."""
@@ -115,21 +131,22 @@ class Report:
                 "baselines": {name: _plain(s) for name, s in calm.items() if name != ENSEMBLE},
             }
             horizons[horizon] = entry
-        return {
+        told: dict[str, object] = {
             "horizons": horizons,
-            "events": {name: _events(scores) for name, scores in self.events.items()},
+            "events": {name: events_of(scores) for name, scores in self.events.items()},
             "serves": self.serves,
             "weights": dict(self.weights),
             "incidents": dict(self.n_events),
             "rows": dict(self.n_rows),
-            "test": [_iso(self.test_begin_s), _iso(self.test_end_s)],
+            "test": [iso(self.test_begin_s), iso(self.test_end_s)],
             "budget_per_day": self.budget_per_day,
             "notes": list(self.notes),
         }
+        return told if self.detail is None else told | self.detail.to_dict()
 
     def table(self) -> str:
         """Return the report as lines of at most 110 characters for a terminal."""
-        lines = [f"held out: {_iso(self.test_begin_s)} to {_iso(self.test_end_s)}, {self.n_events.get('test', 0)} incidents"]
+        lines = [f"held out: {iso(self.test_begin_s)} to {iso(self.test_end_s)}, {self.n_events.get('test', 0)} incidents"]
         for title, tables in (("all rows", self.horizons), ("quiet rows", self.quiet)):
             lines += ["", title, _HEADER]
             for horizon, by_name in tables.items():
@@ -182,22 +199,5 @@ def _pair(interval: Interval | None) -> str:
     return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
-def _iso(unix_s: int) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).isoformat()
-
-
-def _json(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _plain(scores: Scores) -> dict[str, object]:
-    return {field.name: _json(getattr(scores, field.name)) for field in fields(scores)}
-
-
-def _events(scores: EventScores) -> dict[str, object]:
-    plain = {field.name: _json(getattr(scores, field.name)) for field in fields(scores)}
-    for name in ("recall", "precision", "false_alarms_a_day"):
-        plain[name] = _json(getattr(scores, name))
-    return plain
+    return {field.name: json_of(getattr(scores, field.name)) for field in fields(scores)}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.training_rows import simulated_rows
 from training.alerting import COOL_DOWN_S, alerts, score_events, threshold_for
+from training.bootstrap import blocks_of
 
 ROWS = simulated_rows(n_series=2, days=1.0, n_noise=0)
 EVERY = np.ones(len(ROWS), dtype=np.bool_)
@@ -54,3 +55,32 @@ def test_nothing_to_announce_is_undefined_and_not_perfect() -> None:
 
 def test_no_rows_are_no_incidents() -> None:
     assert score_events(np.zeros(len(ROWS)), ROWS, ~EVERY, 1.0).incidents == 0
+
+
+def test_leads_are_told_with_their_tenth_and_their_intervals() -> None:
+    oracle = (ROWS.next_start_s - ROWS.as_of_s <= 1800).astype(float)
+    blocks = blocks_of(ROWS.as_of_s, block_s=7200, n_resamples=50, seed=0)
+    scores = score_events(oracle, ROWS, EVERY, 0.0, blocks=blocks)
+    assert len(scores.leads_s) == scores.announced
+    assert scores.tenth_lead_s <= scores.median_lead_s
+    assert scores.recall_interval == scores.precision_interval == (1.0, 1.0)
+    assert scores.false_alarms_interval == (0.0, 0.0)
+    low, high = scores.median_lead_interval or (0.0, 0.0)
+    assert 0 < low <= scores.median_lead_s <= high
+
+
+def test_a_threshold_of_earlier_time_is_taken_as_it_is_row_by_row() -> None:
+    p = np.random.default_rng(0).random(len(ROWS))
+    one = score_events(p, ROWS, EVERY, 0.0, threshold=0.9)
+    other = score_events(p, ROWS, EVERY, 0.0, threshold=np.full(len(ROWS), 0.9))
+    assert (one.alerts, one.right, one.announced) == (other.alerts, other.right, other.announced)
+    assert one.alerts == len(alerts(p, 0.9, ROWS.series, ROWS.as_of_s))
+    none = score_events(p, ROWS, EVERY, 0.0, threshold=2.0, blocks=blocks_of(ROWS.as_of_s, block_s=7200, n_resamples=9, seed=0))
+    assert (none.alerts, none.median_lead_interval) == (0, None)
+
+
+def test_a_low_threshold_is_found_from_the_top() -> None:
+    p = np.random.default_rng(0).random(len(ROWS))
+    generous = len(ROWS) / 1.0
+    threshold = threshold_for(p, ROWS.series, ROWS.as_of_s, generous)
+    assert threshold == p.min()

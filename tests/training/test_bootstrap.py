@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, roc_auc_score
 
+from models.calibration import calibration_slope
 from training.bootstrap import Blocks, average_precision, blocks_of
 
 TIMES = np.repeat(np.arange(0, 86_400, 300), 5)
@@ -61,3 +64,26 @@ def test_too_little_data_has_no_interval_and_no_precision() -> None:
     assert np.isnan(
         blocks_of(TIMES, block_s=60, n_resamples=3, seed=0).average_precision(simulated(0)[0], np.zeros(len(TIMES)))
     ).all()
+
+
+def test_resampled_areas_and_slopes_are_near_those_of_all_rows() -> None:
+    rng = np.random.default_rng(4)
+    z = rng.normal(-2.0, 1.5, 20_000)
+    hit = (rng.random(len(z)) < expit(0.5 * z)).astype(np.float64)
+    p = expit(z)
+    blocks = blocks_of(np.arange(len(z)) * 60, block_s=7200, n_resamples=100, seed=0)
+    assert float(np.median(blocks.auc(p, hit))) == pytest.approx(roc_auc_score(hit, p), abs=0.005)
+    slopes = blocks.slope(z, hit)
+    assert float(np.median(slopes)) == pytest.approx(calibration_slope(p, hit), abs=0.02)
+    low, high = blocks.interval(slopes) or (0.0, 0.0)
+    assert low < 0.5 < high
+    assert float(np.median(blocks.ratio(hit, p))) == pytest.approx(hit.sum() / p.sum(), abs=0.02)
+
+
+def test_without_both_outcomes_there_is_neither_area_nor_slope() -> None:
+    blocks = blocks_of(np.arange(0, 36_000, 60), block_s=7200, n_resamples=20, seed=0)
+    z = np.linspace(-1, 1, 600)
+    for hit in (np.zeros(600), np.ones(600)):
+        assert np.isnan(blocks.auc(z, hit)).all()
+        assert np.isnan(blocks.slope(z, hit)).all()
+    assert np.isnan(blocks.ratio(z, np.zeros(600))).all()

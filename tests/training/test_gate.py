@@ -16,7 +16,7 @@ from training.report import Report, Scores
 
 N = 2880
 EVEN = Scores(N, 60, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 1.1, None, None, 0.0, None)
-RECALL = EventScores(0.3, 10, 6, 8, 6, 1200.0, 1.0)
+RECALL = EventScores(0.3, 10, 6, 8, 6, 1200.0, 600.0, 1.0)
 NAMES: tuple[str, ...] = ("ensemble", "recency", "rate", "seasonal", "climatology", "champion")
 
 

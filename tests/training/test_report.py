@@ -10,8 +10,8 @@ from training.alerting import EventScores
 from training.report import Report, Scores
 
 GOOD = Scores(1000, 20, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 1.1, (0.3, 0.5), (0.1, 0.3), 0.0, (0.0, 0.0))
-EVENTS = EventScores(0.3, 10, 6, 8, 6, 1200.0, 1.0)
-NONE = EventScores(0.3, 0, 0, 0, 0, float("nan"), 1.0)
+EVENTS = EventScores(0.3, 10, 6, 8, 6, 1200.0, 600.0, 1.0)
+NONE = EventScores(0.3, 0, 0, 0, 0, float("nan"), float("nan"), 1.0)
 
 
 def a_report() -> Report:

@@ -1,0 +1,83 @@
+"""``foreshock backtest``: the honest report over a folder's own history, as numbers, as a table and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from training.page import page
+
+from app.commands.train_command import newest_s
+from app.jobs import feedback_of
+from app.main import Node
+from app.recording import read_recording
+from app.settings import Settings
+from features.errors import InvalidValue
+from training.dataset import build
+from training.walkforward import WalkPlan, walk_forward
+
+__all__ = ["backtest"]
+
+_STRIDE = 2  # ticks between two rows of a series, as in training runs
+_FEWEST_INCIDENTS = 10
+
+
+def backtest(
+    settings: Settings,
+    tenant: str,
+    period: tuple[datetime | None, datetime | None],
+    html: Path | None,
+    progress: Callable[[float, str], None],
+) -> tuple[dict[str, Any], str]:
+    """Walk through history, training on what lay before each fold and forecasting it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the folder; nobody may serve it meanwhile.
+    tenant : str
+        Whose history.
+    period : tuple of datetime or None
+        Since and until when; all of it where there is none.
+    html : Path, optional
+        Where to write the page.
+    progress : callable
+        Told the share done, in words.
+
+    Returns
+    -------
+    report : dict
+        As `training.report.Report.to_dict`.
+    table : str
+        The same for a terminal.
+
+    Raises
+    ------
+    InvalidValue
+        When history does not suffice.
+    """
+    node = Node(settings)
+    with closing(node):
+        since, until = period
+        until = until or newest_s(node, tenant)
+        begin_s = None if since is None else int(since.timestamp())
+        recording = read_recording(node.history, tenant, node.plan.tick_s, begin_s, int(until.timestamp()))
+        feedback = feedback_of(node.store.documents, tenant)
+        dataset = build(
+            recording,
+            node.plan,
+            stride=_STRIDE,
+            feedback=feedback,
+            progress=lambda share: progress(0.5 * share, "reading history"),
+        )
+        if len(dataset.incidents) < _FEWEST_INCIDENTS:
+            raise InvalidValue(
+                f"history of tenant {tenant!r} must hold at least {_FEWEST_INCIDENTS} incidents, got {len(dataset.incidents)}"
+            )
+        report = walk_forward(dataset.rows, WalkPlan(), lambda share: progress(0.5 + 0.5 * share, "forecasting"))
+    if html is not None:
+        html.write_text(page(report), encoding="utf-8")
+    return report.to_dict(), report.table()

@@ -1,0 +1,107 @@
+"""Keeping a fitted forecaster calibrated after it was deployed: a logistic map an interval that follows what came true.
+
+`training.walkforward` puts it behind the ensemble of every fold, as a service would: outcomes are learned once their intervals have
+closed, after what was said of them.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from scipy.special import expit
+
+from features.arrays import BoolArray, FloatArray
+from models.hazard import from_logits, to_logits
+
+__all__ = ["OnlineSigmoid"]
+
+_NEWTON_STEPS = 8
+_LARGEST_STEP = 1.0
+
+
+class OnlineSigmoid:
+    """Slope and intercept of each interval's log odds, as a normal distribution that every batch of outcomes moves.
+
+    It begins at slope 1 and intercept 0, so that few outcomes change little. Between two batches the distribution widens, so that old
+    outcomes fade.
+
+    Parameters
+    ----------
+    overlaps : tuple of float
+        One an interval, at least 1: rows that share an outcome count as one together.
+    slope_sd, intercept_sd : float
+        Of the beginning. Guessed: a slope beyond 0.6 to 1.4, or odds wrong by more than a factor of 2.7, would surprise.
+    keep : float
+        Part of what is known that is kept from one batch to the next.
+
+    References
+    ----------
+    Spiegelhalter, Lauritzen (1990), Sequential updating of conditional probabilities on directed graphical structures, Networks 20
+    (Laplace approximation of logistic regression, one batch after the other).
+    Platt (1999), Probabilistic outputs for support vector machines (the map).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> said = np.full((4000, 1), 0.2)
+    >>> came = (rng.random(said.shape) < 0.1).astype(float)
+    >>> online = OnlineSigmoid((1.0,)).learn(said, came, came == came)
+    >>> round(float(online.apply(said[:1])[0, 0]), 1)
+    0.1
+    """
+
+    def __init__(
+        self, overlaps: tuple[float, ...], slope_sd: float = 0.2, intercept_sd: float = 0.5, keep: float = 0.98
+    ) -> None:
+        self.overlaps = overlaps
+        self.slope_sd = slope_sd
+        self.intercept_sd = intercept_sd
+        self.keep = keep
+        self.means_: FloatArray = np.tile(np.array([1.0, 0.0]), (len(overlaps), 1))
+        precision = np.diag([slope_sd**-2, intercept_sd**-2])
+        self._prior: FloatArray = precision
+        self.precisions_: FloatArray = np.tile(precision, (len(overlaps), 1, 1))
+
+    def apply(self, hazards: FloatArray) -> FloatArray:
+        """Return corrected hazards, shape (n, intervals)."""
+        slopes, intercepts = np.maximum(self.means_[:, 0], 0.0), self.means_[:, 1]
+        return from_logits(to_logits(hazards) * slopes + intercepts)
+
+    def learn(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> Self:
+        """Learn from outcomes.
+
+        Parameters
+        ----------
+        hazards : FloatArray
+            Shape (n, intervals), as the forecaster said them, uncorrected.
+        y, at_risk : FloatArray, BoolArray
+            Shape (n, intervals), what came; only what is at risk is looked at.
+        """
+        for j, overlap in enumerate(self.overlaps):
+            rows = at_risk[:, j]
+            if not rows.any():
+                continue
+            z = to_logits(hazards[rows, j])
+            # What is forgotten falls back on the beginning, not on nothing.
+            prior = self.keep * self.precisions_[j] + (1.0 - self.keep) * self._prior
+            start = np.linalg.solve(
+                prior, self.keep * self.precisions_[j] @ self.means_[j] + (1.0 - self.keep) * self._prior[:, 0]
+            )
+            self.means_[j], self.precisions_[j] = _laplace(z, y[rows, j], 1.0 / overlap, start, prior)
+        return self
+
+
+def _laplace(
+    z: FloatArray, hit: FloatArray, weight: float, start: FloatArray, prior: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return mode and precision of slope and intercept after some outcomes."""
+    mean, precision = start.copy(), prior
+    for _ in range(_NEWTON_STEPS):
+        p = expit(mean[0] * z + mean[1])
+        gap, spread = weight * (hit - p), weight * p * (1.0 - p)
+        slope = np.array([gap @ z, gap.sum()]) - prior @ (mean - start)
+        cross = spread @ z
+        precision = prior + np.array([[spread @ (z * z), cross], [cross, spread.sum()]])
+        mean += np.clip(np.linalg.solve(precision, slope), -_LARGEST_STEP, _LARGEST_STEP)
+    return mean, precision

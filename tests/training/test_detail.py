@@ -1,0 +1,44 @@
+"""Incidents one by one say what the alerts say; `tests/training/test_walkforward.py` tests the rest on a walk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.ensemble import ENSEMBLE
+from tests.training_rows import simulated_rows
+from training.alerting import score_events
+from training.detail import detail_of, events_of, json_of
+from training.report import Report
+
+SIMULATED = simulated_rows(n_series=3, days=2.0, n_noise=0)
+ROWS = SIMULATED.take(np.flatnonzero(SIMULATED.targets()[1].any(axis=1)))
+
+
+def told_of(limit: float) -> tuple[list[float | None], int, int]:
+    """Return the leads that are told, and announced and all incidents as alerts are scored."""
+    h = np.repeat(np.random.default_rng(1).random((len(ROWS), 1)) * 0.02, 3, axis=1)
+    h[ROWS.next_start_s - ROWS.as_of_s <= 900, 2] = 0.5
+    limits = np.full(len(ROWS), limit)
+    detail = detail_of({ENSEMBLE: h}, ROWS, limits, [], {})
+    y, at_risk = ROWS.targets()
+    known = np.logical_and.accumulate(at_risk, axis=1)[:, -1] | y.any(axis=1)
+    p60 = 1 - np.prod(1 - h, axis=1)
+    scores = score_events(p60, ROWS, known, 0.0, threshold=limits)
+    return [told.lead_s for told in detail.incidents], scores.announced, scores.incidents
+
+
+def test_what_is_told_of_incidents_agrees_with_the_scores_of_alerts() -> None:
+    for limit in (0.1, 0.3, 2.0):
+        leads, announced, incidents = told_of(limit)
+        assert len(leads) == incidents > 0
+        assert sum(lead is not None for lead in leads) == announced
+
+
+def test_values_are_json_and_what_is_undefined_is_none() -> None:
+    assert json_of((1.0, float("nan"), {"a": float("inf")})) == [1.0, None, {"a": None}]
+    scores = score_events(np.zeros(len(ROWS)), ROWS, np.zeros(len(ROWS), np.bool_), 1.0)
+    assert events_of(scores)["recall"] is None
+    assert events_of(replace(scores, leads_s=(60.0,)))["leads_s"] == [60.0]
+    assert Report.__dataclass_fields__["detail"].default is None

@@ -1,0 +1,290 @@
+"""The backtest: what a model, trained again and again on what was known, would have said of all that came after.
+
+`training.backtest` is the function for data frames; `app.commands.backtest_command` gives `walk_forward` the rows of a
+service's own history. Every fold is fitted and stacked on what lies before it, with a gap, and asked about what lies within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from features.arrays import FloatArray, IntArray
+from features.errors import InvalidValue
+from models.ensemble import ENSEMBLE
+from models.hazard import cumulate, intervals_of, reached
+from models.recalibration import OnlineSigmoid
+from training.alerting import EventScores, score_events
+from training.dataset import from_events
+from training.detail import Detail, Fold, detail_of
+from training.evaluate import Tables, forecasts, score
+from training.fit import CLIMATOLOGY, Fitted, fit, overlaps_of
+from training.report import Report
+from training.rows import Rows
+from training.split import SplitPlan
+
+__all__ = ["Step", "WalkPlan", "backtest", "steps", "walk_forward"]
+
+_TOGETHER = 3.0  # guessed: series whose outcomes come together count as one so often
+_MAX_ROWS = 1_500_000  # of a data frame's rows: 400 MB at 66 columns
+
+
+@dataclass(frozen=True, slots=True)
+class WalkPlan:
+    """How to walk.
+
+    Parameters
+    ----------
+    folds : int
+        Test blocks of equal length.
+    first_share : float
+        Part of the time before the first of them.
+    middle_share : float
+        Part of what lies before a fold that stacks and calibrates, its last.
+    embargo_s : int
+        Seconds between blocks beside the purge, see `training.split.SplitPlan`.
+    budget_per_day : float
+        Alerts a day over all series.
+    seed : int
+        Of everything that has chance in it.
+    jobs : int
+        Members fitted at a time.
+    """
+
+    folds: int = 4
+    first_share: float = 0.4
+    middle_share: float = 0.25
+    embargo_s: int = 6 * 3600
+    budget_per_day: float = 2.0
+    seed: int = 0
+    jobs: int = 2
+
+    def __post_init__(self) -> None:
+        if self.folds < 1 or not 0 < self.first_share < 1 or not 0 < self.middle_share < 1:
+            raise InvalidValue(
+                f"folds must be >= 1 and shares in (0, 1), got {self.folds}, {self.first_share}, {self.middle_share}"
+            )
+
+
+def backtest(
+    events: pd.DataFrame,
+    *,
+    incidents: pd.DataFrame | None = None,
+    tick: str = "60s",
+    horizons: Sequence[str] = ("5min", "15min", "60min"),
+    seed: int = 0,
+) -> Report:
+    """Say honestly how well incidents could have been forecast from events.
+
+    Parameters
+    ----------
+    events : DataFrame
+        One row an error or a check, see `training.dataset.from_events`.
+    incidents : DataFrame, optional
+        `service`, `start`, `end` and optionally `operation`; without it every error is an incident of its own.
+    tick : str
+        Span between two rows of a series; more where there would be very many.
+    horizons : sequence of str
+        Ascending.
+    seed : int
+        Same data and seed, same report.
+
+    Returns
+    -------
+    Report
+        Scores of all folds together, with `Report.detail`.
+
+    Raises
+    ------
+    InvalidValue
+        When a frame holds what it must not, or too short a time for folds.
+
+    References
+    ----------
+    Bergmeir, Benítez (2012), On the use of cross-validation for time series predictor evaluation, Information Sciences 191.
+    López de Prado (2018), Advances in Financial Machine Learning, chapter 7 (purging and embargo).
+    """
+    dataset = from_events(events, incidents=incidents, tick=tick, horizons=horizons, max_rows=_MAX_ROWS)
+    return walk_forward(dataset.rows, WalkPlan(seed=seed))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one fold said.
+
+    Parameters
+    ----------
+    rows : IntArray
+        Shape (n,), the rows that it forecast.
+    hazards : dict of str to FloatArray
+        Shape (n, intervals), by forecaster.
+    thresholds : dict of str to float
+        For the budget, by forecaster, as earlier time set them.
+    fold : Fold
+        What it was fitted on.
+    """
+
+    rows: IntArray
+    hazards: dict[str, FloatArray]
+    thresholds: dict[str, float]
+    fold: Fold
+
+
+def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
+    """Fit on what lies before each fold, and forecast it.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows, of any schema.
+    plan : WalkPlan
+        How to walk.
+
+    Yields
+    ------
+    Step
+        In order of time. What lies behind a fold's end changes nothing in it.
+
+    Raises
+    ------
+    InvalidValue
+        When there are no rows, or too short a time before a fold.
+    """
+    _, at_risk = rows.targets()
+    usable = at_risk.any(axis=1)
+    for begin_s, end_s in _edges(rows, plan):
+        fitted = _fit_before(rows, begin_s, end_s, plan)
+        chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
+        test = rows.take(chosen)
+        hazards = forecasts(fitted, test)
+        hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
+        yield Step(chosen, hazards, fitted.record.thresholds, Fold.of(fitted, test, begin_s, end_s))
+
+
+def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] | None = None) -> Report:
+    """Forecast every fold from what lies before it, and score all folds together.
+
+    Parameters
+    ----------
+    rows, plan
+        As for `steps`.
+    progress : callable, optional
+        Told the share done.
+    """
+    walked: list[Step] = []
+    for step in steps(rows, plan):
+        walked.append(step)
+        if progress is not None:
+            progress(len(walked) / plan.folds)
+    chosen = np.concatenate([step.rows for step in walked])
+    hazards = {name: np.concatenate([step.hazards[name] for step in walked]) for name in walked[0].hazards}
+    test, folds = rows.take(chosen), [step.fold for step in walked]
+    tables = score(hazards, test, _since(rows, chosen), budget_per_day=plan.budget_per_day, seed=plan.seed)
+    limits = {
+        name: np.concatenate([np.full(len(step.rows), step.thresholds[name]) for step in walked])
+        for name in walked[0].thresholds
+        if name != CLIMATOLOGY
+    }
+    detail = detail_of(hazards, test, limits[ENSEMBLE], folds, _deployed(hazards, test, limits, tables))
+    return _report(rows, test, tables, folds, plan, detail)
+
+
+def _edges(rows: Rows, plan: WalkPlan) -> list[tuple[int, int]]:
+    if not len(rows):
+        raise InvalidValue("rows must not be empty")
+    begin, end = int(rows.as_of_s.min()), int(rows.as_of_s.max()) + 1
+    edges = np.linspace(begin + plan.first_share * (end - begin), end, plan.folds + 1).astype(np.int64).tolist()
+    return list(pairwise(edges))
+
+
+def _fit_before(rows: Rows, begin_s: int, end_s: int, plan: WalkPlan) -> Fitted:
+    """Fit as it would have been fitted at the fold's begin; what lies behind its end is not even looked at."""
+    upto = rows.take(rows.as_of_s < end_s)
+    span = int(upto.as_of_s.max()) + 1 - int(upto.as_of_s.min())
+    test_share = (int(upto.as_of_s.max()) + 1 - begin_s) / span
+    embargo_s = max(plan.embargo_s, *rows.horizons.values())
+    cut = SplitPlan(test_share, plan.middle_share * (1.0 - test_share), embargo_s)
+    return fit(upto, seed=plan.seed, jobs=plan.jobs, budget_per_day=plan.budget_per_day, plan=cut)
+
+
+def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
+    """Return what a deployed ensemble would have said: corrected by those of its own forecasts that had come true or not by then."""
+    intervals = intervals_of(test.horizons)
+    longest_s, n = intervals[-1][1], len(test)
+    corrected = hazards.copy()
+    online = OnlineSigmoid(tuple(_TOGETHER * overlap for overlap in overlaps_of(test)))
+    y, at_risk = test.targets()
+    order = np.argsort(test.as_of_s, kind="stable")
+    as_of_s = test.as_of_s[order]
+    edges = np.arange(as_of_s[0], as_of_s[-1] + 1, longest_s) if n else np.zeros(0)
+    places = np.append(np.searchsorted(as_of_s, edges), n).tolist()
+    # A batch is as long as the longest horizon: when one begins, the one before the last has come to its end.
+    batches = [order[begin:end] for begin, end in pairwise(places)]
+    for number, batch in enumerate(batches):
+        if number > 1:
+            due = batches[number - 2]
+            online.learn(hazards[due], y[due], at_risk[due])
+        corrected[batch] = online.apply(hazards[batch])
+    return corrected
+
+
+def _since(rows: Rows, chosen: IntArray) -> FloatArray:
+    """Return seconds since each row's series last had an event, inf without one."""
+    since = np.full(len(chosen), np.inf)
+    order = np.argsort(rows.series, kind="stable")
+    mine = np.argsort(rows.series[chosen], kind="stable")
+    for series in np.unique(rows.series[chosen]).tolist():
+        known = order[slice(*np.searchsorted(rows.series[order], (series, series + 1)))]
+        starts = np.unique(rows.next_start_s[known])
+        part = mine[slice(*np.searchsorted(rows.series[chosen][mine], (series, series + 1)))]
+        as_of_s = rows.as_of_s[chosen[part]]
+        before = np.searchsorted(starts, as_of_s, side="right") - 1
+        found = before >= 0
+        since[part[found]] = as_of_s[found] - starts[before[found]]
+    return since
+
+
+def _deployed(
+    hazards: dict[str, FloatArray], test: Rows, limits: dict[str, FloatArray], tables: Tables
+) -> dict[str, EventScores]:
+    """Return what alerts did at the thresholds (n,) that earlier time had set for the budget."""
+    y, at_risk = test.targets()
+    _, known = reached(y, at_risk)
+    return {
+        name: score_events(cumulate(hazards[name])[:, -1], test, known[:, -1], 0.0, threshold=limit, blocks=tables.blocks)
+        for name, limit in limits.items()
+    }
+
+
+def _report(rows: Rows, test: Rows, tables: Tables, folds: list[Fold], plan: WalkPlan, detail: Detail) -> Report:
+    names = list(folds[0].weights)
+    weights = {name: float(np.mean([fold.weights[name] for fold in folds])) for name in names}
+    notes = tuple(dict.fromkeys(note for fold in folds for note in fold.notes))
+    events = {"test": tables.events[ENSEMBLE].incidents, "all": rows.events()}
+    report = Report(
+        horizons=tables.horizons,
+        quiet=tables.quiet,
+        events=tables.events,
+        serves=ENSEMBLE,
+        weights=weights,
+        n_events=events,
+        n_rows={"test": len(test), "all": len(rows)},
+        test_begin_s=int(test.as_of_s.min()),
+        test_end_s=int(test.as_of_s.max()) + 1,
+        budget_per_day=plan.budget_per_day,
+        notes=notes,
+        detail=detail,
+    )
+    return replace(report, serves=_serves(report))
+
+
+def _serves(report: Report) -> str:
+    """Return the forecaster of the lowest log loss at the longest horizon: a baseline unless the ensemble is better beyond doubt."""
+    table = report.horizons[list(report.horizons)[-1]]
+    best = min((name for name in table if name not in {ENSEMBLE, CLIMATOLOGY}), key=lambda name: table[name].log_loss)
+    interval = table[best].model_minus_this_interval
+    return ENSEMBLE if interval is not None and interval[1] < 0 else best
