@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from features.arrays import BoolArray, FloatArray
+from features.arrays import BoolArray, FloatArray, IntArray
 from models.calibration import calibration_slope, ece
 from models.contract import Forecaster
 from models.ensemble import ENSEMBLE
@@ -23,7 +23,7 @@ from training.fit import CLIMATOLOGY, Fitted
 from training.report import Report, Scores
 from training.rows import Rows
 
-__all__ = ["CHAMPION", "Scored", "Tables", "evaluate", "forecasts", "score"]
+__all__ = ["CHAMPION", "Scored", "Tables", "evaluate", "forecasts", "score", "since_start"]
 
 CHAMPION = "champion"
 """Name of the serving model in a report."""
@@ -76,11 +76,12 @@ def evaluate(
         The serving model, scored beside it. If it was fitted on part of the block it is favoured.
     """
     _, at_risk = rows.targets()
-    test = rows.take(np.flatnonzero(fitted.record.split.test.rows & at_risk.any(axis=1)))
+    chosen = np.flatnonzero(fitted.record.split.test.rows & at_risk.any(axis=1))
+    test = rows.take(chosen)
     tables = score(
         forecasts(fitted, test, champion),
         test,
-        _since_start(rows, test),
+        since_start(rows, chosen),
         budget_per_day=fitted.record.budget_per_day,
         seed=seed,
         n_resamples=n_resamples,
@@ -233,14 +234,25 @@ def _score(p: FloatArray, hit: FloatArray, reference: FloatArray, versus: _Versu
     )
 
 
-def _since_start(rows: Rows, test: Rows) -> FloatArray:
-    """Return seconds since the series' last incident start, inf when none is known, for quiet rows."""
-    since = np.full(len(test), np.inf)
-    for series in np.unique(test.series):
-        starts = np.unique(rows.next_start_s[rows.series == series])
-        starts = starts[np.isfinite(starts)]
-        mine = np.flatnonzero(test.series == series)
-        before = np.searchsorted(starts, test.as_of_s[mine], side="right") - 1
-        known = before >= 0
-        since[mine[known]] = test.as_of_s[mine[known]] - starts[before[known]]
+def since_start(rows: Rows, chosen: IntArray) -> FloatArray:
+    """Return seconds since the series' last incident start that any row knows of, inf without one.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows.
+    chosen : IntArray
+        Shape (n,), the rows that are asked about.
+    """
+    since = np.full(len(chosen), np.inf)
+    order = np.argsort(rows.series, kind="stable")
+    mine = np.argsort(rows.series[chosen], kind="stable")
+    for series in np.unique(rows.series[chosen]).tolist():
+        known = order[slice(*np.searchsorted(rows.series[order], (series, series + 1)))]
+        starts = np.unique(rows.next_start_s[known])
+        part = mine[slice(*np.searchsorted(rows.series[chosen][mine], (series, series + 1)))]
+        as_of_s = rows.as_of_s[chosen[part]]
+        before = np.searchsorted(starts, as_of_s, side="right") - 1
+        found = before >= 0
+        since[part[found]] = as_of_s[found] - starts[before[found]]
     return since

@@ -21,7 +21,7 @@ from models.recalibration import OnlineSigmoid
 from training.alerting import EventScores, score_events
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
-from training.evaluate import Tables, forecasts, score
+from training.evaluate import Tables, forecasts, score, since_start
 from training.fit import CLIMATOLOGY, Fitted, fit, overlaps_of
 from training.report import Report
 from training.rows import Rows
@@ -183,7 +183,7 @@ def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] |
     chosen = np.concatenate([step.rows for step in walked])
     hazards = {name: np.concatenate([step.hazards[name] for step in walked]) for name in walked[0].hazards}
     test, folds = rows.take(chosen), [step.fold for step in walked]
-    tables = score(hazards, test, _since(rows, chosen), budget_per_day=plan.budget_per_day, seed=plan.seed)
+    tables = score(hazards, test, since_start(rows, chosen), budget_per_day=plan.budget_per_day, seed=plan.seed)
     limits = {
         name: np.concatenate([np.full(len(step.rows), step.thresholds[name]) for step in walked])
         for name in walked[0].thresholds
@@ -230,22 +230,6 @@ def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
             online.learn(hazards[due], y[due], at_risk[due])
         corrected[batch] = online.apply(hazards[batch])
     return corrected
-
-
-def _since(rows: Rows, chosen: IntArray) -> FloatArray:
-    """Return seconds since each row's series last had an event, inf without one."""
-    since = np.full(len(chosen), np.inf)
-    order = np.argsort(rows.series, kind="stable")
-    mine = np.argsort(rows.series[chosen], kind="stable")
-    for series in np.unique(rows.series[chosen]).tolist():
-        known = order[slice(*np.searchsorted(rows.series[order], (series, series + 1)))]
-        starts = np.unique(rows.next_start_s[known])
-        part = mine[slice(*np.searchsorted(rows.series[chosen][mine], (series, series + 1)))]
-        as_of_s = rows.as_of_s[chosen[part]]
-        before = np.searchsorted(starts, as_of_s, side="right") - 1
-        found = before >= 0
-        since[part[found]] = as_of_s[found] - starts[before[found]]
-    return since
 
 
 def _deployed(
