@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue as ProtobufValue
 
@@ -37,7 +39,7 @@ def test_structures_are_shown_to_a_depth_and_a_length() -> None:
     assert text(many, 1, 999) == (str([1] * 32), True)
     # One character more than is wanted says that there are more; what does not fit is not left out.
     assert text(many, 1, 7) == ("[1, 1, 1", False)
-    assert text(ProtobufValue(bytes_value=b"\xff" * 99), 1, 7)[0].startswith("////////")
+    assert text(cast("AnyValue", ProtobufValue(bytes_value=b"\xff" * 99)), 1, 7)[0].startswith("////////")
     assert text(AnyValue(array_value=ArrayValue([AnyValue(), AnyValue(bytes_value="AQI=")])), 1, 99) == ("[, AQI=]", False)
 
 
