@@ -140,7 +140,8 @@ SETS: dict[str, Callable[[Path], Set]] = {
 def shop(days: float, seed: int) -> dict[str, Any]:
     """Return the report of the demo shop, made and read through the whole line."""
     with tempfile.TemporaryDirectory() as name:
-        settings = load_settings(None, data=Path(name) / "demo")
+        ports = {f"server.{port}": 0 for port in ("otlp_http_port", "otlp_grpc_port", "api_port")}
+        settings = load_settings(None, data=Path(name) / "demo", **ports)
         from rich.console import Console  # noqa: PLC0415 - only here
 
         run(settings, DemoOptions(seed, days, 24.0, False), True, Console(stderr=True, quiet=True))
