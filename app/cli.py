@@ -25,7 +25,7 @@ from app.commands import backtest_command, demo_command, models_command, replay_
 from app.main import Node
 from app.settings import Settings, load_settings
 from app.tuning import settled_collector
-from features.errors import ForeshockError
+from features.errors import ForeshockError, InvalidValue
 
 __all__ = ["app", "main"]
 
@@ -42,7 +42,7 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+_TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
 
 _console = Console(stderr=True)
 
@@ -110,7 +110,7 @@ def train(
 ) -> None:
     """Fit a model on the folder's history, score it on held-out time, and let it serve if it earned that."""
     with _bar(as_json) as progress:
-        report, table = train_command.train(_settings(config, data), tenant, progress)
+        report, table = train_command.train(_made(config, data), tenant, progress)
     _answer(report, as_json, table)
 
 
@@ -119,16 +119,20 @@ def backtest(
     config: ConfigOption = None,
     data: DataOption = None,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose history.")] = "default",
-    since: Annotated[datetime | None, typer.Option("--since", formats=_TIMES, help="Begin, UTC.")] = None,
-    until: Annotated[datetime | None, typer.Option("--until", formats=_TIMES, help="End, UTC.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", formats=_TIMES, help="Begin; UTC where no zone is named.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--until", formats=_TIMES, help="End; UTC where no zone is named.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="File for a page that a person reads.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say honestly how well the folder's incidents could have been forecast, beside simple baselines."""
-    period = tuple(time and time.replace(tzinfo=UTC) for time in (since, until))
+    begin, end = (time if time is None or time.tzinfo else time.replace(tzinfo=UTC) for time in (since, until))
     with _bar(as_json) as progress:
-        report, table = backtest_command.backtest(_settings(config, data), tenant, (period[0], period[1]), html, progress)
+        report, table = backtest_command.backtest(_made(config, data), tenant, (begin, end), html, progress)
     _answer(report, as_json, table)
+    if html is not None:
+        _console.print(f"page: {html}")
 
 
 @app.command()
@@ -150,7 +154,7 @@ def demo(
 @app.command()
 def models(config: ConfigOption = None, data: DataOption = None, tenant: str = "default", as_json: JsonOption = False) -> None:
     """List the model versions of a data folder."""
-    report, table = models_command.versions(_settings(config, data), tenant)
+    report, table = models_command.versions(_made(config, data), tenant)
     _answer(report, as_json, table)
 
 
@@ -175,6 +179,14 @@ def _settings(config: Path | None, data: Path | None, host: str | None = None, *
     if demo and data is None:
         data = Path("data/demo")
     return load_settings(config, data=data, **{"server.host": host})
+
+
+def _made(config: Path | None, data: Path | None) -> Settings:
+    """Return settings whose data folder is there: what only reads must not make one where a name was mistyped."""
+    settings = _settings(config, data)
+    if not (settings.data / "store.db").is_file():
+        raise InvalidValue(f"{settings.data} is no data folder of Foreshock: there is no store.db in it")
+    return settings
 
 
 def _check_roles(roles: str) -> None:

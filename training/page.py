@@ -109,7 +109,9 @@ def _alerts(report: Report) -> str:
     detail = report.detail
     if detail is None:
         return tables
-    tables += _event_table("Alerts in service: at thresholds that earlier time had set", detail.deployed)
+    tables += _event_table(
+        "Alerts in service: at thresholds that earlier time had set, a fold each (the mean is shown)", detail.deployed
+    )
     leads = report.events[ENSEMBLE].leads_s
     figures = ""
     if detail.budgets:

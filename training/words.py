@@ -142,10 +142,29 @@ def alerting(report: Report) -> list[str]:
         f"{_with(scores.precision, scores.precision_interval, share)} are right, and "
         f"{_with(scores.false_alarms_a_day, scores.false_alarms_interval, _one)} a day are false."
     ]
+    others = {name: s for name, s in report.events.items() if name != ENSEMBLE}
+    if others and scores.incidents:
+        told.append(_best_other(scores, others))
     deployed = None if report.detail is None else report.detail.deployed.get(ENSEMBLE)
     if deployed is not None:
         told.append(_deployed(deployed))
     return told
+
+
+def _best_other(scores: EventScores, others: Mapping[str, EventScores]) -> str:
+    best = max(others, key=lambda name: others[name].announced)
+    other = others[best]
+    how = (
+        "more than"
+        if scores.announced > other.announced
+        else "fewer than"
+        if scores.announced < other.announced
+        else "as many as"
+    )
+    return (
+        f"At the same price that is {how} the best baseline: {best} announces {other.announced:,} of {other.incidents:,}, half of them at "
+        f"least {span(other.median_lead_s)} ahead."
+    )
 
 
 def _deployed(scores: EventScores) -> str:
@@ -217,13 +236,11 @@ def calibration(report: Report) -> list[str]:
 
 
 def _calibrated(horizon: str, scores: Scores) -> str:
-    slope = _against_one(
-        scores.slope, scores.slope_interval, ("overconfident", "neither over- nor underconfident", "too cautious")
-    )
+    slope = _against_one(scores.slope, scores.slope_interval, ("overconfident", "not to be told from right", "too cautious"))
     top = _against_one(
         scores.top_ratio,
         scores.top_ratio_interval,
-        ("incidents came less often than stated", "incidents came as often as stated", "incidents came more often than stated"),
+        ("incidents came less often than stated", "not to be told from right", "incidents came more often than stated"),
     )
     return (
         f"At {horizon}: slope {_with(scores.slope, scores.slope_interval, _two)}, {slope}; in the riskiest 1\N{NO-BREAK SPACE}% of rows, "

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from training.page import page
-
 from app.commands.train_command import newest_s
 from app.jobs import feedback_of
 from app.main import Node
@@ -17,6 +15,7 @@ from app.recording import read_recording
 from app.settings import Settings
 from features.errors import InvalidValue
 from training.dataset import build
+from training.page import page
 from training.walkforward import WalkPlan, walk_forward
 
 __all__ = ["backtest"]
@@ -57,11 +56,15 @@ def backtest(
     Raises
     ------
     InvalidValue
-        When history does not suffice.
+        When history does not suffice, or what was asked for cannot be; before anything is read.
     """
+    since, until = period
+    if since is not None and until is not None and since >= until:
+        raise InvalidValue(f"since must be before until, got {since.isoformat()} and {until.isoformat()}")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise InvalidValue(f"html must be a file in a folder that is there, got {html}")
     node = Node(settings)
     with closing(node):
-        since, until = period
         until = until or newest_s(node, tenant)
         begin_s = None if since is None else int(since.timestamp())
         recording = read_recording(node.history, tenant, node.plan.tick_s, begin_s, int(until.timestamp()))

@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app, main
+from app.main import Node
 from features.errors import ForeshockError, InvalidSetting, InvalidValue
-from tests.nodes import DEADLINE_S, run_node
+from tests.nodes import DEADLINE_S, run_node, settings_in
 from tests.recorded import recorded, write_lines
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,12 @@ def run(*arguments: object) -> tuple[int, str]:
     """Run a command in this process and return its exit code and standard output."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     return result.exit_code, result.stdout
+
+
+def an_empty_folder(folder: Path) -> Path:
+    """Make a data folder in which nothing is."""
+    Node(settings_in(folder)).close()
+    return folder
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -86,10 +93,28 @@ def test_mistakes_end_with_one_line(
     )
     lines = write_lines(tmp_path / "lines.jsonl", recorded(1))
     assert "cannot reach http://127.0.0.1:9" in refused(monkeypatch, capsys, "replay", lines, "--to", "http://127.0.0.1:9")
-    assert "incidents to learn from" in refused(monkeypatch, capsys, "train", "--data", tmp_path / "b", "--json")
+    made = an_empty_folder(tmp_path / "b")
+    assert "incidents to learn from" in refused(monkeypatch, capsys, "train", "--data", made, "--json")
+    backwards = ("--since", "2026-11-02T00:00:00Z", "--until", "2026-11-01")
+    assert "since must be before until, got 2026-11-02T00:00:00+00:00 and" in refused(
+        monkeypatch, capsys, "backtest", "--data", made, *backwards
+    )
+    nowhere = tmp_path / "none" / "report.html"
+    assert f"html must be a file in a folder that is there, got {nowhere}" in refused(
+        monkeypatch, capsys, "backtest", "--data", made, "--html", nowhere
+    )
     held = refused(monkeypatch, capsys, "serve", "--data", lines)
     assert held.startswith("foreshock: data folder")
     assert held.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["train", "backtest", "models"])
+def test_what_only_reads_makes_no_folder_where_a_name_was_mistyped(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mistyped = tmp_path / "dta"
+    assert f"{mistyped} is no data folder of Foreshock" in refused(monkeypatch, capsys, command, "--data", mistyped)
+    assert not mistyped.exists()
 
 
 def test_roles_of_a_cluster_are_refused_with_what_is_possible() -> None:
@@ -109,8 +134,9 @@ def test_a_replay_reports_in_json_and_in_words(tmp_path: Path) -> None:
 
 
 def test_models_of_a_new_folder_are_none_and_the_prior_is_named(tmp_path: Path) -> None:
-    assert json.loads(run("models", "--data", tmp_path, "--json")[1]) == {"items": []}
-    assert "prior" in run("models", "--data", tmp_path)[1]
+    made = an_empty_folder(tmp_path / "data")
+    assert json.loads(run("models", "--data", made, "--json")[1]) == {"items": []}
+    assert "prior" in run("models", "--data", made)[1]
 
 
 def test_a_replay_to_a_running_service_reports_what_it_sent(tmp_path: Path) -> None:

@@ -105,11 +105,18 @@ def test_alerts_are_told_with_hindsight_and_without() -> None:
     assert "would have announced 5 of 10" in served
 
 
+def test_alerts_are_told_beside_those_of_the_best_baseline_at_the_same_price() -> None:
+    for announced, word in ((7, "fewer than"), (6, "as many as"), (2, "more than")):
+        events = {"ensemble": EVENTS, "rate": replace(EVENTS, announced=announced), "seasonal": replace(EVENTS, announced=1)}
+        said = alerting(replace(a_report({"ensemble": MINE}), events=events))[1].replace("\N{NO-BREAK SPACE}", " ")
+        assert f"that is {word} the best baseline: rate announces {announced} of 10, half of them at least 20 min ahead" in said
+
+
 @pytest.mark.parametrize(
     ("interval", "word"),
     [
         ((0.5, 0.8), "overconfident"),
-        ((0.8, 1.1), "neither over- nor underconfident"),
+        ((0.8, 1.1), "not to be told from right"),
         ((1.1, 1.4), "too cautious"),
         (None, "too few incidents to judge"),
     ],
