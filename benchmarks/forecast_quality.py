@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,8 @@ def shop(days: float, seed: int) -> dict[str, Any]:
         settings = load_settings(None, data=Path(name) / "demo", **ports)
         from rich.console import Console  # noqa: PLC0415 - only here
 
-        run(settings, DemoOptions(seed, days, 24.0, False), True, Console(stderr=True, quiet=True))
+        with redirect_stdout(sys.stderr):  # its own report of the last day
+            run(settings, DemoOptions(seed, days, 24.0, False), True, Console(stderr=True, quiet=True))
         return backtest_of_folder(settings, "default", (None, None), None, lambda *_: None)[0]
 
 

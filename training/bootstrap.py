@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from features.arrays import FloatArray, IntArray
 
@@ -93,9 +93,10 @@ class Blocks:
         classes[order] = np.arange(len(z)) * _RANKS // max(len(z), 1)
         n_of = np.bincount(classes, minlength=_RANKS)
         mean = np.divide(np.bincount(classes, z, _RANKS), n_of, out=np.zeros(_RANKS), where=n_of > 0)
+        mean -= np.average(mean, weights=n_of) if len(z) else 0.0  # slope and intercept hardly depend on each other then
         rows, events = self._cells(classes, hit)
         n, k = self.counts @ rows, self.counts @ events
-        slope, intercept = np.ones(len(n)), np.zeros(len(n))
+        slope, intercept = np.ones(len(n)), np.full(len(n), logit(np.clip(hit.mean(), 1e-9, 1 - 1e-9)) if len(hit) else 0.0)
         for _ in range(_NEWTON_STEPS):
             p = expit(slope[:, None] * mean + intercept[:, None])
             gap, weight = k - n * p, n * p * (1.0 - p)

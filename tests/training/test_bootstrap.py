@@ -80,6 +80,15 @@ def test_resampled_areas_and_slopes_are_near_those_of_all_rows() -> None:
     assert float(np.median(blocks.ratio(hit, p))) == pytest.approx(hit.sum() / p.sum(), abs=0.02)
 
 
+def test_a_steep_slope_of_forecasts_that_hardly_differ_is_found() -> None:
+    rng = np.random.default_rng(0)
+    z = -2.6 + 0.15 * rng.exponential(1, 30_000)
+    hit = (rng.random(len(z)) < expit(5 + 3 * z)).astype(np.float64)
+    slopes = blocks_of(np.arange(len(z)) * 3, block_s=7200, n_resamples=50, seed=0).slope(z, hit)
+    assert float(np.median(slopes)) == pytest.approx(calibration_slope(expit(z), hit), abs=0.1)
+    assert len(np.unique(slopes.round(6))) > 40
+
+
 def test_without_both_outcomes_there_is_neither_area_nor_slope() -> None:
     blocks = blocks_of(np.arange(0, 36_000, 60), block_s=7200, n_resamples=20, seed=0)
     z = np.linspace(-1, 1, 600)
