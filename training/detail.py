@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from features.arrays import BoolArray, FloatArray, IntArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.calibration import reliability
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached
@@ -104,8 +104,8 @@ class Fold:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, fitted: Fitted, test: Rows, begin_s: int, end_s: int) -> Fold:
-        """Describe a fitted fold."""
+    def of(cls, fitted: Fitted, test: Rows, hazards: FloatArray, begin_s: int, end_s: int) -> Fold:
+        """Describe a fitted fold, whose ensemble said `hazards` (n, intervals) of its rows."""
         record = fitted.record
         return cls(
             begin_s,
@@ -114,7 +114,7 @@ class Fold:
             record.events["refit"],
             record.weights,
             _worth(fitted, test, record.seed),
-            _coverage(fitted, test),
+            _coverage(fitted, test, hazards),
             tuple(note for note in record.notes if not note.startswith("tested on")),
         )
 
@@ -222,10 +222,10 @@ def _told(p: FloatArray, limit: FloatArray, test: Rows) -> tuple[Told, ...]:
 
 
 def _one(rows: IntArray, p: FloatArray, limit: FloatArray, alerted: BoolArray, test: Rows) -> Told:
-    wait = test.next_start_s - test.as_of_s
-    given, usable = rows[alerted[rows]], limit[rows][np.isfinite(limit[rows])]
-    shown = rows[np.unique(np.linspace(0, len(rows) - 1, _SAID).astype(np.int64))]
-    said = tuple(zip(wait[shown].tolist(), p[shown].tolist(), strict=True))
+    wait = test.next_start_s[rows] - test.as_of_s[rows]
+    given, usable = np.flatnonzero(alerted[rows]), limit[rows][np.isfinite(limit[rows])]
+    shown = np.unique(np.linspace(0, len(rows) - 1, _SAID).astype(np.int64))
+    said = tuple(zip(wait[shown].tolist(), p[rows[shown]].tolist(), strict=True))
     first = rows[0]
     lead_s = float(wait[given[0]]) if len(given) else None
     threshold = float(usable[0]) if len(usable) else float("nan")
@@ -247,27 +247,26 @@ def _worth(fitted: Fitted, test: Rows, seed: int) -> dict[str, float]:
     if not at_risk.any():
         return {}
 
-    def loss(x: FloatArray) -> float:
-        h = fitted.ensemble.hazards_of(ENSEMBLE, x.astype(np.float32))
+    def loss(x: Float32Array) -> float:
+        h = fitted.ensemble.hazards_of(ENSEMBLE, x)
         return float((log_losses(h, y) * at_risk).sum() / len(y))
 
-    whole = part.x.astype(np.float64)
-    usual, worth = loss(whole), dict[str, float]()
+    usual, worth = loss(part.x), dict[str, float]()
     for group in part.schema.groups:
         columns = list(part.schema.columns(group))
-        other = whole.copy()
-        other[:, columns] = whole[rng.permutation(len(whole))][:, columns]
+        other = part.x.copy()
+        other[:, columns] = part.x[rng.permutation(len(part))][:, columns]
         worth[group] = loss(other) - usual
     return worth
 
 
-def _coverage(fitted: Fitted, test: Rows) -> float:
+def _coverage(fitted: Fitted, test: Rows, hazards: FloatArray) -> float:
     y, at_risk = test.targets()
     hit, known = reached(y, at_risk)
     rows = np.flatnonzero(known[:, -1])
     if len(rows) < _BINS:
         return float("nan")
-    p = cumulate(fitted.ensemble.hazards_of(ENSEMBLE, test.x[rows]))
+    p = cumulate(hazards[rows])
     lower, upper = fitted.ensemble.bounds(p)
     parts = np.array_split(np.argsort(p[:, -1], kind="stable"), _BINS)
     outcome = hit[rows, -1]

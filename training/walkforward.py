@@ -21,8 +21,9 @@ from models.recalibration import OnlineSigmoid
 from training.alerting import EventScores, score_events
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
-from training.evaluate import Tables, forecasts, score, since_start
+from training.evaluate import Scored, Tables, forecasts, score, since_start
 from training.fit import CLIMATOLOGY, Fitted, fit, overlaps_of
+from training.gate import decide
 from training.report import Report
 from training.rows import Rows
 from training.split import SplitPlan
@@ -161,8 +162,9 @@ def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
         chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
         test = rows.take(chosen)
         hazards = forecasts(fitted, test)
+        fold = Fold.of(fitted, test, hazards[ENSEMBLE], begin_s, end_s)
         hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
-        yield Step(chosen, hazards, fitted.record.thresholds, Fold.of(fitted, test, begin_s, end_s))
+        yield Step(chosen, hazards, fitted.record.thresholds, fold)
 
 
 def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] | None = None) -> Report:
@@ -263,12 +265,4 @@ def _report(rows: Rows, test: Rows, tables: Tables, folds: list[Fold], plan: Wal
         notes=notes,
         detail=detail,
     )
-    return replace(report, serves=_serves(report))
-
-
-def _serves(report: Report) -> str:
-    """Return the forecaster of the lowest log loss at the longest horizon: a baseline unless the ensemble is better beyond doubt."""
-    table = report.horizons[list(report.horizons)[-1]]
-    best = min((name for name in table if name not in {ENSEMBLE, CLIMATOLOGY}), key=lambda name: table[name].log_loss)
-    interval = table[best].model_minus_this_interval
-    return ENSEMBLE if interval is not None and interval[1] < 0 else best
+    return replace(report, serves=decide(Scored(report, tables.losses, tables.blocks)).serves)

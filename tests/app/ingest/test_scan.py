@@ -131,7 +131,7 @@ def test_bytes_are_cut_like_texts() -> None:
 
 
 def test_a_structure_of_a_million_items_costs_no_more_than_what_is_kept() -> None:
-    # 32 items of 32 items, four times over: three seconds of writing doubles in C, were they all written.
+    # 32 items of 32 items, four times over: a million doubles, were they all written.
     value = b"!\x9a\x99\x99\x99\x99\x99\xb9?"  # 0.1
     for _ in range(4):
         value = delimited(5, delimited(1, value) * 32)
