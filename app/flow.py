@@ -300,7 +300,7 @@ class Flow:
             rows: IntArray = np.flatnonzero(tenant_of == code)
             members = self.members_of(tenant)
             said = members.hazards(x[rows])
-            out[rows] = members.blend.combine(said)
+            out[rows] = members.combine(said)
             kept = settled[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
                 place = {row: i for i, row in enumerate(rows.tolist())}

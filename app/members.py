@@ -1,4 +1,4 @@
-"""Who forecasts: the champion, the online learner, the prior, and the blend of them.
+"""Who forecasts: the champion, the online learner, the prior, and what they say together, kept calibrated by what came true.
 
 `app.flow.forecast` asks for hazards, `app.flow.settle` lets the learners learn, `app.worker` puts a new
 champion in between two ticks and keeps the learners' state.
@@ -18,13 +18,16 @@ from models.baseline import Prior
 from models.blend import Blend
 from models.drift import DriftWatch
 from models.ensemble import Ensemble
-from models.hazard import cumulate, log_losses, to_logits
+from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
 from models.online import OnlineHazard
+from models.prediction import HORIZONS
+from models.recalibration import TOGETHER, OnlineSigmoid
 
 __all__ = ["Champion", "Members"]
 
 _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it has a say
+_KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,12 @@ class Members:
     """
 
     def __init__(self, learn_s: int = 300) -> None:
+        self.learn_s = learn_s
         self.champion: Champion | None = None
         self.prior = Prior(SCHEMA)
         self.online = OnlineHazard(len(SCHEMA.features))
         self.blend = Blend(("batch", "online", "prior"), (0.8, 0.1, 0.1), tick_s=learn_s)
+        self.recalibration = self._uncorrected()
         self.drift = DriftWatch()
         self.losses: dict[str, float] = {}
         self.onsets = 0
@@ -69,12 +74,13 @@ class Members:
         return self.champion.version if self.champion else "prior"
 
     def promote(self, champion: Champion) -> None:
-        """Put a champion in; the blend forgets what another one had earned, not what this one had before a restart."""
+        """Put a champion in; what another one had earned, and how it had to be corrected, is forgotten. A restart forgets nothing."""
         self.champion = champion
         if champion.version == self._judged:
             return
         self._judged = champion.version
         self.blend.forget("batch")
+        self.recalibration = self._uncorrected()
         self.onsets = 0
         self.drifted = False
 
@@ -85,9 +91,13 @@ class Members:
             said["online"] = self.online.hazards(x)
         return said
 
+    def combine(self, said: Mapping[str, FloatArray]) -> FloatArray:
+        """Return the hazards (n, 3) that are served: the members' blend, corrected by what came of earlier ones."""
+        return self.recalibration.apply(self.blend.combine(said))
+
     def logit60(self, x: Float32Array) -> FloatArray:
         """Return the log odds of the longest horizon, shape (n,)."""
-        return to_logits(cumulate(self.blend.combine(self.hazards(x))))[:, -1]
+        return to_logits(cumulate(self.combine(self.hazards(x))))[:, -1]
 
     def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower and upper probabilities, shape (n, 3) each."""
@@ -104,7 +114,7 @@ class Members:
         self.onsets += n
 
     def learn(self, matured: Matured) -> bool:
-        """Learn from a matured forecast: first the blend from what was said, then the online learner.
+        """Learn from a matured forecast: first from what was said (weights, correction, drift), then the online learner.
 
         Returns
         -------
@@ -116,12 +126,14 @@ class Members:
             return False
         if said:
             blended = self.blend.combine(said)
-            losses = {name: log_losses(h, y)[at_risk] for name, h in {**said, "blend": blended}.items()}
+            served = self.recalibration.apply(blended)
+            losses = {name: log_losses(h, y)[at_risk] for name, h in {**said, "blend": blended, "served": served}.items()}
             for name, loss in losses.items():
                 before = self.losses.get(name, float(loss.mean()))
                 self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
+            self.recalibration.learn(blended, y, at_risk)
             self.blend.learn(said, y, at_risk)
-            drifted = self.drift.learn(losses["blend"])
+            drifted = self.drift.learn(losses["served"])
         else:
             drifted = False
         self.online.learn(matured.pending.x, y, at_risk)
@@ -134,6 +146,7 @@ class Members:
             "schema": SCHEMA.sha256,
             "online": self.online.snapshot().decode(),
             "blend": self.blend.snapshot().decode(),
+            "recalibration": self.recalibration.snapshot().decode(),
             "losses": self.losses,
             "champion": self._judged,
             "onsets": self.onsets,
@@ -149,7 +162,13 @@ class Members:
             return
         self.online.restore(state["online"].encode())
         self.blend.restore(state["blend"].encode())
+        if "recalibration" in state:  # earlier releases did not correct
+            self.recalibration.restore(state["recalibration"].encode())
         self.losses = dict(state["losses"])
         if "champion" in state:  # earlier releases kept none of these
             self._judged, self.onsets, self.drifted = state["champion"], state["onsets"], state["drifted"]
             self.drift.restore(state["drift"].encode())
+
+    def _uncorrected(self) -> OnlineSigmoid:
+        overlaps = tuple(TOGETHER * max(1.0, (end_s - begin_s) / self.learn_s) for begin_s, end_s in INTERVALS)
+        return OnlineSigmoid(overlaps, keep=_KEEP ** (self.learn_s / max(HORIZONS.values())))

@@ -14,6 +14,7 @@ from features.batch import BUCKETS, N_BUCKETS
 __all__ = ["decayed", "entropy", "log_factorial", "quantile", "ratio", "slope", "surprise"]
 
 _TERMS = 48
+_NOTHING = 1e-17  # of a sum, below half its last bit
 _LIMIT = 300.0
 
 
@@ -120,6 +121,8 @@ def _decades(k: FloatArray, mean: FloatArray) -> FloatArray:
     total = np.ones_like(mean)
     for j in range(1, _TERMS):
         term = term * mean / (k + j)
+        if (term < _NOTHING * total).all():  # what follows is smaller still and would change no bit
+            return -(log_pmf + np.log(total)) / np.log(10.0)
         total = total + term
     quotient = np.minimum(mean / (k + _TERMS), 0.999)
     total = total + term * quotient / (1 - quotient)

@@ -1,20 +1,25 @@
 """Keeping a fitted forecaster calibrated after it was deployed: a logistic map an interval that follows what came true.
 
-`training.walkforward` puts it behind the ensemble of every fold, as a service would: outcomes are learned once their intervals have
-closed, after what was said of them.
+`app.members` puts it behind what the live members say together, `training.walkforward` behind the ensemble of every fold: outcomes are
+learned once their horizons have closed, after what was said of them.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Self
 
 import numpy as np
 from scipy.special import expit
 
 from features.arrays import BoolArray, FloatArray
+from features.errors import SnapshotMismatch
 from models.hazard import from_logits, to_logits
 
-__all__ = ["OnlineSigmoid"]
+__all__ = ["TOGETHER", "OnlineSigmoid"]
+
+TOGETHER = 3.0
+"""Series whose outcomes come together count as one so often. Guessed: an incident is seen by two or three services."""
 
 _NEWTON_STEPS = 8
 _LARGEST_STEP = 1.0
@@ -90,6 +95,36 @@ class OnlineSigmoid:
             )
             self.means_[j], self.precisions_[j] = _laplace(z, y[rows, j], 1.0 / overlap, start, prior)
         return self
+
+    def snapshot(self) -> bytes:
+        """Return what was learned as JSON; `restore` gives exactly the same numbers back."""
+        state = {"version": 1, "means": _hex(self.means_), "precisions": _hex(self.precisions_)}
+        return json.dumps(state, sort_keys=True).encode()
+
+    def restore(self, data: bytes) -> None:
+        """Take what a snapshot had learned.
+
+        Raises
+        ------
+        SnapshotMismatch
+            When it is of another version or number of intervals.
+        """
+        state = json.loads(data)
+        if state.get("version") != 1 or len(state["means"]) != self.means_.size:
+            raise SnapshotMismatch(
+                f"recalibration snapshot is of version {state.get('version')} with {len(state.get('means', ()))} numbers, "
+                f"expected version 1 with {self.means_.size}"
+            )
+        self.means_ = _unhex(state["means"]).reshape(self.means_.shape)
+        self.precisions_ = _unhex(state["precisions"]).reshape(self.precisions_.shape)
+
+
+def _hex(values: FloatArray) -> list[str]:
+    return [float(value).hex() for value in values.ravel()]
+
+
+def _unhex(values: list[str]) -> FloatArray:
+    return np.array([float.fromhex(value) for value in values])
 
 
 def _laplace(

@@ -17,7 +17,7 @@ from features.arrays import FloatArray, IntArray
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, intervals_of, reached
-from models.recalibration import OnlineSigmoid
+from models.recalibration import TOGETHER, OnlineSigmoid
 from training.alerting import EventScores, score_events
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
@@ -30,7 +30,6 @@ from training.split import SplitPlan
 
 __all__ = ["Step", "WalkPlan", "backtest", "steps", "walk_forward"]
 
-_TOGETHER = 3.0  # guessed: series whose outcomes come together count as one so often
 _MAX_ROWS = 1_500_000  # of a data frame's rows: 400 MB at 66 columns
 
 
@@ -218,7 +217,7 @@ def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
     intervals = intervals_of(test.horizons)
     longest_s, n = intervals[-1][1], len(test)
     corrected = hazards.copy()
-    online = OnlineSigmoid(tuple(_TOGETHER * overlap for overlap in overlaps_of(test)))
+    online = OnlineSigmoid(tuple(TOGETHER * overlap for overlap in overlaps_of(test)))
     y, at_risk = test.targets()
     order = np.argsort(test.as_of_s, kind="stable")
     as_of_s = test.as_of_s[order]

@@ -35,7 +35,7 @@ def test_before_any_model_the_prior_speaks_and_says_so() -> None:
     members = Members()
     assert members.version == "prior"
     assert members.hazards(rows(4)).keys() == {"prior"}
-    p = cumulate(members.blend.combine(members.hazards(rows(50))))
+    p = cumulate(members.combine(members.hazards(rows(50))))
     assert (np.diff(p, axis=1) >= 0).all()
     lower, upper = members.bounds(p)
     assert (lower <= upper).all()
@@ -54,7 +54,7 @@ def test_the_online_learner_has_a_say_once_it_has_seen_enough() -> None:
     assert members.online.n_rows >= 2_000
     assert members.hazards(rows(3)).keys() == {"prior", "online"}
     assert members.losses["prior"] > 0
-    assert set(members.losses) >= {"prior", "blend"}
+    assert set(members.losses) >= {"prior", "blend", "served"}
 
 
 def test_a_forecast_that_nobody_can_judge_teaches_nothing() -> None:
@@ -85,6 +85,18 @@ def test_a_snapshot_of_another_schema_is_left_out() -> None:
     assert other.snapshot() == Members().snapshot()
 
 
+def test_members_that_cry_wolf_are_believed_less_and_what_is_served_is_right_again() -> None:
+    members = Members()
+    rng = np.random.default_rng(4)
+    for seed in range(40):
+        x = rows(200, seed)
+        said = {"prior": np.full((200, 3), 0.2)}
+        y = (rng.random((200, 3)) < 0.05).astype(float)
+        members.learn(Matured(Pending(5, np.arange(200), x, said), y, np.ones((200, 3), bool)))
+    assert members.combine({"prior": np.full((1, 3), 0.2)})[0] == pytest.approx([0.05, 0.05, 0.05], abs=0.02)
+    assert members.losses["served"] < members.losses["blend"]
+
+
 def test_onsets_are_counted_since_the_promotion() -> None:
     members = Members()
     members.began(3)
@@ -105,6 +117,7 @@ def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_
     one.blend.learn(
         {"batch": np.full((30, 3), 0.01), "prior": np.full((30, 3), 0.5)}, np.zeros((30, 3)), np.ones((30, 3), bool)
     )
+    one.recalibration.learn(np.full((30, 3), 0.2), np.zeros((30, 3)), np.ones((30, 3), bool))
     one.began(4)
     one.drifted = True
     one.drift.learn(np.full(20, 0.01))
@@ -115,6 +128,8 @@ def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_
     assert same.snapshot() == one.snapshot()
     assert (same.onsets, same.drifted) == (4, True)
     assert (other.onsets, other.drifted) == (0, False)
+    assert not (same.recalibration.means_ == [1.0, 0.0]).all()
+    assert (other.recalibration.means_ == [1.0, 0.0]).all()
     assert np.allclose(other.blend.weights["batch"], 0.8)
     assert (one.blend.weights["batch"] > 0.8).all()
 
@@ -123,7 +138,7 @@ def test_a_snapshot_of_an_earlier_release_restores_without_champion_and_drift() 
     one, other = Members(), Members()
     one.learn(matured(one))
     state = json.loads(one.snapshot())
-    for name in ("champion", "onsets", "drifted", "drift"):
+    for name in ("champion", "onsets", "drifted", "drift", "recalibration"):
         del state[name]
     other.restore(json.dumps(state).encode())
     assert other.blend.snapshot() == one.blend.snapshot()

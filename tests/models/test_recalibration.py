@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from features.arrays import BoolArray, FloatArray
+from features.errors import SnapshotMismatch
 from models.hazard import from_logits, to_logits
 from models.recalibration import OnlineSigmoid
 
@@ -48,6 +49,17 @@ def test_a_change_of_the_world_is_followed() -> None:
         for batch in np.array_split(np.arange(len(said)), 40):
             online.learn(said[batch], came[batch], at_risk[batch])
     assert online.means_[:, 1] == pytest.approx([1.0, 1.0], abs=0.3)
+
+
+def test_what_was_learned_survives_bit_by_bit_and_only_into_its_like() -> None:
+    said, came, at_risk = said_and_came(0.7, -0.5, n=2_000)
+    one, other = OnlineSigmoid((2.0, 3.0)).learn(said, came, at_risk), OnlineSigmoid((2.0, 3.0))
+    other.restore(one.snapshot())
+    for online in (one, other):
+        online.learn(said[:100], came[:100], at_risk[:100])
+    assert np.array_equal(one.apply(said), other.apply(said))
+    with pytest.raises(SnapshotMismatch, match="with 4 numbers, expected version 1 with 2"):
+        OnlineSigmoid((1.0,)).restore(one.snapshot())
 
 
 def test_order_among_rows_is_never_turned_round() -> None:
