@@ -16,13 +16,16 @@ from features.arrays import Float32Array, FloatArray
 from features.extract import SCHEMA
 from models.baseline import Prior
 from models.blend import Blend
+from models.contract import Forecaster
 from models.drift import DriftWatch
 from models.ensemble import Ensemble
+from models.explain import grouping
 from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
 from models.online import OnlineHazard
 from models.prediction import HORIZONS
 from models.recalibration import TOGETHER, OnlineSigmoid
+from models.shares import horizon_shares, rescaled
 
 __all__ = ["Champion", "Members"]
 
@@ -86,10 +89,7 @@ class Members:
 
     def hazards(self, x: Float32Array) -> dict[str, FloatArray]:
         """Return what each member says, shape (n, 3) each; the prior speaks until there is a champion."""
-        said = {"batch": self.champion.ensemble.hazards(x)} if self.champion else {"prior": self.prior.hazards(x)}
-        if self.online.n_rows >= _ONLINE_ROWS:
-            said["online"] = self.online.hazards(x)
-        return said
+        return {name: member.hazards(x) for name, member in self._speaking().items()}
 
     def combine(self, said: Mapping[str, FloatArray]) -> FloatArray:
         """Return the hazards (n, 3) that are served: the members' blend, corrected by what came of earlier ones."""
@@ -98,6 +98,28 @@ class Members:
     def logit60(self, x: Float32Array) -> FloatArray:
         """Return the log odds of the longest horizon, shape (n,)."""
         return to_logits(cumulate(self.combine(self.hazards(x))))[:, -1]
+
+    def shares(self, x: Float32Array, background: Float32Array) -> FloatArray:
+        """Divide how far rows are from a quiet one in the log odds of the longest horizon among the groups of the schema.
+
+        Parameters
+        ----------
+        x : Float32Array
+            Shape (n, n_features), the rows to explain.
+        background : Float32Array
+            Shape (n_features,), a quiet row, such as `background` gives.
+
+        Returns
+        -------
+        FloatArray
+            Shape (n, n_groups) in the order of ``SCHEMA.groups``; rows sum to ``logit60(x) - logit60(background)``.
+        """
+        groups = grouping(SCHEMA)
+        shares = self.blend.shares({name: member.shares(x, background, groups) for name, member in self._speaking().items()})
+        hazards = self.combine(self.hazards(np.concatenate([background[None], x])))
+        z = to_logits(hazards)
+        corrected = rescaled(shares * self.recalibration.slopes[:, None], z[1:] - z[0])  # where the bounds of odds bite
+        return horizon_shares(corrected, hazards[1:], hazards[0])
 
     def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower and upper probabilities, shape (n, 3) each."""
@@ -139,6 +161,13 @@ class Members:
         self.online.learn(matured.pending.x, y, at_risk)
         self.drifted |= drifted
         return drifted
+
+    def _speaking(self) -> dict[str, Forecaster]:
+        """Return the members that have a say now."""
+        speaking: dict[str, Forecaster] = {"batch": self.champion.ensemble} if self.champion else {"prior": self.prior}
+        if self.online.n_rows >= _ONLINE_ROWS:
+            speaking["online"] = self.online
+        return speaking
 
     def snapshot(self) -> bytes:
         """Return the learners' state as JSON."""

@@ -28,7 +28,7 @@ from features.recovery import advise
 from features.series import OTHER, WHOLE
 from features.view import View
 from models.anomaly import tail
-from models.explain import contributions, reasons
+from models.explain import reasons
 from models.hazard import cumulate, from_logits
 from models.prediction import HORIZONS, AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
 from models.trend import slope
@@ -194,7 +194,7 @@ class Publisher:
         rows: IntArray = np.flatnonzero(memory.pools().tenant == memory.tenants[tenant])
         chosen = rows[np.argsort(-publication.forecasts.p[rows, -1], kind="stable")[: self.explain_series]]
         x, background = publication.x[chosen], members.background(publication.x[rows])
-        shares = contributions(members.logit60, x, background, SCHEMA)
+        shares = members.shares(x, background)
         base = float(from_logits(members.logit60(background[None]))[0])
         said = {name: cumulate(h)[:, -1] for name, h in members.hazards(x).items()}
         weights = {name: float(w.mean()) for name, w in members.blend.weights.items()}

@@ -12,10 +12,11 @@ from typing import Self
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from features.arrays import BoolArray, Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
 from features.schema import FeatureSchema
 from models.hazard import INTERVALS, cumulate, from_logits, to_logits
+from models.shares import distance, grouped, rescaled
 
 __all__ = ["Climatology", "Prior", "Rate", "Recency", "Seasonal"]
 
@@ -44,6 +45,10 @@ class Climatology:
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return the base rates for every row."""
         return np.tile(self.rates_, (len(x), 1))
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Return zeros (n, intervals, n_groups): no row is told from another."""
+        return np.zeros((len(x), len(self.rates_), groups.max(initial=-1) + 1))
 
 
 class _Mapped:
@@ -74,7 +79,18 @@ class _Mapped:
         """Return hazards (n, intervals) from the named columns alone."""
         return from_logits(self._signal(x, len(self.slopes_)) * self.slopes_ + self.intercepts_)
 
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Give each interval's distance in log odds (n, intervals, n_groups) to the group of the one column that it reads."""
+        n_intervals = len(self.slopes_)
+        shares = np.zeros((len(x), n_intervals, groups.max(initial=-1) + 1))
+        shares[:, np.arange(n_intervals), groups[self._columns(n_intervals)]] = distance(self, x, background)
+        return shares
+
     def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
+        return _log_rate(x, self._columns(n_intervals))
+
+    def _columns(self, n_intervals: int) -> list[int]:
+        """Return the column of every interval."""
         raise NotImplementedError
 
 
@@ -88,8 +104,10 @@ class Recency(_Mapped):
     """
 
     def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
-        columns = [place for place, name in enumerate(self.schema.names) if name.startswith("incident_decay_")][:n_intervals]
-        return np.asarray(x[:, columns], dtype=np.float64)
+        return np.asarray(x[:, self._columns(n_intervals)], dtype=np.float64)
+
+    def _columns(self, n_intervals: int) -> list[int]:
+        return [place for place, name in enumerate(self.schema.names) if name.startswith("incident_decay_")][:n_intervals]
 
 
 class Rate(_Mapped):
@@ -101,8 +119,8 @@ class Rate(_Mapped):
         Names the column.
     """
 
-    def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
-        return _log_rate(x, self.schema.index("incident_rate"), n_intervals)
+    def _columns(self, n_intervals: int) -> list[int]:
+        return [self.schema.index("incident_rate")] * n_intervals
 
 
 class Seasonal(_Mapped):
@@ -114,8 +132,8 @@ class Seasonal(_Mapped):
         Names the column.
     """
 
-    def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
-        return _log_rate(x, self.schema.index("incident_rate_seasonal"), n_intervals)
+    def _columns(self, n_intervals: int) -> list[int]:
+        return [self.schema.index("incident_rate_seasonal")] * n_intervals
 
 
 class Prior:
@@ -156,11 +174,16 @@ class Prior:
 
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return hazards (n, 3) from the two columns."""
-        rate = np.maximum(np.asarray(x[:, self._rate], dtype=np.float64), _RATE_FLOOR)
-        surprise = np.clip(np.asarray(x[:, self._surprise], dtype=np.float64), 0.0, self.SURPRISE_CAP)
-        hours = np.array([(end - begin) / 3600.0 for begin, end in INTERVALS])
-        base = -np.expm1(-rate[:, None] * hours)
-        return from_logits(to_logits(base) + np.array(self.SLOPES) * (surprise - self.USUAL_SURPRISE)[:, None])
+        base, moved = self._terms(x)
+        return from_logits(base + moved)
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide the distance in log odds (n, 3, n_groups) among the groups of the two columns, whose terms it is the sum of."""
+        of_rate, of_surprise = self._terms(np.concatenate([background[None], x]))
+        terms = np.stack([of_rate[1:] - of_rate[0], of_surprise[1:] - of_surprise[0]], axis=-1)
+        parts = np.zeros((len(x), len(INTERVALS), len(groups)))
+        parts[:, :, [self._rate, self._surprise]] = terms
+        return rescaled(grouped(parts, groups), distance(self, x, background))
 
     @staticmethod
     def bounds(p: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -181,10 +204,18 @@ class Prior:
         """Return P5 <= P15 <= P60 of feature rows."""
         return cumulate(self.hazards(x))
 
+    def _terms(self, x: Float32Array) -> tuple[FloatArray, FloatArray]:
+        """Return what the rate and what the surprise gives to the log odds, (n, 3) each."""
+        rate = np.maximum(np.asarray(x[:, self._rate], dtype=np.float64), _RATE_FLOOR)
+        surprise = np.clip(np.asarray(x[:, self._surprise], dtype=np.float64), 0.0, self.SURPRISE_CAP)
+        hours = np.array([(end - begin) / 3600.0 for begin, end in INTERVALS])
+        base = -np.expm1(-rate[:, None] * hours)
+        return to_logits(base), np.array(self.SLOPES) * (surprise - self.USUAL_SURPRISE)[:, None]
 
-def _log_rate(x: Float32Array, column: int, n_intervals: int) -> FloatArray:
-    """Return the logarithm of a rate, the same for every interval."""
-    rate = np.asarray(x[:, column], dtype=np.float64)
+
+def _log_rate(x: Float32Array, columns: list[int]) -> FloatArray:
+    """Return the logarithms of rates."""
+    rate = np.asarray(x[:, columns], dtype=np.float64)
     if (rate < 0).any():
         raise InvalidValue(f"a rate must not be below 0, got {rate.min()}")
-    return np.repeat(np.log(np.maximum(rate, _RATE_FLOOR))[:, None], n_intervals, axis=1)
+    return np.log(np.maximum(rate, _RATE_FLOOR))

@@ -95,11 +95,24 @@ class Blend:
         FloatArray
             Shape (n, 3).
         """
-        present = self._present(hazards)
-        weights = self._weights[:, present]
-        weights = weights / weights.sum(axis=1, keepdims=True)
-        logits = np.stack([to_logits(hazards[self.members[i]]) for i in present])
-        return from_logits(np.einsum("mnj,jm->nj", logits, weights))
+        weights = self._say(hazards)
+        return from_logits(sum((weights[name] * to_logits(h) for name, h in hazards.items()), start=np.zeros(())))
+
+    def shares(self, shares: Mapping[str, FloatArray]) -> FloatArray:
+        """Blend the members' shares of their log odds, of which the blended ones are the weighted mean.
+
+        Parameters
+        ----------
+        shares : mapping of str to FloatArray
+            Shape (n, 3, n_groups) by member, of those that are there.
+
+        Returns
+        -------
+        FloatArray
+            Shape (n, 3, n_groups).
+        """
+        weights = self._say(shares)
+        return sum((weights[name][:, None] * part for name, part in shares.items()), start=np.zeros(()))
 
     def learn(self, hazards: Mapping[str, FloatArray], y: FloatArray, at_risk: BoolArray) -> None:
         """Move the weights by the matured losses of one or more ticks.
@@ -166,6 +179,12 @@ class Blend:
             )
         self._weights = np.array([[float.fromhex(value) for value in row] for row in state["weights"]])
         self.n_learned = int(state["n_learned"])
+
+    def _say(self, there: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """Return the weights (3,) of the members that are there, summing to 1 over them."""
+        present = self._present(there)
+        weights = self._weights[:, present] / self._weights[:, present].sum(axis=1, keepdims=True)
+        return {self.members[i]: weights[:, place] for place, i in enumerate(present)}
 
     def _present(self, hazards: Mapping[str, FloatArray]) -> list[int]:
         unknown = set(hazards) - set(self.members)

@@ -1,21 +1,21 @@
 """What every forecaster promises, whoever fits it.
 
 `training.fit` makes forecasters, `models.ensemble` and `models.blend` combine what they return, and
-`app.flow.forecast` only ever sees this contract.
+`app.flow.forecast` and `app.publish` only ever see this contract.
 """
 
 from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from features.arrays import BoolArray, Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 
 __all__ = ["Forecaster", "Learner"]
 
 
 @runtime_checkable
 class Forecaster(Protocol):
-    """Anything that turns feature rows into hazards."""
+    """Anything that turns feature rows into hazards, and says which groups of features they come from."""
 
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return P(an incident begins in interval j | none began before it).
@@ -30,6 +30,26 @@ class Forecaster(Protocol):
         FloatArray
             Shape (n, 3), strictly inside (0, 1); the same input gives the same output and changes
             nothing.
+        """
+        ...
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide how far each row's log odds are from those of a background row among groups of features.
+
+        Parameters
+        ----------
+        x : Float32Array
+            Shape (n, n_features), finite.
+        background : Float32Array
+            Shape (n_features,), finite.
+        groups : IntArray
+            Shape (n_features,), the group of every column, from 0.
+
+        Returns
+        -------
+        FloatArray
+            Shape (n, 3, n_groups): Shapley values, exact where the docstring of an implementation does not say otherwise. Summed over
+            groups they are the log odds of ``hazards(x)`` less those of the background.
         """
         ...
 

@@ -14,12 +14,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
-from features.arrays import BoolArray, Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
 from models.calibration import Reliability, SigmoidCalibration, reliability
 from models.contract import Forecaster
 from models.hazard import EPSILON, cumulate, from_logits, reached, to_logits
 from models.prediction import HORIZONS
+from models.shares import distance, rescaled
 
 __all__ = ["ENSEMBLE", "Ensemble", "Named"]
 
@@ -124,9 +125,15 @@ class Ensemble:
                 z += weight * to_logits(model.hazards(x))
         return self.calibration_.apply(from_logits(z))
 
-    def logit60(self, x: Float32Array) -> FloatArray:
-        """Return the log odds (n,) of the longest horizon, which explanations divide among groups."""
-        return to_logits(cumulate(self.hazards(x))[:, -1])
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide the distance of what is served in log odds (n, 3, n_groups): the members' shares by their weights."""
+        if self.serves_ != ENSEMBLE:
+            return dict(self.baselines)[self.serves_].shares(x, background, groups)
+        shares = np.zeros((len(x), len(self.horizons), groups.max(initial=-1) + 1))
+        for (_, model), weight in zip(self.members, self.weights_, strict=True):
+            if weight > 0:
+                shares += weight * model.shares(x, background, groups)
+        return rescaled(shares * self.calibration_.slopes_[:, None], distance(self, x, background))
 
     def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return a 90 % interval around probabilities.

@@ -10,9 +10,10 @@ from typing import Self
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from features.arrays import BoolArray, Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.baseline import Climatology
 from models.hazard import INTERVALS, from_logits, to_logits
+from models.shares import distance, grouped, rescaled
 from models.thin import Thinning, thin
 from models.threads import one_thread
 
@@ -99,6 +100,11 @@ class HazardLinear:
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return hazards (n, 3) of feature rows."""
         return from_logits(self._scaled(np.asarray(x, dtype=np.float64)) @ self.coef_.T + self.intercept_)
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide the distance in log odds (n, 3, n_groups): each column gives its coefficient times its scaled distance."""
+        z = self._scaled(np.concatenate([background[None], x]).astype(np.float64))
+        return rescaled(grouped((z[1:] - z[0])[:, None] * self.coef_, groups), distance(self, x, background))
 
     def _fit_scale(self, x: FloatArray) -> None:
         low, middle, high = np.quantile(x, [0.05, 0.5, 0.95], axis=0)

@@ -15,9 +15,10 @@ import pandas as pd
 from river import linear_model, optim, preprocessing
 from river.utils import VectorDict
 
-from features.arrays import BoolArray, Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue, SnapshotMismatch
 from models.hazard import N_INTERVALS, from_logits
+from models.shares import distance, grouped, rescaled
 
 __all__ = ["OnlineHazard"]
 
@@ -90,6 +91,11 @@ class OnlineHazard:
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return hazards (n, 3) of feature rows (n, schema_size); nothing changes."""
         return from_logits(self._scale(self._checked(x)) @ self._coef.T + self._intercept)
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide the distance in log odds (n, 3, n_groups): each column gives its weight times its scaled distance."""
+        z = self._scale(self._checked(np.concatenate([background[None], x])))
+        return rescaled(grouped((z[1:] - z[0])[:, None] * self._coef, groups), distance(self, x, background))
 
     def learn(self, x: Float32Array, y: FloatArray, at_risk: BoolArray) -> None:
         """Learn from rows whose labels have matured.

@@ -68,10 +68,14 @@ class OnlineSigmoid:
         self._prior: FloatArray = precision
         self.precisions_: FloatArray = np.tile(precision, (len(overlaps), 1, 1))
 
+    @property
+    def slopes(self) -> FloatArray:
+        """What each interval's log odds are multiplied by, at least 0."""
+        return np.maximum(self.means_[:, 0], 0.0)
+
     def apply(self, hazards: FloatArray) -> FloatArray:
         """Return corrected hazards, shape (n, intervals)."""
-        slopes, intercepts = np.maximum(self.means_[:, 0], 0.0), self.means_[:, 1]
-        return from_logits(to_logits(hazards) * slopes + intercepts)
+        return from_logits(to_logits(hazards) * self.slopes + self.means_[:, 1])
 
     def learn(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> Self:
         """Learn from outcomes.

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 
-from features.arrays import BoolArray, Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.baseline import Climatology
 from models.bins import MAX_STEPS, Bins
-from models.hazard import EPSILON, reached, stack
+from models.hazard import EPSILON, reached, stack, to_logits
+from models.shares import distance, rescaled
 from models.thin import Thinning, thin
 from models.threads import one_thread
+from models.tree_shares import Tree, Trees, shapley, tree_games, tree_shares
 
 __all__ = ["HazardForest", "HazardTrees"]
 
@@ -107,6 +109,19 @@ class HazardTrees:
             p = np.asarray(self.model_.predict_proba(stacked.x)[:, 1], dtype=np.float64)
         return np.clip(p.reshape(self.n_intervals_, -1).T, EPSILON, 1.0 - EPSILON)
 
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide the distance in log odds (n, 3, n_groups), which the trees' leaves add up to."""
+        if self.model_ is None or not len(x):
+            return self.climatology_.shares(x, background, groups)
+        trees = _boosted(self.model_)
+        steps = self.bins_.apply(np.concatenate([background[None], x]))
+        found: list[FloatArray] = []
+        for interval in range(self.n_intervals_):
+            # A row and the background are asked about the same interval, so nothing falls to that column's group.
+            rows = np.append(steps, np.full((len(steps), 1), interval, np.float32), axis=1)
+            found.append(tree_shares(trees, rows[1:], rows[0], np.append(groups, 0))[:, 0])
+        return rescaled(np.stack(found, axis=1), distance(self, x, background))
+
 
 class HazardForest:
     """Average extremely randomised trees on the nested horizon labels at once.
@@ -175,11 +190,60 @@ class HazardForest:
 
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return hazards (n, 3) of feature rows."""
-        base = self.climatology_.hazards(x)
         if self.model_ is None or not len(x):
-            return base
-        # A leaf without any event says 0; a thousandth of the base rate keeps its logit finite and honest.
+            return self.climatology_.hazards(x)
         reach = np.asarray(self.model_.predict(x), dtype=np.float64).reshape(len(x), -1)  # one horizon comes without its axis
-        left = np.concatenate([np.ones((len(x), 1)), 1.0 - reach], axis=1)
-        h = 1.0 - left[:, 1:] / np.maximum(left[:, :-1], EPSILON)
-        return np.clip(np.maximum(h, 1e-3 * base), EPSILON, 1.0 - EPSILON)
+        return self._of_reach(reach.T).T
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        """Divide the distance in log odds (n, 3, n_groups), by working out the log odds of every coalition of groups.
+
+        The trees add up to chances, which may be near 0 for row and background alike and far from it between the two. Shares of a
+        chance that are stretched to its log odds are then off by any factor, so here that is not done. Each further group doubles
+        the time.
+        """
+        if self.model_ is None or not len(x):
+            return self.climatology_.shares(x, background, groups)
+        games = tree_games(_averaged(self.model_), x, background, groups)
+        with one_thread():
+            shares = [shapley(to_logits(self._of_reach(begun))) for begun in games]
+        return np.concatenate(shares, axis=-1).transpose(2, 0, 1)
+
+    def _of_reach(self, reach: FloatArray) -> FloatArray:
+        """Return hazards of the chances that an incident began by each horizon's end, (intervals, ...) both."""
+        left = 1.0 - reach
+        before = np.concatenate([np.ones_like(left[:1]), np.maximum(left[:-1], EPSILON)])
+        # A leaf without any event says 0; a thousandth of the base rate keeps its logit finite and honest.
+        least = 1e-3 * self.climatology_.rates_.reshape(-1, *[1] * (reach.ndim - 1))
+        return np.clip(np.maximum(1.0 - left / before, least), EPSILON, 1.0 - EPSILON)
+
+
+def _boosted(model: HistGradientBoostingClassifier) -> Trees:
+    """Return the trees of a boosted classifier, which has no public way to read them."""
+    return Trees.of(
+        Tree(
+            nodes["feature_idx"].astype(np.int64),
+            nodes["num_threshold"],
+            nodes["left"].astype(np.int64),
+            nodes["right"].astype(np.int64),
+            nodes["is_leaf"].astype(np.bool_),
+            nodes["value"][:, None],
+        )
+        for nodes in (one.nodes for (one,) in cast("Any", model)._predictors)
+    )
+
+
+def _averaged(model: ExtraTreesRegressor) -> Trees:
+    """Return the trees of a forest; their leaves add up to its mean."""
+    fitted = [cast("Any", one).tree_ for one in model.estimators_]
+    return Trees.of(
+        Tree(
+            tree.feature.astype(np.int64),
+            tree.threshold,
+            tree.children_left.astype(np.int64),
+            tree.children_right.astype(np.int64),
+            tree.children_left < 0,
+            tree.value[:, :, 0] / len(fitted),
+        )
+        for tree in fitted
+    )

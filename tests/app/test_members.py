@@ -14,6 +14,7 @@ from features.extract import SCHEMA
 from models.ensemble import Ensemble
 from models.hazard import cumulate
 from models.maturing import Matured, Pending
+from models.trees import HazardForest, HazardTrees
 
 N = len(SCHEMA.features)
 
@@ -55,6 +56,24 @@ def test_the_online_learner_has_a_say_once_it_has_seen_enough() -> None:
     assert members.hazards(rows(3)).keys() == {"prior", "online"}
     assert members.losses["prior"] > 0
     assert set(members.losses) >= {"prior", "blend", "served"}
+
+
+def test_shares_sum_to_what_is_served_whoever_has_a_say() -> None:
+    members = Members()
+    said: list[set[str]] = []
+    for seed in range(25):
+        members.learn(matured(members, seed=seed))
+        if seed == 20:
+            x, y, at_risk = (rows(3000, 50), matured(members, 3000, 50).y, matured(members, 3000, 50).at_risk)
+            fitted = (("trees", HazardTrees(n_rounds=5).fit(x, y, at_risk)), ("forest", HazardForest(3).fit(x, y, at_risk)))
+            members.promote(Champion("v1", Ensemble(fitted).fit(x, y, at_risk, n_events=5)))
+        if seed in {0, 20, 24}:
+            some, background = rows(5, seed=99), members.background(rows(50))
+            shares = members.shares(some, background)
+            assert shares.shape == (5, len(SCHEMA.groups))
+            assert np.allclose(shares.sum(axis=1), members.logit60(some) - members.logit60(background[None]), atol=1e-9)
+            said.append(set(members.hazards(some)))
+    assert said == [{"prior"}, {"batch", "online"}, {"batch", "online"}]
 
 
 def test_a_forecast_that_nobody_can_judge_teaches_nothing() -> None:

@@ -16,6 +16,7 @@ from app.publish import Publisher
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.batch import channel
+from models.hazard import to_logits
 from tests.api_builders import an_error_event
 from tests.lines import Line, open_line
 from tests.recorded import recorded
@@ -51,6 +52,8 @@ def test_explanations_add_up_from_groups_with_values_and_advice(line: Line) -> N
     assert explanation.advice[0].kind == "timeout"
     assert explanation.members.keys() == {"prior"}
     assert 0 < explanation.background_probability < 1
+    z = to_logits(np.array([explanation.background_probability, payment.horizons["60min"].probability]))
+    assert sum(group.contribution for group in explanation.groups) == pytest.approx(z[1] - z[0], abs=1e-6)
     assert {reason.group for reason in payment.reasons} <= {group.group for group in explanation.groups}
 
 

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE, Ensemble
-from models.hazard import cumulate, from_logits, log_losses
+from models.hazard import cumulate, from_logits, log_losses, to_logits
+from models.shares import grouped
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Reader:
 
     def hazards(self, x: np.ndarray) -> np.ndarray:
         return np.repeat(from_logits(x[:, [self.column]].astype(float)), 3, axis=1)
+
+    def shares(self, x: np.ndarray, background: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        parts = np.zeros((len(x), 3, len(groups)))
+        parts[:, :, self.column] = (x - background)[:, [self.column]]
+        return grouped(parts, groups)
 
 
 def simulated(n: int = 6000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,10 +102,12 @@ def test_members_fitted_on_more_rows_keep_their_weights() -> None:
         FITTED.refitted((("x", Reader(0)),), ())
 
 
-def test_the_logit_that_is_explained_is_that_of_the_longest_horizon() -> None:
+def test_log_odds_are_divided_by_the_weights_of_the_members() -> None:
     x = simulated(20)[0]
-    assert np.allclose(from_logits(FITTED.logit60(x)), cumulate(FITTED.hazards(x))[:, 2])
-    assert FITTED.background_.shape == (3,)
+    shares = FITTED.shares(x, FITTED.background_, np.arange(3))
+    assert np.allclose(shares.sum(axis=2), to_logits(FITTED.hazards(x)) - to_logits(FITTED.hazards(FITTED.background_[None])))
+    of_good = FITTED.weights["good"] * (x - FITTED.background_)[:, [0]]
+    assert np.allclose(shares[:, :, 0], of_good * FITTED.calibration_.slopes_, atol=1e-6)
 
 
 def test_members_need_distinct_names() -> None:
