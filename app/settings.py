@@ -144,7 +144,7 @@ class ModelSettings(_Group):
     seed: int = 0
     """Seed of everything random in training."""
     explain_series: int = Field(default=200, ge=0)
-    """Series explained every tick, riskiest first. Each costs about 30 model rows."""
+    """Series explained every tick, riskiest first. The cost is in docs/measurements.md."""
     min_incidents: int = Field(default=10, ge=1)
     """Incidents in history below which no model is fitted and the prior stays."""
     history_days: float = Field(default=60.0, gt=0.0)

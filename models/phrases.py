@@ -23,6 +23,12 @@ _LISTED = 3
 _NOTEWORTHY_DECADES = 1.0
 """-log10 of a tail probability from which a count is called unusual: one in ten."""
 
+_MOST_DECADES = 6.0
+"""Rarer than once in a million is said as that: no history shows more."""
+
+_NOTEWORTHY_DEVIATIONS = 3.0
+"""Standard deviations from which a level is called unusual. Guessed."""
+
 _HOUR_TICKS = 60
 _DAY_TICKS = 1440
 _GROWTH = 0.1
@@ -55,10 +61,24 @@ def _span(log_ticks: float) -> str:
     return f"{minutes / _HOUR_TICKS:.1f} h" if minutes < _DAY_TICKS else f"{minutes / _DAY_TICKS:.1f} days"
 
 
-def _times(log_ratio: float) -> str:
+def _times(log_ratio: float, before: str) -> str:
     """Say a change that is kept as the log of a ratio."""
     factor = float(np.exp(log_ratio))
-    return f"{factor:.1f} times" if factor >= 1 else f"1/{1 / factor:.1f} of"
+    return f"as {before.removeprefix('the ')}" if abs(factor - 1.0) < _GROWTH else f"{factor:.2g} times {before}"
+
+
+def _moving(log_ratio: float) -> str:
+    """Say which way something went whose change is kept as the log of a ratio."""
+    if abs(np.expm1(log_ratio)) < _GROWTH:
+        return "level"
+    return "rising" if log_ratio > 0 else "falling"
+
+
+def _chance(decades: float) -> str:
+    """Say a tail probability that is kept as -log10."""
+    if decades >= _MOST_DECADES:
+        return f"by chance less than once in {10**_MOST_DECADES:,.0f} times"
+    return f"by chance once in {10**decades:,.0f} times"
 
 
 def _errors(v: Mapping[str, float]) -> str:
@@ -69,30 +89,46 @@ def _surprise(v: Mapping[str, float]) -> str:
     decades = max(v["error_surprise_5"], v["error_surprise_15"])
     if decades < _NOTEWORTHY_DECADES:
         return "errors are as usual for this hour"
-    return f"so many errors happen by chance once in {10 ** min(decades, 9.0):,.0f} such windows of this hour"
+    return f"more errors than usual for this hour, {_chance(decades)}"
 
 
 def _trend(v: Mapping[str, float]) -> str:
     slope = v["errors_slope_15"]
     if abs(slope) < _GROWTH / 15:
-        return "errors are level over 15 min"
-    return f"errors {'rise' if slope > 0 else 'fall'} by {abs(slope):.1%} of their mean a minute over 15 min"
+        return "errors level over 15 min"
+    return f"errors {'rising' if slope > 0 else 'falling'} over 15 min, by {abs(slope):.1%} of their mean a minute"
 
 
 def _volume(v: Mapping[str, float]) -> str:
-    return f"{_count(v['traffic_log_5'], 'request')} in 5 min, {_times(v['traffic_against_usual'])} the usual for this hour"
+    if v["traffic_log_5"] <= 0:
+        return f"no requests for {_span(v['silent_log'])}"
+    return (
+        f"{np.expm1(v['traffic_log_5']):.3g} requests a minute, {_times(v['traffic_against_usual'], 'the usual for this hour')}"
+    )
 
 
 def _latency(v: Mapping[str, float]) -> str:
-    return f"95 % of requests within {np.exp(v['p95_log_5']) * 1000.0:,.0f} ms, {_times(v['p95_shift_5'])} what it was before"
+    shift = v["p95_shift_5"]
+    trend = {"level": "latency level", "rising": "slower than before", "falling": "faster than before"}[_moving(shift)]
+    return f"{trend}: 95 % of requests within {np.exp(v['p95_log_5']) * 1000.0:,.0f} ms, {_times(shift, 'before')}"
 
 
 def _warnings(v: Mapping[str, float]) -> str:
-    return f"{_count(v['warnings_log_15'], 'warning')} and {_count(v['handled_log_15'], 'handled exception')} in 15 min, warnings {_times(v['warnings_change'])} their rate before"
+    warned = f"{_count(v['warnings_log_15'], 'warning')} in 15 min, {_times(v['warnings_change'], 'before')}"
+    if v["handled_log_15"] <= 0:
+        return f"warnings {_moving(v['warnings_change'])}: {warned}"
+    handled = f"{_count(v['handled_log_15'], 'handled exception')}, {_times(v['handled_change'], 'before')}"
+    if v["handled_change"] > v["warnings_change"]:
+        return f"handled exceptions {_moving(v['handled_change'])}: {handled}; {warned}"
+    return f"warnings {_moving(v['warnings_change'])}: {warned}; {handled}"
 
 
 def _novelty(v: Mapping[str, float]) -> str:
-    return f"{_count(v['novel_log_5'], 'new kind')} of message in 5 min, {round(float(np.expm1(v['novel_log_60'])))} in 60 min"
+    if v["novel_log_60"] <= 0:
+        return "no new kind of message in 60 min"
+    return (
+        f"{_count(v['novel_log_60'], 'kind')} of message never seen before in 60 min, {np.expm1(v['novel_log_5']):.0f} in 5 min"
+    )
 
 
 def _mix(v: Mapping[str, float]) -> str:
@@ -102,29 +138,58 @@ def _mix(v: Mapping[str, float]) -> str:
     ]
     if not top:
         return "no errors of any category in 60 min"
-    return f"errors by category in 60 min: {', '.join(top)}; the largest has {v['mix_top_share_15']:.0%} of 15 min"
+    return f"errors by category in 60 min: {', '.join(top)}; one category has {v['mix_top_share_15']:.0%} of the last 15 min"
 
 
 def _levels(v: Mapping[str, float]) -> str:
-    return f"a resource level is {v['level_distance']:.1f} standard deviations from its usual, {v['levels_rising']:.0f} levels rise"
+    far, n_rising = v["level_distance"], round(v["levels_rising"])
+    rising = f"{n_rising} resource {'level rises' if n_rising == 1 else 'levels rise'} without a pause" if n_rising else ""
+    unusual = f"a resource level is {far:.1f} standard deviations from its usual" if far >= _NOTEWORTHY_DEVIATIONS else ""
+    return "; ".join(filter(None, (unusual, rising))) or "resource levels are as usual"
 
 
 def _neighbours(v: Mapping[str, float]) -> str:
-    return (
-        f"called services: error surprise {v['callee_error_surprise']:.1f}, latency {_times(v['callee_latency_shift'])} before, "
-        f"{v['callees_in_incident']:.0f} in an incident; callers: error surprise {v['caller_error_surprise']:.1f}"
+    n_broken = round(v["callees_in_incident"])
+    broken = [f"{n_broken} called {'service is' if n_broken == 1 else 'services are'} in an incident"] if n_broken else []
+    # How noteworthy each is: 1 from where it would be said of a service itself. Twice as many warnings are guessed to be.
+    signals = (
+        (
+            v["callee_error_surprise"] / _NOTEWORTHY_DECADES,
+            f"callees fail more than usual, {_chance(v['callee_error_surprise'])}",
+        ),
+        (
+            v["callee_latency_shift"] / np.log1p(_GROWTH),
+            f"callees slower than before, {np.exp(v['callee_latency_shift']):.2g} times",
+        ),
+        (v["callee_warnings"] / np.log(2.0), f"callees warn more than usual, {np.exp(v['callee_warnings']):.2g} times"),
+        (
+            v["callee_level_distance"] / _NOTEWORTHY_DEVIATIONS,
+            f"a callee's resource level is {v['callee_level_distance']:.1f} standard deviations from its usual",
+        ),
+        (
+            v["caller_error_surprise"] / _NOTEWORTHY_DECADES,
+            f"callers fail more than usual, {_chance(v['caller_error_surprise'])}",
+        ),
     )
+    worst, words = max(signals)
+    return "; ".join([*broken, words] if worst >= 1.0 else broken) or "callees and callers are as usual"
 
 
 def _change(v: Mapping[str, float]) -> str:
-    if v["since_change_log"] >= np.log1p(_DAY_TICKS) - 1e-6:
-        return "no new version in the last day"
-    return f"new version {_span(v['since_change_log'])} ago"
+    known = v["since_change_log"] < np.log1p(_DAY_TICKS) - 1e-6
+    said = [f"version changed {_span(v['since_change_log'])} ago"] if known else []
+    started, lately = round(v["started_60"]), round(v["started_5"])
+    if started:
+        said.append(
+            f"{started} {'instance' if started == 1 else 'instances'} started within 60 min"
+            + (f", {lately} within 5 min" if lately else "")
+        )
+    return "; ".join(said) or "no new version in a day and no new instance in 60 min"
 
 
 def _history(v: Mapping[str, float]) -> str:
     if v["since_incident_log"] >= np.log1p(7 * _DAY_TICKS) - 1e-6:
-        return f"no incident in the last 7 days; {v['incident_rate_pooled'] * 24:.2g} a day expected"
+        return f"no incident in 7 days; {v['incident_rate_pooled'] * 24:.2g} a day expected"
     return f"last incident {_span(v['since_incident_log'])} ago; {v['incident_rate'] * 24:.2g} a day"
 
 
@@ -134,7 +199,9 @@ def _time(v: Mapping[str, float]) -> str:
 
 
 def _data_age(v: Mapping[str, float]) -> str:
-    return f"last data {_span(v['data_age_log'])} ago"
+    silent = v["data_age_log"] >= np.log1p(1.0) - 1e-6
+    of = "service as a whole" if v["whole_service"] else "operation"
+    return f"no data for {_span(v['data_age_log'])}" if silent else f"data up to the minute; {of}"
 
 
 PHRASES: Mapping[str, Phrase] = {

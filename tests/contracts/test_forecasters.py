@@ -84,7 +84,7 @@ def forecaster(request: pytest.FixtureRequest) -> Forecaster:
 
 
 def test_shares_are_the_shapley_values_of_the_log_odds(forecaster: Forecaster) -> None:
-    x, background = simulated(12, seed=2)[0], np.median(simulated()[0], axis=0)
+    x, background = simulated(12, seed=2)[0], np.median(simulated()[0], axis=0).astype(np.float32)
     shares = forecaster.shares(x, background, GROUPS)
     assert shares.shape == (12, 3, len(SCHEMA.groups))
     exact = enumerated(lambda rows: to_logits(forecaster.hazards(rows)), x, background, GROUPS)
@@ -92,7 +92,7 @@ def test_shares_are_the_shapley_values_of_the_log_odds(forecaster: Forecaster) -
 
 
 def test_shares_of_wild_rows_still_sum_to_the_distance(forecaster: Forecaster) -> None:
-    x, background = 1e6 * simulated(6, seed=3)[0], np.zeros(len(_NAMES), np.float32)
+    x, background = (1e6 * simulated(6, seed=3)[0]).astype(np.float32), np.zeros(len(_NAMES), np.float32)
     distance = to_logits(forecaster.hazards(x)) - to_logits(forecaster.hazards(background[None]))
     assert np.allclose(forecaster.shares(x, background, GROUPS).sum(axis=2), distance, atol=1e-9)
 
