@@ -143,10 +143,27 @@ def _score(
     p: FloatArray, category: IntArray, weight: FloatArray, blocks: Blocks, losses: FloatArray, mixture: FloatArray
 ) -> CategoryScores:
     square = ((p - np.eye(len(CATEGORIES))[category]) ** 2).sum(axis=1)
-    values = (losses, square, _within(p, category, 1), _within(p, category, _TOP), mixture - losses)
-    means = [float(np.average(v, weights=weight)) for v in values]
-    intervals = [blocks.interval(blocks.ratio(v * weight, weight)) for v in values]
-    return CategoryScores(round(float(weight.sum())), *means[:4], *intervals[:4], means[4], intervals[4])
+    first, top, behind = _within(p, category, 1), _within(p, category, _TOP), mixture - losses
+
+    def mean(values: FloatArray) -> float:
+        return float(np.average(values, weights=weight))
+
+    def interval(values: FloatArray) -> Interval | None:
+        return blocks.interval(blocks.ratio(values * weight, weight))
+
+    return CategoryScores(
+        incidents=round(float(weight.sum())),
+        log_loss=mean(losses),
+        brier=mean(square),
+        top1=mean(first),
+        top3=mean(top),
+        log_loss_interval=interval(losses),
+        brier_interval=interval(square),
+        top1_interval=interval(first),
+        top3_interval=interval(top),
+        mixture_minus_this=mean(behind),
+        mixture_minus_this_interval=interval(behind),
+    )
 
 
 def _within(p: FloatArray, category: IntArray, top: int) -> FloatArray:

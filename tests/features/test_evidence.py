@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +19,11 @@ FOUND = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(CATEGORIES), st.in
 
 @given(FOUND, st.integers(0, 60), st.randoms(use_true_random=False))
 def test_incidents_count_for_a_month_in_whatever_order_they_come(
-    found: list[tuple[int, str, int]], day: int, random: object
+    found: list[tuple[int, str, int]], day: int, shuffle: Random
 ) -> None:
     now_s, past, shuffled = day * DAY_S, PastIncidents(), PastIncidents()
     other = list(found)
-    random.shuffle(other)  # type: ignore[attr-defined]
+    shuffle.shuffle(other)
     for one, incidents in ((past, found), (shuffled, other)):
         for incident in incidents:
             one.add(*incident)
