@@ -270,10 +270,7 @@ class Flow:
 
     def recall(self, incidents: Iterable[IncidentRecord]) -> None:
         """Remember the categories of past incidents, after all partitions are restored."""
-        for incident in incidents:
-            row = self.memory.directory.find(incident.tenant, incident.service)
-            if row is not None:
-                self.publisher.recall(row, incident.category)
+        self.publisher.recall(self.memory, incidents)
 
     def _row_or_gone(self, key: tuple[str, str, str]) -> int:
         row = self.memory.directory.find(*key)

@@ -16,6 +16,7 @@ from features.arrays import Float32Array, FloatArray
 from features.extract import SCHEMA
 from models.baseline import Prior
 from models.blend import Blend
+from models.categories import PRIOR, CategoryMixture
 from models.contract import Forecaster
 from models.drift import DriftWatch
 from models.ensemble import Ensemble
@@ -75,6 +76,11 @@ class Members:
     def version(self) -> str:
         """Id of the champion, ``prior`` before there is one."""
         return self.champion.version if self.champion else "prior"
+
+    @property
+    def categories(self) -> CategoryMixture:
+        """What tells categories: the champion's, or the weights before any fit."""
+        return self.champion.ensemble.categories_ if self.champion else PRIOR
 
     def promote(self, champion: Champion) -> None:
         """Put a champion in; what another one had earned, and how it had to be corrected, is forgotten. A restart forgets nothing."""

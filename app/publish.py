@@ -14,12 +14,13 @@ import numpy as np
 
 from app.absorb import PartitionErrors
 from app.cache.documents import encode_document, incident_document, prediction_document, prediction_key, tenant_key
-from app.cache.records import Explanation, GroupContribution, ServiceSummary, Trend
+from app.cache.records import Explanation, GroupContribution, IncidentRecord, ServiceSummary, Trend
 from app.chronicle import Forecasts
 from app.members import Members
 from app.store.contract import Output
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock
+from features.evidence import PastIncidents, evidence
 from features.extract import SCHEMA
 from features.facts import CATEGORIES
 from features.incident import Incident
@@ -43,6 +44,7 @@ _PRESENT_TICKS = 15  # ticks of silence after which an instance or version no lo
 _TREND_TICKS = 30  # windows that a service's error trend is drawn through; guessed
 _TOP_CATEGORIES = 3
 _TOP_REASONS = 4
+_GUESSING = 1.0 + 1e-9  # a little above 1: sums of equal shares differ in their last bits
 
 _Placed = list[tuple[int, Output]]
 
@@ -84,17 +86,19 @@ class Publisher:
     def __init__(self, explain_series: int) -> None:
         self.explain_series = explain_series
         self._past: dict[int, FloatArray] = {}
-        self._categories: dict[int, FloatArray] = {}
+        self.past = PastIncidents()
 
     def remember(self, tick: int, p: FloatArray) -> None:
         """Keep the probabilities of a tick, so that an incident can say what was predicted at its start."""
         self._past[tick] = p
         self._past.pop(tick - _KEPT_TICKS, None)
 
-    def recall(self, row: int, category: str) -> None:
-        """Count an incident of a service towards the categories that its next one may be of."""
-        if category in CATEGORIES:
-            self._categories.setdefault(row, np.zeros(len(CATEGORIES)))[CATEGORIES.index(category)] += 1
+    def recall(self, memory: Memory, incidents: Iterable[IncidentRecord]) -> None:
+        """Remember the categories of incidents after a restart; what was detected after the memory's tick will be found again."""
+        for incident in incidents:
+            row, detected_s = memory.directory.find(incident.tenant, incident.service), int(incident.detected_at.timestamp())
+            if row is not None and incident.source == "rule" and detected_s <= memory.tick * memory.plan.tick_s:
+                self.past.add(row, incident.category, detected_s)
 
     def predictions(self, publication: Publication) -> _Placed:
         """Return the documents of all series."""
@@ -104,7 +108,7 @@ class Publisher:
         bounds = _bounds(publication)
         as_of = Clock.at(memory.tick * memory.plan.tick_s)
         expires_at = as_of + timedelta(seconds=_LIFE_TICKS * memory.plan.tick_s)
-        mix = self._category_weights(memory)
+        categories = self.categories(publication)
         outputs: _Placed = []
         for row, key in enumerate(memory.directory.keys):
             p = publication.forecasts.p[row]
@@ -119,7 +123,7 @@ class Publisher:
                     name: Chance(float(p[j]), float(bounds[0][row, j]), float(bounds[1][row, j]))
                     for j, name in enumerate(HORIZONS)
                 },
-                categories=_expected(mix[row]),
+                categories=_likeliest(categories[row]),
                 reasons=texts,
                 anomaly=anomalies[row],
                 model_version=publication.forecasts.versions[row],
@@ -129,6 +133,17 @@ class Publisher:
                 (int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value, _NAME_TTL_S))
             )
         return outputs
+
+    def categories(self, publication: Publication) -> FloatArray:
+        """Return the categories of each row's next incident, if one begins, as its tenant's model tells them, shape (n, 14)."""
+        memory = publication.memory
+        services = np.flatnonzero(memory.directory.is_whole)
+        counts, tenant = evidence(memory, self.past, services), memory.pools().tenant[services]
+        told = np.zeros((len(services), len(CATEGORIES)))
+        for name, code in memory.tenants.items():
+            rows = np.flatnonzero(tenant == code)
+            told[rows] = publication.members[name].categories.distribution(counts[rows])
+        return told[np.searchsorted(services, memory.directory.whole)]
 
     def services(self, memory: Memory) -> _Placed:
         """Return the summaries of all services."""
@@ -182,7 +197,7 @@ class Publisher:
         outputs: _Placed = []
         for row, incident in incidents:
             if incident.end is None:
-                self.recall(int(memory.directory.whole[row]), incident.category)
+                self.past.add(int(memory.directory.whole[row]), incident.category, int(incident.detected_at.timestamp()))
             key = tenant_key(incident.series.tenant, incident.id)
             output = Output("incidents", key, incident_document(incident, predicted.get(incident.id)), _INCIDENT_TTL_S)
             outputs.append((int(memory.directory.partition[row]), output))
@@ -210,18 +225,6 @@ class Publisher:
             )
             found.append((row, (explanation, texts[:_TOP_REASONS])))
         return found
-
-    def _category_weights(self, memory: Memory) -> FloatArray:
-        """Return how much speaks for each category, shape (n, 14).
-
-        What the service shows now, a little of what it showed in the hour, and what its incidents were of.
-        The weights 1, 0.2 and 2 are guessed.
-        """
-        now, hour = memory.facts.categories(15).astype(float), memory.facts.categories(60).astype(float)
-        past = np.zeros_like(now)
-        for row, counts in self._categories.items():
-            past[row] = counts
-        return (now + 0.2 * hour + 2.0 * past)[memory.directory.whole]
 
 
 def _anomalies(memory: Memory) -> list[AnomalyScore]:
@@ -260,13 +263,10 @@ def _bounds(publication: Publication) -> tuple[FloatArray, FloatArray]:
     return np.minimum(lower, p), np.maximum(upper, p)
 
 
-def _expected(weights: FloatArray) -> tuple[ExpectedCategory, ...]:
-    """Return the likeliest categories; none where nothing speaks for any."""
-    total = float(weights.sum())
-    if total <= 0:
-        return ()
-    order = np.argsort(-weights, kind="stable")[:_TOP_CATEGORIES]
-    return tuple(ExpectedCategory(CATEGORIES[i], float(weights[i] / total)) for i in order if weights[i] > 0)
+def _likeliest(p: FloatArray) -> tuple[ExpectedCategory, ...]:
+    """Return the likeliest categories; none that is not likelier than by guessing among all."""
+    order = np.argsort(-p, kind="stable")[:_TOP_CATEGORIES].tolist()
+    return tuple(ExpectedCategory(CATEGORIES[i], float(p[i])) for i in order if p[i] * len(CATEGORIES) > _GUESSING)
 
 
 def _groups(texts: Sequence[Reason], row: Float32Array) -> tuple[GroupContribution, ...]:

@@ -8,7 +8,7 @@
 configuration for all: a tick of a twelfth of the shortest horizon, everything else as `training.backtest` has it.
 
 For every set and horizon it prints ours and the baselines on all rows and on quiet rows (no event within the last horizon), with
-90 % block-bootstrap intervals, and whether ours is better beyond doubt.
+90 % block-bootstrap intervals, and whether ours is better beyond doubt; of the shop also how well the categories of incidents were told.
 """
 
 from __future__ import annotations
@@ -166,6 +166,19 @@ def lines(name: str, report: dict[str, Any]) -> Iterator[str]:
                     + _numbers(scores)
                     + ("" if forecaster == "ensemble" else _gains(scores))
                 )
+    if report["categories"]:
+        yield f"  categories of {report['categories']['mixture']['incidents']} incidents, given that they begin"
+        yield f"  {'told by':12}{'logloss':>9}{'':18}{'Brier':>8}{'top 1':>8}{'':18}{'top 3':>8}{'  log loss gain of the mixture over it'}"
+    for told, scores in (report["categories"] or {}).items():
+        yield (
+            f"  {told:12}{scores['log_loss']:9.3f}{_range(scores['log_loss_interval']):18}{scores['brier']:8.3f}"
+            f"{scores['top1']:8.3f}{_range(scores['top1_interval']):18}{scores['top3']:8.3f}"
+            + ("" if told == "mixture" else _range([-end for end in reversed(scores["mixture_minus_this_interval"] or ())]))
+        )
+
+
+def _range(interval: list[float] | None) -> str:
+    return "" if not interval else f"  [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _numbers(scores: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from scipy.special import expit, softmax
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
 from models.calibration import Reliability, SigmoidCalibration, reliability
+from models.categories import PRIOR, CategoryMixture
 from models.contract import Forecaster
 from models.hazard import EPSILON, cumulate, from_logits, reached, to_logits
 from models.prediction import HORIZONS
@@ -66,6 +67,9 @@ class Ensemble:
     Wolpert (1992), Stacked generalization, Neural Networks 5.
     Breiman (1996), Stacked regressions, Machine Learning 24 (why weights must not be negative).
     """
+
+    categories_: CategoryMixture = PRIOR
+    """What tells categories; that of the class until one is fitted, and in artifacts of earlier releases."""
 
     def __init__(
         self, members: Named, baselines: Named = (), tick_s: float = 60.0, horizons: Mapping[str, int] = HORIZONS
@@ -167,6 +171,12 @@ class Ensemble:
         """Return the same forecasters with bounds from later rows, in order of time, that none was fitted on."""
         other = copy.copy(self)
         other.reliability_ = {name: self._tables(self.hazards_of(name, x), y, at_risk) for name in self.reliability_}
+        return other
+
+    def telling(self, categories: CategoryMixture) -> Ensemble:
+        """Return the same forecasters with a fitted mixture for categories."""
+        other = copy.copy(self)
+        other.categories_ = categories
         return other
 
     def serving(self, name: str) -> Ensemble:

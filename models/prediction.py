@@ -43,7 +43,7 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCategory:
-    """The probability that an incident, if it begins, is of a category."""
+    """The probability that an incident, if one begins, is of a category."""
 
     category: str
     probability: float

@@ -20,6 +20,8 @@ import numpy as np
 import sklearn
 
 from features.errors import InvalidValue, SnapshotMismatch, UntrustedArtifact
+from features.evidence import SOURCES
+from features.facts import CATEGORIES
 from features.schema import FeatureSchema
 from models.ensemble import Ensemble
 from models.hazard import N_INTERVALS
@@ -245,6 +247,7 @@ def _unpickled(version_id: str, data: bytes, n_features: int) -> Ensemble:
         raise UntrustedArtifact(f"artifact of model {version_id} is a {type(ensemble).__name__}, expected an Ensemble")
     try:
         hazards = ensemble.hazards(np.zeros((1, n_features), np.float32))
+        ensemble.categories_.distribution(np.zeros((1, len(SOURCES), len(CATEGORIES))))
     except Exception as exc:  # the same: attributes that a release renamed are missed only now
         raise SnapshotMismatch(f"model {version_id} does not forecast here: {exc!r}; {way_out}") from exc
     if hazards.shape != (1, N_INTERVALS) or not np.isfinite(hazards).all():

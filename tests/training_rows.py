@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
+from features.evidence import SOURCES
+from features.facts import CATEGORIES
 from features.schema import Feature, FeatureSchema
 from features.series import SeriesKey
-from training.rows import Rows
+from training.rows import Evidence, Rows
 
-__all__ = ["simulated_rows"]
+__all__ = ["of_categories", "simulated_rows"]
 
 _NAMED = (
     ("incident_decay_5", "incident_history"),
@@ -58,6 +63,24 @@ def simulated_rows(
         undetected=undetected.astype(bool),
         category=np.full(n, -1),
     )
+
+
+def of_categories(rows: Rows, rights: Mapping[str, float], *, seed: int = 0) -> Rows:
+    """Return rows whose incidents have categories, at which each named source points as often as it is right, else anywhere."""
+    rng = np.random.default_rng(seed)
+    wanted = np.flatnonzero(rows.next_start_s - rows.as_of_s <= max(rows.horizons.values()))
+    names = np.stack([rows.series[wanted].astype(float), rows.next_start_s[wanted]], axis=1)
+    _, incident = np.unique(names, axis=0, return_inverse=True)
+    incident = incident.reshape(-1)
+    n = int(incident.max()) + 1
+    of_incident = rng.integers(0, len(CATEGORIES), n)
+    counts = np.zeros((n, len(SOURCES), len(CATEGORIES)), np.float32)
+    for name, right in rights.items():
+        pointed = np.where(rng.random(n) < right, of_incident, rng.integers(0, len(CATEGORIES), n))
+        counts[np.arange(n), SOURCES.index(name), pointed] = 3.0
+    category, place = np.full(len(rows), -1), np.full(len(rows), -1)
+    category[wanted], place[wanted] = of_incident[incident], incident
+    return replace(rows, category=category, evidence=Evidence(place, counts))
 
 
 def _one_series(

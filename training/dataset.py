@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import pandas as pd
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.clock import Clock
 from features.errors import InvalidValue
+from features.evidence import SOURCES, PastIncidents, evidence
 from features.extract import SCHEMA, extract
 from features.facts import CATEGORIES, leading_category
 from features.incident import Incident
@@ -26,7 +28,7 @@ from models.feedback import Feedback
 from training.events import horizons_of, prepare, rows_of
 from training.labels import Overlay, next_starts, overlay
 from training.replay import Recording, walk
-from training.rows import Rows
+from training.rows import Evidence, Rows
 
 __all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "build", "from_events"]
 
@@ -83,8 +85,9 @@ def build(
         verdict are marked undetected.
     """
     memory = Memory(plan)
-    parts: list[tuple[int, Float32Array, BoolArray]] = []
+    parts: list[_Part] = []
     found: list[Incident] = []
+    past = PastIncidents()
     live: dict[int, int] = {}
     gaps: defaultdict[str, list[range]] = defaultdict(list)
     tick_s = plan.tick_s
@@ -99,14 +102,36 @@ def build(
         for row in np.flatnonzero(standing.began).tolist():
             live[row] = len(found)
             start_s = int(standing.open_since[row]) * tick_s
-            found.append(Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, _category(memory, row)))
+            category = _category(memory, row)
+            found.append(Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, category))
+            past.add(int(memory.directory.whole[row]), category, tick * tick_s)
         if tick % stride == 0:
-            parts.append((tick, extract(memory), _settled(memory)))
+            parts.append(_Part.of(memory, past))
         if progress is not None and number % 100 == 0:
             progress(number / len(recording.ticks))
     last_s = int(recording.ticks[-1]) * tick_s if len(recording.ticks) else 0
     rows = _rows(parts, overlay(found, feedback), tuple(memory.directory.keys), tick_s, last_s)
     return Dataset(replace(rows, observed_until_s=_observed_until(rows, gaps, tick_s)), tuple(found))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What was known at a tick: features (n, n_features), who is settled (n,), and what spoke for categories.
+
+    Services number ``s``: `counts` is (s, sources, 14), and `service` (n,) the place of each row's service in it.
+    """
+
+    tick: int
+    x: Float32Array
+    settled: BoolArray
+    counts: Float32Array
+    service: IntArray
+
+    @classmethod
+    def of(cls, memory: Memory, past: PastIncidents) -> _Part:
+        services = np.flatnonzero(memory.directory.is_whole)
+        place = np.searchsorted(services, memory.directory.whole)
+        return cls(memory.tick, extract(memory), _settled(memory), evidence(memory, past, services), place)
 
 
 def _category(memory: Memory, row: int) -> str:
@@ -121,13 +146,11 @@ def _settled(memory: Memory) -> BoolArray:
     return ~onsets.in_incident() & ~recovering & (memory.rhythm.windows_seen() >= WARM_TICKS)
 
 
-def _rows(
-    parts: list[tuple[int, Float32Array, BoolArray]], laid: Overlay, keys: tuple[SeriesKey, ...], tick_s: int, end_s: int
-) -> Rows:
-    x = np.concatenate([p for _, p, _ in parts]) if parts else np.zeros((0, len(SCHEMA.features)), np.float32)
-    eligible = np.concatenate([e for _, _, e in parts]) if parts else np.zeros(0, bool)
-    series = np.concatenate([np.arange(len(p)) for _, p, _ in parts]) if parts else np.zeros(0, np.int64)
-    as_of_s = np.repeat(np.array([t * tick_s for t, _, _ in parts], np.int64), [len(p) for _, p, _ in parts])
+def _rows(parts: list[_Part], laid: Overlay, keys: tuple[SeriesKey, ...], tick_s: int, end_s: int) -> Rows:
+    x = np.concatenate([p.x for p in parts]) if parts else np.zeros((0, len(SCHEMA.features)), np.float32)
+    eligible = np.concatenate([p.settled for p in parts]) if parts else np.zeros(0, bool)
+    series = np.concatenate([np.arange(len(p.x)) for p in parts]) if parts else np.zeros(0, np.int64)
+    as_of_s = np.repeat(np.array([p.tick * tick_s for p in parts], np.int64), [len(p.x) for p in parts])
     # The rule dates an incident to the start of its first broken window; it has begun by that window's end.
     begun = [
         replace(i, start=i.start + timedelta(seconds=tick_s), detected_at=i.detected_at + timedelta(seconds=tick_s), end=None)
@@ -136,10 +159,22 @@ def _rows(
         for i in laid.incidents
     ]
     upcoming = next_starts(begun, keys, series, as_of_s)
-    codes = np.array([*(CATEGORIES.index(i.category) for i in begun), -1], np.int64)
+    # What a person reported has no category that anybody saw.
+    codes = np.array([*(CATEGORIES.index(i.category) if i.source == "rule" else -1 for i in begun), -1], np.int64)
     undetected, within = _meanwhile(laid.incidents, keys, series, as_of_s)
     eligible &= ~within & laid.teachable(keys, series, as_of_s)
-    return Rows(x, SCHEMA, series, keys, as_of_s, upcoming.start_s, end_s, eligible, undetected, codes[upcoming.index])
+    rows = Rows(x, SCHEMA, series, keys, as_of_s, upcoming.start_s, end_s, eligible, undetected, codes[upcoming.index])
+    return replace(rows, evidence=_evidence(parts, rows))
+
+
+def _evidence(parts: Sequence[_Part], rows: Rows) -> Evidence:
+    """Keep what spoke for categories of the rows before incidents alone."""
+    wanted = (rows.category >= 0) & (rows.next_start_s - rows.as_of_s <= max(rows.horizons.values()))
+    place = np.where(wanted, np.cumsum(wanted) - 1, -1)
+    edges = np.cumsum([0, *(len(p.x) for p in parts)]).tolist()
+    kept = [p.counts[p.service[wanted[begin:end]]] for p, (begin, end) in zip(parts, pairwise(edges), strict=True)]
+    none = np.zeros((0, len(SOURCES), len(CATEGORIES)), np.float32)
+    return Evidence(place, np.concatenate([none, *kept]))
 
 
 def _observed_until(rows: Rows, gaps: Mapping[str, Sequence[range]], tick_s: int) -> FloatArray:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,6 +16,7 @@ from models.calibration import reliability
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached
 from training.alerting import EventScores, alerts, score_events
+from training.categories import MIXTURE
 from training.fit import Fitted
 from training.rows import Rows
 
@@ -92,6 +93,8 @@ class Fold:
         Share of ten groups of rows, by what was said for the longest horizon, whose observed rate lay within the stated interval.
     notes : tuple of str
         What had to give.
+    category_weights : dict of str to float
+        Weight of each source of categories; empty where there are none.
     """
 
     begin_s: int
@@ -102,6 +105,7 @@ class Fold:
     groups: dict[str, float]
     coverage: float
     notes: tuple[str, ...]
+    category_weights: dict[str, float] = field(default_factory=dict[str, float])
 
     @classmethod
     def of(cls, fitted: Fitted, test: Rows, hazards: FloatArray, begin_s: int, end_s: int) -> Fold:
@@ -116,6 +120,7 @@ class Fold:
             _worth(fitted, test, record.seed),
             _coverage(fitted, test, hazards),
             tuple(note for note in record.notes if not note.startswith("tested on")),
+            dict(fitted.categories[MIXTURE].weights) if fitted.categories else {},
         )
 
 
@@ -289,10 +294,10 @@ def json_of(value: object) -> object:
 
 
 def _plain(one: Bin | Budget | Fold | Told) -> dict[str, object]:
-    return {field.name: json_of(getattr(one, field.name)) for field in fields(one)}
+    return {part.name: json_of(getattr(one, part.name)) for part in fields(one)}
 
 
 def events_of(scores: EventScores) -> dict[str, object]:
     """Return scores of alerts as JSON values."""
-    plain = {field.name: json_of(getattr(scores, field.name)) for field in fields(scores)}
+    plain = {part.name: json_of(getattr(scores, part.name)) for part in fields(scores)}
     return plain | {name: json_of(getattr(scores, name)) for name in ("recall", "precision", "false_alarms_a_day")}

@@ -19,6 +19,7 @@ from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached, to_logits
 from training.alerting import EventScores, score_events
 from training.bootstrap import Blocks, average_precision, blocks_of
+from training.categories import score_categories, tell
 from training.fit import CLIMATOLOGY, Fitted
 from training.report import Report, Scores
 from training.rows import Rows
@@ -98,6 +99,7 @@ def evaluate(
         test_end_s=fitted.record.split.test.end_s,
         budget_per_day=fitted.record.budget_per_day,
         notes=fitted.record.notes,
+        categories=score_categories(tell(fitted.categories, test), test, seed),
     )
     return Scored(report, tables.losses, tables.blocks)
 

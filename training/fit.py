@@ -6,7 +6,7 @@ Takes `training.rows.Rows` from `training.dataset`; what it returns goes to `tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import cast
 
@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from features.arrays import BoolArray, FloatArray
 from features.schema import FeatureSchema
 from models.baseline import Climatology, Rate, Recency, Seasonal
+from models.categories import CategoryMixture
 from models.contract import Learner
 from models.ensemble import Ensemble, Named
 from models.hazard import cumulate, intervals_of, reached
@@ -23,6 +24,7 @@ from models.linear import HazardLinear
 from models.threads import one_thread
 from models.trees import HazardForest, HazardTrees
 from training.alerting import threshold_for
+from training.categories import MIXTURE, fit_categories
 from training.rows import Rows
 from training.split import Block, Split, SplitPlan, split
 
@@ -72,10 +74,21 @@ class FitRecord:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """An ensemble and its record."""
+    """An ensemble and its record.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        With the mixture that tells categories.
+    record : FitRecord
+        What it was made from.
+    categories : dict of str to CategoryMixture
+        The same mixture and each source alone, of the same rows; empty where rows have no categories.
+    """
 
     ensemble: Ensemble
     record: FitRecord
+    categories: dict[str, CategoryMixture] = field(default_factory=dict[str, CategoryMixture])
 
 
 def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0, plan: SplitPlan | None = None) -> Fitted:
@@ -115,6 +128,9 @@ def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0
     )
     thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.items()}
     refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], seed, jobs))
+    categories = fit_categories(parts["refit"].rows)
+    if categories:
+        refitted = refitted.telling(categories[MIXTURE])
     record = FitRecord(
         seed=seed,
         data_sha256=_hash(rows),
@@ -126,7 +142,7 @@ def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0
         budget_per_day=budget_per_day,
         notes=(*cut.notes, *_notes(events, cut)),
     )
-    return Fitted(refitted, record)
+    return Fitted(refitted, record, categories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +214,9 @@ def _tick_s(rows: Rows) -> float:
 
 def _hash(rows: Rows) -> str:
     digest = sha256(rows.schema.sha256.encode())
-    for array in (rows.x, rows.series, rows.as_of_s, rows.next_start_s, rows.eligible, rows.undetected):
+    known = () if rows.evidence is None else (rows.evidence.place, rows.evidence.counts)
+    outcomes = (rows.next_start_s, rows.category, rows.eligible, rows.undetected)
+    for array in (rows.x, rows.series, rows.as_of_s, *outcomes, *known):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 

@@ -15,7 +15,7 @@ from training.charts import budget_chart, group_chart, lead_chart, reliability_c
 from training.detail import Bin, Budget, Detail, Fold, Told
 from training.page_style import CSS
 from training.report import Report, Scores
-from training.words import DASH, alerting, calibration, moment, number, opening, ranged, share, span, verdicts
+from training.words import DASH, alerting, calibration, categories, moment, number, opening, ranged, share, span, verdicts
 
 __all__ = ["page"]
 
@@ -37,6 +37,7 @@ _TERMS = (
     ("Alerts in service", "deployed", "Thresholds found before each fold, as in life."),
     ("Worth of a group", "folds[].groups", "What the log loss grows by when the group's values are shuffled among rows; groups that say the same hide each other."),
     ("Coverage", "folds[].coverage", "Share of ten groups of rows whose observed rate lay within the stated interval."),
+    ("Categories", "categories", "Which category an incident was of, given that it began: what was told in the hour before, every incident counted once. The mixture is served; the rest is one source alone."),
     ("Curves", "reliability, budgets", "The points of the charts."),
     ("Incidents one by one", "told", "The newest, each with what was said for the longest horizon before it, and how long before it that first reached the threshold."),
     ("Intervals", "*_interval", "In brackets, of 90\N{NO-BREAK SPACE}%, from resampled blocks of time: neighbouring rows are not independent."),
@@ -64,7 +65,7 @@ def page(report: Report) -> str:
         ("scores", "Scores by horizon", _scores(report)),
         *(() if detail is None else _detailed(report, detail)),
         ("notes", "Notes", _list(report.notes) if report.notes else "<p>None.</p>"),
-        ("how", "How to read this", _terms()),
+        ("how", "How to read this", _terms(report)),
     ]
     links = "".join(f'<a href="#{name}">{heading}</a>' for name, heading, _ in parts)
     body = "".join(f'<section id="{name}"><h2>{heading}</h2>{text}</section>' for name, heading, text in parts)
@@ -96,10 +97,12 @@ def _answer(report: Report) -> str:
         f'<li class="{v.kind}"><strong>{_MARKS[v.kind]}</strong> <span>{escape(v.text)}</span></li>' for v in verdicts(report)
     )
     paragraphs = "".join(f"<p>{escape(text)}</p>" for text in alerting(report))
+    told_of = categories(report)
     return (
         f'<dl class="tiles">{shown}</dl>{paragraphs}<h3>Against the baselines</h3><ul class="verdicts">{told}</ul>'
         f"<p>On the whole, Foreshock would serve <strong>{escape(report.serves)}</strong>.</p>"
         f"<h3>Calibration</h3>{_list(calibration(report))}"
+        + (f"<h3>Categories</h3><p>{escape(told_of)}</p>" if told_of else "")
     )
 
 
@@ -293,9 +296,11 @@ def _incident(told: Told, drawing: str) -> str:
     )
 
 
-def _terms() -> str:
+def _terms(report: Report) -> str:
     items = "".join(
-        f"<div><dt>{escape(term)} <code>{escape(key)}</code></dt><dd>{escape(text)}</dd></div>" for term, key, text in _TERMS
+        f"<div><dt>{escape(term)} <code>{escape(key)}</code></dt><dd>{escape(text)}</dd></div>"
+        for term, key, text in _TERMS
+        if key != "categories" or report.categories is not None
     )
     return f'<p>Names in this type are the keys of <code>foreshock backtest --json</code>.</p><dl class="terms">{items}</dl>'
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from models.ensemble import ENSEMBLE
 from training.alerting import EventScores
 from training.bootstrap import Interval
+from training.categories import MIXTURE, CategoryScores
 from training.detail import Detail, events_of, iso, json_of
 
 __all__ = ["Report", "Scores"]
@@ -104,6 +105,8 @@ class Report:
         What a reader has to know.
     detail : Detail or None
         Of a backtest: its folds, incidents and curves.
+    categories : dict of str to CategoryScores, or None
+        How well the categories of incidents were told, by the mixture and by each source alone; None where they have none.
     """
 
     horizons: dict[str, dict[str, Scores]]
@@ -118,6 +121,7 @@ class Report:
     budget_per_day: float
     notes: tuple[str, ...]
     detail: Detail | None = None
+    categories: dict[str, CategoryScores] | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the report as JSON values; what is not defined is None."""
@@ -141,6 +145,7 @@ class Report:
             "test": [iso(self.test_begin_s), iso(self.test_end_s)],
             "budget_per_day": self.budget_per_day,
             "notes": list(self.notes),
+            "categories": None if self.categories is None else {name: _plain(s) for name, s in self.categories.items()},
         }
         return told if self.detail is None else told | self.detail.to_dict()
 
@@ -157,6 +162,7 @@ class Report:
             _EVENT_HEADER,
         ]
         lines += [_event_line(name, scores) for name, scores in self.events.items()]
+        lines += [] if self.categories is None else _category_lines(self.categories)
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
         lines += ["", f"members: {weights}", f"serves: {self.serves}"]
         lines += [f"note: {note}" for note in self.notes]
@@ -176,6 +182,8 @@ class Report:
 _HEADER = f"{'horizon':8}{'forecaster':13}{'base':>8}{'AP':>8}  {'90 %':17}{'AUC':>6}{'skill':>8}  {'90 %':17}{'ECE':>8}{'logloss':>9}"
 _EVENT_HEADER = f"{'forecaster':13}{'recall':>16}{'precision':>18}{'median lead':>14}{'false a day':>13}"
 
+_CATEGORY_HEADER = f"{'told by':13}{'logloss':>9}  {'90 %':17}{'Brier':>7}{'top 1':>8}  {'90 %':17}{'top 3':>8}  {'90 %':17}"
+
 
 def _line(horizon: str, name: str, s: Scores) -> str:
     return (
@@ -191,6 +199,15 @@ def _event_line(name: str, e: EventScores) -> str:
     return f"{name:13}{recall:>16}{precision:>18}{lead:>14}{_n(e.false_alarms_a_day, 13, 1)}"
 
 
+def _category_lines(categories: Mapping[str, CategoryScores]) -> list[str]:
+    lines = ["", f"categories of {categories[MIXTURE].incidents} incidents, given that they begin", _CATEGORY_HEADER]
+    return lines + [
+        f"{name:13}{_n(s.log_loss, 9)}  {_pair(s.log_loss_interval):17}{_n(s.brier, 7)}{_n(s.top1, 8, 2)}  {_pair(s.top1_interval):17}"
+        f"{_n(s.top3, 8, 2)}  {_pair(s.top3_interval):17}"
+        for name, s in categories.items()
+    ]
+
+
 def _n(value: float, width: int, digits: int = 3) -> str:
     return f"{'-' if math.isnan(value) else f'{value:.{digits}f}':>{width}}"
 
@@ -199,5 +216,5 @@ def _pair(interval: Interval | None) -> str:
     return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
-def _plain(scores: Scores) -> dict[str, object]:
+def _plain(scores: Scores | CategoryScores) -> dict[str, object]:
     return {field.name: json_of(getattr(scores, field.name)) for field in fields(scores)}

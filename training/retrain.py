@@ -88,7 +88,7 @@ def retrain(rows: Rows, *, seed: int = 0, champion: Forecaster | None = None, bu
     fitted = fit(rows, seed=seed, jobs=jobs, budget_per_day=budget)
     scored = evaluate(fitted, rows, seed=seed, champion=champion)
     decision = decide(scored)
-    served = Fitted(_bounded(fitted, rows).serving(decision.serves), fitted.record)
+    served = replace(fitted, ensemble=_bounded(fitted, rows).serving(decision.serves))
     report = replace(scored.report, serves=decision.serves, notes=(*scored.report.notes, *decision.reasons))
     return Outcome(served, report, decision)
 

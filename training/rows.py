@@ -18,7 +18,23 @@ from features.series import SeriesKey
 from models.hazard import intervals_of, labels
 from models.prediction import HORIZONS
 
-__all__ = ["Rows"]
+__all__ = ["Evidence", "Rows"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What spoke for the categories of incidents, for the rows before one.
+
+    Parameters
+    ----------
+    place : IntArray
+        Shape (n,), index into `counts` of each row, -1 where the longest horizon holds no incident of a known category.
+    counts : Float32Array
+        Shape (k, sources, 14), as known at the row, from `features.evidence.evidence`.
+    """
+
+    place: IntArray
+    counts: Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,8 @@ class Rows:
         not negative. None means ``end_s``.
     horizons : mapping of str to int
         Seconds by name, ascending; those of the service by default.
+    evidence : Evidence or None
+        What spoke for categories; None where nothing has any.
 
     Raises
     ------
@@ -71,6 +89,7 @@ class Rows:
     category: IntArray
     observed_until_s: FloatArray | None = None
     horizons: Mapping[str, int] = field(default_factory=lambda: HORIZONS)
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         n = len(self.as_of_s)
@@ -132,6 +151,7 @@ class Rows:
             self.category[chosen],
             None if self.observed_until_s is None else self.observed_until_s[chosen],
             self.horizons,
+            None if self.evidence is None else Evidence(self.evidence.place[chosen], self.evidence.counts),
         )
 
     def events(self) -> int:

@@ -19,6 +19,7 @@ from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, intervals_of, reached
 from models.recalibration import TOGETHER, OnlineSigmoid
 from training.alerting import EventScores, score_events
+from training.categories import score_categories, tell
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
 from training.evaluate import Scored, Tables, forecasts, score, since_start
@@ -126,12 +127,15 @@ class Step:
         For the budget, by forecaster, as earlier time set them.
     fold : Fold
         What it was fitted on.
+    categories : dict of str to FloatArray
+        What was told of the rows before incidents, see `training.categories.tell`.
     """
 
     rows: IntArray
     hazards: dict[str, FloatArray]
     thresholds: dict[str, float]
     fold: Fold
+    categories: dict[str, FloatArray]
 
 
 def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
@@ -163,7 +167,7 @@ def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
         hazards = forecasts(fitted, test)
         fold = Fold.of(fitted, test, hazards[ENSEMBLE], begin_s, end_s)
         hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
-        yield Step(chosen, hazards, fitted.record.thresholds, fold)
+        yield Step(chosen, hazards, fitted.record.thresholds, fold, tell(fitted.categories, test))
 
 
 def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] | None = None) -> Report:
@@ -191,7 +195,9 @@ def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] |
         if name != CLIMATOLOGY
     }
     detail = detail_of(hazards, test, limits[ENSEMBLE], folds, _deployed(hazards, test, limits, tables))
-    return _report(rows, test, tables, folds, plan, detail)
+    told = {name: np.concatenate([step.categories[name] for step in walked]) for name in walked[0].categories}
+    report = _report(rows, test, tables, folds, plan, detail)
+    return replace(report, categories=score_categories(told, test, plan.seed))
 
 
 def _edges(rows: Rows, plan: WalkPlan) -> list[tuple[int, int]]:

@@ -16,9 +16,23 @@ import numpy as np
 from models.ensemble import ENSEMBLE
 from training.alerting import EventScores
 from training.bootstrap import Interval
+from training.categories import MIXTURE, CategoryScores
 from training.report import Report, Scores
 
-__all__ = ["DASH", "Verdict", "alerting", "calibration", "moment", "number", "opening", "ranged", "share", "span", "verdicts"]
+__all__ = [
+    "DASH",
+    "Verdict",
+    "alerting",
+    "calibration",
+    "categories",
+    "moment",
+    "number",
+    "opening",
+    "ranged",
+    "share",
+    "span",
+    "verdicts",
+]
 
 DASH = "\N{EN DASH}"
 """Stands where a score is not defined."""
@@ -27,6 +41,13 @@ _FEW = 10.0  # below it a second digit tells something
 _MINUS = "\N{MINUS SIGN}"
 _UNITS = ((90.0, 1.0, "s"), (5_400.0, 60.0, "min"), (129_600.0, 3_600.0, "h"), (math.inf, 86_400.0, "days"))
 _RIGHT_COVERAGE = 0.9
+_SOURCES = {
+    "now": "the service's errors of 15 minutes",
+    "hour": "the service's errors of an hour",
+    "own": "the service's own incidents",
+    "tenant": "the incidents of all services",
+    "last": "the service's last incident",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +267,32 @@ def _calibrated(horizon: str, scores: Scores) -> str:
         f"At {horizon}: slope {_with(scores.slope, scores.slope_interval, _two)}, {slope}; in the riskiest 1\N{NO-BREAK SPACE}% of rows, "
         f"observed over expected {_with(scores.top_ratio, scores.top_ratio_interval, _two)}, {top}."
     )
+
+
+def categories(report: Report) -> str | None:
+    """Say how well the categories of incidents were told, and whether one source alone tells as much; None where there are none."""
+    if report.categories is None:
+        return None
+    mine = report.categories[MIXTURE]
+    others = {name: s for name, s in report.categories.items() if name != MIXTURE}
+    best = min(others, key=lambda name: others[name].log_loss)
+    return (
+        f"Of {mine.incidents:,} incidents of a known category, the likeliest one that was told before was right for "
+        f"{_with(mine.top1, mine.top1_interval, share)}, and among the three likeliest for {_with(mine.top3, mine.top3_interval, share)}. "
+        f"The log loss is {_with(mine.log_loss, mine.log_loss_interval, _two)} nats (guessing among 14 has 2.64). Of the sources alone, "
+        f"{_SOURCES[best]} tell{'s' if best == 'last' else ''} most: {_two(others[best].log_loss)} nats, the likeliest right for "
+        f"{share(others[best].top1)}. {_mixed(others[best])}"
+    )
+
+
+def _mixed(best: CategoryScores) -> str:
+    interval = best.mixture_minus_this_interval
+    if interval is not None and interval[1] < 0:
+        return "The mixture that is served beats it by more than chance explains."
+    if best.mixture_minus_this > 0:
+        sure = interval is not None and interval[0] > 0
+        return f"The mixture that is served does not beat it{'' if sure else ', which may be chance'}."
+    return "The mixture that is served is ahead of it, which may be chance."
 
 
 def _against_one(value: float, interval: Interval | None, words: tuple[str, str, str]) -> str:

@@ -70,7 +70,9 @@ class _Chance(_Out):
 
 class _Category(_Out):
     category: str
+    """One of the 13, or `unknown`: an incident without errors of a known kind."""
     probability: Probability
+    """That an incident is of this category, if one begins."""
 
 
 class _Reason(_Out):
@@ -102,6 +104,7 @@ class PredictionOut(_Out):
     """`stale` once `expires_at` has passed without a newer prediction."""
     horizons: dict[Horizon, _Chance]
     categories: list[_Category]
+    """At most the three likeliest of an incident, if one begins; none that is not likelier than by guessing. They need not sum to 1."""
     reasons: list[_Reason]
     anomaly: _Anomaly
     model_version: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,15 @@ import pytest
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord, PredictionRecord, RecentErrors, ServiceSummary
 from app.flow import Flow, FlowPlan
+from app.members import Champion, Members
 from app.publish import Publisher
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.batch import channel
+from features.evidence import evidence
+from features.facts import CATEGORIES
+from models.categories import FLOOR, PRIOR, CategoryMixture
+from models.ensemble import Ensemble
 from models.hazard import to_logits
 from tests.api_builders import an_error_event
 from tests.lines import Line, open_line
@@ -40,6 +46,61 @@ def test_a_prediction_says_when_it_expires_and_what_is_expected(line: Line) -> N
     for prediction in found.values():
         assert 0 <= prediction.anomaly.score <= 1
         assert all(c.lower <= c.probability <= c.upper for c in prediction.horizons.values())
+
+
+def test_the_categories_that_are_served_are_those_that_the_model_tells(line: Line) -> None:
+    flow = line.worker.flow
+    publication = flow._latest  # pyright: ignore[reportPrivateUsage]
+    assert publication is not None
+    directory, past = flow.memory.directory, flow.publisher.past
+    told = PRIOR.distribution(evidence(flow.memory, past, directory.whole))
+    for found in predictions(line.store.documents).values():
+        row = directory.find(found.tenant, found.service, found.operation)
+        assert row is not None
+        assert [c.probability for c in found.categories] == [told[row, CATEGORIES.index(c.category)] for c in found.categories]
+        assert [c.probability for c in found.categories] == sorted(told[row], reverse=True)[: len(found.categories)]
+        assert all(c.probability > 1 / len(CATEGORIES) for c in found.categories)
+    members, mixture = Members(), CategoryMixture({"own": 0.9, FLOOR: 0.1})
+    members.promote(Champion("v", Ensemble((), ()).telling(mixture)))
+    served = flow.publisher.categories(replace(publication, members={"default": members}))
+    assert np.array_equal(served, mixture.distribution(evidence(flow.memory, past, directory.whole)))
+
+
+def test_nothing_is_expected_where_nothing_was_seen(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(recorded(1))
+        line.end_tick()
+        flow = line.worker.flow
+        spoke = evidence(flow.memory, flow.publisher.past, flow.memory.directory.whole).sum(axis=(1, 2)) > 0
+        for found in predictions(line.store.documents).values():
+            row = flow.memory.directory.find(found.tenant, found.service, found.operation)
+            assert row is not None
+            assert bool(found.categories) == spoke[row]
+    assert set(spoke.tolist()) == {True, False}
+
+
+@pytest.mark.parametrize("checkpoint", [20, 35])
+def test_a_restart_remembers_the_incidents_of_before_and_counts_none_twice(tmp_path: Path, checkpoint: int) -> None:
+    texts = recorded(40, failing=range(25, 36))
+    until = len(texts) * checkpoint // 40
+    with open_line(tmp_path) as line:
+        line.send(texts[:until])
+        line.end_tick()
+        line.worker.checkpoint()
+        line.send(texts[until:])
+        line.end_tick()
+        before = counted(line.worker.flow)
+        assert sum(before["payment"]) > 0
+        line.new_worker()  # what came after the checkpoint is read again, though its documents are there
+        line.worker.drain()
+        assert counted(line.worker.flow) == before
+
+
+def counted(flow: Flow) -> dict[str, list[float]]:
+    """Return by service how many incidents of each category are remembered, and of which the last was."""
+    length = len(flow.memory.directory)
+    columns = np.concatenate([flow.publisher.past.counts(length), flow.publisher.past.last(length)], axis=1)
+    return {service: columns[row].tolist() for (_, service), row in flow.memory.services().items()}
 
 
 def test_explanations_add_up_from_groups_with_values_and_advice(line: Line) -> None:

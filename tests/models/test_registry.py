@@ -16,6 +16,7 @@ import pytest
 from features.errors import InvalidValue, SnapshotMismatch, UntrustedArtifact
 from features.schema import Feature, FeatureSchema
 from models.baseline import Rate
+from models.categories import FLOOR, PRIOR, CategoryMixture
 from models.ensemble import Ensemble
 from models.linear import HazardLinear
 from models.registry import BUCKET, Registry
@@ -131,6 +132,25 @@ def test_an_ensemble_that_cannot_forecast_is_refused_before_it_serves(store: Sto
     buffer = io.BytesIO()
     joblib.dump(Ensemble((("linear", HazardLinear()),), (("rate", Rate(SCHEMA)),)), buffer)
     in_place_of(store, version, buffer.getvalue())
+    with pytest.raises(SnapshotMismatch, match=r"does not forecast here.*foreshock train"):
+        registry.load(version.id, SCHEMA)
+
+
+def test_the_mixture_for_categories_is_kept_and_an_artifact_of_an_earlier_release_has_the_prior(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    told = CategoryMixture({"own": 0.7, FLOOR: 0.3})
+    earlier, later = registry.add(fitted(), RECORD), registry.add(fitted().telling(told), RECORD)
+    assert "categories_" not in vars(registry.load(earlier.id, SCHEMA))  # as it was before there was one
+    assert registry.load(earlier.id, SCHEMA).categories_ == PRIOR
+    assert registry.load(later.id, SCHEMA).categories_ == told
+    assert registry.load(later.id, SCHEMA).serving("rate").categories_ == told
+
+
+def test_a_mixture_of_sources_that_this_release_lacks_is_refused_with_a_way_out(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    told = CategoryMixture({"own": 0.7, FLOOR: 0.3})
+    object.__setattr__(told, "weights", {"moon": 0.7, FLOOR: 0.3})
+    version = registry.add(fitted().telling(told), RECORD)
     with pytest.raises(SnapshotMismatch, match=r"does not forecast here.*foreshock train"):
         registry.load(version.id, SCHEMA)
 

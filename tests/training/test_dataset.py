@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.evidence import SOURCES
 from features.extract import SCHEMA
 from features.facts import CATEGORIES
 from features.memory import Memory, MemoryPlan
@@ -103,6 +104,37 @@ def test_category_is_that_of_most_of_the_errors_that_the_rule_saw() -> None:
     code = {minute: int(c) for minute, c in zip(next_start(dataset), dataset.rows.category, strict=True)}
     assert CATEGORIES[code[60]] == "network"
     assert code[61] == -1
+
+
+def test_what_spoke_for_a_category_is_what_was_known_at_the_row() -> None:
+    broken = {60: "network", 100: "data"}
+
+    def minute(i: int) -> Minute:
+        category = next((name for begin, name in broken.items() if begin <= i < begin + 5), None)
+        errors = ((a_record("web", T0 + i), category, None),) * 3 if category else ()
+        return Minute("a", (traffic(T0 + i, 100.0, 40.0 if category else 0.0, operation="*"),), errors)
+
+    memory = Memory()
+    rows = build(recorded(memory, play(memory, [[minute(i)] for i in range(130)])), PLAN).rows
+    assert rows.evidence is not None
+    place = {int(s) // 60 - T0: p for s, p in zip(rows.as_of_s, rows.evidence.place.tolist(), strict=True)}
+    known = {at: rows.evidence.counts[p] for at, p in place.items() if p >= 0}
+    assert set(known) == {*range(1, 61), *range(61, 101)}  # an hour before 61, and what follows until 101
+    network, data = CATEGORIES.index("network"), CATEGORIES.index("data")
+    own, last, now = (SOURCES.index(name) for name in ("own", "last", "now"))
+    assert {at for at in known if known[at][own].sum()} == set(range(62, 101))  # from the rule's verdict on
+    assert all(known[at][[own, last], network].tolist() == [1.0, 1.0] for at in range(62, 101))
+    assert known[66][now, network] == 15.0
+    assert known[100][now].sum() == 0.0
+    assert not any(counts[:, data].any() for counts in known.values())
+
+
+def test_what_a_person_reported_has_no_category() -> None:
+    rows = build(history(), PLAN, feedback=[said("missed", 30, 35)]).rows
+    assert rows.evidence is not None
+    reported = rows.next_start_s == (T0 + 30) * 60
+    assert reported.any()
+    assert set(rows.category[reported].tolist()) == set(rows.evidence.place[reported].tolist()) == {-1}
 
 
 def test_incident_without_errors_of_a_category_is_unknown_and_one_that_lasts_has_no_end() -> None:
@@ -199,3 +231,8 @@ def test_what_history_holds_of_the_future_changes_no_earlier_row(cut: int, facto
     past = one.as_of_s <= (T0 + cut) * 60
     assert np.array_equal(one.x[past], other.x[past])
     assert np.array_equal(one.eligible[past], other.eligible[past])
+    assert one.evidence is not None
+    assert other.evidence is not None
+    both = past & (one.evidence.place >= 0) & (other.evidence.place >= 0)
+    mine, others = (e.counts[e.place[both]] for e in (one.evidence, other.evidence))
+    assert np.array_equal(mine, others)

@@ -13,6 +13,7 @@ import pytest
 
 from models.prediction import HORIZONS
 from training.alerting import EventScores
+from training.categories import CategoryScores
 from training.detail import Bin, Budget, Detail, Fold, Told
 from training.page import page
 from training.report import Report, Scores
@@ -104,6 +105,13 @@ def text() -> str:
 @pytest.fixture(scope="module")
 def outline(text: str) -> Outline:
     return Outline(text)
+
+
+def test_categories_are_a_paragraph_where_there_are_any(text: str) -> None:
+    assert "Categories" not in text
+    scores = CategoryScores(12, 1.5, 0.7, 0.5, 0.8, (1.2, 1.8), None, (0.4, 0.6), (0.7, 0.9), 0.0, (0.0, 0.0))
+    told = Outline(page(replace(a_report(), categories={"mixture": scores, "own": replace(scores, log_loss=1.6)})))
+    assert any(words.startswith("Of 12 incidents of a known category") for words in told.words)
 
 
 def test_the_same_report_gives_the_same_page(text: str) -> None:

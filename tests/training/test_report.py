@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 from models.prediction import HORIZONS
 from training.alerting import EventScores
+from training.categories import CategoryScores
 from training.report import Report, Scores
 
 GOOD = Scores(1000, 20, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 1.1, (0.3, 0.5), (0.1, 0.3), 0.0, (0.0, 0.0))
@@ -51,6 +53,20 @@ def test_the_table_fits_a_terminal_and_shows_what_is_undefined() -> None:
     assert any("0.60 (6/10)" in line and "20 min" in line for line in lines)
     assert any(line.startswith("rate") and " - " in line for line in lines)
     assert lines[-1] == "note: short"
+
+
+def test_categories_are_a_table_of_their_own_and_absent_where_there_are_none() -> None:
+    mixture = CategoryScores(12, 1.5, 0.7, 0.5, 0.8, (1.2, 1.8), None, (0.4, 0.6), (0.7, 0.9), 0.0, (0.0, 0.0))
+    alone = CategoryScores(12, 2.1, 0.8, 0.3, 0.5, None, None, None, None, -0.6, None)
+    report = replace(a_report(), categories={"mixture": mixture, "now": alone})
+    lines = report.table().splitlines()
+    assert max(len(line) for line in lines) <= 110
+    assert "categories of 12 incidents, given that they begin" in lines
+    assert any(line.startswith("mixture") and "1.500  [1.200, 1.800]" in line and "0.50" in line for line in lines)
+    told = json.loads(json.dumps(report.to_dict(), allow_nan=False))["categories"]
+    assert (told["now"]["mixture_minus_this"], told["now"]["log_loss_interval"]) == (-0.6, None)
+    assert a_report().to_dict()["categories"] is None
+    assert "categories" not in a_report().table()
 
 
 def test_the_record_holds_defined_scores_alone() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from features.errors import InvalidValue
-from tests.training_rows import simulated_rows
+from models.categories import PRIOR
+from tests.training_rows import of_categories, simulated_rows
+from training.categories import MIXTURE
 from training.retrain import retrain
 
 
@@ -21,6 +24,28 @@ def test_a_real_signal_is_promoted_and_its_record_is_complete() -> None:
     assert record.schema_sha256 == rows.schema.sha256
     assert record.trained_to.timestamp() <= outcome.report.test_begin_s
     assert record.scores["60min.ap"] > 3 * record.scores["60min.base_rate"]
+
+
+def test_categories_are_fitted_before_the_held_out_block_and_scored_on_it() -> None:
+    rows = of_categories(simulated_rows(n_series=8, n_noise=2, a_day=3.0), {"own": 0.9, "now": 0.1})
+    outcome = retrain(rows)
+    told = outcome.report.to_dict()["categories"]
+    assert isinstance(told, dict)
+    assert told[MIXTURE]["incidents"] == outcome.fitted.record.events["test"]
+    assert told[MIXTURE]["top1"] > 0.7 > told["now"]["top1"]
+    served = outcome.fitted.ensemble.categories_
+    assert served == outcome.fitted.categories[MIXTURE]
+    assert served.weights["own"] > PRIOR.weights["own"]
+    held_out = rows.as_of_s >= outcome.fitted.record.split.test.begin_s
+    other = replace(rows, category=np.where(held_out & (rows.category >= 0), 0, rows.category))
+    assert retrain(other).fitted.ensemble.categories_ == served
+
+
+def test_rows_without_categories_leave_the_prior_and_no_scores() -> None:
+    outcome = retrain(simulated_rows(n_series=6, n_noise=0, a_day=3.0))
+    assert outcome.report.categories is None
+    assert outcome.report.to_dict()["categories"] is None
+    assert outcome.fitted.ensemble.categories_ == PRIOR
 
 
 def test_random_labels_are_not_promoted_and_score_near_the_base_rate() -> None:

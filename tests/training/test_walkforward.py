@@ -12,6 +12,8 @@ import training
 from features.arrays import FloatArray
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
+from tests.training_rows import of_categories, simulated_rows
+from training.categories import MIXTURE
 from training.dataset import from_events
 from training.report import Report
 from training.rows import Rows
@@ -117,6 +119,19 @@ def test_the_report_is_values_with_everything_in_them(report: Report) -> None:
     assert [one["start_s"] for one in told["told"]] == sorted(one["start_s"] for one in told["told"])
     assert all(0 < wait <= 24 * 3600 and 0 <= p <= 1 for wait, p in newest["said"])
     assert report.table().count("ensemble") >= 4
+
+
+def test_categories_are_told_in_every_fold_and_scored_over_all(report: Report) -> None:
+    assert report.categories is None  # events of data frames have none
+    assert {tuple(fold.category_weights) for fold in (report.detail.folds if report.detail else ())} == {()}
+    rows = of_categories(simulated_rows(n_series=8, n_noise=0, a_day=4.0), {"own": 0.9, "now": 0.1})
+    told = walk_forward(rows, PLAN)
+    assert told.categories is not None
+    assert told.detail is not None
+    assert told.categories[MIXTURE].incidents == told.events[ENSEMBLE].incidents
+    assert told.categories[MIXTURE].log_loss < told.categories["now"].log_loss
+    assert [sum(fold.category_weights.values()) for fold in told.detail.folds] == [pytest.approx(1.0)] * 2
+    assert json.loads(json.dumps(told.to_dict()))["folds"][0]["category_weights"]["own"] > 0.4
 
 
 def test_the_same_data_and_seed_give_the_same_report() -> None:

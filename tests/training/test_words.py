@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from training.alerting import EventScores
+from training.categories import CategoryScores
 from training.detail import Detail, Fold, Told
 from training.report import Report, Scores
-from training.words import DASH, alerting, calibration, number, opening, ranged, share, span, verdicts
+from training.words import DASH, alerting, calibration, categories, number, opening, ranged, share, span, verdicts
 
 NAN = float("nan")
 MINE = Scores(1000, 20, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 0.95, (0.3, 0.5), (0.1, 0.3), 0.0, (0.0, 0.0))
@@ -132,3 +133,34 @@ def test_coverage_counts_folds_by_their_rows_and_skips_the_unknown() -> None:
     assert "too seldom" in calibration(a_report({"ensemble": MINE}, detail))[-1]
     alone = Detail((a_fold(NAN),), {}, {}, (), (), 2)
     assert len(calibration(a_report({"ensemble": MINE}, alone))) == 1
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "text"),
+    [
+        (-0.3, (-0.4, -0.1), "beats it by more than chance explains"),
+        (-0.1, (-0.2, 0.1), "is ahead of it, which may be chance"),
+        (-0.1, None, "is ahead of it, which may be chance"),
+        (0.1, (-0.1, 0.2), "does not beat it, which may be chance"),
+        (0.2, (0.1, 0.3), "does not beat it."),
+    ],
+)
+def test_categories_are_told_beside_the_best_source_alone(
+    difference: float, interval: tuple[float, float] | None, text: str
+) -> None:
+    mixture = CategoryScores(12, 1.5, 0.7, 0.5, 0.8, (1.2, 1.8), None, (0.4, 0.6), (0.7, 0.9), 0.0, (0.0, 0.0))
+    own = replace(
+        mixture, log_loss=1.5 - difference, top1=0.4, mixture_minus_this=difference, mixture_minus_this_interval=interval
+    )
+    report = replace(
+        a_report({"ensemble": MINE}), categories={"mixture": mixture, "own": own, "now": replace(own, log_loss=2.5)}
+    )
+    said = (categories(report) or "").replace("\N{NO-BREAK SPACE}", " ")
+    assert "Of 12 incidents" in said
+    assert "right for 50 % [40 %, 60 %]" in said
+    assert f"the service's own incidents tell most: {1.5 - difference:.2f} nats" in said
+    assert text in said
+
+
+def test_of_categories_nothing_is_said_where_there_are_none() -> None:
+    assert categories(a_report({"ensemble": MINE})) is None
