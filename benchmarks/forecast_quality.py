@@ -8,7 +8,7 @@
 configuration for all: a tick of a twelfth of the shortest horizon, everything else as `training.backtest` has it.
 
 For every set and horizon it prints ours and the baselines on all rows and on quiet rows (no event within the last horizon), with
-90 % block-bootstrap intervals, and whether ours is better beyond doubt.
+90 % block-bootstrap intervals, and whether ours is better beyond doubt; and who would serve the interval that ends at each horizon.
 """
 
 from __future__ import annotations
@@ -166,6 +166,10 @@ def lines(name: str, report: dict[str, Any]) -> Iterator[str]:
                     + _numbers(scores)
                     + ("" if forecaster == "ensemble" else _gains(scores))
                 )
+        yield f"  {horizon:8}{'all':7}{'as served':12}" + _numbers(of_horizon["served"]) + _gains(of_horizon["served"])
+    for horizon, of_horizon in report["horizons"].items():
+        choice = of_horizon["choice"]
+        yield f"  {horizon:8}served by {choice['serves']}: the ensemble is {choice['kind']} beside {choice['best']} in this interval"
 
 
 def _numbers(scores: dict[str, Any]) -> str:

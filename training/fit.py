@@ -113,7 +113,7 @@ def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0
     ensemble = Ensemble(members, baselines, _tick_s(rows), rows.horizons).fit(
         middle.rows.x, middle.y, middle.at_risk, events["middle"]
     )
-    thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.items()}
+    thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.hazards.items()}
     refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], seed, jobs))
     record = FitRecord(
         seed=seed,

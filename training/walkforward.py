@@ -7,7 +7,7 @@ service's own history. Every fold is fitted and stacked on what lies before it, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -21,9 +21,8 @@ from models.recalibration import OnlineSigmoid
 from training.alerting import EventScores, score_events
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
-from training.evaluate import Scored, Tables, forecasts, score, since_start
+from training.evaluate import Tables, forecasts, score, since_start
 from training.fit import CLIMATOLOGY, Fitted, fit, overlaps_of
-from training.gate import decide
 from training.report import Report
 from training.rows import Rows
 from training.split import SplitPlan
@@ -251,11 +250,11 @@ def _report(rows: Rows, test: Rows, tables: Tables, folds: list[Fold], plan: Wal
     weights = {name: float(np.mean([fold.weights[name] for fold in folds])) for name in names}
     notes = tuple(dict.fromkeys(note for fold in folds for note in fold.notes))
     events = {"test": tables.events[ENSEMBLE].incidents, "all": rows.events()}
-    report = Report(
+    return Report(
         horizons=tables.horizons,
         quiet=tables.quiet,
         events=tables.events,
-        serves=ENSEMBLE,
+        served=tables.served,
         weights=weights,
         n_events=events,
         n_rows={"test": len(test), "all": len(rows)},
@@ -265,4 +264,3 @@ def _report(rows: Rows, test: Rows, tables: Tables, folds: list[Fold], plan: Wal
         notes=notes,
         detail=detail,
     )
-    return replace(report, serves=decide(Scored(report, tables.losses, tables.blocks)).serves)

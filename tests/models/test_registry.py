@@ -18,13 +18,14 @@ from features.schema import Feature, FeatureSchema
 from models.baseline import Rate
 from models.ensemble import Ensemble
 from models.linear import HazardLinear
+from models.prediction import HORIZONS
 from models.registry import BUCKET, Registry
 from models.version import ModelRecord, ModelVersion
 from tests.contracts.stores import FAMILIES, Clock, Store
 
 SCHEMA = FeatureSchema(1, (Feature("incident_rate", "incident_history"), Feature("noise", "noise")))
 AT = datetime(2026, 1, 5, tzinfo=UTC)
-RECORD = ModelRecord(1, SCHEMA.sha256, AT, AT, "b" * 64, 0, "ensemble", AT)
+RECORD = ModelRecord(1, SCHEMA.sha256, AT, AT, "b" * 64, 0, dict.fromkeys(HORIZONS, "ensemble"), AT)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_random_events_are_forecast_at_their_base_rate_and_serve_no_model() -> N
     for by_name in calm.horizons.values():
         mine = by_name[ENSEMBLE]
         assert mine.ap == pytest.approx(mine.base_rate, rel=0.25)
-    assert calm.serves != ENSEMBLE
+    assert ENSEMBLE not in calm.serves.values()
 
 
 def walked(events: pd.DataFrame) -> list[Step]:
