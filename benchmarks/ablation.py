@@ -8,8 +8,8 @@ anew. Of a set with more than 300,000 rows only every so many ticks are taken.
 
 For every part it prints the log loss, its difference to the whole ensemble with a 90 % block-bootstrap interval, and the average
 precision at each horizon on all rows. A part *earns its place* when the ensemble is worse without it beyond doubt, *harms* when it
-is better without it, else it is *even*: what it says, others say too, or it says nothing. Whether it *tells something alone* is
-by the base rate.
+is better without it, else it is *even*: what it says, others say too, or it says nothing. It *tells something alone* when it is better
+beyond doubt than *nothing*: the same ensemble with every column held, which knows no more than how often incidents begin.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def lines(name: str, found: Ablation) -> Iterator[str]:
 
 
 def _line(part: Part) -> str:
-    whole = part.what == "all"
-    interval = "" if whole or part.interval is None else f"[{part.interval[0]:+.5f}, {part.interval[1]:+.5f}]"
+    whole = part.what in {"all", "none"}
+    interval = "" if part.what == "all" or part.interval is None else f"[{part.interval[0]:+.5f}, {part.interval[1]:+.5f}]"
     return (
         f"  {part.name:20}{part.what:8}{'' if whole else part.how:5}{part.log_loss:9.5f}{part.difference:+12.5f}  {interval:20}"
         + "".join(f"{ap:10.4f}" for ap in part.ap.values())
@@ -86,7 +86,7 @@ def main() -> int:
         rows = rows_of(name, asked.data, asked.seed)
         plan = WalkPlan(folds=_FOLDS, seed=asked.seed)
         found = ablate(rows, plan, lambda part: print(part, file=sys.stderr))
-        sets[name] = asdict(found) | {"signs": {f"{part.name} {part.how}": part.sign for part in found.parts[1:]}}
+        sets[name] = asdict(found) | {"signs": {f"{part.name} {part.how}": part.sign for part in found.parts[2:]}}
         print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
         if not asked.json:
             print(*lines(name, found), sep="\n", flush=True)

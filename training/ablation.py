@@ -16,11 +16,19 @@ from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached
 from training.bootstrap import Interval, average_precision, blocks_of
 from training.choice import kind_of
-from training.fit import CLIMATOLOGY
 from training.rows import Rows
 from training.walkforward import WalkPlan, forecast_folds
 
-__all__ = ["Ablation", "Part", "ablate"]
+__all__ = ["NOTHING", "Ablation", "How", "Part", "What", "ablate"]
+
+NOTHING = "nothing"
+"""Name of the ensemble that no feature tells anything: the base rate, kept calibrated as all others are."""
+
+What = Literal["group", "member", "all", "none"]
+"""What is changed."""
+
+How = Literal["out", "in"]
+"""Left out, or alone."""
 
 _RESAMPLES = 200
 _WORTH = {"better": "harms", "worse": "earns its place", "even": "even", "unknown": "unknown"}
@@ -39,8 +47,8 @@ class Part:
     Parameters
     ----------
     name : str
-        A feature group or a member; `models.ensemble.ENSEMBLE` for all of them.
-    what : {"group", "member", "all"}
+        A feature group or a member; `models.ensemble.ENSEMBLE` for the whole, `NOTHING` for none of the groups.
+    what : {"group", "member", "all", "none"}
         Which of these.
     how : {"out", "in"}
         Left out, or alone.
@@ -52,23 +60,23 @@ class Part:
         `log_loss` minus that of the whole ensemble; above 0 it is worse than the whole.
     interval : tuple of float or None
         Its paired 90 % block-bootstrap interval.
-    over_base : tuple of float or None
-        The same of the difference to the base rate.
+    over_nothing : tuple of float or None
+        The same of the difference to `NOTHING`.
     """
 
     name: str
-    what: Literal["group", "member", "all"]
-    how: Literal["out", "in"]
+    what: What
+    how: How
     log_loss: float
     ap: dict[str, float]
     difference: float
     interval: Interval | None
-    over_base: Interval | None
+    over_nothing: Interval | None
 
     @property
     def sign(self) -> str:
         """What it says of the part, in words; beyond doubt where it does not say even or nothing."""
-        return _WORTH[kind_of(self.interval)] if self.how == "out" else _ALONE[kind_of(self.over_base)]
+        return _WORTH[kind_of(self.interval)] if self.how == "out" else _ALONE[kind_of(self.over_nothing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class Ablation:
     Parameters
     ----------
     parts : tuple of Part
-        The whole ensemble first, then each group out and in, then each member.
+        The whole ensemble and the one that sees nothing, then each group out and in, then each member.
     rows, events : int
         Rows that were forecast, and incidents within their longest horizon.
     """
@@ -87,7 +95,7 @@ class Ablation:
     rows: int
     events: int
 
-    def of(self, name: str, how: Literal["out", "in"]) -> Part:
+    def of(self, name: str, how: How) -> Part:
         """Return one part."""
         return next(part for part in self.parts if (part.name, part.how) == (name, how))
 
@@ -111,14 +119,15 @@ def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[str], None] = lambda 
     ----------
     Meyes, Lu, de Puiseau, Meisen (2019), Ablation studies in artificial neural networks (the term; groups here, not neurons).
     """
-    chosen, whole = forecast_folds(rows, plan)
+    chosen, said = forecast_folds(rows, plan)
+    blind = forecast_folds(_without(rows, np.arange(len(rows.schema.features)), plan), plan)[1][ENSEMBLE]
     test = rows.take(chosen)
     y, at_risk = test.targets()
     hit, known = reached(y, at_risk)
     blocks = blocks_of(test.as_of_s, block_s=2 * max(test.horizons.values()), n_resamples=_RESAMPLES, seed=plan.seed)
-    losses = {name: (log_losses(whole[name], y) * at_risk).sum(axis=1) for name in (ENSEMBLE, CLIMATOLOGY)}
+    whole, none = ((log_losses(hazards, y) * at_risk).sum(axis=1) for hazards in (said[ENSEMBLE], blind))
 
-    def part_of(name: str, what: Literal["group", "member", "all"], how: Literal["out", "in"], hazards: FloatArray) -> Part:
+    def part_of(name: str, what: What, how: How, hazards: FloatArray) -> Part:
         progress(f"{what} {name} {how}")
         loss, p = (log_losses(hazards, y) * at_risk).sum(axis=1), cumulate(hazards)
         return Part(
@@ -127,20 +136,18 @@ def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[str], None] = lambda 
             how=how,
             log_loss=float(loss.mean()),
             ap={h: average_precision(p[known[:, j], j], hit[known[:, j], j]) for j, h in enumerate(test.horizons)},
-            difference=float((loss - losses[ENSEMBLE]).mean()),
-            interval=blocks.interval(blocks.mean(loss - losses[ENSEMBLE])),
-            over_base=blocks.interval(blocks.mean(loss - losses[CLIMATOLOGY])),
+            difference=float((loss - whole).mean()),
+            interval=blocks.interval(blocks.mean(loss - whole)),
+            over_nothing=blocks.interval(blocks.mean(loss - none)),
         )
 
-    found = [part_of(ENSEMBLE, "all", "in", whole[ENSEMBLE])]
+    found = [part_of(ENSEMBLE, "all", "in", said[ENSEMBLE]), part_of(NOTHING, "none", "in", blind)]
     for what, name, how, less, fewer in _variants(rows, plan):
         found.append(part_of(name, what, how, forecast_folds(less, fewer)[1][ENSEMBLE]))
     return Ablation(tuple(found), len(test), test.events())
 
 
-def _variants(
-    rows: Rows, plan: WalkPlan
-) -> Iterator[tuple[Literal["group", "member"], str, Literal["out", "in"], Rows, WalkPlan]]:
+def _variants(rows: Rows, plan: WalkPlan) -> Iterator[tuple[What, str, How, Rows, WalkPlan]]:
     """Yield what is changed, and the rows and the plan to walk with."""
     everything = np.arange(len(rows.schema.features))
     for group in rows.schema.groups:
