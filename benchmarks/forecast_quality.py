@@ -8,7 +8,8 @@
 configuration for all: a tick of a twelfth of the shortest horizon, everything else as `training.backtest` has it.
 
 For every set and horizon it prints ours and the baselines on all rows and on quiet rows (no event within the last horizon), with
-90 % block-bootstrap intervals, and whether ours is better beyond doubt; of the shop also how well the categories of incidents were told.
+90 % block-bootstrap intervals, and whether ours is better beyond doubt; who would serve the interval that ends at each horizon; and of
+the shop how well the categories of incidents were told.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,11 @@ import pandas as pd
 
 from app.commands.backtest_command import backtest as backtest_of_folder
 from app.commands.demo_command import DemoOptions, run
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 from benchmarks.ingest_report import machine
 from training import backtest
 
-__all__ = ["SETS", "main"]
+__all__ = ["SETS", "demo_shop", "main"]
 
 _BASELINES = ("recency", "rate", "seasonal")
 _BURST, _BURST_SPAN = 10, pd.Timedelta("1h")
@@ -138,8 +139,9 @@ SETS: dict[str, Callable[[Path], Set]] = {
 }
 
 
-def shop(days: float, seed: int) -> dict[str, Any]:
-    """Return the report of the demo shop, made and read through the whole line."""
+@contextmanager
+def demo_shop(days: float, seed: int) -> Generator[Settings]:
+    """Make the demo shop's history through the whole line, in a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory() as name:
         ports = {f"server.{port}": 0 for port in ("otlp_http_port", "otlp_grpc_port", "api_port")}
         settings = load_settings(None, data=Path(name) / "demo", **ports)
@@ -147,6 +149,12 @@ def shop(days: float, seed: int) -> dict[str, Any]:
 
         with redirect_stdout(sys.stderr):  # its own report of the last day
             run(settings, DemoOptions(seed, days, 24.0, False), True, Console(stderr=True, quiet=True))
+        yield settings
+
+
+def shop(days: float, seed: int) -> dict[str, Any]:
+    """Return the report of the demo shop, made and read through the whole line."""
+    with demo_shop(days, seed) as settings:
         return backtest_of_folder(settings, "default", (None, None), None, lambda *_: None)[0]
 
 
@@ -166,6 +174,10 @@ def lines(name: str, report: dict[str, Any]) -> Iterator[str]:
                     + _numbers(scores)
                     + ("" if forecaster == "ensemble" else _gains(scores))
                 )
+        yield f"  {horizon:8}{'all':7}{'as served':12}" + _numbers(of_horizon["served"]) + _gains(of_horizon["served"])
+    for horizon, of_horizon in report["horizons"].items():
+        choice = of_horizon["choice"]
+        yield f"  {horizon:8}served by {choice['serves']}: the ensemble is {choice['kind']} beside {choice['best']} in this interval"
     if report["categories"]:
         yield f"  categories of {report['categories']['mixture']['incidents']} incidents, given that they begin"
         yield f"  {'told by':12}{'logloss':>9}{'':18}{'Brier':>8}{'top 1':>8}{'':18}{'top 3':>8}{'  log loss gain of the mixture over it'}"

@@ -1,14 +1,13 @@
 """The batch model: members weighed by what they said out of time, calibrated, with an interval.
 
 `training.fit` makes it, `models.registry` keeps it, `app.flow.forecast` asks it for hazards and for the
-bounds of what is served. Where it did not beat the best baseline it serves that baseline and says so.
+bounds of what is served. In intervals where it did not beat the best baseline it serves that baseline and says so.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -21,12 +20,12 @@ from models.categories import PRIOR, CategoryMixture
 from models.contract import Forecaster
 from models.hazard import EPSILON, cumulate, from_logits, reached, to_logits
 from models.prediction import HORIZONS
-from models.shares import distance, rescaled
+from models.shares import rescaled
 
-__all__ = ["ENSEMBLE", "Ensemble", "Named"]
+__all__ = ["ENSEMBLE", "Ensemble", "Named", "OutOfTime", "composed"]
 
 ENSEMBLE = "ensemble"
-"""What an ensemble serves unless a baseline beat it."""
+"""What an ensemble serves in every interval in which a baseline is not its match."""
 
 Named = tuple[tuple[str, Forecaster], ...]
 """Forecasters by name, in order."""
@@ -44,12 +43,54 @@ _BINS = 8
 """Reliability bins of equally many expected events. Guessed."""
 
 
+class OutOfTime(NamedTuple):
+    """What every forecaster said of the block that `Ensemble.fit` learned from, and what came.
+
+    Attributes
+    ----------
+    hazards : dict of str to FloatArray
+        Shape (n, intervals), by forecaster.
+    y, at_risk : arrays
+        Labels of the same rows.
+    """
+
+    hazards: dict[str, FloatArray]
+    y: FloatArray
+    at_risk: BoolArray
+
+
+def composed(columns: Mapping[str, FloatArray], serves: Mapping[str, str]) -> FloatArray:
+    """Take every interval's column from the forecaster that serves there.
+
+    Hazards of different forecasters make probabilities that do not contradict each other, whichever they are.
+
+    Parameters
+    ----------
+    columns : mapping of str to FloatArray
+        Shape (n, intervals) by forecaster, or more axes behind: hazards, losses, shares of them.
+    serves : mapping of str to str
+        Forecaster by horizon, in order: who serves the interval that ends there.
+
+    Returns
+    -------
+    FloatArray
+        Shape (n, intervals) and the axes behind.
+
+    Examples
+    --------
+    >>> said = {"ensemble": np.array([[0.1, 0.2]]), "rate": np.array([[0.3, 0.4]])}
+    >>> composed(said, {"1h": "ensemble", "6h": "rate"}).tolist()
+    [[0.1, 0.4]]
+    """
+    return np.stack([columns[name][:, j] for j, name in enumerate(serves.values())], axis=1)
+
+
 class Ensemble:
     """Stack fitted members by non-negative logistic weights on an out-of-time block.
 
     Members arrive fitted on earlier rows. `fit` learns one weight a member for all intervals jointly; an
-    incident's many overlapping rows count as one observation against the pull towards equal weights. Then it calibrates where that helps and keeps the reliability of every
-    forecaster for `bounds`.
+    incident's many overlapping rows count as one observation against the pull towards equal weights. Then it calibrates where that
+    helps and keeps the reliability of what is served for `bounds`.
 
     Parameters
     ----------
@@ -93,7 +134,7 @@ class Ensemble:
         if not names or len(set(names)) != len(names):
             raise InvalidValue(f"members must have distinct names and be at least one, got {names}")
         logits = np.stack([to_logits(model.hazards(x)) for _, model in self.members], axis=-1)
-        self.serves_ = ENSEMBLE
+        self.serves_ = dict.fromkeys(self.horizons, ENSEMBLE)
         self.weights_ = _fit_weights(logits, y, at_risk, n_events)
         kept = self.weights_ >= _DROPPED
         if not kept.all() and kept.any():
@@ -105,8 +146,8 @@ class Ensemble:
         self.calibration_ = SigmoidCalibration().fit(stacked, y, earned)
         out_of_time = {ENSEMBLE: self.calibration_.apply(stacked)}
         out_of_time |= {name: model.hazards(x) for name, model in self.baselines}
-        self.out_of_time_ = out_of_time
-        self.reliability_ = {name: self._tables(h, y, at_risk) for name, h in out_of_time.items()}
+        self.out_of_time_ = OutOfTime(out_of_time, y, at_risk)
+        self.reliability_ = self._tables(out_of_time[ENSEMBLE], y, at_risk)
         self.background_ = _background(x, y)
         return self
 
@@ -116,8 +157,8 @@ class Ensemble:
         return {name: float(w) for (name, _), w in zip(self.members, self.weights_, strict=True)}
 
     def hazards(self, x: Float32Array) -> FloatArray:
-        """Return hazards (n, 3) of what is served."""
-        return self.hazards_of(self.serves_, x)
+        """Return hazards (n, 3) of what is served: of each interval, those of who serves there."""
+        return composed({name: self.hazards_of(name, x) for name in set(self.serves_.values())}, self.serves_)
 
     def hazards_of(self, name: str, x: Float32Array) -> FloatArray:
         """Return hazards (n, 3) of the ensemble or of one of its baselines, by name."""
@@ -131,13 +172,19 @@ class Ensemble:
 
     def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
         """Divide the distance of what is served in log odds (n, 3, n_groups): the members' shares by their weights."""
-        if self.serves_ != ENSEMBLE:
-            return dict(self.baselines)[self.serves_].shares(x, background, groups)
+        return composed(
+            {name: self._shares_of(name, x, background, groups) for name in set(self.serves_.values())}, self.serves_
+        )
+
+    def _shares_of(self, name: str, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        if name != ENSEMBLE:
+            return dict(self.baselines)[name].shares(x, background, groups)
         shares = np.zeros((len(x), len(self.horizons), groups.max(initial=-1) + 1))
         for (_, model), weight in zip(self.members, self.weights_, strict=True):
             if weight > 0:
                 shares += weight * model.shares(x, background, groups)
-        return rescaled(shares * self.calibration_.slopes_[:, None], distance(self, x, background))
+        z = to_logits(self.hazards_of(ENSEMBLE, np.concatenate([background[None], x])))
+        return rescaled(shares * self.calibration_.slopes_[:, None], z[1:] - z[0])
 
     def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return a 90 % interval around probabilities.
@@ -157,7 +204,7 @@ class Ensemble:
         """
         z = to_logits(p)
         lower, upper = np.empty_like(z), np.empty_like(z)
-        for j, table in enumerate(self.reliability_[self.serves_]):
+        for j, table in enumerate(self.reliability_):
             center = to_logits(table.predicted)
             down = np.minimum(to_logits(table.lower) - center, 0.0)
             up = np.maximum(to_logits(table.upper) - center, 0.0)
@@ -169,32 +216,54 @@ class Ensemble:
 
     def bounded_by(self, x: Float32Array, y: FloatArray, at_risk: BoolArray) -> Ensemble:
         """Return the same forecasters with bounds from later rows, in order of time, that none was fitted on."""
-        other = copy.copy(self)
-        other.reliability_ = {name: self._tables(self.hazards_of(name, x), y, at_risk) for name in self.reliability_}
-        return other
+        return self._with(reliability_=self._tables(self.hazards(x), y, at_risk))
 
     def telling(self, categories: CategoryMixture) -> Ensemble:
         """Return the same forecasters with a fitted mixture for categories."""
-        other = copy.copy(self)
-        other.categories_ = categories
-        return other
+        return self._with(categories_=categories)
 
-    def serving(self, name: str) -> Ensemble:
-        """Return the same ensemble serving the ensemble itself or one of its baselines."""
+    def serving(self, serves: Mapping[str, str]) -> Ensemble:
+        """Return the same forecasters serving as told, with bounds from what they said out of time.
+
+        Parameters
+        ----------
+        serves : mapping of str to str
+            For every horizon, `ENSEMBLE` or the baseline that serves the interval that ends there.
+
+        Raises
+        ------
+        InvalidValue
+            When a horizon is missing or a name is none of these.
+        """
         known = (ENSEMBLE, *(n for n, _ in self.baselines))
-        if name not in known:
-            raise InvalidValue(f"name must be one of {known}, got {name!r}")
-        other = copy.copy(self)
-        other.serves_ = name
-        return other
+        if list(serves) != list(self.horizons) or not set(serves.values()) <= set(known):
+            raise InvalidValue(f"serves must name one of {known} for each of {list(self.horizons)}, got {dict(serves)}")
+        hazards, y, at_risk = self.out_of_time_
+        return self._with(serves_=dict(serves), reliability_=self._tables(composed(hazards, serves), y, at_risk))
 
     def refitted(self, members: Named, baselines: Named) -> Ensemble:
         """Return the same weights over members and baselines that were fitted on more rows."""
         if [n for n, _ in members] != [n for n, _ in self.members]:
             raise InvalidValue(f"members must be {[n for n, _ in self.members]}, got {[n for n, _ in members]}")
-        other = copy.copy(self)
-        other.members, other.baselines, other.out_of_time_ = members, baselines, {}
+        return self._with(members=members, baselines=baselines)
+
+    def _with(self, **changed: object) -> Ensemble:
+        """Return a twin with some parts of its own, and all that was not asked to change."""
+        other = Ensemble(self.members, self.baselines, self.tick_s, self.horizons)
+        vars(other).update(vars(self) | changed)
         return other
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what only `serving` needs, which is most of the bytes: copies and artifacts serve what they serve."""
+        return {name: value for name, value in vars(self).items() if name != "out_of_time_"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read older artifacts too, in which one name served all horizons and each had a reliability of its own."""
+        vars(self).update(state)
+        served = state.get("serves_")
+        if isinstance(served, str):
+            self.serves_ = dict.fromkeys(self.horizons, served)
+            self.reliability_ = state["reliability_"][served]
 
     def _tables(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> tuple[Reliability, ...]:
         p = cumulate(hazards)

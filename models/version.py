@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from features.errors import InvalidValue
+from models.prediction import HORIZONS
 
 __all__ = ["ALIASES", "ModelRecord", "ModelVersion"]
 
@@ -37,8 +38,8 @@ class ModelRecord:
         Hash of all rows that were given.
     seed : int
         Seed of the fit.
-    serves : str
-        ``ensemble``, or the baseline that it did not beat.
+    serves : mapping of str to str
+        By horizon, who serves the interval that ends there: ``ensemble``, or the baseline that it did not beat.
     scores : mapping of str to float
         Held-out scores by name, such as ``60min.ap``.
     created_at : datetime
@@ -56,7 +57,7 @@ class ModelRecord:
     trained_to: datetime
     data_sha256: str
     seed: int
-    serves: str
+    serves: Mapping[str, str]
     created_at: datetime
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
 
@@ -95,7 +96,8 @@ class ModelVersion:
     --------
     >>> from datetime import UTC
     >>> at = datetime(2026, 1, 2, tzinfo=UTC)
-    >>> record = ModelRecord(1, "a" * 64, at, at, "b" * 64, 0, "ensemble", at, {"60min.ap": 0.3})
+    >>> serves = {"5min": "ensemble", "15min": "ensemble", "60min": "rate"}
+    >>> record = ModelRecord(1, "a" * 64, at, at, "b" * 64, 0, serves, at, {"60min.ap": 0.3})
     >>> version = ModelVersion("20260102T000000Z-cccccccc", "c" * 64, record, "candidate", "1.8", "0.26", "2.3")
     >>> ModelVersion.from_json(version.to_json()) == version
     True
@@ -121,7 +123,8 @@ class ModelVersion:
     def to_json(self) -> bytes:
         """Return the version as a JSON document."""
         record = {name: getattr(self.record, name) for name in ModelRecord.__slots__}
-        record["scores"] = dict(self.record.scores)
+        for name in ("serves", "scores"):
+            record[name] = dict(record[name])
         for name in ("trained_from", "trained_to", "created_at"):
             record[name] = record[name].isoformat()
         top = {name: getattr(self, name) for name in ModelVersion.__slots__ if name != "record"}
@@ -129,11 +132,13 @@ class ModelVersion:
 
     @classmethod
     def from_json(cls, data: bytes) -> ModelVersion:
-        """Read a version back from `to_json`."""
+        """Read a version back from `to_json`; in older records one name serves all horizons."""
         top = json.loads(data)
         record = top.pop("record")
         for name in ("trained_from", "trained_to", "created_at"):
             record[name] = datetime.fromisoformat(record[name])
+        serves = record["serves"]
+        record["serves"] = {horizon: serves if isinstance(serves, str) else serves[horizon] for horizon in HORIZONS}
         return cls(record=ModelRecord(**record), **top)
 
 

@@ -15,13 +15,14 @@ from sklearn.metrics import roc_auc_score
 from features.arrays import BoolArray, FloatArray, IntArray
 from models.calibration import calibration_slope, ece
 from models.contract import Forecaster
-from models.ensemble import ENSEMBLE
+from models.ensemble import ENSEMBLE, composed
 from models.hazard import cumulate, log_losses, reached, to_logits
 from training.alerting import EventScores, score_events
 from training.bootstrap import Blocks, average_precision, blocks_of
 from training.categories import score_categories, tell
+from training.choice import choose, serves_of
 from training.fit import CLIMATOLOGY, Fitted
-from training.report import Report, Scores
+from training.report import Report, Scores, Served
 from training.rows import Rows
 
 __all__ = ["CHAMPION", "Scored", "Tables", "evaluate", "forecasts", "score", "since_start"]
@@ -34,6 +35,8 @@ _BLOCK_S = 2 * 3600
 
 _RISKIEST = 0.99
 """Rows from this quantile of what was said on are those that alerts come from."""
+
+_SERVED = "served"
 
 _RESAMPLES = 200
 """Enough for a 90 % interval."""
@@ -48,7 +51,7 @@ class Scored:
     report : Report
         For people.
     losses : dict of str to FloatArray
-        Shape (n,) by forecaster: log loss of each held-out row over its intervals at risk.
+        Shape (n, intervals) by forecaster: log loss of each held-out row, 0 where it is not at risk.
     blocks : Blocks
         Resamples of the same rows.
     """
@@ -91,7 +94,7 @@ def evaluate(
         horizons=tables.horizons,
         quiet=tables.quiet,
         events=tables.events,
-        serves=fitted.ensemble.serves_,
+        served=tables.served,
         weights=fitted.record.weights,
         n_events=fitted.record.events,
         n_rows=fitted.record.rows,
@@ -123,8 +126,10 @@ class Tables:
         Scores by horizon and forecaster, of all rows and of quiet ones.
     events : dict of str to EventScores
         Of alerts, by forecaster.
+    served : Served
+        What would be served, and its scores.
     losses : dict of str to FloatArray
-        Shape (n,) by forecaster: log loss of each row over its intervals at risk.
+        Shape (n, intervals) by forecaster: log loss of each row, 0 where it is not at risk.
     blocks : Blocks
         Resamples of the rows.
     """
@@ -132,6 +137,7 @@ class Tables:
     horizons: dict[str, dict[str, Scores]]
     quiet: dict[str, dict[str, Scores]]
     events: dict[str, EventScores]
+    served: Served
     losses: dict[str, FloatArray]
     blocks: Blocks
 
@@ -150,7 +156,7 @@ def score(
     Parameters
     ----------
     hazards : mapping of str to FloatArray
-        Shape (n, intervals) by forecaster; the ensemble and the base rate are among them.
+        Shape (n, intervals) by forecaster; the ensemble, the baselines and the base rate are among them.
     test : Rows
         The rows.
     since_s : FloatArray
@@ -164,20 +170,23 @@ def score(
     block_s = max(2 * max(test.horizons.values()), _BLOCK_S)
     blocks = blocks_of(test.as_of_s, block_s=block_s, n_resamples=n_resamples, seed=seed)
     hit, known = reached(y, at_risk)
+    losses = {name: log_losses(h, y) * at_risk for name, h in hazards.items()}
+    choices = choose(losses, at_risk, blocks, list(test.horizons))
     p = {name: cumulate(h) for name, h in hazards.items()}
+    p_served = cumulate(composed(hazards, serves_of(choices)))
     everything: dict[str, dict[str, Scores]] = {}
     quiet: dict[str, dict[str, Scores]] = {}
     for j, (horizon, horizon_s) in enumerate(test.horizons.items()):
         column = {name: values[:, j] for name, values in p.items()}
-        everything[horizon] = _scores(column, hit[:, j], known[:, j], blocks)
+        everything[horizon] = _scores(column | {_SERVED: p_served[:, j]}, hit[:, j], known[:, j], blocks)
         quiet[horizon] = _scores(column, hit[:, j], known[:, j] & (since_s > horizon_s), blocks)
     events = {
         name: score_events(values[:, -1], test, known[:, -1], budget_per_day, blocks=blocks)
-        for name, values in p.items()
+        for name, values in (p | {_SERVED: p_served}).items()
         if name != CLIMATOLOGY
     }
-    losses = {name: (log_losses(h, y) * at_risk).sum(axis=1) for name, h in hazards.items()}
-    return Tables(everything, quiet, events, losses, blocks)
+    served = Served(choices, {horizon: by_name.pop(_SERVED) for horizon, by_name in everything.items()}, events.pop(_SERVED))
+    return Tables(everything, quiet, events, served, losses, blocks)
 
 
 def _scores(p: Mapping[str, FloatArray], hit: FloatArray, chosen: BoolArray, blocks: Blocks) -> dict[str, Scores]:

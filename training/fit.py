@@ -6,6 +6,7 @@ Takes `training.rows.Rows` from `training.dataset`; what it returns goes to `tra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import cast
@@ -14,6 +15,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from features.arrays import BoolArray, FloatArray
+from features.errors import InvalidValue
 from features.schema import FeatureSchema
 from models.baseline import Climatology, Rate, Recency, Seasonal
 from models.categories import CategoryMixture
@@ -28,10 +30,13 @@ from training.categories import MIXTURE, fit_categories
 from training.rows import Rows
 from training.split import Block, Split, SplitPlan, split
 
-__all__ = ["CLIMATOLOGY", "FitRecord", "Fitted", "fit", "overlaps_of"]
+__all__ = ["CLIMATOLOGY", "MEMBERS", "FitRecord", "Fitted", "fit", "overlaps_of"]
 
 CLIMATOLOGY = "climatology"
 """Name of the base-rate forecast, which is the reference of every skill."""
+
+MEMBERS = ("trees", "forest", "linear")
+"""Models that are stacked."""
 
 _DAY_S = 86_400
 
@@ -91,7 +96,15 @@ class Fitted:
     categories: dict[str, CategoryMixture] = field(default_factory=dict[str, CategoryMixture])
 
 
-def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0, plan: SplitPlan | None = None) -> Fitted:
+def fit(
+    rows: Rows,
+    *,
+    seed: int = 0,
+    jobs: int = 2,
+    budget_per_day: float = 2.0,
+    plan: SplitPlan | None = None,
+    members: Sequence[str] = MEMBERS,
+) -> Fitted:
     """Fit members, stack them out of time, and fit them again on everything before the test block.
 
     Members and baselines are fitted on the training block. What they say on the middle block, which they
@@ -111,23 +124,27 @@ def fit(rows: Rows, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0
         Alerts a day over all series.
     plan : SplitPlan, optional
         How to cut.
+    members : sequence of str
+        Which of `MEMBERS` to stack; fewer to see what one is worth.
 
     Raises
     ------
     InvalidValue
-        When the history is too short to be split.
+        When the history is too short to be split, or a member is none of `MEMBERS`.
     """
+    if not members or not set(members) <= set(MEMBERS):
+        raise InvalidValue(f"members must be some of {MEMBERS}, got {tuple(members)}")
     cut = split(rows, plan)
     blocks = {"train": cut.train, "middle": cut.middle, "test": cut.test, "refit": cut.refit}
     parts = {name: _labelled(rows, block) for name, block in blocks.items()}
     events = {name: part.rows.events() for name, part in parts.items()}
-    members, baselines = _fit_all(rows.schema, parts["train"], seed, jobs)
+    named, baselines = _fit_all(rows.schema, parts["train"], members, seed, jobs)
     middle = parts["middle"]
-    ensemble = Ensemble(members, baselines, _tick_s(rows), rows.horizons).fit(
+    ensemble = Ensemble(named, baselines, _tick_s(rows), rows.horizons).fit(
         middle.rows.x, middle.y, middle.at_risk, events["middle"]
     )
-    thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.items()}
-    refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], seed, jobs))
+    thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.hazards.items()}
+    refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], members, seed, jobs))
     categories = fit_categories(parts["refit"].rows)
     if categories:
         refitted = refitted.telling(categories[MIXTURE])
@@ -163,13 +180,14 @@ def _labelled(rows: Rows, block: Block) -> _Part:
     return _Part(part, y, risk)
 
 
-def _fit_all(schema: FeatureSchema, part: _Part, seed: int, jobs: int) -> tuple[Named, Named]:
-    """Fit every member and every baseline on a block."""
-    members: list[tuple[str, Learner]] = [
-        ("trees", HazardTrees(seed=seed)),
-        ("forest", HazardForest(seed=seed)),
-        ("linear", HazardLinear(seed=seed, overlaps=overlaps_of(part.rows))),
-    ]
+def _fit_all(schema: FeatureSchema, part: _Part, wanted: Sequence[str], seed: int, jobs: int) -> tuple[Named, Named]:
+    """Fit the wanted members and every baseline on a block."""
+    known: dict[str, Learner] = {
+        "trees": HazardTrees(seed=seed),
+        "forest": HazardForest(seed=seed),
+        "linear": HazardLinear(seed=seed, overlaps=overlaps_of(part.rows)),
+    }
+    members = [(name, known[name]) for name in wanted]
     baselines: list[tuple[str, Learner]] = [
         ("recency", Recency(schema)),
         ("rate", Rate(schema)),

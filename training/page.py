@@ -15,11 +15,26 @@ from training.charts import budget_chart, group_chart, lead_chart, reliability_c
 from training.detail import Bin, Budget, Detail, Fold, Told
 from training.page_style import CSS
 from training.report import Report, Scores
-from training.words import DASH, alerting, calibration, categories, moment, number, opening, ranged, share, span, verdicts
+from training.words import (
+    DASH,
+    alerting,
+    calibration,
+    categories,
+    moment,
+    number,
+    opening,
+    ranged,
+    serving,
+    share,
+    span,
+    verdicts,
+)
 
 __all__ = ["page"]
 
 _SHOWN = 50  # incidents before those that a click shows
+
+_AS_SERVED = "as served"
 
 _MARKS = {"better": "✓ better", "even": "≈ may be chance", "worse": "✗ a baseline wins", "unknown": DASH}
 
@@ -30,6 +45,7 @@ _TERMS = (
     ("ECE", "ece", "Expected calibration error: how far stated and observed lie apart, mean over ten groups of rows."),
     ("Log loss", "log_loss", "Mean surprise in nats; lower is better. What decides who serves."),
     ("Against the ensemble", "model_minus_this", "The ensemble's log loss less this one's, in nats; the tables show it as a share of this one's. Below 0 the ensemble is better."),
+    ("As served", "served, choice", "In each stretch of time the ensemble where it is better beyond doubt, else the best baseline; scored as one forecast."),
     ("Slope", "slope", "Calibration slope: 1 is right, below 1 overconfident, above 1 too cautious."),
     ("Riskiest 1\N{NO-BREAK SPACE}%", "top_ratio", "Incidents over expected incidents in the rows of the highest chances; 1 is right."),
     ("Quiet rows", "quiet", "Rows whose series had no incident within the last horizon. Who is good on these alone foresees, not remembers."),
@@ -100,7 +116,7 @@ def _answer(report: Report) -> str:
     told_of = categories(report)
     return (
         f'<dl class="tiles">{shown}</dl>{paragraphs}<h3>Against the baselines</h3><ul class="verdicts">{told}</ul>'
-        f"<p>On the whole, Foreshock would serve <strong>{escape(report.serves)}</strong>.</p>"
+        f"<h3>What would be served</h3>{_list(serving(report))}"
         f"<h3>Calibration</h3>{_list(calibration(report))}"
         + (f"<h3>Categories</h3><p>{escape(told_of)}</p>" if told_of else "")
     )
@@ -108,7 +124,7 @@ def _answer(report: Report) -> str:
 
 def _alerts(report: Report) -> str:
     budget = f"Alerts at the budget of {report.budget_per_day:g} false alarms a day, with hindsight"
-    tables = _event_table(budget, report.events)
+    tables = _event_table(budget, report.events | {_AS_SERVED: report.served.events})
     detail = report.detail
     if detail is None:
         return tables
@@ -143,7 +159,10 @@ def _event_table(caption: str, events: Mapping[str, EventScores]) -> str:
 
 
 def _scores(report: Report) -> str:
-    return "".join(_horizon(horizon, by_name, report.quiet[horizon]) for horizon, by_name in report.horizons.items())
+    return "".join(
+        _horizon(horizon, by_name | {_AS_SERVED: report.served.horizons[horizon]}, report.quiet[horizon])
+        for horizon, by_name in report.horizons.items()
+    )
 
 
 def _horizon(horizon: str, everything: Mapping[str, Scores], quiet: Mapping[str, Scores]) -> str:

@@ -13,9 +13,10 @@ from models.ensemble import ENSEMBLE
 from training.alerting import EventScores
 from training.bootstrap import Interval
 from training.categories import MIXTURE, CategoryScores
+from training.choice import Choice, serves_of
 from training.detail import Detail, events_of, iso, json_of
 
-__all__ = ["Report", "Scores"]
+__all__ = ["Report", "Scores", "Served"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,25 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What would be served, in each interval the ensemble or a baseline, and how that did as a whole.
+
+    Parameters
+    ----------
+    choices : dict of str to Choice
+        By horizon, who serves the interval that ends there.
+    horizons : dict of str to Scores
+        Of the composed forecast, on all rows.
+    events : EventScores
+        Of its alerts at the threshold for the budget.
+    """
+
+    choices: dict[str, Choice]
+    horizons: dict[str, Scores]
+    events: EventScores
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """How a fitted ensemble did on held-out time, beside the baselines.
 
@@ -91,7 +111,7 @@ class Report:
         the last horizon.
     events : dict of str to EventScores
         Alerts against incidents by forecaster, each at its threshold for the budget of false alarms.
-    serves : str
+    served : Served
         What would be served.
     weights : dict of str to float
         Stacking weights of the members.
@@ -112,7 +132,7 @@ class Report:
     horizons: dict[str, dict[str, Scores]]
     quiet: dict[str, dict[str, Scores]]
     events: dict[str, EventScores]
-    serves: str
+    served: Served
     weights: dict[str, float]
     n_events: dict[str, int]
     n_rows: dict[str, int]
@@ -123,12 +143,19 @@ class Report:
     detail: Detail | None = None
     categories: dict[str, CategoryScores] | None = None
 
+    @property
+    def serves(self) -> dict[str, str]:
+        """Who would serve the interval that ends at each horizon."""
+        return serves_of(self.served.choices)
+
     def to_dict(self) -> dict[str, object]:
         """Return the report as JSON values; what is not defined is None."""
         horizons: dict[str, object] = {}
         for horizon, by_name in self.horizons.items():
             entry: dict[str, object] = _plain(by_name[ENSEMBLE])
             entry["baselines"] = {name: _plain(s) for name, s in by_name.items() if name != ENSEMBLE}
+            entry["served"] = _plain(self.served.horizons[horizon])
+            entry["choice"] = _chosen(self.served.choices[horizon])
             calm = self.quiet[horizon]
             entry["quiet"] = {
                 **_plain(calm[ENSEMBLE]),
@@ -139,6 +166,7 @@ class Report:
             "horizons": horizons,
             "events": {name: events_of(scores) for name, scores in self.events.items()},
             "serves": self.serves,
+            "served_events": events_of(self.served.events),
             "weights": dict(self.weights),
             "incidents": dict(self.n_events),
             "rows": dict(self.n_rows),
@@ -156,15 +184,18 @@ class Report:
             lines += ["", title, _HEADER]
             for horizon, by_name in tables.items():
                 lines += [_line(horizon, name, scores) for name, scores in by_name.items()]
+                if tables is self.horizons:
+                    lines.append(_line(horizon, "as served", self.served.horizons[horizon]))
         lines += [
             "",
             f"alerts at the threshold that spends {self.budget_per_day:g} false alarms a day on these rows",
             _EVENT_HEADER,
         ]
-        lines += [_event_line(name, scores) for name, scores in self.events.items()]
+        lines += [_event_line(name, scores) for name, scores in (self.events | {"as served": self.served.events}).items()]
         lines += [] if self.categories is None else _category_lines(self.categories)
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
-        lines += ["", f"members: {weights}", f"serves: {self.serves}"]
+        lines += ["", f"members: {weights}"]
+        lines += [f"at {horizon}: {choice}" for horizon, choice in self.served.choices.items()]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -214,6 +245,11 @@ def _n(value: float, width: int, digits: int = 3) -> str:
 
 def _pair(interval: Interval | None) -> str:
     return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _chosen(choice: Choice) -> dict[str, object]:
+    names = ("serves", "kind", "best", "difference", "interval")
+    return {name: json_of(getattr(choice, name)) for name in names}
 
 
 def _plain(scores: Scores | CategoryScores) -> dict[str, object]:

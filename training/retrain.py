@@ -29,7 +29,7 @@ class Outcome:
     Parameters
     ----------
     fitted : Fitted
-        Its ensemble serves what the decision says.
+        Its ensemble serves what the report says.
     report : Report
         Held-out scores.
     decision : Decision
@@ -58,7 +58,7 @@ class Outcome:
             trained_to=datetime.fromtimestamp(block.end_s, UTC),
             data_sha256=self.fitted.record.data_sha256,
             seed=self.fitted.record.seed,
-            serves=self.decision.serves,
+            serves=self.report.serves,
             created_at=created_at,
             scores=self.report.flat(),
         )
@@ -88,13 +88,13 @@ def retrain(rows: Rows, *, seed: int = 0, champion: Forecaster | None = None, bu
     fitted = fit(rows, seed=seed, jobs=jobs, budget_per_day=budget)
     scored = evaluate(fitted, rows, seed=seed, champion=champion)
     decision = decide(scored)
-    served = replace(fitted, ensemble=_bounded(fitted, rows).serving(decision.serves))
-    report = replace(scored.report, serves=decision.serves, notes=(*scored.report.notes, *decision.reasons))
-    return Outcome(served, report, decision)
+    report = replace(scored.report, notes=(*scored.report.notes, *decision.reasons))
+    return Outcome(replace(fitted, ensemble=_served(fitted, rows, report)), report, decision)
 
 
-def _bounded(fitted: Fitted, rows: Rows) -> Ensemble:
-    """Return the ensemble with bounds from the held-out block: the newest rows, and what it never saw."""
+def _served(fitted: Fitted, rows: Rows, report: Report) -> Ensemble:
+    """Return the ensemble as it serves, with bounds from the held-out block: the newest rows, and what it never saw."""
+    ensemble = fitted.ensemble.serving(report.serves)
     test = rows.take(np.flatnonzero(fitted.record.split.test.rows))
     y, at_risk = test.targets()
-    return fitted.ensemble.bounded_by(test.x, y, at_risk) if (y * at_risk).any() else fitted.ensemble
+    return ensemble.bounded_by(test.x, y, at_risk) if (y * at_risk).any() else ensemble

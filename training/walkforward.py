@@ -22,14 +22,13 @@ from training.alerting import EventScores, score_events
 from training.categories import score_categories, tell
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
-from training.evaluate import Scored, Tables, forecasts, score, since_start
-from training.fit import CLIMATOLOGY, Fitted, fit, overlaps_of
-from training.gate import decide
+from training.evaluate import Tables, forecasts, score, since_start
+from training.fit import CLIMATOLOGY, MEMBERS, Fitted, fit, overlaps_of
 from training.report import Report
 from training.rows import Rows
 from training.split import SplitPlan
 
-__all__ = ["Step", "WalkPlan", "backtest", "steps", "walk_forward"]
+__all__ = ["Step", "WalkPlan", "backtest", "forecast_folds", "steps", "walk_forward"]
 
 _MAX_ROWS = 1_500_000  # of a data frame's rows: 400 MB at 66 columns
 
@@ -54,6 +53,8 @@ class WalkPlan:
         Of everything that has chance in it.
     jobs : int
         Members fitted at a time.
+    members : tuple of str
+        Of the ensemble, see `training.fit.fit`.
     """
 
     folds: int = 4
@@ -63,6 +64,7 @@ class WalkPlan:
     budget_per_day: float = 2.0
     seed: int = 0
     jobs: int = 2
+    members: tuple[str, ...] = MEMBERS
 
     def __post_init__(self) -> None:
         if self.folds < 1 or not 0 < self.first_share < 1 or not 0 < self.middle_share < 1:
@@ -158,16 +160,37 @@ def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
     InvalidValue
         When there are no rows, or too short a time before a fold.
     """
-    _, at_risk = rows.targets()
-    usable = at_risk.any(axis=1)
-    for begin_s, end_s in _edges(rows, plan):
-        fitted = _fit_before(rows, begin_s, end_s, plan)
-        chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
+    for (begin_s, end_s), fitted, chosen in _fitted(rows, plan):
         test = rows.take(chosen)
         hazards = forecasts(fitted, test)
         fold = Fold.of(fitted, test, hazards[ENSEMBLE], begin_s, end_s)
         hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
         yield Step(chosen, hazards, fitted.record.thresholds, fold, tell(fitted.categories, test))
+
+
+def forecast_folds(rows: Rows, plan: WalkPlan) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Forecast every fold as `steps` does, and say nothing of how.
+
+    Parameters
+    ----------
+    rows, plan
+        As for `steps`.
+
+    Returns
+    -------
+    chosen : IntArray
+        Shape (n,), the rows of all folds.
+    hazards : dict of str to FloatArray
+        Shape (n, intervals), by forecaster.
+    """
+    found: list[IntArray] = []
+    said: list[dict[str, FloatArray]] = []
+    for _, fitted, chosen in _fitted(rows, plan):
+        test = rows.take(chosen)
+        hazards = forecasts(fitted, test)
+        said.append(hazards | {ENSEMBLE: _kept_calibrated(hazards[ENSEMBLE], test)})
+        found.append(chosen)
+    return np.concatenate(found), {name: np.concatenate([hazards[name] for hazards in said]) for name in said[0]}
 
 
 def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] | None = None) -> Report:
@@ -200,6 +223,15 @@ def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] |
     return replace(report, categories=score_categories(told, test, plan.seed))
 
 
+def _fitted(rows: Rows, plan: WalkPlan) -> Iterator[tuple[tuple[int, int], Fitted, IntArray]]:
+    """Yield every fold's ends, what was fitted before it, and its usable rows."""
+    _, at_risk = rows.targets()
+    usable = at_risk.any(axis=1)
+    for begin_s, end_s in _edges(rows, plan):
+        fitted = _fit_before(rows, begin_s, end_s, plan)
+        yield (begin_s, end_s), fitted, np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
+
+
 def _edges(rows: Rows, plan: WalkPlan) -> list[tuple[int, int]]:
     if not len(rows):
         raise InvalidValue("rows must not be empty")
@@ -215,7 +247,7 @@ def _fit_before(rows: Rows, begin_s: int, end_s: int, plan: WalkPlan) -> Fitted:
     test_share = (int(upto.as_of_s.max()) + 1 - begin_s) / span
     embargo_s = max(plan.embargo_s, *rows.horizons.values())
     cut = SplitPlan(test_share, plan.middle_share * (1.0 - test_share), embargo_s)
-    return fit(upto, seed=plan.seed, jobs=plan.jobs, budget_per_day=plan.budget_per_day, plan=cut)
+    return fit(upto, seed=plan.seed, jobs=plan.jobs, budget_per_day=plan.budget_per_day, plan=cut, members=plan.members)
 
 
 def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
@@ -256,11 +288,11 @@ def _report(rows: Rows, test: Rows, tables: Tables, folds: list[Fold], plan: Wal
     weights = {name: float(np.mean([fold.weights[name] for fold in folds])) for name in names}
     notes = tuple(dict.fromkeys(note for fold in folds for note in fold.notes))
     events = {"test": tables.events[ENSEMBLE].incidents, "all": rows.events()}
-    report = Report(
+    return Report(
         horizons=tables.horizons,
         quiet=tables.quiet,
         events=tables.events,
-        serves=ENSEMBLE,
+        served=tables.served,
         weights=weights,
         n_events=events,
         n_rows={"test": len(test), "all": len(rows)},
@@ -270,4 +302,3 @@ def _report(rows: Rows, test: Rows, tables: Tables, folds: list[Fold], plan: Wal
         notes=notes,
         detail=detail,
     )
-    return replace(report, serves=decide(Scored(report, tables.losses, tables.blocks)).serves)

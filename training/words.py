@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from models.ensemble import ENSEMBLE
 from training.alerting import EventScores
 from training.bootstrap import Interval
 from training.categories import MIXTURE, CategoryScores
+from training.choice import Choice, Kind
 from training.report import Report, Scores
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "number",
     "opening",
     "ranged",
+    "serving",
     "share",
     "span",
     "verdicts",
@@ -56,13 +57,13 @@ class Verdict:
 
     Parameters
     ----------
-    kind : {"better", "even", "worse", "unknown"}
+    kind : Kind
         Against the best baseline by log loss; even where the difference may be chance.
     text : str
         One or two sentences.
     """
 
-    kind: Literal["better", "even", "worse", "unknown"]
+    kind: Kind
     text: str
 
 
@@ -231,14 +232,33 @@ def _lost(horizon: str, mine: Scores, best: str, others: Mapping[str, Scores]) -
     winner = others[best]
     sure = winner.model_minus_this_interval is not None and winner.model_minus_this_interval[0] > 0
     also = [name for name, s in others.items() if name != best and s.log_loss < mine.log_loss]
-    text = (
-        f"At {horizon}, {best} has the lower log loss ({_loss(winner)} against the ensemble's {_loss(mine)}): serve it there."
-    )
+    text = f"At {horizon}, {best} has the lower log loss ({_loss(winner)} against the ensemble's {_loss(mine)})."
     if not sure:
         text += " The difference may be chance, but nothing speaks for the more complicated forecaster."
     if also:
         text += f" {_and(also)} {'is' if len(also) == 1 else 'are'} ahead of the ensemble, too."
     return Verdict("worse", text)
+
+
+def serving(report: Report) -> list[str]:
+    """Say who would serve each stretch of the time ahead, and why."""
+    ends = list(report.served.choices)
+    return [
+        _chosen(f"up to {end}" if begin is None else f"from {begin} to {end}", report.served.choices[end])
+        for begin, end in zip((None, *ends), ends, strict=False)
+    ]
+
+
+def _chosen(stretch: str, choice: Choice) -> str:
+    if choice.kind == "unknown":
+        return f"For starts {stretch} ahead, {choice.serves}: there is too little data to show that the ensemble is better."
+    gap = f"log loss {choice.difference:+.2g} [{{:+.2g}}, {{:+.2g}}] of a row".format(*choice.interval or ()).replace(
+        "-", _MINUS
+    )
+    if choice.kind == "better":
+        return f"For starts {stretch} ahead, the ensemble: it is better than the best baseline, {choice.best}, beyond doubt ({gap})."
+    how = "is worse" if choice.kind == "worse" else "is not better beyond doubt"
+    return f"For starts {stretch} ahead, {choice.serves}, the best baseline: the ensemble {how} ({gap})."
 
 
 def calibration(report: Report) -> list[str]:

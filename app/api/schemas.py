@@ -322,8 +322,8 @@ class ModelOut(_Out):
     trained_to: AwareDatetime
     data_sha256: str
     seed: int
-    serves: str
-    """`ensemble`, or the baseline that it did not beat."""
+    serves: dict[str, str]
+    """By horizon, who serves the interval that ends there: `ensemble`, or the baseline that it did not beat."""
     scores: dict[str, float | None]
     """Held-out scores by name, such as `60min.ap`."""
     created_at: AwareDatetime

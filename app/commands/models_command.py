@@ -17,5 +17,8 @@ def versions(settings: Settings, tenant: str) -> tuple[dict[str, Any], str]:
     node = Node(settings)
     with closing(node):
         found = node.registry(tenant).versions()
-    rows = [f"{v.id}  {v.alias:10}  serves {v.record.serves}" for v in found]
+    rows = [
+        f"{v.id}  {v.alias:10}  serves " + ", ".join(f"{name} at {horizon}" for horizon, name in v.record.serves.items())
+        for v in found
+    ]
     return {"items": [json.loads(v.to_json()) for v in found]}, "\n".join(rows) or "no model yet; the prior is served"

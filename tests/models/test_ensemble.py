@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE, Ensemble
 from models.hazard import cumulate, from_logits, log_losses, to_logits
+from models.prediction import HORIZONS
 from models.shares import grouped
 
 
@@ -45,6 +47,7 @@ def stacked(n_events: int = 500) -> Ensemble:
 
 
 FITTED = stacked()
+MIXED = {"5min": ENSEMBLE, "15min": "rate", "60min": ENSEMBLE}
 
 
 def test_the_member_that_knows_gets_the_weight_and_noise_is_dropped() -> None:
@@ -86,13 +89,46 @@ def test_bounds_stand_even_where_nothing_was_observed() -> None:
 
 
 def test_a_baseline_that_was_not_beaten_is_what_is_served() -> None:
-    served = FITTED.serving("rate")
+    served = FITTED.serving(MIXED)
     x = simulated(20)[0]
-    assert (served.hazards(x) == Reader(1).hazards(x)).all()
-    assert FITTED.serves_ == ENSEMBLE
-    assert (served.hazards_of(ENSEMBLE, x) == FITTED.hazards(x)).all()
-    with pytest.raises(InvalidValue, match="name must be"):
-        FITTED.serving("nothing")
+    mine = FITTED.hazards(x)
+    assert (served.hazards(x) == np.stack([mine[:, 0], Reader(1).hazards(x)[:, 1], mine[:, 2]], axis=1)).all()
+    assert (np.diff(cumulate(served.hazards(x)), axis=1) >= 0).all()
+    assert set(FITTED.serves_.values()) == {ENSEMBLE}
+    assert (served.hazards_of(ENSEMBLE, x) == mine).all()
+
+
+@pytest.mark.parametrize("serves", [dict.fromkeys(HORIZONS, "nothing"), {"5min": ENSEMBLE}, dict(reversed(MIXED.items()))])
+def test_what_cannot_serve_is_refused(serves: dict[str, str]) -> None:
+    with pytest.raises(InvalidValue, match="serves must name one of"):
+        FITTED.serving(serves)
+
+
+def test_bounds_are_those_of_what_is_served() -> None:
+    x, y, at_risk = simulated()
+    p = cumulate(FITTED.serving(MIXED).hazards(x))
+    served = FITTED.serving(MIXED).bounds(p)
+    assert not np.allclose(served, FITTED.bounds(p))
+    assert np.allclose(served, FITTED.serving(MIXED).bounded_by(x, y, at_risk).bounds(p))
+
+
+def test_an_older_artifact_in_which_one_name_serves_all_horizons_is_read() -> None:
+    rate = FITTED.serving(dict.fromkeys(HORIZONS, "rate"))
+    older = Ensemble.__new__(Ensemble)
+    tables = {ENSEMBLE: FITTED.reliability_, "rate": rate.reliability_}
+    older.__setstate__(vars(FITTED) | {"serves_": "rate", "reliability_": tables, "out_of_time_": {}})
+    x = simulated(20)[0]
+    assert older.serves_ == rate.serves_
+    assert (older.hazards(x) == rate.hazards(x)).all()
+    p = cumulate(rate.hazards(x))
+    assert np.array_equal(older.bounds(p), rate.bounds(p))
+
+
+def test_an_artifact_leaves_out_what_only_the_choice_needed() -> None:
+    again = pickle.loads(pickle.dumps(FITTED))
+    assert not hasattr(again, "out_of_time_")
+    x = simulated(20)[0]
+    assert (again.hazards(x) == FITTED.hazards(x)).all()
 
 
 def test_members_fitted_on_more_rows_keep_their_weights() -> None:

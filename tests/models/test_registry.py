@@ -19,13 +19,14 @@ from models.baseline import Rate
 from models.categories import FLOOR, PRIOR, CategoryMixture
 from models.ensemble import Ensemble
 from models.linear import HazardLinear
+from models.prediction import HORIZONS
 from models.registry import BUCKET, Registry
 from models.version import ModelRecord, ModelVersion
 from tests.contracts.stores import FAMILIES, Clock, Store
 
 SCHEMA = FeatureSchema(1, (Feature("incident_rate", "incident_history"), Feature("noise", "noise")))
 AT = datetime(2026, 1, 5, tzinfo=UTC)
-RECORD = ModelRecord(1, SCHEMA.sha256, AT, AT, "b" * 64, 0, "ensemble", AT)
+RECORD = ModelRecord(1, SCHEMA.sha256, AT, AT, "b" * 64, 0, dict.fromkeys(HORIZONS, "ensemble"), AT)
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_the_mixture_for_categories_is_kept_and_an_artifact_of_an_earlier_releas
     assert "categories_" not in vars(registry.load(earlier.id, SCHEMA))  # as it was before there was one
     assert registry.load(earlier.id, SCHEMA).categories_ == PRIOR
     assert registry.load(later.id, SCHEMA).categories_ == told
-    assert registry.load(later.id, SCHEMA).serving("rate").categories_ == told
+    assert fitted().telling(told).serving(dict.fromkeys(HORIZONS, "rate")).categories_ == told
 
 
 def test_a_mixture_of_sources_that_this_release_lacks_is_refused_with_a_way_out(store: Store) -> None:

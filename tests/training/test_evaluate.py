@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.ensemble import ENSEMBLE
+from models.prediction import HORIZONS
 from tests.training_rows import simulated_rows
 from training.evaluate import CHAMPION, Scored, evaluate
 from training.fit import Fitted, fit
@@ -24,7 +25,7 @@ def fitted(rows: Rows) -> Fitted:
 
 @pytest.fixture(scope="module")
 def scored(fitted: Fitted, rows: Rows) -> Scored:
-    return evaluate(fitted, rows, champion=fitted.ensemble.serving("rate"))
+    return evaluate(fitted, rows, champion=fitted.ensemble.serving(dict.fromkeys(HORIZONS, "rate")))
 
 
 def test_a_known_signal_beats_every_baseline_at_every_horizon(scored: Scored) -> None:
@@ -49,6 +50,14 @@ def test_alerts_find_announced_incidents_ahead_of_time(scored: Scored) -> None:
 def test_a_champion_is_scored_on_the_same_rows(scored: Scored) -> None:
     assert np.allclose(scored.losses[CHAMPION], scored.losses["rate"])
     assert scored.report.horizons["60min"][CHAMPION].ap == scored.report.horizons["60min"]["rate"].ap
+
+
+def test_what_would_be_served_is_scored_as_one_forecast(scored: Scored) -> None:
+    assert set(scored.report.serves.values()) == {ENSEMBLE}
+    for horizon, scores in scored.report.served.horizons.items():
+        assert scores == scored.report.horizons[horizon][ENSEMBLE]
+    assert scored.report.served.events == scored.report.events[ENSEMBLE]
+    assert set(scored.report.events) == {ENSEMBLE, "recency", "rate", "seasonal", CHAMPION}
 
 
 def test_quiet_rows_are_fewer_and_never_more_certain(scored: Scored) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from features.errors import InvalidValue
 from models.hazard import cumulate
 from tests.training_rows import simulated_rows
 from training.fit import Fitted, fit
@@ -33,6 +34,14 @@ def test_the_same_rows_and_seed_give_the_same_model(rows: Rows, fitted: Fitted) 
     assert again.record.weights == fitted.record.weights
     assert again.record.data_sha256 == fitted.record.data_sha256
     assert (again.ensemble.hazards(rows.x[:200]) == fitted.ensemble.hazards(rows.x[:200])).all()
+
+
+def test_only_the_wanted_members_are_stacked(rows: Rows) -> None:
+    alone = fit(rows, seed=1, members=("linear",))
+    assert alone.record.weights == {"linear": 1.0}
+    for wrong in ((), ("linear", "oracle")):
+        with pytest.raises(InvalidValue, match="members must be some of"):
+            fit(rows, members=wrong)
 
 
 def test_the_record_counts_what_each_block_held(rows: Rows, fitted: Fitted) -> None:

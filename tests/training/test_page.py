@@ -14,9 +14,10 @@ import pytest
 from models.prediction import HORIZONS
 from training.alerting import EventScores
 from training.categories import CategoryScores
+from training.choice import Choice
 from training.detail import Bin, Budget, Detail, Fold, Told
 from training.page import page
-from training.report import Report, Scores
+from training.report import Report, Scores, Served
 from training.words import DASH
 
 ATTACK = "default/<script>alert(1)</script>/*"
@@ -50,7 +51,7 @@ def a_report(detail: Detail | None = None) -> Report:
         tables,
         tables,
         events,
-        "seasonal",
+        Served(dict.fromkeys(HORIZONS, Choice("seasonal", 0.01, (-0.01, 0.02))), dict.fromkeys(HORIZONS, GOOD), EVENTS),
         {"trees": 0.7},
         counts,
         counts,
@@ -163,7 +164,9 @@ def test_undefined_scores_are_a_dash(outline: Outline) -> None:
 def test_a_difference_that_may_be_chance_is_shown_apart(low: float, high: float, kind: str) -> None:
     rate = replace(GOOD, model_minus_this=(low + high) / 2, model_minus_this_interval=(low, high))
     table = {key: {"ensemble": GOOD, "rate": rate} for key in HORIZONS}
-    text = page(replace(a_report(), horizons=table, quiet=table, detail=None))
+    report = a_report()
+    served = replace(report.served, horizons=dict.fromkeys(HORIZONS, rate))
+    text = page(replace(report, horizons=table, quiet=table, served=served, detail=None))
     assert set(re.findall(r'<td><span class="(\w+)">', text)) == {kind}
 
 

@@ -9,11 +9,17 @@ from dataclasses import replace
 from models.prediction import HORIZONS
 from training.alerting import EventScores
 from training.categories import CategoryScores
-from training.report import Report, Scores
+from training.choice import Choice
+from training.report import Report, Scores, Served
 
 GOOD = Scores(1000, 20, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 1.1, (0.3, 0.5), (0.1, 0.3), 0.0, (0.0, 0.0))
 EVENTS = EventScores(0.3, 10, 6, 8, 6, 1200.0, 600.0, 1.0)
 NONE = EventScores(0.3, 0, 0, 0, 0, float("nan"), float("nan"), 1.0)
+CHOICES = {
+    "5min": Choice("rate", -0.02, (-0.03, -0.01)),
+    "15min": Choice("rate", -0.02, (-0.03, 0.01)),
+    "60min": Choice("recency", math.nan, None),
+}
 
 
 def a_report() -> Report:
@@ -23,7 +29,7 @@ def a_report() -> Report:
         tables,
         tables,
         {"ensemble": EVENTS, "rate": NONE},
-        "ensemble",
+        Served(CHOICES, dict.fromkeys(HORIZONS, GOOD), EVENTS),
         {"trees": 0.7},
         {"test": 10},
         {"test": 1000},
@@ -44,6 +50,10 @@ def test_the_dictionary_is_json_and_undefined_scores_are_null() -> None:
     assert told["events"]["ensemble"]["recall"] == 0.6
     assert told["events"]["ensemble"]["false_alarms_a_day"] == 2.0
     assert told["events"]["rate"]["recall"] is None
+    assert hour["served"]["ap"] == 0.4
+    assert hour["choice"] == {"serves": "recency", "kind": "unknown", "best": "recency", "difference": None, "interval": None}
+    assert told["serves"] == {"5min": "ensemble", "15min": "rate", "60min": "recency"}
+    assert told["served_events"]["recall"] == 0.6
 
 
 def test_the_table_fits_a_terminal_and_shows_what_is_undefined() -> None:
@@ -52,6 +62,9 @@ def test_the_table_fits_a_terminal_and_shows_what_is_undefined() -> None:
     assert sum("ensemble" in line and "0.400" in line for line in lines) == 6
     assert any("0.60 (6/10)" in line and "20 min" in line for line in lines)
     assert any(line.startswith("rate") and " - " in line for line in lines)
+    assert "at 5min: ensemble serves, better than rate: log loss difference -0.02000 [-0.03000, -0.01000]" in lines
+    assert "at 15min: rate serves, the ensemble is even: log loss difference -0.02000 [-0.03000, 0.01000]" in lines
+    assert "at 60min: recency serves, too little data to compare the ensemble with it" in lines
     assert lines[-1] == "note: short"
 
 

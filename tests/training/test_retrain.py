@@ -10,6 +10,7 @@ import pytest
 
 from features.errors import InvalidValue
 from models.categories import PRIOR
+from models.prediction import HORIZONS
 from tests.training_rows import of_categories, simulated_rows
 from training.categories import MIXTURE
 from training.retrain import retrain
@@ -19,8 +20,9 @@ def test_a_real_signal_is_promoted_and_its_record_is_complete() -> None:
     rows = simulated_rows(n_series=8, n_noise=2, a_day=3.0)
     outcome = retrain(rows)
     assert outcome.decision.promote
-    assert outcome.decision.serves == outcome.fitted.ensemble.serves_ == outcome.report.serves == "ensemble"
+    assert outcome.fitted.ensemble.serves_ == outcome.report.serves == dict.fromkeys(HORIZONS, "ensemble")
     record = outcome.record(rows, datetime(2026, 1, 5, tzinfo=UTC))
+    assert record.serves == outcome.report.serves
     assert record.schema_sha256 == rows.schema.sha256
     assert record.trained_to.timestamp() <= outcome.report.test_begin_s
     assert record.scores["60min.ap"] > 3 * record.scores["60min.base_rate"]
@@ -51,7 +53,7 @@ def test_rows_without_categories_leave_the_prior_and_no_scores() -> None:
 def test_random_labels_are_not_promoted_and_score_near_the_base_rate() -> None:
     rows = simulated_rows(n_series=8, n_noise=6, a_day=3.0, signal=False, seed=2)
     outcome = retrain(rows)
-    assert outcome.decision.serves != "ensemble" or not outcome.decision.promote
+    assert "ensemble" not in outcome.report.serves.values() or not outcome.decision.promote
     for by_name in outcome.report.horizons.values():
         mine = by_name["ensemble"]
         assert mine.ap < 2.5 * mine.base_rate

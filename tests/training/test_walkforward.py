@@ -17,7 +17,7 @@ from training.categories import MIXTURE
 from training.dataset import from_events
 from training.report import Report
 from training.rows import Rows
-from training.walkforward import Step, WalkPlan, steps, walk_forward
+from training.walkforward import Step, WalkPlan, forecast_folds, steps, walk_forward
 
 BEGIN = pd.Timestamp("2026-01-01", tz="UTC")
 DAYS = 120
@@ -78,7 +78,7 @@ def test_random_events_are_forecast_at_their_base_rate_and_serve_no_model() -> N
     for by_name in calm.horizons.values():
         mine = by_name[ENSEMBLE]
         assert mine.ap == pytest.approx(mine.base_rate, rel=0.25)
-    assert calm.serves != ENSEMBLE
+    assert ENSEMBLE not in calm.serves.values()
 
 
 def walked(events: pd.DataFrame) -> list[Step]:
@@ -97,6 +97,15 @@ def test_what_comes_after_a_fold_changes_nothing_in_it() -> None:
     mine, theirs = (dict(zip(step.rows.tolist(), step.hazards[ENSEMBLE].tolist(), strict=True)) for step in (first, again))
     assert all(mine[row] == theirs[row] for row in first.rows[known].tolist())
     assert known.sum() > 1000
+
+
+def test_forecasts_alone_are_those_of_the_steps() -> None:
+    rows = rows_of(stream(3, excited=True))
+    chosen, hazards = forecast_folds(rows, PLAN)
+    expected = list(steps(rows, PLAN))
+    assert (chosen == np.concatenate([step.rows for step in expected])).all()
+    for name, values in hazards.items():
+        assert (values == np.concatenate([step.hazards[name] for step in expected])).all()
 
 
 def test_the_report_is_values_with_everything_in_them(report: Report) -> None:

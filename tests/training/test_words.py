@@ -8,9 +8,22 @@ import pytest
 
 from training.alerting import EventScores
 from training.categories import CategoryScores
+from training.choice import Choice
 from training.detail import Detail, Fold, Told
-from training.report import Report, Scores
-from training.words import DASH, alerting, calibration, categories, number, opening, ranged, share, span, verdicts
+from training.report import Report, Scores, Served
+from training.words import (
+    DASH,
+    alerting,
+    calibration,
+    categories,
+    number,
+    opening,
+    ranged,
+    serving,
+    share,
+    span,
+    verdicts,
+)
 
 NAN = float("nan")
 MINE = Scores(1000, 20, 0.02, 0.4, 0.9, 0.2, 0.001, 0.08, 0.95, (0.3, 0.5), (0.1, 0.3), 0.0, (0.0, 0.0))
@@ -23,8 +36,9 @@ def a_baseline(log_loss: float, low: float, high: float) -> Scores:
 
 def a_report(hour: dict[str, Scores], detail: Detail | None = None) -> Report:
     counts = {"test": 1000}
+    served = Served({"60min": Choice("rate", 0.01, None)}, {"60min": MINE}, EVENTS)
     return Report(
-        {"60min": hour}, {"60min": hour}, {"ensemble": EVENTS}, "rate", {}, counts, counts, 0, 86_400 * 2, 2.0, (), detail
+        {"60min": hour}, {"60min": hour}, {"ensemble": EVENTS}, served, {}, counts, counts, 0, 86_400 * 2, 2.0, (), detail
     )
 
 
@@ -63,13 +77,11 @@ def test_a_lead_that_may_be_chance_is_even() -> None:
     assert "against rate the difference may be chance" in said.text
 
 
-def test_a_baseline_that_wins_is_named_and_recommended() -> None:
+def test_a_baseline_that_wins_is_named() -> None:
     hour = {"ensemble": MINE, "seasonal": a_baseline(0.07, 0.005, 0.02), "rate": a_baseline(0.075, -0.01, 0.02)}
     (said,) = verdicts(a_report(hour))
     assert said.kind == "worse"
-    assert said.text.startswith(
-        "At 60min, seasonal has the lower log loss (0.07000 against the ensemble's 0.08000): serve it there."
-    )
+    assert said.text.startswith("At 60min, seasonal has the lower log loss (0.07000 against the ensemble's 0.08000).")
     assert "chance" not in said.text
     assert said.text.endswith("rate is ahead of the ensemble, too.")
 
@@ -78,6 +90,22 @@ def test_a_baseline_that_wins_perhaps_by_chance_is_said_to() -> None:
     (said,) = verdicts(a_report({"ensemble": MINE, "seasonal": a_baseline(0.07, -0.005, 0.02)}))
     assert said.kind == "worse"
     assert "may be chance" in said.text
+
+
+def test_who_serves_each_stretch_is_told_with_the_reason() -> None:
+    choices = {
+        "5min": Choice("rate", -0.02, (-0.03, -0.01)),
+        "15min": Choice("recency", -0.02, (-0.03, 0.01)),
+        "60min": Choice("seasonal", 0.02, (0.01, 0.03)),
+        "6h": Choice("recency", NAN, None),
+    }
+    said = serving(replace(a_report({"ensemble": MINE}), served=Served(choices, {}, EVENTS)))
+    assert said[0].startswith(
+        "For starts up to 5min ahead, the ensemble: it is better than the best baseline, rate, beyond doubt"
+    )
+    assert said[1].startswith("For starts from 5min to 15min ahead, recency, the best baseline: the ensemble is not better")
+    assert said[2].endswith("the ensemble is worse (log loss +0.02 [+0.01, +0.03] of a row).")
+    assert "too little data" in said[3]
 
 
 def test_without_rows_nothing_is_claimed() -> None:

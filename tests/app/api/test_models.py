@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 from app.api.schemas import Items, ModelOut
+from models.prediction import HORIZONS
 from models.version import ModelRecord, ModelVersion
 from tests.api_builders import NOON, Api
 
@@ -14,7 +15,7 @@ MODELS = "/api/v1/models"
 
 def put_version(api: Api, version_id: str, age_h: int, *, score: float = 0.25) -> None:
     made = NOON - timedelta(hours=age_h)
-    record = ModelRecord(1, "a" * 64, made, made, "b" * 64, 0, "ensemble", made, {"60min.ap": score})
+    record = ModelRecord(1, "a" * 64, made, made, "b" * 64, 0, dict.fromkeys(HORIZONS, "ensemble"), made, {"60min.ap": score})
     version = ModelVersion(version_id, "c" * 64, record, "candidate", "1.8", "0.26", "2.3")
     api.documents.put("models", f"default/version/{version_id}", version.to_json())
 
@@ -26,6 +27,7 @@ def test_versions_come_newest_first_with_what_they_are_now(api: Api) -> None:
     page = Items[ModelOut].model_validate_json(api.get(MODELS).content)
     assert [(item.id, item.alias) for item in page.items] == [("v3", "candidate"), ("v2", "champion"), ("v1", "retired")]
     assert page.items[0].scores == {"60min.ap": 0.25}
+    assert page.items[0].serves == {"5min": "ensemble", "15min": "ensemble", "60min": "ensemble"}
 
 
 def test_before_any_promotion_versions_keep_their_own_alias(api: Api) -> None:

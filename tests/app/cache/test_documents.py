@@ -21,6 +21,7 @@ from app.cache.records import IncidentRecord, PredictionRecord, RecentErrors
 from features.errors import InvalidValue
 from features.incident import Incident
 from features.series import SeriesKey
+from models.prediction import HORIZONS
 from models.version import ModelRecord, ModelVersion
 from tests.api_builders import NOON, a_prediction, an_error_event, an_error_group, an_explanation
 
@@ -77,7 +78,9 @@ def test_recent_errors_come_back_from_their_document() -> None:
 
 
 def test_model_version_is_read_in_the_registrys_own_form_even_with_a_nan_score() -> None:
-    record = ModelRecord(1, "a" * 64, NOON, NOON, "b" * 64, 0, "ensemble", NOON, {"60min.ap": float("nan")})
+    record = ModelRecord(
+        1, "a" * 64, NOON, NOON, "b" * 64, 0, dict.fromkeys(HORIZONS, "ensemble"), NOON, {"60min.ap": float("nan")}
+    )
     version = ModelVersion("v1", "c" * 64, record, "candidate", "1", "2", "3")
     assert decode_document(version.to_json(), ModelVersion).record.scores["60min.ap"] != 0.0
 
