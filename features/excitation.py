@@ -34,6 +34,7 @@ _LAST = max(SHOWN)
 _GAP_FADE = 0.9  # guessed: of gaps the last ten count
 _POISSON_GAPS = 2.0  # guessed: gaps after which what they say of their spread weighs as much as Poisson's 1
 _BORROW_HOURS = 24.0 * 7  # guessed: a series with a week of history weighs as much as what it borrows
+_UNSEEN = 0.1  # guessed: an intensity is at most ten times what was seen
 _FEW = 5.0  # guessed: events of which a history is half of one
 
 
@@ -104,6 +105,15 @@ class Excitation:
         c = self.columns
         return c["decayed"] * self._fade(self._minutes(c["last"][:, :1], window))
 
+    def intensity(self, window: int) -> FloatArray:
+        """Return the decayed sums as an old series would have them at its rate so far, shape (n, len(DECAYS_MIN)).
+
+        A sum over a week grows for a week, whatever the rate. It is divided by the share of it that was seen, and a tenth more,
+        so that the first error of a young series is no storm.
+        """
+        minutes = self.columns["ticks"][:, None] * (self.tick_s / 60.0)
+        return self.decayed(window) / (1.0 - self._fade(minutes) + _UNSEEN)
+
     def since(self, window: int) -> FloatArray:
         """Return minutes since the last events of `SHOWN`, at most `LONG_AGO_MIN`, shape (n, len(SHOWN))."""
         last = self.columns["last"][:, [k - 1 for k in SHOWN]]
@@ -137,7 +147,7 @@ class Excitation:
         return pooled(c["events"].astype(float), hours, (pools.tenant, pools.whole), _BORROW_HOURS)[1]
 
     def around(self, window: int, pools: Pools) -> tuple[FloatArray, FloatArray]:
-        """Return the decayed sums of those around a series, shape (n, len(AROUND_MIN)) each.
+        """Return the intensities of those around a series, shape (n, len(AROUND_MIN)) each.
 
         Parameters
         ----------
@@ -153,7 +163,7 @@ class Excitation:
         beyond : FloatArray
             Of the tenant's other services.
         """
-        own = self.decayed(window)[:, : len(AROUND_MIN)]
+        own = self.intensity(window)[:, : len(AROUND_MIN)]
         is_part = (pools.whole != np.arange(len(own)))[:, None]
         of_parts = _sums(np.where(is_part, own, 0.0), pools.whole)
         of_services = _sums(np.where(is_part, 0.0, own), pools.tenant)

@@ -112,7 +112,7 @@ def intensity(view: View) -> list[FloatArray]:
     beside, beyond = excitation.around(window, view.pools)
     coming = memory.tick + _AHEAD_S // memory.plan.tick_s
     return [
-        *np.log1p(excitation.decayed(window)).T,
+        *np.log1p(excitation.intensity(window)).T,
         *since.T,
         np.log1p(gap),
         spread,

@@ -59,6 +59,8 @@ def test_three_errors_by_hand() -> None:
     for place, tau in enumerate(DECAYS_MIN):
         expected = one * math.exp(-110 / tau) + three * math.exp(-70 / tau) + one * math.exp(-10 / tau)
         assert excitation.decayed(110)[0, place] == pytest.approx(expected, rel=1e-6)
+        seen = 1.0 - math.exp(-101 / tau)
+        assert excitation.intensity(110)[0, place] == pytest.approx(expected / (seen + 0.1), rel=1e-6)
     assert excitation.since(110)[0].tolist() == [10.0, 70.0, 110.0, LONG_AGO_MIN]
     # Gaps of 40 and 60 minutes, the older at 0.9, and one imagined gap of 50.
     number, mean = 1.9, (0.9 * 40 + 60) / 1.9
@@ -104,6 +106,15 @@ def test_failed_requests_and_errors_of_one_failure_count_once() -> None:
 def test_error_taken_back_is_no_event() -> None:
     excitation = fed(1, T0, [[(0, T0, -1)]])
     assert excitation.columns["events"].tolist() == [0]
+
+
+def test_sum_over_a_week_does_not_grow_with_the_age_of_a_series_whose_rate_stays() -> None:
+    excitation, seen = some(1), list[FloatArray]()
+    for window in range(14 * 1440):
+        excitation.advance(increment(window + 1, [(0, window, 1)] if window % 60 == 0 else []))
+        if window in {3 * 1440, 14 * 1440 - 60}:
+            seen.append(excitation.intensity(window)[0])
+    assert seen[0][1:] == pytest.approx(seen[1][1:], rel=0.25)
 
 
 def test_missed_ticks_age_errors_and_are_no_time_that_was_seen() -> None:
@@ -201,7 +212,8 @@ def test_events_of_others_are_those_of_the_service_and_of_the_tenant() -> None:
     whole, tenant = np.array([0, 0, 0, 3, 4]), np.array([0, 0, 0, 0, 1])
     failures = {"r0": {0: 7}, "r1": {0: 3}, "r2": {0: 4}, "r3": {0: 1}, "r4": {0: 50}}
     excitation = fed(5, 0, at(5, 1, **failures))
-    beside, beyond = excitation.around(0, Pools(whole, tenant))
+    young = 1.0 - math.exp(-1 / AROUND_MIN[0]) + 0.1
+    beside, beyond = (values * young for values in excitation.around(0, Pools(whole, tenant)))
     assert beside.shape == beyond.shape == (5, len(AROUND_MIN))
     seven, three, four, one = (math.log1p(count) for count in (7, 3, 4, 1))
     assert beside[:, 0] == pytest.approx([three + four, four, three, 0.0, 0.0], abs=1e-6)
