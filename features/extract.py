@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features import signals, surroundings
+from features import excitation, signals, surroundings
 from features.arrays import Float32Array, FloatArray
 from features.facts import CATEGORIES
 from features.memory import Memory
@@ -111,11 +111,27 @@ _GROUPS: tuple[tuple[str, Callable[[View], list[FloatArray]], tuple[str, ...]], 
             "share_broken",
         ),
     ),
+    (
+        "intensity",
+        surroundings.intensity,
+        (
+            *(f"events_log_decay_{s:.0f}" for s in excitation.DECAYS_MIN),
+            *(f"since_event_log_{k}" for k in excitation.SHOWN),
+            "event_gap_log",
+            "event_gap_spread",
+            "event_gap_phase",
+            "events_known",
+            "event_rate_log",
+            "event_season_log",
+            *(f"service_events_log_{s:.0f}" for s in excitation.AROUND_MIN),
+            *(f"tenant_events_log_{s:.0f}" for s in excitation.AROUND_MIN),
+        ),
+    ),
     ("time", surroundings.time, ("hour_sin", "hour_cos")),
     ("data_age", surroundings.data_age, ("data_age_log", "whole_service")),
 )
 
-SCHEMA = FeatureSchema(1, tuple(Feature(name, group) for group, _, names in _GROUPS for name in names))
+SCHEMA = FeatureSchema(2, tuple(Feature(name, group) for group, _, names in _GROUPS for name in names))
 """The columns that `extract` fills. Raise the version when a column changes its meaning."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
+from features.rates import pooled, shrunk
 from features.schema import Feature, FeatureSchema
 
 __all__ = ["ERROR", "HEARD", "INCIDENT", "SIGN", "Intensity", "schema_of"]
@@ -202,25 +203,17 @@ class Intensity:
         return [*columns, self._ago(_of_others(newest, service)), self._ago(_beyond(newest, service, self._n_services))]
 
     def _rates(self) -> list[FloatArray]:
-        """Return incidents an hour: own, pooled over service and all, pooled at this hour of the week; and their logarithms.
-
-        Partial pooling as in `features.onsets`: each level weighs its hours against imagined hours of the broader one.
-        """
+        """Return incidents an hour: own, pooled over service and all, pooled at this hour of the week; and their logarithms."""
         borrow = _SEASON_FADE * self._longest_h
         hours = np.where(self.heard, (self._now - self._since) / 3600.0, 0.0)
         hours = np.where(np.isfinite(hours), np.maximum(hours, 0.0), 0.0)
-        prior = 1.0 / (7 * borrow)
-        level = np.full(len(hours), (self._count.sum() + 1.0) / (hours.sum() + 1.0 / prior))
-        own = (self._count + borrow * prior) / (hours + borrow)
-        of_service = np.bincount(self._service, self._count, self._n_services)[self._service]
-        hours_of_service = np.bincount(self._service, hours, self._n_services)[self._service]
-        level = (of_service + borrow * level) / (hours_of_service + borrow)
-        pooled = (self._count + borrow * level) / (hours + borrow)
+        everyone = np.zeros_like(self._service)
+        own, level = pooled(self._count, hours, (everyone, self._service), borrow)
         hour = int(self._now // 3600) % _HOURS
         at_hour = self._week[:, hour % 24 :: 24].sum(1)
-        daily = (at_hour + borrow / 24.0 * pooled) / (hours / 24.0 + borrow / 24.0)
-        seasonal = (self._week[:, hour] + borrow / 24.0 * daily) / (hours / _HOURS + borrow / 24.0)
-        return [own, pooled, seasonal, np.log(own), np.log(pooled), np.log(seasonal / pooled)]
+        daily = shrunk(at_hour, hours / 24.0, level, borrow / 24.0)
+        seasonal = shrunk(self._week[:, hour], hours / _HOURS, daily, borrow / 24.0)
+        return [own, level, seasonal, np.log(own), np.log(level), np.log(seasonal / level)]
 
 
 def _of_others(newest: FloatArray, group: IntArray) -> FloatArray:

@@ -17,6 +17,7 @@ from features.batch import CHANNELS, N_CHANNELS, Batch, channel
 from features.directory import Directory
 from features.durations import Meters
 from features.event import ErrorRecord
+from features.excitation import Excitation
 from features.facts import Fact, Facts
 from features.graph import Graph, resolve
 from features.incident import IncidentRule, Standing, broken
@@ -108,6 +109,7 @@ class Memory:
         self.rhythm = Rhythm(plan.tick_s)
         self.facts = Facts()
         self.onsets = Onsets(plan.rule, plan.tick_s)
+        self.excitation = Excitation(plan.tick_s)
         self.graph = Graph()
         self.joins: dict[int, EdgeJoin] = {}
         self.meters: dict[int, Meters] = {}
@@ -219,6 +221,7 @@ class Memory:
         facts = self.facts.advance(tick)
         increment = self.windows.advance(tick, self.directory.whole)
         self._apply_edges(facts)
+        self.excitation.advance(increment)
         return Closed(increment, facts, self._judge(skipped), limited)
 
     def apply(self, increment: Increment, facts: Sequence[Fact]) -> Standing:
@@ -226,6 +229,7 @@ class Memory:
         skipped = self._skipped(increment.tick)
         self.facts.apply(increment.tick, facts)
         self.windows.apply(increment)
+        self.excitation.advance(increment)
         self._apply_edges(facts)
         return self._judge(skipped)
 
@@ -246,8 +250,9 @@ class Memory:
 
     def _grow(self, tenant: str) -> None:
         self.tenants.setdefault(tenant, len(self.tenants))
-        for part in (self.windows.columns, self.rhythm.columns, self.onsets.columns, self.facts):
-            part.grow(len(self.directory))
+        for part in (self.windows, self.rhythm, self.onsets, self.excitation):
+            part.columns.grow(len(self.directory))
+        self.facts.grow(len(self.directory))
         born = self.facts.columns["born"]
         born[born < 0] = max(self.tick, 0)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from features.arrays import BoolArray, FloatArray, IntArray
 from features.incident import IncidentRule, Standing, step
-from features.rates import ratio
+from features.rates import pooled, ratio, shrunk
 from features.rhythm import HOURS
 from features.rings import Columns
 
@@ -21,8 +21,7 @@ __all__ = ["DECAYS_MIN", "Onsets", "Pools"]
 DECAYS_MIN = (5.0, 15.0, 60.0, 1440.0)
 """Time constants in minutes of the decayed counts of onsets."""
 
-_PRIOR_ONSETS, _PRIOR_HOURS = 1.0, 168.0  # guessed: before anything is seen, one incident a week
-_BORROW_HOURS = 24.0  # guessed: a series with a day of history weighs as much as what it borrows
+_BORROW_HOURS = 24.0  # guessed: a series with a day of history weighs as much as what it borrows, at first one onset a week
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,19 +105,11 @@ class Onsets:
         weighed by its hours against 24 imagined hours of the broader one.
         """
         c = self.columns
-        onsets, hours = c["onsets"].astype(float), c["observed"].astype(float)
-        n = len(onsets)
-        of_all = np.bincount(pools.tenant, onsets, n) + _PRIOR_ONSETS
-        hours_of_all = np.bincount(pools.tenant, hours, n) + _PRIOR_HOURS
-        level = (of_all / hours_of_all)[pools.tenant]
-        own = (onsets + _BORROW_HOURS * _PRIOR_ONSETS / _PRIOR_HOURS) / (hours + _BORROW_HOURS)
-        of_service, hours_of_service = np.bincount(pools.whole, onsets, n), np.bincount(pools.whole, hours, n)
-        level = ((of_service[pools.whole]) + _BORROW_HOURS * level) / (hours_of_service[pools.whole] + _BORROW_HOURS)
-        pooled = (onsets + _BORROW_HOURS * level) / (hours + _BORROW_HOURS)
+        hours = c["observed"].astype(float)
+        own, level = pooled(c["onsets"].astype(float), hours, (pools.tenant, pools.whole), _BORROW_HOURS)
         hour = (window * self.tick_s // 3600) % HOURS
         at_hour = c["week"][:, hour % 24 :: 24].sum(1).astype(float)
-        seasonal = (at_hour + _BORROW_HOURS * pooled) / (hours / 24.0 + _BORROW_HOURS)
-        return np.stack([own, pooled, seasonal], axis=1)
+        return np.stack([own, level, shrunk(at_hour, hours / 24.0, level, _BORROW_HOURS)], axis=1)
 
     def in_incident(self) -> BoolArray:
         """Return which series stand in a detected incident, shape (n,)."""

@@ -6,16 +6,19 @@ Pure functions over arrays whose first axis is the series; `features.extract` an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from features.arrays import FloatArray, IntArray
 from features.batch import BUCKETS, N_BUCKETS
 
-__all__ = ["decayed", "entropy", "log_factorial", "quantile", "ratio", "slope", "surprise"]
+__all__ = ["decayed", "entropy", "log_factorial", "pooled", "quantile", "ratio", "shrunk", "slope", "surprise"]
 
 _TERMS = 48
 _NOTHING = 1e-17  # of a sum, below half its last bit
 _LIMIT = 300.0
+_PRIOR_SPANS = 7.0  # guessed: spans of borrowed time in which one event is expected before anything is seen
 
 
 def ratio(part: FloatArray, whole: FloatArray, prior: float = 0.0, weight: float = 0.0) -> FloatArray:
@@ -35,6 +38,64 @@ def ratio(part: FloatArray, whole: FloatArray, prior: float = 0.0, weight: float
     """
     denominator = whole + weight
     return np.divide(part + prior * weight, denominator, out=np.zeros_like(denominator, float), where=denominator > 0)
+
+
+def shrunk(count: FloatArray, time: FloatArray, level: FloatArray | float, borrow: float) -> FloatArray:
+    """Return events in a unit of time, weighed against imagined time at the rate of a broader level.
+
+    Parameters
+    ----------
+    count, time : FloatArray, same shape
+        Events, and the time in which they were counted.
+    level : FloatArray or float
+        The broader rate.
+    borrow : float
+        The time for which it is imagined, above 0.
+
+    Examples
+    --------
+    >>> shrunk(np.array([0.0, 5.0]), np.array([0.0, 8.0]), 0.5, 2.0).tolist()
+    [0.5, 0.6]
+    """
+    return (count + borrow * level) / (time + borrow)
+
+
+def pooled(count: FloatArray, time: FloatArray, pools: Sequence[IntArray], borrow: float) -> tuple[FloatArray, FloatArray]:
+    """Return events in a unit of time of each one: by itself, and as pools of ever closer relatives let expect.
+
+    Parameters
+    ----------
+    count, time : FloatArray, shape (n,)
+        Events, and the time in which they were counted.
+    pools : sequence of IntArray, shape (n,)
+        Number of each one's pool, the broadest partition first.
+    borrow : float
+        Time for which a level weighs as much as the next broader one.
+
+    Returns
+    -------
+    own, of_all : FloatArray, shape (n,)
+        Above 0. Before anything is seen both are one event in seven times `borrow`.
+
+    Examples
+    --------
+    >>> everyone, service = np.array([0, 0, 0]), np.array([0, 0, 1])
+    >>> own, of_all = pooled(np.array([0.0, 9.0, 0.0]), np.full(3, 10.0), (everyone, service), 1.0)
+    >>> own.round(3).tolist(), of_all.round(3).tolist()
+    ([0.013, 0.831, 0.013], [0.04, 0.858, 0.002])
+
+    References
+    ----------
+    Efron, Morris (1975), Data analysis using Stein's estimator and its generalizations, JASA 70 (the shrinkage, here with a
+    fixed weight).
+    """
+    prior, weight = 1.0 / (_PRIOR_SPANS * borrow), _PRIOR_SPANS * borrow
+    level: FloatArray = np.full(len(count), prior)
+    for pool in pools:
+        of_pool, time_of_pool = (np.bincount(pool, values).astype(float)[pool] for values in (count, time))
+        level = shrunk(of_pool, time_of_pool, level, weight)
+        weight = borrow
+    return shrunk(count, time, prior, borrow), shrunk(count, time, level, borrow)
 
 
 def slope(values: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.arrays import BoolArray, FloatArray, IntArray
+from features.rates import ratio
 from features.rings import Columns
 
 __all__ = ["EXPECTED", "HOURS", "Rhythm"]
@@ -85,6 +86,16 @@ class Rhythm:
         for sums in (week[:, hour % 24 :: 24].sum(1), week[:, hour]):
             level = (sums[:, :-1] + _YOUNG * level) / (sums[:, -1:] + _YOUNG)
         return level.astype(float)
+
+    def season(self, tick: int) -> FloatArray:
+        """Return the logarithm of the errors that are usual at a tick's hour over those of any hour, shape (n,).
+
+        One error in a week of windows is imagined beside both, so that a series without errors has no season.
+        """
+        flat, column = self.columns["flat"], EXPECTED.index("errors")
+        any_hour = ratio(flat[:, column].astype(float), flat[:, -2].astype(float))
+        imagined = self.tick_s / (HOURS * 3600.0)
+        return np.log((self.expected(tick)[:, column] + imagined) / (any_hour + imagined))
 
     def dispersion(self) -> FloatArray:
         """Return variance over mean of the errors in a window, at least 1, shape (n,).

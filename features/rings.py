@@ -61,9 +61,9 @@ class Columns:
         return {name: self[name][rows] for name in self._shapes}
 
     def restore(self, rows: IntArray, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Put the rows of a snapshot back."""
-        for name in self._shapes:
-            self[name][rows] = arrays[name]
+        """Put the rows of a snapshot back; an array that it does not hold, because it is older, begins with its fill value."""
+        for name, (_, _, fill) in self._shapes.items():
+            self[name][rows] = arrays.get(name, fill)
 
 
 def chronological(last: int, length: int, slots: int) -> IntArray:

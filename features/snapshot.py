@@ -25,7 +25,7 @@ from features.series import SeriesKey
 __all__ = ["VERSION", "restore", "snapshot"]
 
 VERSION = 3
-"""Layout of a snapshot; raised with every change of it."""
+"""Layout of a snapshot; raised with every change of it but an array more, which begins empty when an older one is restored."""
 
 _CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it
 
@@ -148,6 +148,7 @@ def _parts(memory: Memory) -> dict[str, Columns]:
         "rhythm": memory.rhythm.columns,
         "facts": memory.facts.columns,
         "onsets": memory.onsets.columns,
+        "excitation": memory.excitation.columns,
     }
 
 

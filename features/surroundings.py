@@ -1,6 +1,6 @@
 """The feature groups that read a series' service and its neighbours.
 
-Novelty, mix, levels, neighbours, change, incident history, time, age of the data.
+Novelty, mix, levels, neighbours, change, incident history, intensity, time, age of the data.
 Each function takes a View and returns its columns in the order that `features.extract` names them.
 """
 
@@ -12,10 +12,11 @@ from features.arrays import FloatArray, IntArray
 from features.rates import entropy, ratio
 from features.view import View
 
-__all__ = ["change", "data_age", "history", "levels", "mix", "neighbours", "novelty", "time"]
+__all__ = ["change", "data_age", "history", "intensity", "levels", "mix", "neighbours", "novelty", "time"]
 
 _DAY_TICKS = 1440.0
 _HOUR_TICKS = 60
+_AHEAD_S = 1800  # the middle of the longest horizon: whose hour of the week is asked for
 _ENOUGH = 20  # values of a level before its correlation with time says anything
 _STEADY, _GROWING = 0.8, 0.05  # guessed: a climb that hardly pauses, by 5 % of its mean in 30 windows
 
@@ -98,8 +99,30 @@ def history(view: View) -> list[FloatArray]:
     columns = onsets.columns
     last = columns["last_onset"]
     since = np.where(last >= 0, np.minimum(window - last, 7 * _DAY_TICKS), 7 * _DAY_TICKS)
-    rates = onsets.rates(window, view.memory.pools())
+    rates = onsets.rates(window, view.pools)
     return [*columns["decayed"].T.astype(float), *rates.T, np.log1p(since), onsets.share_broken()]
+
+
+def intensity(view: View) -> list[FloatArray]:
+    """Return how the series' errors, and those around it, call for more: also where they are days apart."""
+    memory, window = view.memory, view.memory.tick - 1
+    excitation = memory.excitation
+    since, rate = np.log1p(excitation.since(window)), excitation.rates(view.pools)
+    gap, spread = excitation.gaps(60.0 / rate)
+    beside, beyond = excitation.around(window, view.pools)
+    coming = memory.tick + _AHEAD_S // memory.plan.tick_s
+    return [
+        *np.log1p(excitation.intensity(window)).T,
+        *since.T,
+        np.log1p(gap),
+        spread,
+        since[:, 0] - np.log1p(gap),
+        excitation.familiarity(),
+        np.log(rate),
+        memory.rhythm.season(coming),
+        *np.log1p(beside).T,
+        *np.log1p(beyond).T,
+    ]
 
 
 def time(view: View) -> list[FloatArray]:

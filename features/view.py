@@ -9,6 +9,7 @@ import numpy as np
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.batch import N_CHANNELS, channel
 from features.memory import Memory
+from features.onsets import Pools
 from features.rates import quantile, ratio, surprise
 from features.rhythm import EXPECTED
 
@@ -27,12 +28,15 @@ class View:
         Windows, oldest first.
     expected : FloatArray, shape (n, 4)
         Usual counts of a window at this hour, in the order of `features.rhythm.EXPECTED`.
+    pools : Pools
+        Who borrows from whom.
     """
 
     memory: Memory
     fine: Float32Array
     coarse: Float32Array
     expected: FloatArray
+    pools: Pools
 
     @classmethod
     def of(cls, memory: Memory) -> View:
@@ -42,6 +46,7 @@ class View:
             memory.windows.fine().astype(np.float32, copy=False),
             memory.windows.coarse().astype(np.float32, copy=False),
             memory.rhythm.expected(memory.tick - 1),
+            memory.pools(),
         )
 
     @property

@@ -17,7 +17,7 @@ from features.batch import channel
 from features.gathering import WIDTH, Gathering
 from features.rings import Columns, chronological
 
-__all__ = ["COARSE", "FINE", "WIDTH", "Increment", "Windows"]
+__all__ = ["AHEAD", "COARSE", "FINE", "WIDTH", "Increment", "Windows"]
 
 FINE = 60
 """Closed windows of one tick that are kept."""
@@ -27,8 +27,10 @@ COARSE = 60
 
 SPAN = 5
 
-_SLOTS = 64  # 60 closed windows, the open one, and up to three ahead of it
-_AHEAD = _SLOTS - FINE - 1
+AHEAD = 3
+"""Windows ahead of the last closed one that take data."""
+
+_SLOTS = FINE + AHEAD + 1
 _MAX = channel("duration_max_s")
 _ALL = slice(None)
 
@@ -139,7 +141,7 @@ class Windows:
         age = self.tick - increment.windows
         buckets = increment.windows // SPAN
         kept = buckets > (self.tick - FINE - 1) // SPAN - COARSE
-        self._put("fine", increment, (age >= -_AHEAD) & (age <= FINE), increment.windows)
+        self._put("fine", increment, (age >= -AHEAD) & (age <= FINE), increment.windows)
         self._put("coarse", increment, (age > FINE) & kept, buckets)
         self.turn(increment.tick)
 

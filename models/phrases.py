@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from features.excitation import LONG_AGO_MIN, SHOWN
 from features.facts import CATEGORIES
+from features.rates import surprise
 
 __all__ = ["PHRASES", "Phrase", "listing"]
 
@@ -193,6 +195,21 @@ def _history(v: Mapping[str, float]) -> str:
     return f"last incident {_span(v['since_incident_log'])} ago; {v['incident_rate'] * 24:.2g} a day"
 
 
+def _intensity(v: Mapping[str, float]) -> str:
+    """Say the last k events, with the k that is least likely at the usual rate."""
+    a_minute = float(np.exp(v["event_rate_log"])) / 60.0
+    usually = f"{a_minute * _DAY_TICKS:.2g} a day"
+    since = np.array([v[f"since_event_log_{k}"] for k in SHOWN])
+    known = since < np.log1p(LONG_AGO_MIN) - 1e-6
+    if not known.any():
+        return f"no window with errors known of the last {LONG_AGO_MIN / _DAY_TICKS:.0f} days; {usually} expected"
+    minutes = np.expm1(since[known]) + 1.0  # with the minute of the oldest
+    k = np.array(SHOWN, float)[known]
+    told = int(surprise(k, minutes * a_minute).argmax())
+    windows = "window" if k[told] == 1 else "windows"
+    return f"errors in {k[told]:.0f} {windows} within {_span(np.log1p(minutes[told]))}, usually in {usually}"
+
+
 def _time(v: Mapping[str, float]) -> str:
     hour = (np.arctan2(v["hour_sin"], v["hour_cos"]) / (2 * np.pi) * 24.0) % 24.0
     return f"time of day {int(hour):02d}:{int(hour % 1 * 60):02d} UTC"
@@ -217,6 +234,7 @@ PHRASES: Mapping[str, Phrase] = {
     "neighbours": _neighbours,
     "change": _change,
     "incident_history": _history,
+    "intensity": _intensity,
     "time": _time,
     "data_age": _data_age,
 }

@@ -48,6 +48,15 @@ def test_snapshot_is_a_copy() -> None:
     assert kept["seen"].tolist() == [-1]
 
 
+def test_array_that_an_older_snapshot_lacks_begins_with_its_fill_value() -> None:
+    one = columns()
+    one.grow(2)
+    one["seen"][:] = [7, 8]
+    one.restore(np.array([1]), {"counts": np.ones((1, 3, 2))})
+    assert one["seen"].tolist() == [7, -1]
+    assert one["counts"].sum((1, 2)).tolist() == [0, 6]
+
+
 def test_bytes_a_row_are_those_of_the_arrays() -> None:
     assert columns().nbytes_a_row == 8 + 3 * 2 * 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -80,6 +81,36 @@ def test_partition_that_stands_further_back_is_brought_to_the_tick_of_the_others
     row, expected = both.services()["a", "cart"], reference.services()["a", "cart"]
     assert np.array_equal(both.windows.fine()[row], reference.windows.fine()[expected])
     assert np.array_equal(both.windows.coarse()[row], reference.windows.coarse()[expected])
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_errors_of_a_partition_that_stands_further_back_are_as_old_as_they_are(order: list[int]) -> None:
+    together, ahead, old = Memory(), Memory(), Memory()
+    for memory, services, length in ((together, ("cart", "web"), 90), (ahead, ("web",), 90), (old, ("cart",), 20)):
+        story = [[Minute("a", tuple(traffic(T0 + i, 9.0, 2.0, service=s) for s in services if i < 20))] for i in range(length)]
+        play(memory, story)
+    ahead.directory.partition[:] = 1
+    both = restored({0: snapshot(old, 0), 1: snapshot(ahead, 1)}, order)
+    for service in ("cart", "web"):
+        row, expected = both.services()["a", service], together.services()["a", service]
+        for read in (both.excitation.decayed, both.excitation.since):
+            of_all = getattr(together.excitation, read.__name__)(T0 + 89)
+            assert np.array_equal(read(T0 + 89)[row], of_all[expected])
+
+
+def test_snapshot_of_a_release_that_kept_no_errors_is_restored_with_none() -> None:
+    memory = Memory()
+    play(memory, [[Minute("a", (traffic(T0 + i, 100.0, 40.0),))] for i in range(5)])
+    state = snapshot(memory, 0)
+    with np.load(io.BytesIO(state["memory/rows/00000"])) as arrays:
+        older = {name: array for name, array in arrays.items() if not name.startswith("excitation.")}
+    assert len(older) < len(arrays.files)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **older)
+    again = restored({0: state | {"memory/rows/00000": packed.getvalue()}}, [0])
+    assert np.array_equal(again.windows.fine(), memory.windows.fine())
+    assert again.excitation.columns["events"].tolist() == [0, 0]
+    assert np.isfinite(extract(again)).all()
 
 
 def test_more_series_than_fit_one_value_come_back() -> None:

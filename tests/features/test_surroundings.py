@@ -23,6 +23,7 @@ GROUPS: dict[str, Callable[[View], list[FloatArray]]] = {
     "neighbours": surroundings.neighbours,
     "change": surroundings.change,
     "incident_history": surroundings.history,
+    "intensity": surroundings.intensity,
     "time": surroundings.time,
     "data_age": surroundings.data_age,
 }

@@ -81,6 +81,17 @@ def test_levels_are_unusual_or_rise_or_neither() -> None:
     )
 
 
+def sparse(ago_min: list[float], a_day: float) -> str:
+    values = {f"since_event_log_{k}": np.log1p(ago) for k, ago in zip((1, 2, 3, 5), ago_min, strict=True)}
+    return PHRASES["intensity"]({**values, "event_rate_log": np.log(a_day / 24.0)})
+
+
+def test_of_the_last_errors_those_are_told_that_are_farthest_from_the_usual() -> None:
+    assert sparse([30.0, 60.0, 119.0, 40_320.0], 1.0) == "errors in 3 windows within 2.0 h, usually in 1 a day"
+    assert sparse([0.0, 5000.0, 9000.0, 40_320.0], 0.2) == "errors in 1 window within 1 min, usually in 0.2 a day"
+    assert sparse([40_320.0] * 4, 0.1) == "no window with errors known of the last 28 days; 0.1 a day expected"
+
+
 def test_a_row_without_the_columns_is_the_callers_to_list() -> None:
     with pytest.raises(KeyError):
         PHRASES["trend"]({})
