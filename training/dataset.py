@@ -21,7 +21,7 @@ from features.errors import InvalidValue
 from features.evidence import SOURCES, PastIncidents, evidence
 from features.extract import SCHEMA, extract
 from features.facts import CATEGORIES, leading_category
-from features.incident import Incident
+from features.incident import Incident, Standing
 from features.memory import Memory, MemoryPlan
 from features.series import SeriesKey
 from models.feedback import Feedback
@@ -30,7 +30,7 @@ from training.labels import Overlay, next_starts, overlay
 from training.replay import Recording, walk
 from training.rows import Evidence, Rows
 
-__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "build", "from_events"]
+__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "Gathering", "build", "from_events"]
 
 WARM_TICKS = 15
 """Ticks of a series' life that are not learned from: its features are mostly empty."""
@@ -85,53 +85,89 @@ def build(
         verdict are marked undetected.
     """
     memory = Memory(plan)
-    parts: list[_Part] = []
-    found: list[Incident] = []
-    past = PastIncidents()
-    live: dict[int, int] = {}
-    gaps: defaultdict[str, list[range]] = defaultdict(list)
-    tick_s = plan.tick_s
-    for number, (tick, standing) in enumerate(walk(recording, memory)):
-        for tenant, windows in memory.unheard.items():
-            if len(windows):
-                gaps[tenant].append(windows)
-        for row in np.flatnonzero(standing.ended).tolist():
-            place = live.pop(row)
-            end = max(Clock.at((tick - plan.rule.m) * tick_s), found[place].start)
-            found[place] = replace(found[place], end=end)
-        for row in np.flatnonzero(standing.began).tolist():
-            live[row] = len(found)
-            start_s = int(standing.open_since[row]) * tick_s
-            category = _category(memory, row)
-            found.append(Incident.at(memory.directory.keys[row], start_s, tick * tick_s, None, category))
-            past.add(int(memory.directory.whole[row]), category, tick * tick_s)
-        if tick % stride == 0:
-            parts.append(_Part.of(memory, past))
+    gathering = Gathering(memory, stride=stride)
+    for number, (_, standing) in enumerate(walk(recording, memory)):
+        gathering.add(standing)
         if progress is not None and number % 100 == 0:
             progress(number / len(recording.ticks))
-    last_s = int(recording.ticks[-1]) * tick_s if len(recording.ticks) else 0
-    rows = _rows(parts, overlay(found, feedback), tuple(memory.directory.keys), tick_s, last_s)
-    return Dataset(replace(rows, observed_until_s=_observed_until(rows, gaps, tick_s)), tuple(found))
+    return gathering.dataset(feedback)
+
+
+class Gathering:
+    """Collects rows and incidents of a Memory, tick by tick.
+
+    `build` gathers from history; who walks a Memory through telemetry of its own gathers as it goes.
+
+    Parameters
+    ----------
+    memory : Memory
+        Empty; the caller closes its windows.
+    stride : int
+        Ticks between two rows of a series.
+    services : bool
+        Whether rows are of whole services alone, without their operations.
+    """
+
+    def __init__(self, memory: Memory, *, stride: int = 1, services: bool = False) -> None:
+        self.memory = memory
+        self.stride = stride
+        self.services = services
+        self._parts: list[_Part] = []
+        self._found: list[Incident] = []
+        self._open: dict[int, int] = {}
+        self._past = PastIncidents()
+        self._gaps: defaultdict[str, list[range]] = defaultdict(list)
+        self._last = 0
+
+    def add(self, standing: Standing) -> None:
+        """Take in a tick that the Memory has just closed, with the incidents as of it."""
+        memory, found, plan = self.memory, self._found, self.memory.plan
+        tick = self._last = memory.tick
+        for tenant, windows in memory.unheard.items():
+            if len(windows):
+                self._gaps[tenant].append(windows)
+        for row in np.flatnonzero(standing.ended).tolist():
+            place = self._open.pop(row)
+            end = max(Clock.at((tick - plan.rule.m) * plan.tick_s), found[place].start)
+            found[place] = replace(found[place], end=end)
+        for row in np.flatnonzero(standing.began).tolist():
+            self._open[row] = len(found)
+            start_s = int(standing.open_since[row]) * plan.tick_s
+            category = _category(memory, row)
+            found.append(Incident.at(memory.directory.keys[row], start_s, tick * plan.tick_s, None, category))
+            self._past.add(int(memory.directory.whole[row]), category, tick * plan.tick_s)
+        if tick % self.stride == 0:
+            self._parts.append(_Part.of(memory, self._past, self.services))
+
+    def dataset(self, feedback: Sequence[Feedback] = ()) -> Dataset:
+        """Return what was gathered, with what people said laid over it."""
+        tick_s = self.memory.plan.tick_s
+        keys = tuple(self.memory.directory.keys)
+        rows = _rows(self._parts, overlay(self._found, feedback), keys, tick_s, self._last * tick_s)
+        return Dataset(replace(rows, observed_until_s=_observed_until(rows, self._gaps, tick_s)), tuple(self._found))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """What was known at a tick: features (n, n_features), who is settled (n,), and what spoke for categories.
+    """What was known at a tick: whose (n,), features (n, n_features), who is settled (n,), and what spoke for categories.
 
     Services number ``s``: `counts` is (s, sources, 14), and `service` (n,) the place of each row's service in it.
     """
 
     tick: int
+    series: IntArray
     x: Float32Array
     settled: BoolArray
     counts: Float32Array
     service: IntArray
 
     @classmethod
-    def of(cls, memory: Memory, past: PastIncidents) -> _Part:
+    def of(cls, memory: Memory, past: PastIncidents, only_services: bool) -> _Part:
         services = np.flatnonzero(memory.directory.is_whole)
-        place = np.searchsorted(services, memory.directory.whole)
-        return cls(memory.tick, extract(memory), _settled(memory), evidence(memory, past, services), place)
+        series = services if only_services else np.arange(len(memory.directory))
+        place = np.searchsorted(services, memory.directory.whole[series])
+        counts = evidence(memory, past, services)
+        return cls(memory.tick, series, extract(memory)[series], _settled(memory)[series], counts, place)
 
 
 def _category(memory: Memory, row: int) -> str:
@@ -149,7 +185,7 @@ def _settled(memory: Memory) -> BoolArray:
 def _rows(parts: list[_Part], laid: Overlay, keys: tuple[SeriesKey, ...], tick_s: int, end_s: int) -> Rows:
     x = np.concatenate([p.x for p in parts]) if parts else np.zeros((0, len(SCHEMA.features)), np.float32)
     eligible = np.concatenate([p.settled for p in parts]) if parts else np.zeros(0, bool)
-    series = np.concatenate([np.arange(len(p.x)) for p in parts]) if parts else np.zeros(0, np.int64)
+    series = np.concatenate([p.series for p in parts]) if parts else np.zeros(0, np.int64)
     as_of_s = np.repeat(np.array([p.tick * tick_s for p in parts], np.int64), [len(p.x) for p in parts])
     # The rule dates an incident to the start of its first broken window; it has begun by that window's end.
     begun = [
