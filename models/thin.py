@@ -27,7 +27,7 @@ class Thinning:
     ----------
     per_positive : float
         Rows without an event kept for each row with one. Measured: 10 for 1 cost 0.005 of AP at a million
-        rows for a third of the time; 30 is the careful side of it.
+        rows for a third of the time; 60 is the careful side of it.
     max_rows : int
         Bound of all rows, so that a fit has a bounded time. Guessed: the rows of neighbouring
         ticks say nearly the same.
@@ -38,8 +38,8 @@ class Thinning:
         When a bound is not positive.
     """
 
-    per_positive: float = 30.0
-    max_rows: int = 24_000
+    per_positive: float = 60.0
+    max_rows: int = 48_000
 
     def __post_init__(self) -> None:
         if self.per_positive <= 0 or self.max_rows < 1:

@@ -8,7 +8,7 @@ thresholds did that were found before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,12 +18,18 @@ from models.prediction import HORIZONS
 from training.bootstrap import Blocks, Interval
 from training.rows import Rows
 
-__all__ = ["COOL_DOWN_S", "EventScores", "alerts", "score_events", "threshold_for"]
+__all__ = ["COOL_DOWN_S", "EventScores", "alert_column", "alerts", "followed_thresholds", "score_events", "threshold_for"]
 
 COOL_DOWN_S = max(HORIZONS.values())
 """An alert speaks for its series for as long as its horizon; a second one within it would say the same."""
 
 _DAY_S = 86_400.0
+
+_MOST_STEPS = 100
+"""Times that thresholds are found anew, so that years cost no more than months: every day up to a hundred days."""
+
+_WINDOW_S = 14 * 86_400
+"""What thresholds look back on: twice a week, so that each day of it counts alike. Guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class EventScores:
     Parameters
     ----------
     threshold : float
-        60-minute probability from which an alert was given, found on these very rows.
+        Probability from which an alert was given, found on these very rows.
     incidents, announced : int
         Incidents with a usable row in the hour before, and those with an alert in that hour.
     alerts, right : int
@@ -78,6 +84,20 @@ class EventScores:
         return (self.alerts - self.right) / self.days
 
 
+def alert_column(horizons: Mapping[str, int]) -> int:
+    """Return which horizon's probability alerts are given on: the middle one.
+
+    An alert is right when an incident follows within the longest horizon, but the probability of a shorter one tells better what is
+    close to it. Measured on shops with a fault a day, at two pages a day (``python -m benchmarks.shop_faults``, which prints all three).
+
+    Examples
+    --------
+    >>> alert_column({"5min": 300, "15min": 900, "60min": 3600})
+    1
+    """
+    return len(horizons) // 2
+
+
 def alerts(
     p: FloatArray, threshold: FloatArray | float, series: IntArray, as_of_s: IntArray, cool_down_s: int = COOL_DOWN_S
 ) -> IntArray:
@@ -110,7 +130,7 @@ def threshold_for(
     Parameters
     ----------
     p : FloatArray
-        Shape (n,), probabilities of usable rows for the longest horizon.
+        Shape (n,), probabilities of usable rows for the horizon of alerts.
     series, as_of_s : IntArray
         Shape (n,): whose, and when.
     budget_per_day : float
@@ -128,6 +148,55 @@ def threshold_for(
     return _lowest(p, lambda threshold: len(alerts(p, threshold, series, as_of_s, cool_down_s)) <= allowed)
 
 
+def followed_thresholds(
+    p: FloatArray,
+    series: IntArray,
+    as_of_s: IntArray,
+    budget_per_day: float,
+    first: FloatArray | float,
+    *,
+    cool_down_s: int = COOL_DOWN_S,
+) -> FloatArray:
+    """Return thresholds that follow what was said: each day's is the lowest that would have kept the budget in the days before it.
+
+    A threshold that was found once spends too much or too little as soon as the level of the forecasts moves. No outcome is looked at, so
+    that nothing has to mature.
+
+    Parameters
+    ----------
+    p, series, as_of_s, budget_per_day, cool_down_s
+        As for `threshold_for`; what was said, in any order.
+    first : FloatArray or float
+        Thresholds, shape (n,) or one, for as long as less than a third of the fourteen days that are looked back on was said.
+
+    Returns
+    -------
+    FloatArray
+        Shape (n,).
+
+    Examples
+    --------
+    >>> day = np.arange(0, 10 * 86_400, 3600)
+    >>> p = np.where(day % 86_400 == 0, 0.5, 0.1)
+    >>> followed_thresholds(p, np.zeros(len(p), np.int64), day, 1.0, 0.9)[[0, -1]].tolist()
+    [0.9, 0.5]
+    """
+    limits = np.broadcast_to(np.asarray(first, np.float64), p.shape).copy()
+    if not len(p):
+        return limits
+    begin = int(as_of_s.min())
+    step_s = max(int(_DAY_S), (int(as_of_s.max()) - begin) // _MOST_STEPS)
+    step = (as_of_s - begin) // step_s
+    for number in np.unique(step).tolist():
+        now = begin + number * step_s
+        if now - begin < _WINDOW_S / 3:
+            continue
+        lately = np.flatnonzero((as_of_s < now) & (as_of_s >= now - _WINDOW_S))
+        if len(lately):
+            limits[step == number] = threshold_for(p[lately], series[lately], as_of_s[lately], budget_per_day, cool_down_s)
+    return limits
+
+
 def score_events(
     p: FloatArray,
     rows: Rows,
@@ -142,7 +211,7 @@ def score_events(
     Parameters
     ----------
     p : FloatArray
-        Shape (n,), probabilities for the longest horizon.
+        Shape (n,), probabilities for the horizon of alerts.
     rows : Rows
         What they are of.
     usable : BoolArray

@@ -15,7 +15,7 @@ from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.calibration import reliability
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached
-from training.alerting import EventScores, alerts, score_events
+from training.alerting import EventScores, alert_column, alerts, score_events
 from training.categories import MIXTURE
 from training.fit import Fitted
 from training.rows import Rows
@@ -65,7 +65,7 @@ class Told:
     threshold : float
         From which on an alert was due then, as earlier time had set it.
     said : tuple of (float, float)
-        Seconds before the start, and the probability for the longest horizon then.
+        Seconds before the start, and the probability for the horizon of alerts then.
     """
 
     series: str
@@ -190,8 +190,9 @@ def detail_of(
         horizon: _diagram(p[known[:, j], j], hit[known[:, j], j], test, horizon_s)
         for j, (horizon, horizon_s) in enumerate(test.horizons.items())
     }
-    curve = tuple(_budget(score_events(p[:, -1], test, known[:, -1], each)) for each in _BUDGETS)
-    told = _told(p[:, -1], np.where(known[:, -1], limit, np.inf), test)
+    given_on = p[:, alert_column(test.horizons)]
+    curve = tuple(_budget(score_events(given_on, test, known[:, -1], each)) for each in _BUDGETS)
+    told = _told(given_on, np.where(known[:, -1], limit, np.inf), test)
     return Detail(tuple(folds), deployed, diagrams, curve, told, len(np.unique(test.series)))
 
 

@@ -17,7 +17,7 @@ from models.calibration import calibration_slope, ece
 from models.contract import Forecaster
 from models.ensemble import ENSEMBLE, composed
 from models.hazard import cumulate, log_losses, reached, to_logits
-from training.alerting import EventScores, score_events
+from training.alerting import EventScores, alert_column, score_events
 from training.bootstrap import Blocks, average_precision, blocks_of
 from training.categories import score_categories, tell
 from training.choice import choose, serves_of
@@ -180,8 +180,9 @@ def score(
         column = {name: values[:, j] for name, values in p.items()}
         everything[horizon] = _scores(column | {_SERVED: p_served[:, j]}, hit[:, j], known[:, j], blocks)
         quiet[horizon] = _scores(column, hit[:, j], known[:, j] & (since_s > horizon_s), blocks)
+    given_on = alert_column(test.horizons)
     events = {
-        name: score_events(values[:, -1], test, known[:, -1], budget_per_day, blocks=blocks)
+        name: score_events(values[:, given_on], test, known[:, -1], budget_per_day, blocks=blocks)
         for name, values in (p | {_SERVED: p_served}).items()
         if name != CLIMATOLOGY
     }

@@ -25,7 +25,7 @@ from models.hazard import cumulate, intervals_of, reached
 from models.linear import HazardLinear
 from models.threads import one_thread
 from models.trees import HazardForest, HazardTrees
-from training.alerting import threshold_for
+from training.alerting import alert_column, threshold_for
 from training.categories import MIXTURE, fit_categories
 from training.rows import Rows
 from training.split import Block, Split, SplitPlan, split
@@ -58,7 +58,7 @@ class FitRecord:
     weights : dict of str to float
         Stacking weight of each member.
     thresholds : dict of str to float
-        60-minute probability for the alert budget, by forecaster, from out-of-time forecasts of the middle
+        Probability for the alert budget, see `training.alerting.alert_column`, by forecaster, from out-of-time forecasts of the middle
         block.
     budget_per_day : float
         The alert budget.
@@ -212,9 +212,9 @@ def _fit_one(model: Learner, part: _Part) -> Learner:
 def _threshold(hazards: FloatArray, part: _Part, budget_per_day: float) -> float:
     _, known = reached(part.y, part.at_risk)
     usable = known[:, -1]
-    p60 = cumulate(hazards)[usable, -1]
+    p = cumulate(hazards)[usable, alert_column(part.rows.horizons)]
     longest_s = max(part.rows.horizons.values())
-    return threshold_for(p60, part.rows.series[usable], part.rows.as_of_s[usable], budget_per_day, longest_s)
+    return threshold_for(p, part.rows.series[usable], part.rows.as_of_s[usable], budget_per_day, longest_s)
 
 
 def overlaps_of(rows: Rows) -> tuple[float, ...]:

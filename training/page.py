@@ -55,7 +55,7 @@ _TERMS = (
     ("Coverage", "folds[].coverage", "Share of ten groups of rows whose observed rate lay within the stated interval."),
     ("Categories", "categories", "Which category an incident was of, given that it began: what was told in the hour before, every incident counted once. The mixture is served; the rest is one source alone."),
     ("Curves", "reliability, budgets", "The points of the charts."),
-    ("Incidents one by one", "told", "The newest, each with what was said for the longest horizon before it, and how long before it that first reached the threshold."),
+    ("Incidents one by one", "told", "The newest, each with what was said for the horizon of alerts before it, and how long before it that first reached the threshold."),
     ("Intervals", "*_interval", "In brackets, of 90\N{NO-BREAK SPACE}%, from resampled blocks of time: neighbouring rows are not independent."),
 )  # fmt: skip
 
@@ -297,7 +297,7 @@ def _incidents(incidents: Sequence[Told]) -> str:
     shown, rest = "".join(items[:_SHOWN]), "".join(items[_SHOWN:])
     more = f'<details class="more"><summary>{len(items) - _SHOWN:,} more</summary><ul class="told">{rest}</ul></details>'
     return (
-        f"<p>The curve is what was stated for the longest horizon in the last {span(longest_s)} before each start, on a logarithmic "
+        f"<p>The curve is what was stated for the horizon of alerts in the last {span(longest_s)} before each start, on a logarithmic "
         "scale. From the dashed line on, which earlier days had set, an alert is due; dots mark it.</p>"
         f'<ul class="told">{shown}</ul>{more if rest else ""}'
     )

@@ -18,7 +18,7 @@ from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, intervals_of, reached
 from models.recalibration import TOGETHER, OnlineSigmoid
-from training.alerting import EventScores, score_events
+from training.alerting import EventScores, alert_column, followed_thresholds, score_events
 from training.categories import score_categories, tell
 from training.dataset import from_events
 from training.detail import Detail, Fold, detail_of
@@ -212,11 +212,7 @@ def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] |
     hazards = {name: np.concatenate([step.hazards[name] for step in walked]) for name in walked[0].hazards}
     test, folds = rows.take(chosen), [step.fold for step in walked]
     tables = score(hazards, test, since_start(rows, chosen), budget_per_day=plan.budget_per_day, seed=plan.seed)
-    limits = {
-        name: np.concatenate([np.full(len(step.rows), step.thresholds[name]) for step in walked])
-        for name in walked[0].thresholds
-        if name != CLIMATOLOGY
-    }
+    limits = {name: _limits(walked, hazards[name], test, name, plan) for name in hazards if name != CLIMATOLOGY}
     detail = detail_of(hazards, test, limits[ENSEMBLE], folds, _deployed(hazards, test, limits, tables))
     told = {name: np.concatenate([step.categories[name] for step in walked]) for name in walked[0].categories}
     report = _report(rows, test, tables, folds, plan, detail)
@@ -271,6 +267,14 @@ def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
     return corrected
 
 
+def _limits(walked: Sequence[Step], hazards: FloatArray, test: Rows, name: str, plan: WalkPlan) -> FloatArray:
+    """Return the thresholds (n,) that a service would have had: its fits' at first, then those that follow what it said."""
+    first = np.concatenate([np.full(len(step.rows), step.thresholds[name]) for step in walked])
+    p = cumulate(hazards)[:, alert_column(test.horizons)]
+    longest_s = max(test.horizons.values())
+    return followed_thresholds(p, test.series, test.as_of_s, plan.budget_per_day, first, cool_down_s=longest_s)
+
+
 def _deployed(
     hazards: dict[str, FloatArray], test: Rows, limits: dict[str, FloatArray], tables: Tables
 ) -> dict[str, EventScores]:
@@ -278,7 +282,14 @@ def _deployed(
     y, at_risk = test.targets()
     _, known = reached(y, at_risk)
     return {
-        name: score_events(cumulate(hazards[name])[:, -1], test, known[:, -1], 0.0, threshold=limit, blocks=tables.blocks)
+        name: score_events(
+            cumulate(hazards[name])[:, alert_column(test.horizons)],
+            test,
+            known[:, -1],
+            0.0,
+            threshold=limit,
+            blocks=tables.blocks,
+        )
         for name, limit in limits.items()
     }
 

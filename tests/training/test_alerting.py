@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training_rows import simulated_rows
-from training.alerting import COOL_DOWN_S, alerts, score_events, threshold_for
+from training.alerting import COOL_DOWN_S, alerts, followed_thresholds, score_events, threshold_for
 from training.bootstrap import blocks_of
 
 ROWS = simulated_rows(n_series=2, days=1.0, n_noise=0)
@@ -84,3 +84,25 @@ def test_a_low_threshold_is_found_from_the_top() -> None:
     generous = len(ROWS) / 1.0
     threshold = threshold_for(p, ROWS.series, ROWS.as_of_s, generous)
     assert threshold == p.min()
+
+
+def test_thresholds_follow_what_is_said_and_look_at_nothing_later() -> None:
+    rng = np.random.default_rng(5)
+    as_of_s = np.arange(0, 40 * 86_400, 1200)
+    level = np.where(as_of_s < 20 * 86_400, 0.01, 0.05)  # the forecasts' level moves, and with it what two a day are
+    p = level * rng.lognormal(0.0, 1.0, len(as_of_s))
+    series = np.zeros(len(p), np.int64)
+    limits = followed_thresholds(p, series, as_of_s, 2.0, 0.5)
+    assert (limits[as_of_s < 4 * 86_400] == 0.5).all()
+    late = as_of_s >= 34 * 86_400
+    given = alerts(p[late], limits[late], series[late], as_of_s[late])
+    assert 1.0 <= len(given) / 6 <= 3.0
+    assert len(alerts(p[late], float(limits[as_of_s < 20 * 86_400][-1]), series[late], as_of_s[late])) / 6 > 6.0
+    moved = np.where(as_of_s >= 30 * 86_400, 0.9, p)
+    unchanged = as_of_s < 31 * 86_400
+    assert np.array_equal(followed_thresholds(moved, series, as_of_s, 2.0, 0.5)[unchanged], limits[unchanged])
+
+
+def test_nothing_said_has_no_thresholds() -> None:
+    nothing = np.zeros(0)
+    assert not len(followed_thresholds(nothing, nothing.astype(np.int64), nothing.astype(np.int64), 2.0, 0.5))

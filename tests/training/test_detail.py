@@ -19,13 +19,13 @@ ROWS = SIMULATED.take(np.flatnonzero(SIMULATED.targets()[1].any(axis=1)))
 def told_of(limit: float) -> tuple[list[float | None], int, int]:
     """Return the leads that are told, and announced and all incidents as alerts are scored."""
     h = np.repeat(np.random.default_rng(1).random((len(ROWS), 1)) * 0.02, 3, axis=1)
-    h[ROWS.next_start_s - ROWS.as_of_s <= 900, 2] = 0.5
+    h[ROWS.next_start_s - ROWS.as_of_s <= 900, 1] = 0.5
     limits = np.full(len(ROWS), limit)
     detail = detail_of({ENSEMBLE: h}, ROWS, limits, [], {})
     y, at_risk = ROWS.targets()
     known = np.logical_and.accumulate(at_risk, axis=1)[:, -1] | y.any(axis=1)
-    p60 = 1 - np.prod(1 - h, axis=1)
-    scores = score_events(p60, ROWS, known, 0.0, threshold=limits)
+    p15 = 1 - np.prod(1 - h[:, :2], axis=1)  # alerts are given on the middle horizon
+    scores = score_events(p15, ROWS, known, 0.0, threshold=limits)
     return [told.lead_s for told in detail.incidents], scores.announced, scores.incidents
 
 
