@@ -52,7 +52,7 @@ _TERMS = (
     ("Alerts at the budget", "events", "Threshold found on these very days, so that every forecaster spends the same: a fair comparison, not a promise."),
     ("Alerts in service", "deployed", "Thresholds found before each fold, as in life."),
     ("Worth of a group", "folds[].groups", "What the log loss grows by when the group's values are shuffled among rows; groups that say the same hide each other."),
-    ("Coverage", "folds[].coverage", "Share of ten groups of rows whose observed rate lay within the stated interval."),
+    ("Coverage", "folds[].coverage", "Share of ten groups of rows whose observed rate agrees with the stated interval; 90 % is right."),
     ("Categories", "categories", "Which category an incident was of, given that it began: what was told in the hour before, every incident counted once. The mixture is served; the rest is one source alone."),
     ("Curves", "reliability, budgets", "The points of the charts."),
     ("Incidents one by one", "told", "The newest, each with what was said for the horizon of alerts before it, and how long before it that first reached the threshold."),

@@ -163,8 +163,8 @@ def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
     for (begin_s, end_s), fitted, chosen in _fitted(rows, plan):
         test = rows.take(chosen)
         hazards = forecasts(fitted, test)
-        fold = Fold.of(fitted, test, hazards[ENSEMBLE], begin_s, end_s)
         hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
+        fold = Fold.of(fitted, test, hazards[ENSEMBLE], begin_s, end_s)
         yield Step(chosen, hazards, fitted.record.thresholds, fold, tell(fitted.categories, test))
 
 

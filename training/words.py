@@ -270,7 +270,7 @@ def calibration(report: Report) -> list[str]:
         held = float(np.average([c for c, _ in known], weights=[n for _, n in known]))
         verdict = "as it should be" if held >= _RIGHT_COVERAGE else "too seldom"
         said.append(
-            f"Stated intervals: in {share(held)} of the groups of rows the observed rate lay within them, {verdict} "
+            f"Stated intervals: in {share(held)} of the groups of rows the observed rate agreed with them, {verdict} "
             f"({share(_RIGHT_COVERAGE)} is right)."
         )
     return said

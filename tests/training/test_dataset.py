@@ -15,11 +15,11 @@ from features.evidence import SOURCES
 from features.extract import SCHEMA
 from features.facts import CATEGORIES
 from features.memory import Memory, MemoryPlan
-from features.series import SeriesKey
+from features.series import WHOLE, SeriesKey
 from models.feedback import Feedback, Stretch
 from tests.telemetry import T0, Minute, a_record, play, play_minute, recorded, traffic
-from training.dataset import RECOVERY_TICKS, WARM_TICKS, Dataset, build
-from training.replay import Recording
+from training.dataset import RECOVERY_TICKS, WARM_TICKS, Dataset, Gathering, build
+from training.replay import Recording, walk
 
 PLAN = MemoryPlan()
 WEB = SeriesKey("a", "web", "*")
@@ -236,3 +236,23 @@ def test_what_history_holds_of_the_future_changes_no_earlier_row(cut: int, facto
     both = past & (one.evidence.place >= 0) & (other.evidence.place >= 0)
     mine, others = (e.counts[e.place[both]] for e in (one.evidence, other.evidence))
     assert np.array_equal(mine, others)
+
+
+def test_rows_of_services_alone_are_those_of_all_series_without_operations() -> None:
+    memory = Memory()
+    minutes = [
+        [Minute("a", (traffic(T0 + i, 100.0, 40.0 if i in BROKEN else 0.0, operation="*"), traffic(T0 + i, 60.0, 0.0)))]
+        for i in range(90)
+    ]
+    recording = recorded(memory, play(memory, minutes))
+    every = build(recording, PLAN)
+    memory = Memory(PLAN)
+    gathering = Gathering(memory, services=True)
+    for _, standing in walk(recording, memory):
+        gathering.add(standing)
+    some = gathering.dataset()
+    whole = np.flatnonzero([every.rows.keys[i].operation == WHOLE for i in every.rows.series.tolist()])
+    assert 0 < len(whole) < len(every.rows)
+    assert some.incidents == every.incidents
+    for name in ("x", "series", "as_of_s", "next_start_s", "eligible", "undetected", "category"):
+        assert np.array_equal(getattr(some.rows, name), getattr(every.rows.take(whole), name))
