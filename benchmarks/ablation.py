@@ -83,7 +83,7 @@ def main() -> int:
         begun = time.perf_counter()
         rows = rows_of(name, asked.data, asked.seed)
         plan = WalkPlan(folds=_FOLDS, seed=asked.seed)
-        print(head(rows.horizons), file=out)
+        print(name, head(rows.horizons), sep="\n", file=out)
         found = ablate(rows, plan, lambda part: print(line(part), file=out, flush=True))
         sets[name] = asdict(found) | {"signs": {f"{part.name} {part.how}": part.sign for part in found.parts[2:]}}
         said = f"{name}: {found.rows:,} rows forecast in {_FOLDS} folds, {found.events} incidents"
