@@ -18,7 +18,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 from app.commands.backtest_command import dataset_of
 from benchmarks.forecast_quality import SETS, demo_shop
 from benchmarks.ingest_report import machine
-from training.ablation import Ablation, Part, ablate
+from training.ablation import Part, ablate
 from training.dataset import from_events
 from training.rows import Rows
 from training.walkforward import WalkPlan
@@ -48,20 +48,17 @@ def rows_of(name: str, folder: Path, seed: int) -> Rows:
     return from_events(one.events, incidents=one.incidents, tick=one.tick, horizons=one.horizons, max_rows=_MAX_ROWS).rows
 
 
-def lines(name: str, found: Ablation) -> Iterator[str]:
-    """Yield a table of one set."""
-    horizons = list(found.parts[0].ap)
-    yield f"{name}: {found.rows:,} rows forecast in {_FOLDS} folds, {found.events} incidents"
-    yield (
+def head(horizons: Iterable[str]) -> str:
+    """Return the names of the columns."""
+    return (
         f"  {'part':20}{'what':8}{'':5}{'log loss':>9}{'difference':>12}  {'90 %':20}"
         + "".join(f"{f'AP {horizon}':>10}" for horizon in horizons)
         + "  sign"
     )
-    for part in found.parts:
-        yield _line(part)
 
 
-def _line(part: Part) -> str:
+def line(part: Part) -> str:
+    """Return a part on one line."""
     whole = part.what in {"all", "none"}
     interval = "" if part.what == "all" or part.interval is None else f"[{part.interval[0]:+.5f}, {part.interval[1]:+.5f}]"
     return (
@@ -80,16 +77,17 @@ def main() -> int:
     parser.add_argument("--only", default="", help="sets whose name holds this")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    out = sys.stderr if asked.json else sys.stdout  # parts as they come: the whole takes many minutes
     sets: dict[str, Any] = {}
     for name in (name for name in _NAMES if asked.only in name):
         begun = time.perf_counter()
         rows = rows_of(name, asked.data, asked.seed)
         plan = WalkPlan(folds=_FOLDS, seed=asked.seed)
-        found = ablate(rows, plan, lambda part: print(part, file=sys.stderr))
+        print(name, head(rows.horizons), sep="\n", file=out)
+        found = ablate(rows, plan, lambda part: print(line(part), file=out, flush=True))
         sets[name] = asdict(found) | {"signs": {f"{part.name} {part.how}": part.sign for part in found.parts[2:]}}
-        print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
-        if not asked.json:
-            print(*lines(name, found), sep="\n", flush=True)
+        said = f"{name}: {found.rows:,} rows forecast in {_FOLDS} folds, {found.events} incidents"
+        print(f"{said}, {time.perf_counter() - begun:.0f} s", file=out, flush=True)
     result = {"command": " ".join(sys.argv), "seed": asked.seed, "machine": machine(None), "sets": sets}
     if asked.out:
         asked.out.write_text(json.dumps(result) + "\n", encoding="utf-8")

@@ -100,7 +100,7 @@ class Ablation:
         return next(part for part in self.parts if (part.name, part.how) == (name, how))
 
 
-def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[str], None] = lambda _: None) -> Ablation:
+def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[Part], None] = lambda _: None) -> Ablation:
     """Walk forward once for every part, fitting anew each time.
 
     A group that is left out has its columns held at their median before the first fold in every row, so that no learner can tell
@@ -113,7 +113,7 @@ def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[str], None] = lambda 
     plan : WalkPlan
         How to walk, and the members of the whole.
     progress : callable
-        Told what was walked.
+        Told every part once it is scored.
 
     References
     ----------
@@ -128,9 +128,8 @@ def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[str], None] = lambda 
     whole, none = ((log_losses(hazards, y) * at_risk).sum(axis=1) for hazards in (said[ENSEMBLE], blind))
 
     def part_of(name: str, what: What, how: How, hazards: FloatArray) -> Part:
-        progress(f"{what} {name} {how}")
         loss, p = (log_losses(hazards, y) * at_risk).sum(axis=1), cumulate(hazards)
-        return Part(
+        part = Part(
             name=name,
             what=what,
             how=how,
@@ -140,6 +139,8 @@ def ablate(rows: Rows, plan: WalkPlan, progress: Callable[[str], None] = lambda 
             interval=blocks.interval(blocks.mean(loss - whole)),
             over_nothing=blocks.interval(blocks.mean(loss - none)),
         )
+        progress(part)
+        return part
 
     found = [part_of(ENSEMBLE, "all", "in", said[ENSEMBLE]), part_of(NOTHING, "none", "in", blind)]
     for what, name, how, less, fewer in _variants(rows, plan):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.training_rows import simulated_rows
-from training.ablation import NOTHING, Ablation, How, ablate
+from training.ablation import NOTHING, Ablation, How, Part, ablate
 from training.fit import MEMBERS
 from training.walkforward import WalkPlan
 
 PLAN = WalkPlan(folds=1)
-TOLD: list[str] = []
+TOLD: list[Part] = []
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_every_group_and_member_is_left_out_and_alone(found: Ablation) -> None:
     groups = ("incident_history", "surprise", "warnings", "noise_0")
     expected = [(name, how) for name in (*groups, *MEMBERS) for how in ("out", "in")]
     assert [(part.name, part.how) for part in found.parts] == [("ensemble", "in"), (NOTHING, "in"), *expected]
-    assert len(TOLD) == len(found.parts)
+    assert list(found.parts) == TOLD
 
 
 @pytest.mark.parametrize("how", ["out", "in"])
