@@ -19,7 +19,7 @@ from app.absorb import PartitionErrors
 from app.cache.records import IncidentRecord
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
-from app.members import Champion, Members
+from app.members import SERVED, Champion, Members
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
@@ -265,8 +265,8 @@ class Flow:
         """Put back what `learners` returned, after all partitions are restored."""
         wire = msgspec.msgpack.decode(data, type=_LearnerWire)
         now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
-        self.members_of(tenant).restore(wire.members)
-        self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
+        if self.members_of(tenant).restore(wire.members):  # what waits has the columns of the same schema
+            self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
 
     def recall(self, incidents: Iterable[IncidentRecord]) -> None:
         """Remember the categories of past incidents, after all partitions are restored."""
@@ -296,13 +296,14 @@ class Flow:
         for tenant, code in self.memory.tenants.items():
             rows: IntArray = np.flatnonzero(tenant_of == code)
             members = self.members_of(tenant)
-            said = members.hazards(x[rows])
-            out[rows] = members.combine(said)
+            said = members.together(members.hazards(x[rows]))
+            out[rows] = said[SERVED]
             kept = settled[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
                 place = {row: i for i, row in enumerate(rows.tolist())}
                 chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
-                pending = Pending(tick, rows[chosen], x[rows[chosen]], {name: h[chosen] for name, h in said.items()})
+                hazards = {name: h[chosen] for name, h in said.items()}
+                pending = Pending(tick, rows[chosen], x[rows[chosen]], hazards, members.version)
                 self._maturing(tenant).add(pending)
         return out
 
@@ -382,7 +383,7 @@ def _renumbered(maturing: Maturing, place: IntArray) -> Maturing:
     for p in maturing.pending:
         kept = place[p.rows] >= 0
         hazards = {name: h[kept] for name, h in p.hazards.items()}
-        copy.add(Pending(p.tick, place[p.rows[kept]], p.x[kept], hazards))
+        copy.add(Pending(p.tick, place[p.rows[kept]], p.x[kept], hazards, p.version))
     return copy
 
 

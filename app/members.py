@@ -28,7 +28,13 @@ from models.prediction import HORIZONS
 from models.recalibration import TOGETHER, OnlineSigmoid
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["Champion", "Members"]
+__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Champion", "Members"]
+
+BLEND, SERVED = "blend", "served"
+"""Names of what the members say together, before and after it is corrected."""
+
+PRIOR_VERSION = "prior"
+"""What stands for a version while there is no champion."""
 
 _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it has a say
 _KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
@@ -70,12 +76,12 @@ class Members:
         self.losses: dict[str, float] = {}
         self.onsets = 0
         self.drifted = False
-        self._judged: str | None = None  # version of the champion that everything learned here is about
+        self._judged = PRIOR_VERSION  # whose forecasts everything learned here is about
 
     @property
     def version(self) -> str:
-        """Id of the champion, ``prior`` before there is one."""
-        return self.champion.version if self.champion else "prior"
+        """Id of the champion, `PRIOR_VERSION` before there is one."""
+        return self.champion.version if self.champion else PRIOR_VERSION
 
     @property
     def categories(self) -> CategoryMixture:
@@ -97,13 +103,18 @@ class Members:
         """Return what each member says, shape (n, 3) each; the prior speaks until there is a champion."""
         return {name: member.hazards(x) for name, member in self._speaking().items()}
 
-    def combine(self, said: Mapping[str, FloatArray]) -> FloatArray:
-        """Return the hazards (n, 3) that are served: the members' blend, corrected by what came of earlier ones."""
-        return self.recalibration.apply(self.blend.combine(said))
+    def together(self, said: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """Return what the members said with their `BLEND`, and what is `SERVED`: the same corrected by what came of earlier ones."""
+        blend = self.blend.combine(said)
+        return {**said, BLEND: blend, SERVED: self.recalibration.apply(blend)}
+
+    def forecast(self, x: Float32Array) -> FloatArray:
+        """Return the hazards (n, 3) that are served."""
+        return self.together(self.hazards(x))[SERVED]
 
     def logit60(self, x: Float32Array) -> FloatArray:
         """Return the log odds of the longest horizon, shape (n,)."""
-        return to_logits(cumulate(self.combine(self.hazards(x))))[:, -1]
+        return to_logits(cumulate(self.forecast(x)))[:, -1]
 
     def shares(self, x: Float32Array, background: Float32Array) -> FloatArray:
         """Divide how far rows are from a quiet one in the log odds of the longest horizon among the groups of the schema.
@@ -122,7 +133,7 @@ class Members:
         """
         groups = grouping(SCHEMA)
         shares = self.blend.shares({name: member.shares(x, background, groups) for name, member in self._speaking().items()})
-        hazards = self.combine(self.hazards(np.concatenate([background[None], x])))
+        hazards = self.forecast(np.concatenate([background[None], x]))
         z = to_logits(hazards)
         corrected = rescaled(shares * self.recalibration.slopes[:, None], z[1:] - z[0])  # where the bounds of odds bite
         return horizon_shares(corrected, hazards[1:], hazards[0])
@@ -142,29 +153,28 @@ class Members:
         self.onsets += n
 
     def learn(self, matured: Matured) -> bool:
-        """Learn from a matured forecast: first from what was said (weights, correction, drift), then the online learner.
+        """Learn from a matured forecast: first from what was said then (correction, weights, drift), then the online learner.
+
+        What was said before the present champion served tells of another one; the online learner alone learns from it.
 
         Returns
         -------
         bool
             Whether the drift watch saw the loss change.
         """
-        said, y, at_risk = matured.pending.hazards, matured.y, matured.at_risk
+        pending, y, at_risk = matured.pending, matured.y, matured.at_risk
         if not at_risk.any():
             return False
-        if said:
-            blended = self.blend.combine(said)
-            served = self.recalibration.apply(blended)
-            losses = {name: log_losses(h, y)[at_risk] for name, h in {**said, "blend": blended, "served": served}.items()}
+        drifted = False
+        if pending.version == self._judged:
+            losses = {name: log_losses(h, y)[at_risk] for name, h in pending.hazards.items()}
             for name, loss in losses.items():
                 before = self.losses.get(name, float(loss.mean()))
                 self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
-            self.recalibration.learn(blended, y, at_risk)
-            self.blend.learn(said, y, at_risk)
-            drifted = self.drift.learn(losses["served"])
-        else:
-            drifted = False
-        self.online.learn(matured.pending.x, y, at_risk)
+            self.recalibration.learn(pending.hazards[BLEND], y, at_risk)
+            self.blend.learn({name: h for name, h in pending.hazards.items() if name in self.blend.members}, y, at_risk)
+            drifted = self.drift.learn(losses[SERVED])
+        self.online.learn(pending.x, y, at_risk)
         self.drifted |= drifted
         return drifted
 
@@ -190,19 +200,24 @@ class Members:
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, data: bytes) -> None:
-        """Put a snapshot back; one of another schema is left out, and learning begins anew."""
+    def restore(self, data: bytes) -> bool:
+        """Put a snapshot back.
+
+        Returns
+        -------
+        bool
+            False for one of another schema: it is left out, and learning begins anew.
+        """
         state = json.loads(data)
         if state["schema"] != SCHEMA.sha256:
-            return
+            return False
         self.online.restore(state["online"].encode())
         self.blend.restore(state["blend"].encode())
-        if "recalibration" in state:  # earlier releases did not correct
-            self.recalibration.restore(state["recalibration"].encode())
+        self.recalibration.restore(state["recalibration"].encode())
         self.losses = dict(state["losses"])
-        if "champion" in state:  # earlier releases kept none of these
-            self._judged, self.onsets, self.drifted = state["champion"], state["onsets"], state["drifted"]
-            self.drift.restore(state["drift"].encode())
+        self._judged, self.onsets, self.drifted = state["champion"], state["onsets"], state["drifted"]
+        self.drift.restore(state["drift"].encode())
+        return True
 
     def _uncorrected(self) -> OnlineSigmoid:
         overlaps = tuple(TOGETHER * max(1.0, (end_s - begin_s) / self.learn_s) for begin_s, end_s in INTERVALS)

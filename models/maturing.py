@@ -34,13 +34,16 @@ class Pending:
     x : Float32Array, shape (n, n_features)
         What was known.
     hazards : Mapping of str to FloatArray, shape (n, 3)
-        What each member said.
+        What each member said, and what they said together.
+    version : str
+        Of the model that served.
     """
 
     tick: int
     rows: IntArray
     x: Float32Array
     hazards: Mapping[str, FloatArray]
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +139,12 @@ class Maturing:
             "gaps": np.array(self.gaps, np.int64).reshape(-1, 2),
         }
         for i, p in enumerate(self.pending):
-            arrays |= {f"{i:03d}/tick": np.array(p.tick), f"{i:03d}/rows": p.rows, f"{i:03d}/x": p.x}
+            arrays |= {
+                f"{i:03d}/tick": np.array(p.tick),
+                f"{i:03d}/rows": p.rows,
+                f"{i:03d}/x": p.x,
+                f"{i:03d}/version": np.array(p.version),
+            }
             arrays |= {f"{i:03d}/hazards/{name}": h for name, h in p.hazards.items()}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
@@ -166,4 +174,5 @@ class Maturing:
         kept: BoolArray = rows >= 0
         start = f"{prefix}/hazards/"
         hazards = {name.removeprefix(start): arrays[name][kept] for name in arrays if name.startswith(start)}
-        return Pending(int(arrays[f"{prefix}/tick"]), rows[kept], arrays[f"{prefix}/x"][kept], hazards)
+        version = str(arrays[f"{prefix}/version"])
+        return Pending(int(arrays[f"{prefix}/tick"]), rows[kept], arrays[f"{prefix}/x"][kept], hazards, version)

@@ -21,6 +21,7 @@ from app.telemetry import Telemetry
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, DurationPoint, channel
 from features.clock import TIME_AS_SENT, Clock
 from features.event import ErrorRecord
+from features.extract import SCHEMA
 from features.memory import MemoryPlan
 from tests.app.ingest.requests import a_log, a_span, as_json, attributes, logs, traces
 from tests.app.ingest.requests import count as count_in
@@ -192,6 +193,23 @@ def test_learners_of_a_series_that_is_gone_forget_it(tmp_path: Path) -> None:
     empty = Flow(FlowPlan(), Telemetry())
     empty.restore_learners("default", data)
     assert all(len(pending.rows) == 0 for pending in empty.maturing["default"].pending)
+
+
+def test_learners_of_another_schema_are_left_out_with_the_rows_that_wait(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(recorded(40))
+        line.end_tick()
+        data = line.worker.flow.learners()["default"]
+        wire = msgspec.msgpack.decode(data)
+        wire["members"] = wire["members"].replace(SCHEMA.sha256.encode(), b"another")
+        flow = line.worker.flow
+        flow.maturing.clear()
+        flow.restore_learners("default", msgspec.msgpack.encode(wire))
+        assert not flow.maturing
+        flow.restore_learners("default", data)
+        assert flow.maturing["default"].pending
+        assert {pending.version for pending in flow.maturing["default"].pending} == {"prior"}
+        assert all(pending.hazards.keys() >= {"prior", "blend", "served"} for pending in flow.maturing["default"].pending)
 
 
 def test_learners_of_a_tenant_name_its_own_series_only_and_find_them_again(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -29,14 +27,14 @@ def matured(members: Members, n: int = 100, seed: int = 0) -> Matured:
     y[x[:, 0] > 1.0, 0] = 1.0
     at_risk = np.ones((n, 3), bool)
     at_risk[y[:, 0] > 0, 1:] = False
-    return Matured(Pending(5, np.arange(n), x, members.hazards(x)), y, at_risk)
+    return Matured(Pending(5, np.arange(n), x, members.together(members.hazards(x)), members.version), y, at_risk)
 
 
 def test_before_any_model_the_prior_speaks_and_says_so() -> None:
     members = Members()
     assert members.version == "prior"
     assert members.hazards(rows(4)).keys() == {"prior"}
-    p = cumulate(members.combine(members.hazards(rows(50))))
+    p = cumulate(members.forecast(rows(50)))
     assert (np.diff(p, axis=1) >= 0).all()
     lower, upper = members.bounds(p)
     assert (lower <= upper).all()
@@ -109,10 +107,10 @@ def test_members_that_cry_wolf_are_believed_less_and_what_is_served_is_right_aga
     rng = np.random.default_rng(4)
     for seed in range(40):
         x = rows(200, seed)
-        said = {"prior": np.full((200, 3), 0.2)}
+        said = members.together({"prior": np.full((200, 3), 0.2)})
         y = (rng.random((200, 3)) < 0.05).astype(float)
-        members.learn(Matured(Pending(5, np.arange(200), x, said), y, np.ones((200, 3), bool)))
-    assert members.combine({"prior": np.full((1, 3), 0.2)})[0] == pytest.approx([0.05, 0.05, 0.05], abs=0.02)
+        members.learn(Matured(Pending(5, np.arange(200), x, said, "prior"), y, np.ones((200, 3), bool)))
+    assert members.together({"prior": np.full((1, 3), 0.2)})["served"][0] == pytest.approx([0.05, 0.05, 0.05], abs=0.02)
     assert members.losses["served"] < members.losses["blend"]
 
 
@@ -153,15 +151,16 @@ def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_
     assert (one.blend.weights["batch"] > 0.8).all()
 
 
-def test_a_snapshot_of_an_earlier_release_restores_without_champion_and_drift() -> None:
-    one, other = Members(), Members()
-    one.learn(matured(one))
-    state = json.loads(one.snapshot())
-    for name in ("champion", "onsets", "drifted", "drift", "recalibration"):
-        del state[name]
-    other.restore(json.dumps(state).encode())
-    assert other.blend.snapshot() == one.blend.snapshot()
-    assert (other.onsets, other.drift.n_seen) == (0, 0)
+def test_a_new_champion_is_not_corrected_by_what_came_of_another_ones_forecasts() -> None:
+    members = Members()
+    before = [matured(members, seed=seed) for seed in range(5)]
+    members.promote(Champion("v2", Ensemble((), ())))
+    for waiting in before:
+        members.learn(waiting)
+    assert (members.recalibration.means_ == [1.0, 0.0]).all()
+    assert np.allclose(members.blend.weights["batch"], 0.8)
+    assert members.losses == {}
+    assert members.online.n_rows == 500
 
 
 def test_the_blend_divides_by_the_forecasts_that_are_learned_from() -> None:
