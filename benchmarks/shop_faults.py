@@ -43,6 +43,8 @@ from app.ingest.receive import messages_of
 from app.telemetry import Telemetry
 from benchmarks.ingest_report import machine
 from features.arrays import FloatArray, IntArray
+from features.errors import InvalidValue
+from features.extract import SCHEMA
 from features.series import WHOLE
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate
@@ -66,6 +68,7 @@ class Simulated:
     rows: Rows
     truth: tuple[Fault, ...]
     decoys: tuple[Fault, ...]
+    days: float
 
 
 def simulate(seed: int, days: float, faults_a_day: float) -> Simulated:
@@ -87,12 +90,13 @@ def simulate(seed: int, days: float, faults_a_day: float) -> Simulated:
         for errors in flow.errors.values():
             errors.repeats.forget(end_s // tick_s)
             errors.recent.cut()
-    return Simulated(gathering.dataset().rows, shop.truth(), shop.decoys())
+    return Simulated(gathering.dataset().rows, shop.truth(), shop.decoys(), days)
 
 
 def _kept(seed: int, asked: argparse.Namespace) -> Simulated:
     """Return a simulated shop, from the folder of those that were kept where it is there."""
-    path = asked.keep / f"shop-{seed}-{asked.days:g}-{asked.faults_a_day:g}.pickle" if asked.keep else None
+    name = f"shop-{seed}-{asked.days:g}-{asked.faults_a_day:g}-{SCHEMA.sha256[:8]}.pickle"
+    path = asked.keep / name if asked.keep else None
     if path is not None and path.exists():
         return pickle.loads(path.read_bytes())
     begun = time.perf_counter()
@@ -131,6 +135,8 @@ def judge(shop: Simulated, budget: float, seed: int) -> dict[str, Judged]:
     found: dict[str, Judged] = {}
     for j, horizon in enumerate(rows.horizons):
         limits = followed_thresholds(p[:, j], one, as_of_s, budget, np.inf)
+        if not np.isfinite(limits).any():
+            raise InvalidValue(f"days must be at least 8, so that thresholds have something to follow, got {shop.days:g}")
         begun = as_of_s[np.isfinite(limits)].min()
         opened = as_of_s[alerts(p[:, j], limits, one, as_of_s)]
         above = p[:, j] >= limits
@@ -177,7 +183,7 @@ def _near(page_s: int, faults: Sequence[Fault], before_s: int, after_s: int) -> 
 
 
 def _during(page_s: int, decoys: Sequence[Fault]) -> list[Fault]:
-    """Return the decoys that a page was opened in, or within five minutes after: the newest alone."""
+    """Return the newest decoy that began within 45 minutes before a page was opened, if any."""
     shown = [d for d in decoys if d.onset.timestamp() <= page_s < d.onset.timestamp() + _DECOY_S]
     return shown[-1:]
 

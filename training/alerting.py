@@ -167,7 +167,7 @@ def followed_thresholds(
     p, series, as_of_s, budget_per_day, cool_down_s
         As for `threshold_for`; what was said, in any order.
     first : FloatArray or float
-        Thresholds, shape (n,) or one, for as long as less than a third of the fourteen days that are looked back on was said.
+        Thresholds, shape (n,) or one, until something was said on a third of the fourteen days that are looked back on.
 
     Returns
     -------
@@ -187,13 +187,15 @@ def followed_thresholds(
     begin = int(as_of_s.min())
     step_s = max(int(_DAY_S), (int(as_of_s.max()) - begin) // _MOST_STEPS)
     step = (as_of_s - begin) // step_s
+    last: float | None = None
     for number in np.unique(step).tolist():
         now = begin + number * step_s
-        if now - begin < _WINDOW_S / 3:
-            continue
         lately = np.flatnonzero((as_of_s < now) & (as_of_s >= now - _WINDOW_S))
-        if len(lately):
-            limits[step == number] = threshold_for(p[lately], series[lately], as_of_s[lately], budget_per_day, cool_down_s)
+        # Days of which nothing was said count for nothing: after a gap a few rows would set any threshold.
+        if len(np.unique(as_of_s[lately] // int(_DAY_S))) * _DAY_S >= _WINDOW_S / 3:
+            last = threshold_for(p[lately], series[lately], as_of_s[lately], budget_per_day, cool_down_s)
+        if last is not None:
+            limits[step == number] = last
     return limits
 
 

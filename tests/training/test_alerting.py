@@ -106,3 +106,15 @@ def test_thresholds_follow_what_is_said_and_look_at_nothing_later() -> None:
 def test_nothing_said_has_no_thresholds() -> None:
     nothing = np.zeros(0)
     assert not len(followed_thresholds(nothing, nothing.astype(np.int64), nothing.astype(np.int64), 2.0, 0.5))
+
+
+def test_a_few_rows_after_a_gap_set_no_threshold() -> None:
+    day = 86_400
+    as_of_s = np.concatenate(
+        [np.arange(0, 10 * day, 1200), [40 * day + 60, 41 * day + 120], np.arange(42 * day, 44 * day, 1200)]
+    )
+    p = np.random.default_rng(3).random(len(as_of_s))
+    limits = followed_thresholds(p, np.zeros(len(p), np.int64), as_of_s, 2.0, 0.5)
+    known = limits[as_of_s < 10 * day][-1]
+    assert known > 0.9
+    assert (limits[as_of_s >= 40 * day] == known).all()
