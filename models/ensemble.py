@@ -7,7 +7,7 @@ bounds of what is served. In intervals where it did not beat the best baseline i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -109,9 +109,6 @@ class Ensemble:
     Breiman (1996), Stacked regressions, Machine Learning 24 (why weights must not be negative).
     """
 
-    categories_: CategoryMixture = PRIOR
-    """What tells categories; that of the class until one is fitted, and in artifacts of earlier releases."""
-
     def __init__(
         self, members: Named, baselines: Named = (), tick_s: float = 60.0, horizons: Mapping[str, int] = HORIZONS
     ) -> None:
@@ -135,6 +132,7 @@ class Ensemble:
             raise InvalidValue(f"members must have distinct names and be at least one, got {names}")
         logits = np.stack([to_logits(model.hazards(x)) for _, model in self.members], axis=-1)
         self.serves_ = dict.fromkeys(self.horizons, ENSEMBLE)
+        self.categories_: CategoryMixture = PRIOR  # until `telling`: rows may have no categories to fit a mixture on
         self.weights_ = _fit_weights(logits, y, at_risk, n_events)
         kept = self.weights_ >= _DROPPED
         if not kept.all() and kept.any():
@@ -233,11 +231,15 @@ class Ensemble:
         Raises
         ------
         InvalidValue
-            When a horizon is missing or a name is none of these.
+            When a horizon is missing or a name is none of these, or on a copy or a loaded artifact, which lacks what was said out of time.
         """
         known = (ENSEMBLE, *(n for n, _ in self.baselines))
         if list(serves) != list(self.horizons) or not set(serves.values()) <= set(known):
             raise InvalidValue(f"serves must name one of {known} for each of {list(self.horizons)}, got {dict(serves)}")
+        if not hasattr(self, "out_of_time_"):
+            raise InvalidValue(
+                "who serves must be chosen where the ensemble was fitted: copies and artifacts leave out_of_time_ out"
+            )
         hazards, y, at_risk = self.out_of_time_
         return self._with(serves_=dict(serves), reliability_=self._tables(composed(hazards, serves), y, at_risk))
 
@@ -256,14 +258,6 @@ class Ensemble:
     def __getstate__(self) -> dict[str, object]:
         """Leave out what only `serving` needs, which is most of the bytes: copies and artifacts serve what they serve."""
         return {name: value for name, value in vars(self).items() if name != "out_of_time_"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Read older artifacts too, in which one name served all horizons and each had a reliability of its own."""
-        vars(self).update(state)
-        served = state.get("serves_")
-        if isinstance(served, str):
-            self.serves_ = dict.fromkeys(self.horizons, served)
-            self.reliability_ = state["reliability_"][served]
 
     def _tables(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> tuple[Reliability, ...]:
         p = cumulate(hazards)

@@ -41,7 +41,7 @@ class ModelRecord:
     serves : mapping of str to str
         By horizon, who serves the interval that ends there: ``ensemble``, or the baseline that it did not beat.
     scores : mapping of str to float
-        Held-out scores by name, such as ``60min.ap``.
+        Held-out scores of the ensemble by name, such as ``60min.ap``; also where a baseline serves.
     created_at : datetime
         Aware UTC.
 

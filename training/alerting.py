@@ -1,9 +1,9 @@
 """What an alert budget buys: which incidents a forecaster would have announced, how early, how wrongly.
 
-`training.fit` finds the threshold to serve with on the middle block. `training.evaluate` compares forecasters
-on held-out rows at the threshold at which each just spends the same budget of false alarms there: an
-operating point, the same for all, not a forecast of how many alerts there will be. `training.walkforward` also tells what the
-thresholds did that were found before.
+`training.fit` finds a first threshold on the middle block; then thresholds follow what was said, day by day, within a budget that
+counts all alerts, right or wrong. `training.walkforward` tells what these would have done. `training.evaluate` compares forecasters on
+held-out rows at the threshold at which each just spends the same budget of false alarms there: an operating point, the same for all,
+not a forecast of how many alerts there will be.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class EventScores:
     Parameters
     ----------
     threshold : float
-        Probability from which an alert was given, found on these very rows.
+        Probability from which an alert was given: found on these very rows for a budget of false alarms, or the mean over the rows where
+        each came with its own.
     incidents, announced : int
         Incidents with a usable row in the hour before, and those with an alert in that hour.
     alerts, right : int

@@ -15,12 +15,16 @@ from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.calibration import reliability
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, log_losses, reached
+from models.recalibration import TOGETHER
 from training.alerting import EventScores, alert_column, alerts, score_events
 from training.categories import MIXTURE
 from training.fit import Fitted, overlaps_of
 from training.rows import Rows
 
-__all__ = ["Bin", "Budget", "Detail", "Fold", "Told", "detail_of", "events_of", "iso", "json_of"]
+__all__ = ["GROUPS", "Bin", "Budget", "Detail", "Fold", "Told", "coverage", "detail_of", "events_of", "iso", "json_of"]
+
+GROUPS = 10
+"""Groups of rows of a fold that coverage is a share of."""
 
 _BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # false alarms a day of the curve
 _BINS = 10
@@ -268,23 +272,47 @@ def _worth(fitted: Fitted, test: Rows, seed: int) -> dict[str, float]:
 
 
 def _coverage(fitted: Fitted, test: Rows, hazards: FloatArray) -> float:
+    y, at_risk = test.targets()
+    hit, known = reached(y, at_risk)
+    rows = np.flatnonzero(known[:, -1])
+    p = cumulate(hazards[rows])
+    lower, upper = fitted.ensemble.bounds(p)
+    overlap = TOGETHER * sum(overlaps_of(test))
+    return coverage(p[:, -1], lower[:, -1], upper[:, -1], hit[rows, -1], overlap)
+
+
+def coverage(said: FloatArray, lower: FloatArray, upper: FloatArray, outcome: FloatArray, overlap: float) -> float:
     """Return the share of groups whose observed rate is no farther from what was said than both their intervals allow.
 
     An observed rate is uncertain itself, by the few incidents behind it. Its distance from the true rate and that of the statement add
     up as independent errors do, so of right intervals of 90 % the share is 90 %.
+
+    Parameters
+    ----------
+    said, lower, upper : FloatArray
+        Shape (n,), probabilities and their stated intervals.
+    outcome : FloatArray
+        Shape (n,), 1 where it came, else 0.
+    overlap : float
+        Rows that share one outcome, at least 1.
+
+    Returns
+    -------
+    float
+        Of `GROUPS` groups by what was said, each of as many expected incidents; NaN of fewer rows than groups.
+
+    Examples
+    --------
+    >>> said, outcome = np.full(40, 0.5), np.tile([0.0, 1.0], 20)
+    >>> coverage(said, said - 0.1, said + 0.1, outcome, 1.0)
+    1.0
     """
-    y, at_risk = test.targets()
-    hit, known = reached(y, at_risk)
-    rows = np.flatnonzero(known[:, -1])
-    if len(rows) < _BINS:
+    if len(said) < GROUPS:
         return float("nan")
-    p = cumulate(hazards[rows])
-    lower, upper = (bound[:, -1] for bound in fitted.ensemble.bounds(p))
-    said, outcome, overlap = p[:, -1], hit[rows, -1], sum(overlaps_of(test))
     order = np.argsort(said, kind="stable")
     expected = np.cumsum(said[order])
     inside: list[bool] = []
-    for part in np.split(order, np.searchsorted(expected, expected[-1] * np.arange(1, _BINS) / _BINS)):
+    for part in np.split(order, np.searchsorted(expected, expected[-1] * np.arange(1, GROUPS) / GROUPS)):
         if len(part):
             seen = reliability(said[part], outcome[part], n_bins=1, overlap=overlap)
             gap = float(seen.observed[0] - seen.predicted[0])

@@ -45,14 +45,14 @@ _TERMS = (
     ("ECE", "ece", "Expected calibration error: how far stated and observed lie apart, mean over ten groups of rows."),
     ("Log loss", "log_loss", "Mean surprise in nats; lower is better. What decides who serves."),
     ("Against the ensemble", "model_minus_this", "The ensemble's log loss less this one's, in nats; the tables show it as a share of this one's. Below 0 the ensemble is better."),
-    ("As served", "served, choice", "In each stretch of time the ensemble where it is better beyond doubt, else the best baseline; scored as one forecast."),
+    ("As served", "served, choice", "In each stretch of time the ensemble where it is better beyond doubt, else the best baseline; scored as one forecast. That is chosen on the very rows it is scored on, which favours it a little; for a model that serves it was chosen on its held-out block before."),
     ("Slope", "slope", "Calibration slope: 1 is right, below 1 overconfident, above 1 too cautious."),
     ("Riskiest 1\N{NO-BREAK SPACE}%", "top_ratio", "Incidents over expected incidents in the rows of the highest chances; 1 is right."),
     ("Quiet rows", "quiet", "Rows whose series had no incident within the last horizon. Who is good on these alone foresees, not remembers."),
-    ("Alerts at the budget", "events", "Threshold found on these very days, so that every forecaster spends the same: a fair comparison, not a promise."),
-    ("Alerts in service", "deployed", "Thresholds found before each fold, as in life."),
+    ("Alerts at the budget", "events", "Threshold found on these very days, so that every forecaster spends the same on false alarms: a fair comparison, not a promise."),
+    ("Alerts in service", "deployed", "Each day's threshold follows what was said in the fourteen days before it; until enough was said it is that of the fit. The budget then counts all alerts, right or wrong, since no outcome is looked at."),
     ("Worth of a group", "folds[].groups", "What the log loss grows by when the group's values are shuffled among rows; groups that say the same hide each other."),
-    ("Coverage", "folds[].coverage", "Share of ten groups of rows whose observed rate agrees with the stated interval; 90 % is right."),
+    ("Coverage", "folds[].coverage", "Share of ten groups of rows whose observed rate agrees with the stated interval; 90 % is right on average."),
     ("Categories", "categories", "Which category an incident was of, given that it began: what was told in the hour before, every incident counted once. The mixture is served; the rest is one source alone."),
     ("Curves", "reliability, budgets", "The points of the charts."),
     ("Incidents one by one", "told", "The newest, each with what was said for the horizon of alerts before it, and how long before it that first reached the threshold."),
@@ -129,7 +129,7 @@ def _alerts(report: Report) -> str:
     if detail is None:
         return tables
     tables += _event_table(
-        "Alerts in service: at thresholds that earlier time had set, a fold each (the mean is shown)", detail.deployed
+        "Alerts in service: at thresholds that earlier time had set, one a day (the mean is shown)", detail.deployed
     )
     leads = report.events[ENSEMBLE].leads_s
     figures = ""

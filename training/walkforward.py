@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,8 @@ class WalkPlan:
     embargo_s : int
         Seconds between blocks beside the purge, see `training.split.SplitPlan`.
     budget_per_day : float
-        Alerts a day over all series.
+        Alerts a day over all series for thresholds that follow what was said, right or wrong; false ones where forecasters are
+        compared at the same price.
     seed : int
         Of everything that has chance in it.
     jobs : int
@@ -126,7 +128,7 @@ class Step:
     hazards : dict of str to FloatArray
         Shape (n, intervals), by forecaster.
     thresholds : dict of str to float
-        For the budget, by forecaster, as earlier time set them.
+        For the budget, by forecaster, as the fold's fit set them: the first ones, until what is said is followed.
     fold : Fold
         What it was fitted on.
     categories : dict of str to FloatArray
@@ -160,10 +162,7 @@ def steps(rows: Rows, plan: WalkPlan) -> Iterator[Step]:
     InvalidValue
         When there are no rows, or too short a time before a fold.
     """
-    for (begin_s, end_s), fitted, chosen in _fitted(rows, plan):
-        test = rows.take(chosen)
-        hazards = forecasts(fitted, test)
-        hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
+    for (begin_s, end_s), fitted, chosen, test, hazards in _forecast_each(rows, plan):
         fold = Fold.of(fitted, test, hazards[ENSEMBLE], begin_s, end_s)
         yield Step(chosen, hazards, fitted.record.thresholds, fold, tell(fitted.categories, test))
 
@@ -185,11 +184,9 @@ def forecast_folds(rows: Rows, plan: WalkPlan) -> tuple[IntArray, dict[str, Floa
     """
     found: list[IntArray] = []
     said: list[dict[str, FloatArray]] = []
-    for _, fitted, chosen in _fitted(rows, plan):
-        test = rows.take(chosen)
-        hazards = forecasts(fitted, test)
-        said.append(hazards | {ENSEMBLE: _kept_calibrated(hazards[ENSEMBLE], test)})
-        found.append(chosen)
+    for forecast in _forecast_each(rows, plan):
+        found.append(forecast.chosen)
+        said.append(forecast.hazards)
     return np.concatenate(found), {name: np.concatenate([hazards[name] for hazards in said]) for name in said[0]}
 
 
@@ -219,13 +216,26 @@ def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] |
     return replace(report, categories=score_categories(told, test, plan.seed))
 
 
-def _fitted(rows: Rows, plan: WalkPlan) -> Iterator[tuple[tuple[int, int], Fitted, IntArray]]:
-    """Yield every fold's ends, what was fitted before it, and its usable rows."""
+class _Forecast(NamedTuple):
+    """A fold's ends, what was fitted before it, its usable rows, and what was said of them by forecaster."""
+
+    ends_s: tuple[int, int]
+    fitted: Fitted
+    chosen: IntArray
+    test: Rows
+    hazards: dict[str, FloatArray]
+
+
+def _forecast_each(rows: Rows, plan: WalkPlan) -> Iterator[_Forecast]:
     _, at_risk = rows.targets()
     usable = at_risk.any(axis=1)
     for begin_s, end_s in _edges(rows, plan):
         fitted = _fit_before(rows, begin_s, end_s, plan)
-        yield (begin_s, end_s), fitted, np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
+        chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
+        test = rows.take(chosen)
+        hazards = forecasts(fitted, test)
+        hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
+        yield _Forecast((begin_s, end_s), fitted, chosen, test, hazards)
 
 
 def _edges(rows: Rows, plan: WalkPlan) -> list[tuple[int, int]]:
@@ -268,7 +278,7 @@ def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
 
 
 def _limits(walked: Sequence[Step], hazards: FloatArray, test: Rows, name: str, plan: WalkPlan) -> FloatArray:
-    """Return the thresholds (n,) that a service would have had: its fits' at first, then those that follow what it said."""
+    """Return thresholds (n,) as they could have been set in service: the fit's at first, then those that follow what was said."""
     first = np.concatenate([np.full(len(step.rows), step.thresholds[name]) for step in walked])
     p = cumulate(hazards)[:, alert_column(test.horizons)]
     longest_s = max(test.horizons.values())
@@ -278,7 +288,7 @@ def _limits(walked: Sequence[Step], hazards: FloatArray, test: Rows, name: str, 
 def _deployed(
     hazards: dict[str, FloatArray], test: Rows, limits: dict[str, FloatArray], tables: Tables
 ) -> dict[str, EventScores]:
-    """Return what alerts did at the thresholds (n,) that earlier time had set for the budget."""
+    """Return what alerts would have done at the thresholds (n,) that earlier time had set for the budget."""
     y, at_risk = test.targets()
     _, known = reached(y, at_risk)
     return {

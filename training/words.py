@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from scipy.stats import binom
 
 from models.ensemble import ENSEMBLE
 from training.alerting import EventScores
 from training.bootstrap import Interval
 from training.categories import MIXTURE, CategoryScores
 from training.choice import Choice, Kind
+from training.detail import GROUPS
 from training.report import Report, Scores
 
 __all__ = [
@@ -42,6 +44,7 @@ _FEW = 10.0  # below it a second digit tells something
 _MINUS = "\N{MINUS SIGN}"
 _UNITS = ((90.0, 1.0, "s"), (5_400.0, 60.0, "min"), (129_600.0, 3_600.0, "h"), (math.inf, 86_400.0, "days"))
 _RIGHT_COVERAGE = 0.9
+_CHANCE = 0.05  # how often right intervals are called wrong, were groups independent
 _SOURCES = {
     "now": "the service's errors of 15 minutes",
     "hour": "the service's errors of an hour",
@@ -191,8 +194,9 @@ def _best_other(scores: EventScores, others: Mapping[str, EventScores]) -> str:
 
 def _deployed(scores: EventScores) -> str:
     return (
-        "That is with hindsight: the threshold spends the budget on these very days. In service it is set on earlier days, and so "
-        f"it would have announced {scores.announced:,} of {scores.incidents:,} "
+        "That is with hindsight: the threshold spends the budget of false alarms on these very days. In service each day's threshold "
+        "follows what was said in the days before it, within as many alerts a day, right or wrong; so the ensemble "
+        f"would have announced {scores.announced:,} of {scores.incidents:,} "
         f"({_with(scores.recall, scores.recall_interval, share)}) at "
         f"{_with(scores.false_alarms_a_day, scores.false_alarms_interval, _one)} false alarms a day."
     )
@@ -265,13 +269,14 @@ def calibration(report: Report) -> list[str]:
     """Say whether what was stated is what happened."""
     said = [_calibrated(horizon, by_name[ENSEMBLE]) for horizon, by_name in report.horizons.items()]
     folds = () if report.detail is None else report.detail.folds
-    known = [(fold.coverage, fold.rows) for fold in folds if math.isfinite(fold.coverage) and fold.rows]
+    known = [fold.coverage for fold in folds if math.isfinite(fold.coverage)]
     if known:
-        held = float(np.average([c for c, _ in known], weights=[n for _, n in known]))
-        verdict = "as it should be" if held >= _RIGHT_COVERAGE else "too seldom"
+        held, n = float(np.mean(known)), GROUPS * len(known)
+        seldom = round(held * n) < binom.ppf(_CHANCE, n, _RIGHT_COVERAGE)
+        verdict = "too seldom for chance" if seldom else "as often as may be"
         said.append(
-            f"Stated intervals: in {share(held)} of the groups of rows the observed rate agreed with them, {verdict} "
-            f"({share(_RIGHT_COVERAGE)} is right)."
+            f"Stated intervals: in {share(held)} of {n} groups of rows the observed rate agreed with them, {verdict} "
+            f"({share(_RIGHT_COVERAGE)} on average is right)."
         )
     return said
 

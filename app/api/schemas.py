@@ -325,7 +325,7 @@ class ModelOut(_Out):
     serves: dict[str, str]
     """By horizon, who serves the interval that ends there: `ensemble`, or the baseline that it did not beat."""
     scores: dict[str, float | None]
-    """Held-out scores by name, such as `60min.ap`."""
+    """Held-out scores of the ensemble by name, such as `60min.ap`; also where a baseline serves."""
     created_at: AwareDatetime
     sklearn: str
     river: str

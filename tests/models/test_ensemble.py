@@ -112,21 +112,10 @@ def test_bounds_are_those_of_what_is_served() -> None:
     assert np.allclose(served, FITTED.serving(MIXED).bounded_by(x, y, at_risk).bounds(p))
 
 
-def test_an_older_artifact_in_which_one_name_serves_all_horizons_is_read() -> None:
-    rate = FITTED.serving(dict.fromkeys(HORIZONS, "rate"))
-    older = Ensemble.__new__(Ensemble)
-    tables = {ENSEMBLE: FITTED.reliability_, "rate": rate.reliability_}
-    older.__setstate__(vars(FITTED) | {"serves_": "rate", "reliability_": tables, "out_of_time_": {}})
-    x = simulated(20)[0]
-    assert older.serves_ == rate.serves_
-    assert (older.hazards(x) == rate.hazards(x)).all()
-    p = cumulate(rate.hazards(x))
-    assert np.array_equal(older.bounds(p), rate.bounds(p))
-
-
 def test_an_artifact_leaves_out_what_only_the_choice_needed() -> None:
     again = pickle.loads(pickle.dumps(FITTED))
-    assert not hasattr(again, "out_of_time_")
+    with pytest.raises(InvalidValue, match="chosen where the ensemble was fitted"):
+        again.serving(MIXED)
     x = simulated(20)[0]
     assert (again.hazards(x) == FITTED.hazards(x)).all()
 

@@ -137,13 +137,12 @@ def test_an_ensemble_that_cannot_forecast_is_refused_before_it_serves(store: Sto
         registry.load(version.id, SCHEMA)
 
 
-def test_the_mixture_for_categories_is_kept_and_an_artifact_of_an_earlier_release_has_the_prior(store: Store) -> None:
+def test_the_mixture_for_categories_is_kept_and_is_the_prior_where_none_was_fitted(store: Store) -> None:
     registry = Registry(store.blobs, store.documents)
     told = CategoryMixture({"own": 0.7, FLOOR: 0.3})
-    earlier, later = registry.add(fitted(), RECORD), registry.add(fitted().telling(told), RECORD)
-    assert "categories_" not in vars(registry.load(earlier.id, SCHEMA))  # as it was before there was one
-    assert registry.load(earlier.id, SCHEMA).categories_ == PRIOR
-    assert registry.load(later.id, SCHEMA).categories_ == told
+    without, with_it = registry.add(fitted(), RECORD), registry.add(fitted().telling(told), RECORD)
+    assert registry.load(without.id, SCHEMA).categories_ == PRIOR
+    assert registry.load(with_it.id, SCHEMA).categories_ == told
     assert fitted().telling(told).serving(dict.fromkeys(HORIZONS, "rate")).categories_ == told
 
 
