@@ -209,11 +209,18 @@ def test_item_12_calls_beyond_the_bound_are_told_at_once_to_come_again() -> None
             assert Status.FromString(details).details[0].type_url.endswith("RetryInfo")
             log.go.set()
             assert first.result() == b""
-            assert export(body, timeout=30) == b""
+
+            def taken() -> bool:
+                try:
+                    return export(body, timeout=30) == b""
+                except grpc.RpcError:
+                    return False
+
+            until(taken, "a next call")  # a call is counted out a moment after its sender has the answer
     finally:
         log.go.set()
         server.close()
-    assert telemetry.value("limited", reason="calls") == 1
+    assert telemetry.value("limited", reason="calls") >= 1
 
 
 def test_item_12_requests_beyond_the_bound_are_told_at_once_to_come_again(tmp_path: Path) -> None:
