@@ -28,6 +28,9 @@ _DAY_S = 86_400.0
 _MOST_STEPS = 100
 """Times that thresholds are found anew, so that years cost no more than months: every day up to a hundred days."""
 
+_MADE_GOOD = 0.25
+"""Part of the budget by which it is changed at most to make good what was spent before. Guessed."""
+
 _WINDOW_S = 14 * 86_400
 """What thresholds look back on: twice a week, so that each day of it counts alike. Guessed."""
 
@@ -160,8 +163,9 @@ def followed_thresholds(
 ) -> FloatArray:
     """Return thresholds that follow what was said: each day's is the lowest that would have kept the budget in the days before it.
 
-    A threshold that was found once spends too much or too little as soon as the level of the forecasts moves. No outcome is looked at, so
-    that nothing has to mature.
+    A threshold that was found once spends too much or too little as soon as the level of the forecasts moves. What was spent too much,
+    or too little, since the beginning is made good over the next days, by a quarter of the budget at most. No outcome is looked at, so that
+    nothing has to mature.
 
     Parameters
     ----------
@@ -189,14 +193,20 @@ def followed_thresholds(
     step_s = max(int(_DAY_S), (int(as_of_s.max()) - begin) // _MOST_STEPS)
     step = (as_of_s - begin) // step_s
     last: float | None = None
+    spent = allowed = 0.0
     for number in np.unique(step).tolist():
         now = begin + number * step_s
         lately = np.flatnonzero((as_of_s < now) & (as_of_s >= now - _WINDOW_S))
         # Days of which nothing was said count for nothing: after a gap a few rows would set any threshold.
         if len(np.unique(as_of_s[lately] // int(_DAY_S))) * _DAY_S >= _WINDOW_S / 3:
-            last = threshold_for(p[lately], series[lately], as_of_s[lately], budget_per_day, cool_down_s)
+            a_day = (spent - allowed) / (_WINDOW_S / _DAY_S)
+            budget = budget_per_day - float(np.clip(a_day, -_MADE_GOOD * budget_per_day, _MADE_GOOD * budget_per_day))
+            last = threshold_for(p[lately], series[lately], as_of_s[lately], budget, cool_down_s)
         if last is not None:
-            limits[step == number] = last
+            rows = np.flatnonzero(step == number)
+            limits[rows] = last
+            spent += len(alerts(p[rows], last, series[rows], as_of_s[rows], cool_down_s))
+            allowed += budget_per_day * step_s / _DAY_S
     return limits
 
 

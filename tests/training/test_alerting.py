@@ -6,10 +6,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training_rows import simulated_rows
+from training import alerting
 from training.alerting import COOL_DOWN_S, alerts, followed_thresholds, score_events, threshold_for
 from training.bootstrap import blocks_of
 
@@ -118,3 +120,23 @@ def test_a_few_rows_after_a_gap_set_no_threshold() -> None:
     known = limits[as_of_s < 10 * day][-1]
     assert known > 0.9
     assert (limits[as_of_s >= 40 * day] == known).all()
+
+
+def test_what_was_spent_too_much_is_saved_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    as_of_s = np.arange(0, 100 * 86_400, 600)
+    # It rises all the time, so that the past always sets too low a threshold.
+    p = rng.lognormal(0.02 * as_of_s / 86_400, 1.0)
+    p /= p.max()
+    series = np.zeros(len(p), np.int64)
+
+    def spent_a_day() -> float:
+        limits = followed_thresholds(p, series, as_of_s, 2.0, 1.0)
+        given = as_of_s[alerts(p, limits, series, as_of_s)]
+        return float((given >= 20 * 86_400).sum() / 80)
+
+    made_good = spent_a_day()
+    monkeypatch.setattr(alerting, "_MADE_GOOD", 0.0)
+    unheeded = spent_a_day()
+    assert made_good == pytest.approx(2.0, abs=0.3)
+    assert unheeded > made_good + 0.15
