@@ -74,7 +74,7 @@ def thin(
     >>> y = np.zeros((9000, 3)); y[:50, 2] = 1
     >>> rows, w = thin(y, y == y, np.ones(9000), Thinning(), np.random.default_rng(0))
     >>> len(rows), float(w[:50].sum()), float(w[50:].sum().round())
-    (2050, 50.0, 8950.0)
+    (3050, 50.0, 8950.0)
     """
     usable = at_risk.any(axis=1)
     event = (y > 0).any(axis=1) & usable

@@ -15,6 +15,7 @@ from models.explain import grouping
 from models.hazard import to_logits
 from models.linear import HazardLinear
 from models.online import OnlineHazard
+from models.prediction import HORIZONS
 from models.trees import HazardForest, HazardTrees
 from tests.shapley import enumerated
 
@@ -74,7 +75,10 @@ FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "seasonal": lambda: Seasonal(SCHEMA).fit(*simulated()),
     "prior": lambda: Prior(SCHEMA),
     "ensemble": ensemble,
-    "ensemble that serves a baseline": lambda: ensemble().serving("rate"),
+    "ensemble that serves a baseline": lambda: ensemble().serving(dict.fromkeys(HORIZONS, "rate")),
+    "ensemble that serves one in an interval": lambda: ensemble().serving(
+        dict(zip(HORIZONS, ("ensemble", "rate", "ensemble"), strict=True))
+    ),
 }
 
 

@@ -15,7 +15,7 @@ LOGITS = st.floats(-12, 6)
 
 
 def logit_of_longest(z: np.ndarray) -> np.ndarray:
-    return to_logits(cumulate(from_logits(z)))[:, -1]
+    return to_logits(cumulate(from_logits(z.astype(np.float64))))[:, -1]
 
 
 def test_columns_are_summed_into_their_groups() -> None:
