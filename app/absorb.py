@@ -75,6 +75,11 @@ class PartitionErrors:
         self._newest = tenant, templates
         return templates
 
+    def forget(self, tick: int) -> None:
+        """Let go of what is too old to be recognised as a repeat at a tick, and of recent errors beyond their bounds."""
+        self.repeats.forget(tick)
+        self.recent.cut()
+
     def snapshot(self) -> dict[str, bytes]:
         """Return the state as values by name."""
         encode = msgspec.msgpack.encode

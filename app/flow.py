@@ -173,7 +173,8 @@ class Flow:
         self.chronicle.add_errors(offsets)
         self.chronicle.add_forecasts(self.memory, forecasts, offsets)
         self.chronicle.add_incidents(incidents, self.memory, offsets)
-        self._forget(tick)
+        for errors in self.errors.values():
+            errors.forget(tick)
         self._count(status, incidents)
         self._latest = Publication(self.memory, x, forecasts, self.members, self.errors)
         outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
@@ -345,11 +346,6 @@ class Flow:
             self._predicted[self._open[row].id] = self.publisher.predicted(row, int(standing.open_since[row]))
             changed.append((row, self._open[row]))
         return changed
-
-    def _forget(self, tick: int) -> None:
-        for errors in self.errors.values():
-            errors.repeats.forget(tick)
-            errors.recent.cut()
 
     def _show_learning(self) -> None:
         """Set the gauges of the members: the worst tenant's loss, and the mean of the tenants' weights."""

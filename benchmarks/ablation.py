@@ -15,7 +15,6 @@ beyond doubt than *nothing*: the same ensemble with every column held, which kno
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterable
@@ -24,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.backtest_command import dataset_of
+from benchmarks.answers import answers_as_json, deliver
 from benchmarks.forecast_quality import SETS, demo_shop
-from benchmarks.ingest_report import machine
 from training.ablation import Part, ablate
 from training.dataset import from_events
 from training.rows import Rows
@@ -72,10 +71,8 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Worth of each feature group and each member.")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, help="file for the JSON")
     parser.add_argument("--only", default="", help="sets whose name holds this")
-    parser.add_argument("--seed", type=int, default=0)
+    answers_as_json(parser)
     asked = parser.parse_args()
     out = sys.stderr if asked.json else sys.stdout  # parts as they come: the whole takes many minutes
     sets: dict[str, Any] = {}
@@ -88,11 +85,7 @@ def main() -> int:
         sets[name] = asdict(found) | {"signs": {f"{part.name} {part.how}": part.sign for part in found.parts[2:]}}
         said = f"{name}: {found.rows:,} rows forecast in {_FOLDS} folds, {found.events} incidents"
         print(f"{said}, {time.perf_counter() - begun:.0f} s", file=out, flush=True)
-    result = {"command": " ".join(sys.argv), "seed": asked.seed, "machine": machine(None), "sets": sets}
-    if asked.out:
-        asked.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    if asked.json:
-        print(json.dumps(result))
+    deliver(asked, sets=sets)
     return 0
 
 

@@ -15,7 +15,6 @@ the shop how well the categories of incidents were told.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ import pandas as pd
 from app.commands.backtest_command import backtest as backtest_of_folder
 from app.commands.demo_command import DemoOptions, run
 from app.settings import Settings, load_settings
-from benchmarks.ingest_report import machine
+from benchmarks.answers import answers_as_json, deliver
 from training import backtest
 
 __all__ = ["SETS", "demo_shop", "main"]
@@ -225,10 +224,8 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Quality of forecasts on real recordings.")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, help="file for the JSON")
     parser.add_argument("--only", default="", help="sets whose name holds this")
-    parser.add_argument("--seed", type=int, default=0)
+    answers_as_json(parser)
     parser.add_argument("--shop-days", type=float, default=3.0)
     asked = parser.parse_args()
     found: dict[str, Any] = {}
@@ -244,11 +241,7 @@ def main() -> int:
         print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
         if not asked.json:
             print(*lines(name, found[name]), sep="\n")
-    result = {"command": " ".join(sys.argv), "seed": asked.seed, "machine": machine(None), "sets": found}
-    if asked.out:
-        asked.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    if asked.json:
-        print(json.dumps(result))
+    deliver(asked, sets=found)
     return 0
 
 

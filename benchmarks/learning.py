@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -85,18 +87,12 @@ def explain(n: int, seed: int) -> None:
     members = Members()
     members.promote(Champion("benchmark", Ensemble(named).fit(x, y, at_risk, n_events=0)))  # equal weights
     chosen, background = x[np.argsort(-members.logit60(x))[:n]], members.background(x)
-    for name, asked in (*((name, learner.shares) for name, learner in named), ("all that is served", None)):
-        took = []
-        for _ in range(5):
-            begun = time.process_time()
-            if asked is None:
-                members.shares(chosen, background)
-            else:
-                asked(chosen, background, grouping(SCHEMA))
-            took.append(time.process_time() - begun)
-        print(
-            f"explanation of {n} rows, {len(SCHEMA.groups)} groups: {name} {1000 * np.median(took):.0f} ms of processor time (median of 5)"
-        )
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(learner.shares, chosen, background, grouping(SCHEMA)) for name, learner in named
+    }
+    for name, call in (calls | {"all that is served": partial(members.shares, chosen, background)}).items():
+        took = 1000 * _median(call, time.process_time)
+        print(f"explanation of {n} rows, {len(SCHEMA.groups)} groups: {name} {took:.0f} ms of processor time (median of 5)")
     some = np.concatenate([chosen[: _ENUMERATED // 2], x[: _ENUMERATED // 2]])
     exact, shares = _enumerated(members, some, background), members.shares(some, background)
     same = np.mean(np.abs(exact).argmax(axis=1) == np.abs(shares).argmax(axis=1))
@@ -104,6 +100,16 @@ def explain(n: int, seed: int) -> None:
         f"against every coalition of {len(some)} rows: mean share {np.abs(exact).mean():.3f}, mean difference "
         f"{np.abs(exact - shares).mean():.3f}, largest {np.abs(exact - shares).max():.3f}, same first group {same:.0%}"
     )
+
+
+def _median(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Return the median seconds of five calls by a clock."""
+    took: list[float] = []
+    for _ in range(5):
+        begun = clock()
+        call()
+        took.append(clock() - begun)
+    return float(np.median(took))
 
 
 def _enumerated(members: Members, x: Float32Array, background: Float32Array) -> FloatArray:
@@ -127,13 +133,9 @@ def main() -> int:
         fitted = fit(rows, seed=asked.seed, jobs=2)
         print(f"fit of {n:,} rows x {_COLUMNS} columns: {time.perf_counter() - begun:.1f} s")
         x = rows.x[: asked.series]
-        took = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            cumulate(fitted.ensemble.hazards(x))
-            took.append(time.perf_counter() - begun)
+        took = _median(lambda x=x, ensemble=fitted.ensemble: cumulate(ensemble.hazards(x)), time.perf_counter)
         weights = {name: round(weight, 2) for name, weight in fitted.record.weights.items()}
-        print(f"forecast of {len(x):,} series x 3 horizons: {np.median(took):.3f} s (median of 5); members {weights}")
+        print(f"forecast of {len(x):,} series x 3 horizons: {took:.3f} s (median of 5); members {weights}")
     explain(asked.explained, asked.seed)
     return 0
 

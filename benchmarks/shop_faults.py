@@ -19,16 +19,14 @@ bootstrap over shops.
 from __future__ import annotations
 
 import argparse
-import json
 import pickle
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -41,7 +39,7 @@ from app.ingest.codec import BatchMessage, unpack
 from app.ingest.otlp import decode
 from app.ingest.receive import messages_of
 from app.telemetry import Telemetry
-from benchmarks.ingest_report import machine
+from benchmarks.answers import answers_as_json, deliver
 from features.arrays import FloatArray, IntArray
 from features.errors import InvalidValue
 from features.extract import SCHEMA
@@ -88,8 +86,7 @@ def simulate(seed: int, days: float, faults_a_day: float) -> Simulated:
         gathering.add(flow.memory.advance(end_s // tick_s).standing)
         flow.chronicle = Chronicle()  # nothing goes to history
         for errors in flow.errors.values():
-            errors.repeats.forget(end_s // tick_s)
-            errors.recent.cut()
+            errors.forget(end_s // tick_s)
     return Simulated(gathering.dataset().rows, shop.truth(), shop.decoys(), days)
 
 
@@ -201,7 +198,8 @@ def lines(judged: dict[int, dict[str, Judged]]) -> Iterator[str]:
             low, high = _interval(list(shops.values()), of)
             yield f"  {name}: {of(list(shops.values())):.2f} [{low:.2f}, {high:.2f}]"
         yield "  by kind: " + ", ".join(_kinds(list(shops.values())))
-        on, there = (sum((Counter(of) for of in parts), Counter[str]()) for parts in _decoys(shops.values()))
+        on = sum((Counter(shop.on_decoys) for shop in shops.values()), Counter[str]())
+        there = sum((Counter(shop.decoys) for shop in shops.values()), Counter[str]())
         yield "  pages at decoys: " + ", ".join(f"{kind} {on[kind]} at {there[kind]}" for kind in sorted(there))
 
 
@@ -252,11 +250,6 @@ def _kinds(shops: Sequence[Judged]) -> Iterator[str]:
         yield f"{kind} {sum(hits)} of {len(hits)}"
 
 
-def _decoys(shops: Iterable[Judged]) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
-    held = list(shops)
-    return [s.on_decoys for s in held], [s.decoys for s in held]
-
-
 def _seeds(text: str) -> list[int]:
     """Return the seeds of "2001-2003,2007"."""
     parts = [part.partition("-") for part in text.split(",")]
@@ -270,20 +263,17 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=60.0)
     parser.add_argument("--faults-a-day", type=float, default=1.5)
     parser.add_argument("--budget", type=float, default=2.0, help="pages a day")
-    parser.add_argument("--seed", type=int, default=0, help="of the fits")
     parser.add_argument("--keep", type=Path, help="folder for simulated shops, so that they can be judged again")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, help="file for the JSON")
+    answers_as_json(parser)
     asked = parser.parse_args()
     judged: dict[int, dict[str, Judged]] = {}
     for seed in asked.seeds:
         judged[seed] = judge(_kept(seed, asked), asked.budget, asked.seed)
         print(f"shop {seed} judged", file=sys.stderr, flush=True)
     plain = {seed: {horizon: asdict(one) for horizon, one in of_seed.items()} for seed, of_seed in judged.items()}
-    result: dict[str, Any] = {"command": " ".join(sys.argv), "machine": machine(None), "shops": plain}
-    if asked.out:
-        asked.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    print(*([json.dumps(result)] if asked.json else lines(judged)), sep="\n")
+    deliver(asked, shops=plain)
+    if not asked.json:
+        print(*lines(judged), sep="\n")
     return 0
 
 

@@ -83,7 +83,7 @@ class _Mapped:
         """Give each interval's distance in log odds (n, intervals, n_groups) to the group of the one column that it reads."""
         n_intervals = len(self.slopes_)
         shares = np.zeros((len(x), n_intervals, groups.max(initial=-1) + 1))
-        shares[:, np.arange(n_intervals), groups[self._columns(n_intervals)]] = distance(self, x, background)
+        shares[:, np.arange(n_intervals), groups[self._columns(n_intervals)]] = distance(self.hazards, x, background)
         return shares
 
     def _signal(self, x: Float32Array, n_intervals: int) -> FloatArray:
@@ -183,7 +183,7 @@ class Prior:
         terms = np.stack([of_rate[1:] - of_rate[0], of_surprise[1:] - of_surprise[0]], axis=-1)
         parts = np.zeros((len(x), len(INTERVALS), len(groups)))
         parts[:, :, [self._rate, self._surprise]] = terms
-        return rescaled(grouped(parts, groups), distance(self, x, background))
+        return rescaled(grouped(parts, groups), distance(self.hazards, x, background))
 
     @staticmethod
     def bounds(p: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -7,6 +7,7 @@ bounds of what is served. In intervals where it did not beat the best baseline i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from models.categories import PRIOR, CategoryMixture
 from models.contract import Forecaster
 from models.hazard import EPSILON, cumulate, from_logits, reached, to_logits
 from models.prediction import HORIZONS
-from models.shares import rescaled
+from models.shares import distance, rescaled
 
 __all__ = ["ENSEMBLE", "Ensemble", "Named", "OutOfTime", "composed"]
 
@@ -181,8 +182,7 @@ class Ensemble:
         for (_, model), weight in zip(self.members, self.weights_, strict=True):
             if weight > 0:
                 shares += weight * model.shares(x, background, groups)
-        z = to_logits(self.hazards_of(ENSEMBLE, np.concatenate([background[None], x])))
-        return rescaled(shares * self.calibration_.slopes_[:, None], z[1:] - z[0])
+        return rescaled(shares * self.calibration_.slopes_[:, None], distance(partial(self.hazards_of, name), x, background))
 
     def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return a 90 % interval around probabilities.

@@ -104,7 +104,7 @@ class HazardLinear:
     def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
         """Divide the distance in log odds (n, 3, n_groups): each column gives its coefficient times its scaled distance."""
         z = self._scaled(np.concatenate([background[None], x]).astype(np.float64))
-        return rescaled(grouped((z[1:] - z[0])[:, None] * self.coef_, groups), distance(self, x, background))
+        return rescaled(grouped((z[1:] - z[0])[:, None] * self.coef_, groups), distance(self.hazards, x, background))
 
     def _fit_scale(self, x: FloatArray) -> None:
         low, middle, high = np.quantile(x, [0.05, 0.5, 0.95], axis=0)

@@ -43,7 +43,7 @@ class Pending:
     rows: IntArray
     x: Float32Array
     hazards: Mapping[str, FloatArray]
-    version: str = ""
+    version: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ class Maturing:
     Examples
     --------
     >>> maturing = Maturing(60, patience=5)
-    >>> maturing.add(Pending(10, np.array([0]), np.zeros((1, 1), np.float32), {}))
+    >>> maturing.add(Pending(10, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1"))
     >>> maturing.began(0, start=12, detected=14)
     >>> [m.y.tolist() for m in maturing.due(75)]
     [[[1.0, 0.0, 0.0]]]

@@ -95,7 +95,7 @@ class OnlineHazard:
     def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
         """Divide the distance in log odds (n, 3, n_groups): each column gives its weight times its scaled distance."""
         z = self._scale(self._checked(np.concatenate([background[None], x])))
-        return rescaled(grouped((z[1:] - z[0])[:, None] * self._coef, groups), distance(self, x, background))
+        return rescaled(grouped((z[1:] - z[0])[:, None] * self._coef, groups), distance(self.hazards, x, background))
 
     def learn(self, x: Float32Array, y: FloatArray, at_risk: BoolArray) -> None:
         """Learn from rows whose labels have matured.

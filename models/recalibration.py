@@ -102,7 +102,7 @@ class OnlineSigmoid:
 
     def snapshot(self) -> bytes:
         """Return what was learned as JSON; `restore` gives exactly the same numbers back."""
-        state = {"version": 1, "means": _hex(self.means_), "precisions": _hex(self.precisions_)}
+        state = {"version": 1, "means": self.means_.ravel().tolist(), "precisions": self.precisions_.ravel().tolist()}
         return json.dumps(state, sort_keys=True).encode()
 
     def restore(self, data: bytes) -> None:
@@ -119,16 +119,8 @@ class OnlineSigmoid:
                 f"recalibration snapshot is of version {state.get('version')} with {len(state.get('means', ()))} numbers, "
                 f"expected version 1 with {self.means_.size}"
             )
-        self.means_ = _unhex(state["means"]).reshape(self.means_.shape)
-        self.precisions_ = _unhex(state["precisions"]).reshape(self.precisions_.shape)
-
-
-def _hex(values: FloatArray) -> list[str]:
-    return [float(value).hex() for value in values.ravel()]
-
-
-def _unhex(values: list[str]) -> FloatArray:
-    return np.array([float.fromhex(value) for value in values])
+        self.means_ = np.array(state["means"]).reshape(self.means_.shape)
+        self.precisions_ = np.array(state["precisions"]).reshape(self.precisions_.shape)
 
 
 def _laplace(

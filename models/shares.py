@@ -7,12 +7,12 @@ rescale rule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import factorial
 
 import numpy as np
 
 from features.arrays import Float32Array, FloatArray, IntArray
-from models.contract import Forecaster
 from models.hazard import cumulate, from_logits, to_logits
 
 __all__ = ["distance", "grouped", "horizon_shares", "rescaled"]
@@ -44,9 +44,9 @@ def grouped(parts: FloatArray, groups: IntArray) -> FloatArray:
     return parts @ (groups[:, None] == np.arange(groups.max(initial=-1) + 1)).astype(np.float64)
 
 
-def distance(forecaster: Forecaster, x: Float32Array, background: Float32Array) -> FloatArray:
-    """Return how far a forecaster's log odds of rows (n, n_features) are from those of a background row, shape (n, intervals)."""
-    z = to_logits(forecaster.hazards(np.concatenate([background[None], x])))
+def distance(hazards: Callable[[Float32Array], FloatArray], x: Float32Array, background: Float32Array) -> FloatArray:
+    """Return how far log odds of the hazards of rows (n, n_features) are from those of a background row, shape (n, intervals)."""
+    z = to_logits(hazards(np.concatenate([background[None], x])))
     return z[1:] - z[0]
 
 

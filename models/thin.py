@@ -27,7 +27,7 @@ class Thinning:
     ----------
     per_positive : float
         Rows without an event kept for each row with one. Measured: 10 for 1 cost 0.005 of AP at a million
-        rows for a third of the time; 60 is the careful side of it.
+        rows for a third of the time; 60 is guessed, on the careful side of it.
     max_rows : int
         Bound of all rows, so that a fit has a bounded time. Guessed: the rows of neighbouring
         ticks say nearly the same.

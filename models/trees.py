@@ -123,7 +123,7 @@ class HazardTrees:
             # A row and the background are asked about the same interval, so nothing falls to that column's group.
             rows = np.append(steps, np.full((len(steps), 1), interval, np.float32), axis=1)
             found.append(tree_shares(trees, rows[1:], rows[0], np.append(groups, 0))[:, 0])
-        return rescaled(np.stack(found, axis=1), distance(self, x, background))
+        return rescaled(np.stack(found, axis=1), distance(self.hazards, x, background))
 
 
 class HazardForest:

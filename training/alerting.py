@@ -199,8 +199,8 @@ def followed_thresholds(
         lately = np.flatnonzero((as_of_s < now) & (as_of_s >= now - _WINDOW_S))
         # Days of which nothing was said count for nothing: after a gap a few rows would set any threshold.
         if len(np.unique(as_of_s[lately] // int(_DAY_S))) * _DAY_S >= _WINDOW_S / 3:
-            a_day = (spent - allowed) / (_WINDOW_S / _DAY_S)
-            budget = budget_per_day - float(np.clip(a_day, -_MADE_GOOD * budget_per_day, _MADE_GOOD * budget_per_day))
+            owed, most = (spent - allowed) / (_WINDOW_S / _DAY_S), _MADE_GOOD * budget_per_day
+            budget = budget_per_day - min(max(owed, -most), most)
             last = threshold_for(p[lately], series[lately], as_of_s[lately], budget, cool_down_s)
         if last is not None:
             rows = np.flatnonzero(step == number)

@@ -17,7 +17,9 @@ WAIT = 60 + 8
 def pending(tick: int, rows: list[int] | None = None) -> Pending:
     places = np.array([0] if rows is None else rows, np.int64)
     x = np.arange(2.0 * len(places), dtype=np.float32).reshape(-1, 2)
-    return Pending(tick, places, x, {"linear": x[:, :1].repeat(3, 1).astype(float), "trees": np.full((len(places), 3), 0.5)})
+    return Pending(
+        tick, places, x, {"linear": x[:, :1].repeat(3, 1).astype(float), "trees": np.full((len(places), 3), 0.5)}, "v1"
+    )
 
 
 def label(*starts: tuple[int, int, int], tick: int = 100, tick_s: int = 60) -> tuple[list[float], list[bool]]:
@@ -146,6 +148,6 @@ def test_rows_follow_their_series_and_series_that_are_gone_are_dropped() -> None
 def test_a_thousand_forecasts_stay_in_order_of_time() -> None:
     one, other = Maturing(1), Maturing(1)
     for tick in range(1005):
-        one.add(Pending(tick, np.array([0]), np.zeros((1, 1), np.float32), {}))
+        one.add(Pending(tick, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1"))
     other.restore(one.snapshot(), lambda rows: rows)
     assert [p.tick for p in other.pending] == list(range(1005))
