@@ -19,7 +19,7 @@ from app.absorb import PartitionErrors
 from app.cache.records import IncidentRecord
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
-from app.members import SERVED, Champion, Members
+from app.members import SERVED, Champion, Members, whose_of
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
@@ -256,7 +256,7 @@ class Flow:
             place[own] = np.arange(len(own))
             wire = _LearnerWire(
                 keys=[_parts(keys[row]) for row in own],
-                members=self.members_of(tenant).snapshot(),
+                members=self.members_of(tenant).snapshot(np.array(own, np.int64)),
                 maturing=_renumbered(self.maturing[tenant], place).snapshot(),
             )
             found[tenant] = msgspec.msgpack.encode(wire)
@@ -266,7 +266,7 @@ class Flow:
         """Put back what `learners` returned, after all partitions are restored."""
         wire = msgspec.msgpack.decode(data, type=_LearnerWire)
         now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
-        if self.members_of(tenant).restore(wire.members):  # what waits has the columns of the same schema
+        if self.members_of(tenant).restore(wire.members, now):  # what waits has the columns of the same schema
             self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
 
     def recall(self, incidents: Iterable[IncidentRecord]) -> None:
@@ -297,14 +297,15 @@ class Flow:
         for tenant, code in self.memory.tenants.items():
             rows: IntArray = np.flatnonzero(tenant_of == code)
             members = self.members_of(tenant)
-            said = members.together(members.hazards(x[rows]))
+            whose = whose_of(self.memory, rows)
+            said = members.together(members.hazards(x[rows]), whose)
             out[rows] = said[SERVED]
             kept = settled[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
                 place = {row: i for i, row in enumerate(rows.tolist())}
                 chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
                 hazards = {name: h[chosen] for name, h in said.items()}
-                pending = Pending(tick, rows[chosen], x[rows[chosen]], hazards, members.version)
+                pending = Pending(tick, rows[chosen], x[rows[chosen]], hazards, members.version, whose.quiet[chosen])
                 self._maturing(tenant).add(pending)
         return out
 
@@ -378,8 +379,7 @@ def _renumbered(maturing: Maturing, place: IntArray) -> Maturing:
     copy.starts = sorted(starts, key=lambda found: (found[2], found[1], found[0]))
     for p in maturing.pending:
         kept = place[p.rows] >= 0
-        hazards = {name: h[kept] for name, h in p.hazards.items()}
-        copy.add(Pending(p.tick, place[p.rows[kept]], p.x[kept], hazards, p.version))
+        copy.add(p.take(kept, place[p.rows[kept]]))
     return copy
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.arrays import Float32Array, FloatArray
+from features.arrays import Float32Array, FloatArray, IntArray
 from features.extract import SCHEMA
+from features.memory import Memory
 from models.baseline import Prior
 from models.blend import Blend
 from models.categories import PRIOR, CategoryMixture
@@ -25,16 +26,20 @@ from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
 from models.online import OnlineHazard
 from models.prediction import HORIZONS
-from models.recalibration import TOGETHER, OnlineSigmoid
+from models.recalibration import OnlineSigmoid, Whose
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Champion", "Members"]
+__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Champion", "Members", "whose_of"]
 
 BLEND, SERVED = "blend", "served"
 """Names of what the members say together, before and after it is corrected."""
 
 PRIOR_VERSION = "prior"
 """What stands for a version while there is no champion."""
+
+_HISTORY = SCHEMA.groups.index("incident_history")
+
+_LAYOUT = 2  # of a snapshot, and of the forecasts that wait beside it
 
 _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it has a say
 _KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
@@ -54,6 +59,12 @@ class Champion:
 
     version: str
     ensemble: Ensemble
+
+
+def whose_of(memory: Memory, rows: IntArray) -> Whose:
+    """Return whom forecasts of some of a Memory's rows are about."""
+    since_s = memory.onsets.since(memory.tick - 1)[rows] * memory.plan.tick_s
+    return Whose(rows, since_s[:, None] > np.array(list(HORIZONS.values())))
 
 
 class Members:
@@ -103,20 +114,20 @@ class Members:
         """Return what each member says, shape (n, 3) each; the prior speaks until there is a champion."""
         return {name: member.hazards(x) for name, member in self._speaking().items()}
 
-    def together(self, said: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    def together(self, said: Mapping[str, FloatArray], whose: Whose) -> dict[str, FloatArray]:
         """Return what the members said with their `BLEND`, and what is `SERVED`: the same corrected by what came of earlier ones."""
         blend = self.blend.combine(said)
-        return {**said, BLEND: blend, SERVED: self.recalibration.apply(blend)}
+        return {**said, BLEND: blend, SERVED: self.recalibration.apply(blend, whose)}
 
-    def forecast(self, x: Float32Array) -> FloatArray:
+    def forecast(self, x: Float32Array, whose: Whose) -> FloatArray:
         """Return the hazards (n, 3) that are served."""
-        return self.together(self.hazards(x))[SERVED]
+        return self.together(self.hazards(x), whose)[SERVED]
 
-    def logit60(self, x: Float32Array) -> FloatArray:
+    def logit60(self, x: Float32Array, whose: Whose) -> FloatArray:
         """Return the log odds of the longest horizon, shape (n,)."""
-        return to_logits(cumulate(self.forecast(x)))[:, -1]
+        return to_logits(cumulate(self.forecast(x, whose)))[:, -1]
 
-    def shares(self, x: Float32Array, background: Float32Array) -> FloatArray:
+    def shares(self, x: Float32Array, background: Float32Array, whose: Whose) -> FloatArray:
         """Divide how far rows are from a quiet one in the log odds of the longest horizon among the groups of the schema.
 
         Parameters
@@ -125,17 +136,24 @@ class Members:
             Shape (n, n_features), the rows to explain.
         background : Float32Array
             Shape (n_features,), a quiet row, such as `background` gives.
+        whose : Whose
+            Whom the rows are about; the background is nobody's.
 
         Returns
         -------
         FloatArray
-            Shape (n, n_groups) in the order of ``SCHEMA.groups``; rows sum to ``logit60(x) - logit60(background)``.
+            Shape (n, n_groups) in the order of ``SCHEMA.groups``; rows sum to ``logit60(x, whose)`` less the background's. What is corrected
+            because of a series' own past, its record and whether it is quiet, counts as incident history.
         """
         groups = grouping(SCHEMA)
         shares = self.blend.shares({name: member.shares(x, background, groups) for name, member in self._speaking().items()})
-        hazards = self.forecast(np.concatenate([background[None], x]))
-        z = to_logits(hazards)
-        corrected = rescaled(shares * self.recalibration.slopes[:, None], z[1:] - z[0])  # where the bounds of odds bite
+        nobody = Whose.nobody(1, len(INTERVALS))
+        said = self.together(self.hazards(np.concatenate([background[None], x])), nobody.joined(whose))
+        hazards, z = said[SERVED], to_logits(said[SERVED])
+        (slopes, offsets), (quiet, level) = self.recalibration.lines(whose), self.recalibration.lines(nobody)
+        corrected = shares * slopes[:, :, None]
+        corrected[:, :, _HISTORY] += (slopes - quiet) * to_logits(said[BLEND][:1]) + offsets - level
+        corrected = rescaled(corrected, z[1:] - z[0])  # where the bounds of odds bite
         return horizon_shares(corrected, hazards[1:], hazards[0])
 
     def bounds(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -171,7 +189,7 @@ class Members:
             for name, loss in losses.items():
                 before = self.losses.get(name, float(loss.mean()))
                 self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
-            self.recalibration.learn(pending.hazards[BLEND], y, at_risk)
+            self.recalibration.learn(pending.hazards[BLEND], pending.whose, y, at_risk)
             self.blend.learn({name: h for name, h in pending.hazards.items() if name in self.blend.members}, y, at_risk)
             drifted = self.drift.learn(losses[SERVED])
         self.online.learn(pending.x, y, at_risk)
@@ -185,13 +203,14 @@ class Members:
             speaking["online"] = self.online
         return speaking
 
-    def snapshot(self) -> bytes:
-        """Return the learners' state as JSON."""
+    def snapshot(self, series: IntArray) -> bytes:
+        """Return the learners' state as JSON, with what is known of some series in their order."""
         state: Mapping[str, object] = {
+            "layout": _LAYOUT,
             "schema": SCHEMA.sha256,
             "online": self.online.snapshot().decode(),
             "blend": self.blend.snapshot().decode(),
-            "recalibration": self.recalibration.snapshot().decode(),
+            "recalibration": self.recalibration.snapshot(series).decode(),
             "losses": self.losses,
             "champion": self._judged,
             "onsets": self.onsets,
@@ -200,25 +219,25 @@ class Members:
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, data: bytes) -> bool:
-        """Put a snapshot back.
+    def restore(self, data: bytes, series: IntArray) -> bool:
+        """Put a snapshot back, and what it knows of series to those of these numbers, -1 for one that is gone.
 
         Returns
         -------
         bool
-            False for one of another schema: it is left out, and learning begins anew.
+            False for one of another schema or an earlier release: it is left out, and learning begins anew.
         """
         state = json.loads(data)
-        if state["schema"] != SCHEMA.sha256:
+        if (state.get("layout"), state["schema"]) != (_LAYOUT, SCHEMA.sha256):
             return False
         self.online.restore(state["online"].encode())
         self.blend.restore(state["blend"].encode())
-        self.recalibration.restore(state["recalibration"].encode())
+        self.recalibration.restore(state["recalibration"].encode(), series)
         self.losses = dict(state["losses"])
         self._judged, self.onsets, self.drifted = state["champion"], state["onsets"], state["drifted"]
         self.drift.restore(state["drift"].encode())
         return True
 
     def _uncorrected(self) -> OnlineSigmoid:
-        overlaps = tuple(TOGETHER * max(1.0, (end_s - begin_s) / self.learn_s) for begin_s, end_s in INTERVALS)
+        overlaps = tuple(max(1.0, (end_s - begin_s) / self.learn_s) for begin_s, end_s in INTERVALS)
         return OnlineSigmoid(overlaps, keep=_KEEP ** (self.learn_s / max(HORIZONS.values())))

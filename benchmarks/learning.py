@@ -29,6 +29,7 @@ from models.ensemble import Ensemble
 from models.explain import grouping
 from models.hazard import cumulate
 from models.linear import HazardLinear
+from models.recalibration import Whose
 from models.tree_shares import shapley
 from models.trees import HazardForest, HazardTrees
 from training.fit import fit
@@ -86,20 +87,24 @@ def explain(n: int, seed: int) -> None:
     named = tuple((name, learner.fit(x, y, at_risk)) for name, learner in learners.items())
     members = Members()
     members.promote(Champion("benchmark", Ensemble(named).fit(x, y, at_risk, n_events=0)))  # equal weights
-    chosen, background = x[np.argsort(-members.logit60(x))[:n]], members.background(x)
+    chosen, background = x[np.argsort(-members.logit60(x, _nobody(len(x))))[:n]], members.background(x)
     calls: dict[str, Callable[[], object]] = {
         name: partial(learner.shares, chosen, background, grouping(SCHEMA)) for name, learner in named
     }
-    for name, call in (calls | {"all that is served": partial(members.shares, chosen, background)}).items():
+    for name, call in (calls | {"all that is served": partial(members.shares, chosen, background, _nobody(n))}).items():
         took = 1000 * _median(call, time.process_time)
         print(f"explanation of {n} rows, {len(SCHEMA.groups)} groups: {name} {took:.0f} ms of processor time (median of 5)")
     some = np.concatenate([chosen[: _ENUMERATED // 2], x[: _ENUMERATED // 2]])
-    exact, shares = _enumerated(members, some, background), members.shares(some, background)
+    exact, shares = _enumerated(members, some, background), members.shares(some, background, _nobody(len(some)))
     same = np.mean(np.abs(exact).argmax(axis=1) == np.abs(shares).argmax(axis=1))
     print(
         f"against every coalition of {len(some)} rows: mean share {np.abs(exact).mean():.3f}, mean difference "
         f"{np.abs(exact - shares).mean():.3f}, largest {np.abs(exact - shares).max():.3f}, same first group {same:.0%}"
     )
+
+
+def _nobody(n: int) -> Whose:
+    return Whose.nobody(n, 3)
 
 
 def _median(call: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -115,7 +120,7 @@ def _median(call: Callable[[], object], clock: Callable[[], float]) -> float:
 def _enumerated(members: Members, x: Float32Array, background: Float32Array) -> FloatArray:
     """Return the Shapley values (n, n_groups) of the served log odds."""
     held = np.arange(2 ** len(SCHEMA.groups))[:, None] >> grouping(SCHEMA) & 1
-    games = [members.logit60(np.where(held, row, background).astype(np.float32)) for row in x]
+    games = [members.logit60(np.where(held, row, background).astype(np.float32), _nobody(len(held))) for row in x]
     return shapley(np.stack(games, axis=1)).T
 
 

@@ -131,7 +131,14 @@ _GROUPS: tuple[tuple[str, Callable[[View], list[FloatArray]], tuple[str, ...]], 
     ("data_age", surroundings.data_age, ("data_age_log", "whole_service")),
 )
 
-SCHEMA = FeatureSchema(2, tuple(Feature(name, group) for group, _, names in _GROUPS for name in names))
+_DAY_S = 86_400
+_MEMORY_S = {
+    f"events_log_decay_{minutes:.0f}": int(60 * minutes) for minutes in excitation.DECAYS_MIN if 60 * minutes >= _DAY_S
+} | dict.fromkeys(("hour_sin", "hour_cos", "incident_decay_1440"), _DAY_S)
+
+SCHEMA = FeatureSchema(
+    2, tuple(Feature(name, group, memory_s=_MEMORY_S.get(name, 0)) for group, _, names in _GROUPS for name in names)
+)
 """The columns that `extract` fills. Raise the version when a column changes its meaning."""
 
 

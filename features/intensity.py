@@ -23,6 +23,7 @@ _LAST = 5  # incidents whose times are kept
 _SHOWN = (1, 2, 3, 5)  # of them
 _SLOWER = (4, 24)  # decays beyond the longest horizon, as multiples of it
 _HOURS = 168
+_DAY_S = 86_400
 _LONG_AGO = 1000.0  # longest horizons after which longer is no more
 _GAP_FADE = 0.8  # guessed: of gaps the last five count
 _SEASON_FADE = 24.0  # guessed: longest horizons of an hour of the week that weigh as much as the level that it backs off to
@@ -41,7 +42,8 @@ def schema_of(horizons_s: tuple[int, ...]) -> FeatureSchema:
     >>> schema_of((3600,)).names[:3]
     ('incident_decay_1', 'incident_log_decay_1', 'incident_log_decay_2')
     """
-    scales = range(1, len(horizons_s) + len(_SLOWER) + 1)
+    taus_s = _taus_s(horizons_s)
+    scales = range(1, len(taus_s) + 1)
     named = [(f"incident_decay_{i}", "history") for i in range(1, len(horizons_s) + 1)]
     for kind, group in zip(_KINDS, ("history", "errors", "signs", "activity"), strict=True):
         named += [(f"{kind}_log_decay_{i}", group) for i in scales]
@@ -55,7 +57,14 @@ def schema_of(horizons_s: tuple[int, ...]) -> FeatureSchema:
     named += [(f"log_rate{name}", "history") for name in ("", "_pooled")] + [("season_log", "time")]
     named += [(name, "time") for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos")]
     named += [("error_share", "errors")]
-    return FeatureSchema(1, tuple(Feature(name, group) for name, group in named))
+    slow = {f"log_decay_{i}": int(tau_s) for i, tau_s in zip(scales, taus_s, strict=True) if tau_s >= _DAY_S}
+    cycles = {"hour_sin": _DAY_S, "hour_cos": _DAY_S, "weekday_sin": 7 * _DAY_S, "weekday_cos": 7 * _DAY_S}
+    memory_s = {name: next((s for end, s in (slow | cycles).items() if name.endswith(end)), 0) for name, _ in named}
+    return FeatureSchema(1, tuple(Feature(name, group, memory_s=memory_s[name]) for name, group in named))
+
+
+def _taus_s(horizons_s: tuple[int, ...]) -> tuple[float, ...]:
+    return (*horizons_s, *(slower * horizons_s[-1] for slower in _SLOWER))
 
 
 class Intensity:
@@ -89,11 +98,10 @@ class Intensity:
         self.horizons_s = horizons_s
         self.heard: BoolArray = np.zeros(n, dtype=np.bool_)
         """Shape (n,), which series were ever heard of."""
-        longest = horizons_s[-1]
         self._service = service
         self._n_services = int(service.max()) + 1 if n else 0
-        self._taus = np.array([*horizons_s, *(slower * longest for slower in _SLOWER)], np.float64)
-        self._longest_h = longest / 3600.0
+        self._taus = np.array(_taus_s(horizons_s), np.float64)
+        self._longest_h = horizons_s[-1] / 3600.0
         self._now = -np.inf
         self._decayed = np.zeros((n, len(_KINDS), len(self._taus)))
         self._last = np.full((n, _LAST), -np.inf)

@@ -115,6 +115,11 @@ class Onsets:
         """Return which series stand in a detected incident, shape (n,)."""
         return self.columns["open_since"] >= 0
 
+    def since(self, window: int) -> FloatArray:
+        """Return windows since the last onset was seen, inf without one, shape (n,)."""
+        last = self.columns["last_onset"]
+        return np.where(last >= 0, window - last, np.inf)
+
     def recovering(self, window: int, ticks: int) -> BoolArray:
         """Return which series left an incident at most `ticks` windows ago, shape (n,)."""
         end = self.columns["last_end"]

@@ -26,11 +26,15 @@ class Feature:
         The group that an explanation speaks of: ``errors``, ``latency``, ``warnings``, ...
     unit : str
         Unit of the value, for a reader.
+    memory_s : int
+        Seconds of the past that a value tells of, or of the cycle that it stands in, where that is a day or more: a model has to see some
+        of them before the column can teach it anything. 0 for shorter ones.
     """
 
     name: str
     group: str
     unit: str = "1"
+    memory_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +100,14 @@ class FeatureSchema:
     def columns(self, group: str) -> tuple[int, ...]:
         """Return the columns of a group."""
         return self._columns.get(group, ())
+
+    def longer(self, memory_s: float) -> tuple[int, ...]:
+        """Return the columns that tell of a longer past than that, or of a longer cycle.
+
+        Examples
+        --------
+        >>> schema = FeatureSchema(1, (Feature("errors_log_5", "errors"), Feature("hour_sin", "time", memory_s=86_400)))
+        >>> schema.longer(3600), schema.longer(86_400)
+        ((1,), ())
+        """
+        return tuple(i for i, feature in enumerate(self.features) if feature.memory_s > memory_s)

@@ -96,11 +96,9 @@ def change(view: View) -> list[FloatArray]:
 def history(view: View) -> list[FloatArray]:
     """Return how often and how lately incidents of the series began."""
     onsets, window = view.memory.onsets, view.memory.tick - 1
-    columns = onsets.columns
-    last = columns["last_onset"]
-    since = np.where(last >= 0, np.minimum(window - last, 7 * _DAY_TICKS), 7 * _DAY_TICKS)
+    since = np.minimum(onsets.since(window), 7 * _DAY_TICKS)
     rates = onsets.rates(window, view.pools)
-    return [*columns["decayed"].T.astype(float), *rates.T, np.log1p(since), onsets.share_broken()]
+    return [*onsets.columns["decayed"].T.astype(float), *rates.T, np.log1p(since), onsets.share_broken()]
 
 
 def intensity(view: View) -> list[FloatArray]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.hazard import labels
 from models.prediction import HORIZONS
+from models.recalibration import Whose
 
 __all__ = ["Matured", "Maturing", "Pending"]
 
@@ -37,6 +38,8 @@ class Pending:
         What each member said, and what they said together.
     version : str
         Of the model that served.
+    quiet : BoolArray, shape (n, 3)
+        Whether the series had no incident begin within each horizon before.
     """
 
     tick: int
@@ -44,6 +47,17 @@ class Pending:
     x: Float32Array
     hazards: Mapping[str, FloatArray]
     version: str
+    quiet: BoolArray
+
+    @property
+    def whose(self) -> Whose:
+        """Whom the forecasts are about."""
+        return Whose(self.rows, self.quiet)
+
+    def take(self, kept: BoolArray, rows: IntArray) -> Pending:
+        """Return the kept forecasts, of series of these numbers."""
+        hazards = {name: h[kept] for name, h in self.hazards.items()}
+        return Pending(self.tick, rows, self.x[kept], hazards, self.version, self.quiet[kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +91,7 @@ class Maturing:
     Examples
     --------
     >>> maturing = Maturing(60, patience=5)
-    >>> maturing.add(Pending(10, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1"))
+    >>> maturing.add(Pending(10, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1", np.ones((1, 3), bool)))
     >>> maturing.began(0, start=12, detected=14)
     >>> [m.y.tolist() for m in maturing.due(75)]
     [[[1.0, 0.0, 0.0]]]
@@ -144,6 +158,7 @@ class Maturing:
                 f"{i:03d}/rows": p.rows,
                 f"{i:03d}/x": p.x,
                 f"{i:03d}/version": np.array(p.version),
+                f"{i:03d}/quiet": p.quiet,
             }
             arrays |= {f"{i:03d}/hazards/{name}": h for name, h in p.hazards.items()}
         buffer = io.BytesIO()
@@ -170,9 +185,9 @@ class Maturing:
 
     @staticmethod
     def _pending(arrays: Mapping[str, NDArray[Any]], prefix: str, row_of: Callable[[IntArray], IntArray]) -> Pending:
-        rows = row_of(arrays[f"{prefix}/rows"])
+        rows, start = row_of(arrays[f"{prefix}/rows"]), f"{prefix}/hazards/"
+        hazards = {name.removeprefix(start): arrays[name] for name in arrays if name.startswith(start)}
+        tick, version = int(arrays[f"{prefix}/tick"]), str(arrays[f"{prefix}/version"])
+        pending = Pending(tick, rows, arrays[f"{prefix}/x"], hazards, version, arrays[f"{prefix}/quiet"])
         kept: BoolArray = rows >= 0
-        start = f"{prefix}/hazards/"
-        hazards = {name.removeprefix(start): arrays[name][kept] for name in arrays if name.startswith(start)}
-        version = str(arrays[f"{prefix}/version"])
-        return Pending(int(arrays[f"{prefix}/tick"]), rows[kept], arrays[f"{prefix}/x"][kept], hazards, version)
+        return pending.take(kept, rows[kept])

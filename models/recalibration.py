@@ -1,4 +1,4 @@
-"""Keeping a fitted forecaster calibrated after it was deployed: a logistic map an interval that follows what came true.
+"""Keeping a fitted forecaster calibrated after it was deployed: a map of log odds an interval that follows what came true.
 
 `app.members` puts it behind what the live members say together, `training.walkforward` behind the ensemble of every fold: outcomes are
 learned once their horizons have closed, after what was said of them.
@@ -7,36 +7,82 @@ learned once their horizons have closed, after what was said of them.
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from scipy.special import expit
 
-from features.arrays import BoolArray, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import SnapshotMismatch
 from models.hazard import from_logits, to_logits
 
-__all__ = ["TOGETHER", "OnlineSigmoid"]
+__all__ = ["TOGETHER", "OnlineSigmoid", "Whose"]
 
 TOGETHER = 3.0
 """Series whose outcomes come together count as one so often. Guessed: an incident is seen by two or three services."""
+
+_BEGIN = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
+"""What each interval begins with: slope, intercept, how much both differ for quiet series, and the weight of a series' own record."""
+
+_SD = np.array([0.2, 0.5, 0.4, 0.5, 0.5])
+"""Deviations of the beginning. Guessed: a slope beyond 0.6 to 1.4, or odds wrong by more than a factor of 2.7, would surprise; quiet series
+may differ from others by more."""
+
+_RARE = -5.0
+"""Log odds at which a slope of their own turns quiet series' forecasts: somewhere among those of rare events."""
+
+_DOUBT = 1.0
+"""Incidents, expected and seen alike, that are added to a series' record: one incident more than expected is then twice as many. Guessed."""
 
 _NEWTON_STEPS = 8
 _LARGEST_STEP = 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Whose:
+    """Whom forecasts are about.
+
+    Parameters
+    ----------
+    series : IntArray
+        Shape (n,), number of each row's series; -1 for one that is none.
+    quiet : BoolArray
+        Shape (n, intervals), whether no incident of the series began within the horizon before.
+    """
+
+    series: IntArray
+    quiet: BoolArray
+
+    @classmethod
+    def nobody(cls, n: int, n_intervals: int) -> Whose:
+        """Return quiet series without a record."""
+        return cls(np.full(n, -1, np.int64), np.ones((n, n_intervals), dtype=np.bool_))
+
+    def take(self, chosen: BoolArray | IntArray) -> Whose:
+        """Return some of the rows."""
+        return Whose(self.series[chosen], self.quiet[chosen])
+
+    def joined(self, other: Whose) -> Whose:
+        """Return these rows and then those of another."""
+        return Whose(np.concatenate([self.series, other.series]), np.concatenate([self.quiet, other.quiet]))
+
+
 class OnlineSigmoid:
     """Slope and intercept of each interval's log odds, as a normal distribution that every batch of outcomes moves.
 
-    It begins at slope 1 and intercept 0, so that few outcomes change little. Between two batches the distribution widens, so that old
-    outcomes fade.
+    Both may differ for quiet series, whose risk is told by less. Beyond that each series has a record: incidents that began and that were
+    expected, of which the log of the ratio is added by a weight that is learned as well; so a series that is forecast too high again and
+    again comes down, and one without a record is as the others are.
+
+    It begins with what was said, so that few outcomes change little. Between two batches the distribution widens and records fade, so that
+    old outcomes do.
 
     Parameters
     ----------
     overlaps : tuple of float
-        One an interval, at least 1: rows that share an outcome count as one together.
-    slope_sd, intercept_sd : float
-        Of the beginning. Guessed: a slope beyond 0.6 to 1.4, or odds wrong by more than a factor of 2.7, would surprise.
+        One an interval, at least 1: rows of a series that share an outcome count as one together.
     keep : float
         Part of what is known that is kept from one batch to the next.
 
@@ -45,68 +91,106 @@ class OnlineSigmoid:
     Spiegelhalter, Lauritzen (1990), Sequential updating of conditional probabilities on directed graphical structures, Networks 20
     (Laplace approximation of logistic regression, one batch after the other).
     Platt (1999), Probabilistic outputs for support vector machines (the map).
+    Bühlmann (1967), Experience rating and credibility, ASTIN Bulletin 4 (a member's own record beside that of all).
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> said = np.full((4000, 1), 0.2)
     >>> came = (rng.random(said.shape) < 0.1).astype(float)
-    >>> online = OnlineSigmoid((1.0,)).learn(said, came, came == came)
-    >>> round(float(online.apply(said[:1])[0, 0]), 1)
+    >>> whose = Whose.nobody(4000, 1)
+    >>> online = OnlineSigmoid((1.0,)).learn(said, whose, came, came == came)
+    >>> round(float(online.apply(said[:1], whose.take(np.arange(1)))[0, 0]), 1)
     0.1
     """
 
-    def __init__(
-        self, overlaps: tuple[float, ...], slope_sd: float = 0.2, intercept_sd: float = 0.5, keep: float = 0.98
-    ) -> None:
+    def __init__(self, overlaps: tuple[float, ...], keep: float = 0.98) -> None:
         self.overlaps = overlaps
-        self.slope_sd = slope_sd
-        self.intercept_sd = intercept_sd
         self.keep = keep
-        self.means_: FloatArray = np.tile(np.array([1.0, 0.0]), (len(overlaps), 1))
-        precision = np.diag([slope_sd**-2, intercept_sd**-2])
-        self._prior: FloatArray = precision
-        self.precisions_: FloatArray = np.tile(precision, (len(overlaps), 1, 1))
+        self.means_: FloatArray = np.tile(_BEGIN, (len(overlaps), 1))
+        self._prior: FloatArray = np.diag(_SD**-2)
+        self.precisions_: FloatArray = np.tile(self._prior, (len(overlaps), 1, 1))
+        self.records_: Float32Array = np.zeros((0, len(overlaps), 2), np.float32)
+        """Shape (series, intervals, 2): incidents that began, and that were expected."""
 
-    @property
-    def slopes(self) -> FloatArray:
-        """What each interval's log odds are multiplied by, at least 0."""
-        return np.maximum(self.means_[:, 0], 0.0)
-
-    def apply(self, hazards: FloatArray) -> FloatArray:
+    def apply(self, hazards: FloatArray, whose: Whose) -> FloatArray:
         """Return corrected hazards, shape (n, intervals)."""
-        return from_logits(to_logits(hazards) * self.slopes + self.means_[:, 1])
+        slopes, offsets = self.lines(whose)
+        return from_logits(to_logits(hazards) * slopes + offsets)
 
-    def learn(self, hazards: FloatArray, y: FloatArray, at_risk: BoolArray) -> Self:
+    def lines(self, whose: Whose) -> tuple[FloatArray, FloatArray]:
+        """Return what the log odds of forecasts are multiplied by, at least 0, and what is added, shape (n, intervals) each."""
+        slopes, offsets = self._shared(whose)
+        return slopes, offsets + self.means_[:, 4] * self._record(whose.series)
+
+    def learn(self, hazards: FloatArray, whose: Whose, y: FloatArray, at_risk: BoolArray) -> Self:
         """Learn from outcomes.
 
         Parameters
         ----------
         hazards : FloatArray
             Shape (n, intervals), as the forecaster said them, uncorrected.
+        whose : Whose
+            Whom they were about, as of then.
         y, at_risk : FloatArray, BoolArray
             Shape (n, intervals), what came; only what is at risk is looked at.
         """
+        z, record = to_logits(hazards), self._record(whose.series)
         for j, overlap in enumerate(self.overlaps):
             rows = at_risk[:, j]
             if not rows.any():
                 continue
-            z = to_logits(hazards[rows, j])
+            quiet = whose.quiet[rows, j].astype(np.float64)
+            columns = (z[rows, j], np.ones(len(quiet)), quiet * (z[rows, j] - _RARE), quiet, record[rows, j])
             # What is forgotten falls back on the beginning, not on nothing.
             prior = self.keep * self.precisions_[j] + (1.0 - self.keep) * self._prior
-            start = np.linalg.solve(
-                prior, self.keep * self.precisions_[j] @ self.means_[j] + (1.0 - self.keep) * self._prior[:, 0]
+            known = self.keep * self.precisions_[j] @ self.means_[j] + (1.0 - self.keep) * self._prior @ _BEGIN
+            weight = 1.0 / (TOGETHER * overlap)
+            self.means_[j], self.precisions_[j] = _laplace(
+                np.stack(columns, axis=1), y[rows, j], weight, np.linalg.solve(prior, known), prior
             )
-            self.means_[j], self.precisions_[j] = _laplace(z, y[rows, j], 1.0 / overlap, start, prior)
+        self._note(z, whose, y, at_risk)
         return self
 
-    def snapshot(self) -> bytes:
-        """Return what was learned as JSON; `restore` gives exactly the same numbers back."""
-        state = {"version": 1, "means": self.means_.ravel().tolist(), "precisions": self.precisions_.ravel().tolist()}
+    def _shared(self, whose: Whose) -> tuple[FloatArray, FloatArray]:
+        """Return slopes and offsets without the series' records."""
+        slope, intercept, quiet_slope, quiet_intercept, _ = self.means_.T
+        slopes = slope + whose.quiet * quiet_slope
+        return np.maximum(slopes, 0.0), intercept + whose.quiet * (quiet_intercept - _RARE * quiet_slope)
+
+    def _record(self, series: IntArray) -> FloatArray:
+        """Return the log of how many incidents began for each one expected, shape (n, intervals); 0 without a record."""
+        known = (series >= 0) & (series < len(self.records_))
+        found = np.zeros((len(series), len(self.overlaps)))
+        began, expected = np.moveaxis(self.records_[series[known]].astype(np.float64), 2, 0)
+        found[known] = np.log((began + _DOUBT) / (expected + _DOUBT))
+        return found
+
+    def _note(self, z: FloatArray, whose: Whose, y: FloatArray, at_risk: BoolArray) -> None:
+        """Add outcomes to the records of their series, beside what all series' correction made of the forecasts."""
+        slopes, offsets = self._shared(whose)
+        self.records_ *= self.keep
+        named = whose.series >= 0
+        missing = int(whose.series.max(initial=-1)) + 1 - len(self.records_)
+        if missing > 0:
+            self.records_ = np.pad(self.records_, ((0, missing), (0, 0), (0, 0)))
+        counted = at_risk[named] / np.array(self.overlaps)
+        both = np.stack([y[named] * counted, expit(z * slopes + offsets)[named] * counted], axis=2)
+        np.add.at(self.records_, whose.series[named], both.astype(np.float32))
+
+    def snapshot(self, series: IntArray | None = None) -> bytes:
+        """Return what was learned as JSON, with the records of some series in that order; `restore` gives exactly the same numbers back."""
+        records = self.records_ if series is None else self._records_of(series)
+        state = {
+            "version": 2,
+            "means": self.means_.ravel().tolist(),
+            "precisions": self.precisions_.ravel().tolist(),
+            "records": b64encode(records.astype("<f4").tobytes()).decode(),
+        }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, data: bytes) -> None:
-        """Take what a snapshot had learned.
+    def restore(self, data: bytes, series: IntArray | None = None) -> None:
+        """Take what a snapshot had learned; records go to the series of these numbers, and nowhere where one is -1.
 
         Raises
         ------
@@ -114,25 +198,34 @@ class OnlineSigmoid:
             When it is of another version or number of intervals.
         """
         state = json.loads(data)
-        if state.get("version") != 1 or len(state["means"]) != self.means_.size:
+        if state.get("version") != 2 or len(state["means"]) != self.means_.size:  # noqa: PLR2004 - the version
             raise SnapshotMismatch(
                 f"recalibration snapshot is of version {state.get('version')} with {len(state.get('means', ()))} numbers, "
-                f"expected version 1 with {self.means_.size}"
+                f"expected version 2 with {self.means_.size}"
             )
         self.means_ = np.array(state["means"]).reshape(self.means_.shape)
         self.precisions_ = np.array(state["precisions"]).reshape(self.precisions_.shape)
+        records = np.frombuffer(b64decode(state["records"]), "<f4").reshape(-1, len(self.overlaps), 2)
+        to = np.arange(len(records)) if series is None else series
+        self.records_ = np.zeros((int(to.max(initial=-1)) + 1, len(self.overlaps), 2), np.float32)
+        self.records_[to[to >= 0]] = records[to >= 0]
+
+    def _records_of(self, series: IntArray) -> Float32Array:
+        found = np.zeros((len(series), len(self.overlaps), 2), np.float32)
+        known = series < len(self.records_)
+        found[known] = self.records_[series[known]]
+        return found
 
 
 def _laplace(
-    z: FloatArray, hit: FloatArray, weight: float, start: FloatArray, prior: FloatArray
+    columns: FloatArray, hit: FloatArray, weight: float, start: FloatArray, prior: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return mode and precision of slope and intercept after some outcomes."""
+    """Return mode and precision of the weights of columns (n, k) after some outcomes."""
     mean, precision = start.copy(), prior
     for _ in range(_NEWTON_STEPS):
-        p = expit(mean[0] * z + mean[1])
+        p = expit(columns @ mean)
         gap, spread = weight * (hit - p), weight * p * (1.0 - p)
-        slope = np.array([gap @ z, gap.sum()]) - prior @ (mean - start)
-        cross = spread @ z
-        precision = prior + np.array([[spread @ (z * z), cross], [cross, spread.sum()]])
+        slope = columns.T @ gap - prior @ (mean - start)
+        precision = prior + (columns * spread[:, None]).T @ columns
         mean += np.clip(np.linalg.solve(precision, slope), -_LARGEST_STEP, _LARGEST_STEP)
     return mean, precision

@@ -40,6 +40,10 @@ MEMBERS = ("trees", "forest", "linear")
 
 _DAY_S = 86_400
 
+_MEMORIES = 3.0
+"""Days or weeks that have to be learned from before a column that tells of a whole one is used. Guessed: of an hour that was seen once or
+twice a model learns what happened then."""
+
 
 @dataclass(frozen=True, slots=True)
 class FitRecord:
@@ -136,7 +140,8 @@ def fit(
         raise InvalidValue(f"members must be some of {MEMBERS}, got {tuple(members)}")
     cut = split(rows, plan)
     blocks = {"train": cut.train, "middle": cut.middle, "test": cut.test, "refit": cut.refit}
-    parts = {name: _labelled(rows, block) for name, block in blocks.items()}
+    waiting = rows.schema.longer((cut.refit.end_s - cut.refit.begin_s) / _MEMORIES)
+    parts = {name: _labelled(rows, block, waiting) for name, block in blocks.items()}
     events = {name: part.rows.events() for name, part in parts.items()}
     named, baselines = _fit_all(rows.schema, parts["train"], members, seed, jobs)
     middle = parts["middle"]
@@ -157,7 +162,7 @@ def fit(
         weights=ensemble.weights,
         thresholds=thresholds,
         budget_per_day=budget_per_day,
-        notes=(*cut.notes, *_notes(events, cut)),
+        notes=(*cut.notes, *_waiting(rows.schema, waiting), *_notes(events, cut)),
     )
     return Fitted(refitted, record, categories)
 
@@ -171,11 +176,12 @@ class _Part:
     at_risk: BoolArray
 
 
-def _labelled(rows: Rows, block: Block) -> _Part:
-    """Take a block's rows that are at risk in some interval, in order of time."""
+def _labelled(rows: Rows, block: Block, waiting: Sequence[int]) -> _Part:
+    """Take a block's rows that are at risk in some interval, in order of time; waiting columns hold nothing to learn from."""
     _, at_risk = rows.targets()
     chosen = np.flatnonzero(block.rows & at_risk.any(axis=1))
     part = rows.take(chosen[np.argsort(rows.as_of_s[chosen], kind="stable")])
+    part.x[:, waiting] = 0.0  # no tree splits there, and no weight leaves 0
     y, risk = part.targets()
     return _Part(part, y, risk)
 
@@ -237,6 +243,13 @@ def _hash(rows: Rows) -> str:
     for array in (rows.x, rows.series, rows.as_of_s, *outcomes, *known):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _waiting(schema: FeatureSchema, columns: Sequence[int]) -> tuple[str, ...]:
+    """Say which columns wait for a longer history."""
+    if not columns:
+        return ()
+    return (f"not used before history is longer: {', '.join(schema.names[column] for column in columns)}",)
 
 
 def _notes(events: dict[str, int], cut: Split) -> tuple[str, ...]:

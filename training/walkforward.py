@@ -18,7 +18,7 @@ from features.arrays import FloatArray, IntArray
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, intervals_of, reached
-from models.recalibration import TOGETHER, OnlineSigmoid
+from models.recalibration import OnlineSigmoid, Whose
 from training.alerting import EventScores, alert_column, followed_thresholds, score_events
 from training.categories import score_categories, tell
 from training.dataset import from_events
@@ -234,7 +234,7 @@ def _forecast_each(rows: Rows, plan: WalkPlan) -> Iterator[_Forecast]:
         chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
         test = rows.take(chosen)
         hazards = forecasts(fitted, test)
-        hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test)
+        hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test, since_start(rows, chosen))
         yield _Forecast((begin_s, end_s), fitted, chosen, test, hazards)
 
 
@@ -256,12 +256,13 @@ def _fit_before(rows: Rows, begin_s: int, end_s: int, plan: WalkPlan) -> Fitted:
     return fit(upto, seed=plan.seed, jobs=plan.jobs, budget_per_day=plan.budget_per_day, plan=cut, members=plan.members)
 
 
-def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
+def _kept_calibrated(hazards: FloatArray, test: Rows, since_s: FloatArray) -> FloatArray:
     """Return what a deployed ensemble would have said: corrected by those of its own forecasts that had come true or not by then."""
     intervals = intervals_of(test.horizons)
     longest_s, n = intervals[-1][1], len(test)
     corrected = hazards.copy()
-    online = OnlineSigmoid(tuple(TOGETHER * overlap for overlap in overlaps_of(test)))
+    online = OnlineSigmoid(overlaps_of(test))
+    whose = Whose(test.series, since_s[:, None] > np.array(list(test.horizons.values())))
     y, at_risk = test.targets()
     order = np.argsort(test.as_of_s, kind="stable")
     as_of_s = test.as_of_s[order]
@@ -272,8 +273,8 @@ def _kept_calibrated(hazards: FloatArray, test: Rows) -> FloatArray:
     for number, batch in enumerate(batches):
         if number > 1:
             due = batches[number - 2]
-            online.learn(hazards[due], y[due], at_risk[due])
-        corrected[batch] = online.apply(hazards[batch])
+            online.learn(hazards[due], whose.take(due), y[due], at_risk[due])
+        corrected[batch] = online.apply(hazards[batch], whose.take(batch))
     return corrected
 
 

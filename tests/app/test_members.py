@@ -12,6 +12,7 @@ from features.extract import SCHEMA
 from models.ensemble import Ensemble
 from models.hazard import cumulate
 from models.maturing import Matured, Pending
+from models.recalibration import Whose
 from models.trees import HazardForest, HazardTrees
 
 N = len(SCHEMA.features)
@@ -21,24 +22,39 @@ def rows(n: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.float
     return np.random.default_rng(seed).normal(size=(n, N)).astype(np.float32)
 
 
+def whose(n: int) -> Whose:
+    """Return the first n series, every second of them quiet."""
+    return Whose(np.arange(n), np.tile(np.arange(n)[:, None] % 2 == 0, (1, 3)))
+
+
+EVERYBODY = np.arange(300)
+
+
+def uncorrected(members: Members) -> bool:
+    """Return whether what the members say together is served as it is."""
+    said = members.together({"prior": np.full((30, 3), 0.2)}, whose(30))
+    return bool(np.allclose(said["blend"], said["served"], rtol=1e-12))
+
+
 def matured(members: Members, n: int = 100, seed: int = 0) -> Matured:
     x = rows(n, seed)
     y = np.zeros((n, 3))
     y[x[:, 0] > 1.0, 0] = 1.0
     at_risk = np.ones((n, 3), bool)
     at_risk[y[:, 0] > 0, 1:] = False
-    return Matured(Pending(5, np.arange(n), x, members.together(members.hazards(x)), members.version), y, at_risk)
+    said = members.together(members.hazards(x), whose(n))
+    return Matured(Pending(5, np.arange(n), x, said, members.version, whose(n).quiet), y, at_risk)
 
 
 def test_before_any_model_the_prior_speaks_and_says_so() -> None:
     members = Members()
     assert members.version == "prior"
     assert members.hazards(rows(4)).keys() == {"prior"}
-    p = cumulate(members.forecast(rows(50)))
+    p = cumulate(members.forecast(rows(50), whose(50)))
     assert (np.diff(p, axis=1) >= 0).all()
     lower, upper = members.bounds(p)
     assert (lower <= upper).all()
-    assert np.isfinite(members.logit60(rows(4))).all()
+    assert np.isfinite(members.logit60(rows(4), whose(4))).all()
 
 
 def test_the_background_is_the_median_and_nothing_without_series() -> None:
@@ -67,9 +83,10 @@ def test_shares_sum_to_what_is_served_whoever_has_a_say() -> None:
             members.promote(Champion("v1", Ensemble(fitted).fit(x, y, at_risk, n_events=5)))
         if seed in {0, 20, 24}:
             some, background = rows(5, seed=99), members.background(rows(50))
-            shares = members.shares(some, background)
+            shares = members.shares(some, background, whose(5))
+            away = members.logit60(some, whose(5)) - members.logit60(background[None], Whose.nobody(1, 3))
             assert shares.shape == (5, len(SCHEMA.groups))
-            assert np.allclose(shares.sum(axis=1), members.logit60(some) - members.logit60(background[None]), atol=1e-9)
+            assert np.allclose(shares.sum(axis=1), away, atol=1e-9)
             said.append(set(members.hazards(some)))
     assert said == [{"prior"}, {"batch", "online"}, {"batch", "online"}]
 
@@ -77,29 +94,37 @@ def test_shares_sum_to_what_is_served_whoever_has_a_say() -> None:
 def test_a_forecast_that_nobody_can_judge_teaches_nothing() -> None:
     members = Members()
     seen = matured(members)
-    before = members.snapshot()
+    before = members.snapshot(EVERYBODY)
     assert members.learn(Matured(seen.pending, seen.y, np.zeros_like(seen.at_risk))) is False
-    assert members.snapshot() == before
+    assert members.snapshot(EVERYBODY) == before
 
 
 def test_what_was_learned_survives_and_goes_on_alike() -> None:
     one, other = Members(), Members()
     for seed in range(22):
         one.learn(matured(one, seed=seed))
-    other.restore(one.snapshot())
-    assert other.snapshot() == one.snapshot()
+    other.restore(one.snapshot(EVERYBODY), EVERYBODY)
+    assert other.snapshot(EVERYBODY) == one.snapshot(EVERYBODY)
     for members in (one, other):
         members.learn(matured(members, seed=99))
-    assert other.snapshot() == one.snapshot()
+    assert other.snapshot(EVERYBODY) == one.snapshot(EVERYBODY)
     x = rows(10, seed=7)
-    assert np.array_equal(one.logit60(x), other.logit60(x))
+    assert np.array_equal(one.logit60(x, whose(10)), other.logit60(x, whose(10)))
 
 
 def test_a_snapshot_of_another_schema_is_left_out() -> None:
     one, other = Members(), Members()
     one.learn(matured(one))
-    other.restore(one.snapshot().replace(SCHEMA.sha256.encode(), b"another"))
-    assert other.snapshot() == Members().snapshot()
+    other.restore(one.snapshot(EVERYBODY).replace(SCHEMA.sha256.encode(), b"another"), EVERYBODY)
+    assert other.snapshot(EVERYBODY) == Members().snapshot(EVERYBODY)
+
+
+def test_a_snapshot_of_an_earlier_release_is_left_out() -> None:
+    one, other = Members(), Members()
+    one.learn(matured(one))
+    earlier = one.snapshot(EVERYBODY).replace(b'"layout": 2, ', b"")
+    assert other.restore(earlier, EVERYBODY) is False
+    assert other.snapshot(EVERYBODY) == Members().snapshot(EVERYBODY)
 
 
 def test_members_that_cry_wolf_are_believed_less_and_what_is_served_is_right_again() -> None:
@@ -107,10 +132,11 @@ def test_members_that_cry_wolf_are_believed_less_and_what_is_served_is_right_aga
     rng = np.random.default_rng(4)
     for seed in range(40):
         x = rows(200, seed)
-        said = members.together({"prior": np.full((200, 3), 0.2)})
+        said = members.together({"prior": np.full((200, 3), 0.2)}, whose(200))
         y = (rng.random((200, 3)) < 0.05).astype(float)
-        members.learn(Matured(Pending(5, np.arange(200), x, said, "prior"), y, np.ones((200, 3), bool)))
-    assert members.together({"prior": np.full((1, 3), 0.2)})["served"][0] == pytest.approx([0.05, 0.05, 0.05], abs=0.02)
+        members.learn(Matured(Pending(5, np.arange(200), x, said, "prior", whose(200).quiet), y, np.ones((200, 3), bool)))
+    served = members.together({"prior": np.full((2, 3), 0.2)}, whose(2))["served"]
+    assert served == pytest.approx(np.full((2, 3), 0.05), abs=0.025)
     assert members.losses["served"] < members.losses["blend"]
 
 
@@ -134,19 +160,19 @@ def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_
     one.blend.learn(
         {"batch": np.full((30, 3), 0.01), "prior": np.full((30, 3), 0.5)}, np.zeros((30, 3)), np.ones((30, 3), bool)
     )
-    one.recalibration.learn(np.full((30, 3), 0.2), np.zeros((30, 3)), np.ones((30, 3), bool))
+    one.recalibration.learn(np.full((30, 3), 0.2), whose(30), np.zeros((30, 3)), np.ones((30, 3), bool))
     one.began(4)
     one.drifted = True
     one.drift.learn(np.full(20, 0.01))
     for members, version in ((same, "v1"), (other, "v2")):
-        members.restore(one.snapshot())
+        members.restore(one.snapshot(EVERYBODY), EVERYBODY)
         assert members.drift.n_seen == 1
         members.promote(Champion(version, Ensemble((), ())))
-    assert same.snapshot() == one.snapshot()
+    assert same.snapshot(EVERYBODY) == one.snapshot(EVERYBODY)
     assert (same.onsets, same.drifted) == (4, True)
     assert (other.onsets, other.drifted) == (0, False)
-    assert not (same.recalibration.means_ == [1.0, 0.0]).all()
-    assert (other.recalibration.means_ == [1.0, 0.0]).all()
+    assert not uncorrected(same)
+    assert uncorrected(other)
     assert np.allclose(other.blend.weights["batch"], 0.8)
     assert (one.blend.weights["batch"] > 0.8).all()
 
@@ -157,7 +183,7 @@ def test_a_new_champion_is_not_corrected_by_what_came_of_another_ones_forecasts(
     members.promote(Champion("v2", Ensemble((), ())))
     for waiting in before:
         members.learn(waiting)
-    assert (members.recalibration.means_ == [1.0, 0.0]).all()
+    assert uncorrected(members)
     assert np.allclose(members.blend.weights["batch"], 0.8)
     assert members.losses == {}
     assert members.online.n_rows == 500

@@ -97,6 +97,16 @@ def test_series_recovers_for_a_while_after_its_incident() -> None:
     assert not some(1).recovering(3, 5).any()
 
 
+def test_time_since_an_onset_counts_from_where_it_was_seen() -> None:
+    onsets = some(2)
+    seen = [
+        window
+        for window in range(20)
+        if onsets.advance(window, np.array([[False, False], [5 < window <= 10, 5 <= window <= 10]])).began[1]
+    ]
+    assert onsets.since(19).tolist() == [np.inf, 19.0 - seen[0]]
+
+
 def test_share_of_broken_windows_is_that_of_the_last_m() -> None:
     onsets = some(1)
     follow(onsets, [True, False, True])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from features.errors import InvalidValue
+from features.schema import FeatureSchema
 from models.hazard import cumulate
 from tests.training_rows import simulated_rows
 from training.fit import Fitted, fit
@@ -27,6 +30,18 @@ def test_rising_warnings_raise_the_forecast(rows: Rows, fitted: Fitted) -> None:
     row[1, rows.schema.index("warnings_log_15")] = 4.0
     p = cumulate(fitted.ensemble.hazards(row))
     assert (p[1] > 3 * p[0]).all()
+
+
+@pytest.mark.parametrize(("memory_s", "waits"), [(86_400, True), (43_200, False)])
+def test_a_column_of_whole_days_waits_until_days_were_seen(rows: Rows, memory_s: int, waits: bool) -> None:
+    day, name = rows.schema.index("warnings_log_15"), "warnings_log_15"
+    features = (replace(f, memory_s=memory_s) if f.name == name else f for f in rows.schema.features)
+    found = fit(replace(rows, schema=FeatureSchema(1, tuple(features))), seed=1)  # two of the three days are learned from
+    assert (f"not used before history is longer: {name}" in found.record.notes) is waits
+    other = rows.x[:500].copy()
+    other[:, day] = 5.0 - other[:, day]
+    same = found.ensemble.hazards(other) == found.ensemble.hazards(rows.x[:500])
+    assert same.all() == waits
 
 
 def test_the_same_rows_and_seed_give_the_same_model(rows: Rows, fitted: Fitted) -> None:
