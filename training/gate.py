@@ -59,13 +59,11 @@ def decide(scored: Scored) -> Decision:
     scored : Scored
         From `training.evaluate.evaluate`.
     """
-    served = scored.report.served
     against = CHAMPION if CHAMPION in scored.losses else CLIMATOLOGY
     difference, interval = _compare(scored, against)
     promote = kind_of(interval) == "better"
     verb = "beats" if promote else "does not beat"
-    reasons = [f"at {horizon}: {choice}" for horizon, choice in served.choices.items()]
-    reasons.append(f"what would be served {verb} {against}: log loss {told(difference, interval)}")
+    reasons = [f"what would be served {verb} {against}: log loss {told(difference, interval)}"]
     if promote and against == CHAMPION:
         worse = (*_recall_worse(scored), *_calibration_worse(scored))
         reasons += worse

@@ -37,7 +37,7 @@ def scored(losses: dict[str, float], champion: bool = True) -> Scored:
 def test_a_first_ensemble_that_beats_everyone_is_promoted() -> None:
     decision = decide(scored({"ensemble": 0.3}, champion=False))
     assert (decision.promote, decision.against) == (True, "climatology")
-    assert decision.reasons[0].startswith("at 5min: ensemble serves, better than ")
+    assert decision.reasons[0].startswith("what would be served beats climatology: log loss difference -")
 
 
 def test_a_baseline_that_serves_is_judged_as_what_is_served() -> None:
@@ -45,7 +45,7 @@ def test_a_baseline_that_serves_is_judged_as_what_is_served() -> None:
     decision = decide(one)
     assert decision.promote
     assert decision.difference == pytest.approx(float((one.losses["rate"] - one.losses["climatology"]).sum(axis=1).mean()))
-    assert "at 60min: rate serves, the ensemble is worse" in decision.reasons[2]
+    assert one.report.serves["60min"] == "rate"
 
 
 def test_what_is_served_is_judged_as_a_whole_over_its_intervals() -> None:
