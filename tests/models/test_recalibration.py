@@ -80,7 +80,7 @@ def test_a_series_with_a_record_is_forecast_by_it_and_a_new_one_as_all_are() -> 
 
 def overlapping(rng: np.random.Generator, hours: int, n_series: int, a_tick: int) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield, tick after tick of five minutes, what was said of the hour after it and what came: of a Poisson process, and right."""
-    starts: BoolArray = np.less(rng.random((hours * 12 + 12, n_series)), 0.05 / 12)
+    starts: BoolArray = np.asarray(rng.random(size=(hours * 12 + 12, n_series)) < 0.05 / 12, np.bool_)
     said = np.full((n_series, 1), 1.0 - (1.0 - 0.05 / 12) ** 12)
     for tick in range(0, hours * 12, a_tick):
         yield said, starts[tick : tick + 12].any(axis=0)[:, None].astype(np.float64)
