@@ -80,10 +80,10 @@ def test_a_series_with_a_record_is_forecast_by_it_and_a_new_one_as_all_are() -> 
 
 def overlapping(rng: np.random.Generator, hours: int, n_series: int, a_tick: int) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield, tick after tick of five minutes, what was said of the hour after it and what came: of a Poisson process, and right."""
-    starts: BoolArray = np.asarray(rng.random(size=(hours * 12 + 12, n_series)) < 0.05 / 12, np.bool_)
+    starts: FloatArray = (rng.random((hours * 12 + 12, n_series)) < 0.05 / 12).astype(np.float64)
     said = np.full((n_series, 1), 1.0 - (1.0 - 0.05 / 12) ** 12)
     for tick in range(0, hours * 12, a_tick):
-        yield said, starts[tick : tick + 12].any(axis=0)[:, None].astype(np.float64)
+        yield said, starts[tick : tick + 12].max(axis=0)[:, None]
 
 
 @pytest.mark.parametrize("a_tick", [1, 12])
