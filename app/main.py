@@ -30,10 +30,11 @@ from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
-from app.jobs import Job, Jobs, champion_of, feedback_of
+from app.jobs import Job, Jobs, champion_of
 from app.members import Champion
 from app.replay import append_markers
 from app.settings import Settings
+from app.situation import situation_of
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from app.tuning import let_open
@@ -43,7 +44,7 @@ from features.incident import IncidentRule
 from features.memory import MemoryPlan
 from features.rules import Rules
 from models.registry import Registry
-from training.triggers import Policy, Situation, reason_to_train
+from training.triggers import Policy, reason_to_train
 
 __all__ = ["Node", "Served", "memory_plan"]
 
@@ -289,39 +290,20 @@ class Node:
             self._purge_due = now_s + _PURGE_S  # a bounded number goes at a time; the rest at the next tick
 
     def _watch_triggers(self) -> None:
-        attempts: dict[str, float] = {}
         while not self._stop.wait(_TRIGGER_S):
             for tenant in list(self.worker.flow.members):
                 try:
-                    self._train_with_reason(tenant, attempts)
+                    self._train_with_reason(tenant)
                 except ForeshockError as exc:
                     logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc)
                     self.telemetry.faults.labels(place="triggers").inc()
 
-    def _train_with_reason(self, tenant: str, attempts: dict[str, float]) -> None:
-        reason = reason_to_train(self._situation(tenant, attempts.get(tenant)), self._policy())
+    def _train_with_reason(self, tenant: str) -> None:
+        members = self.worker.flow.members_of(tenant)
+        situation = situation_of(self.store.documents, self.registry(tenant), members, tenant, _utc_now())
+        reason = reason_to_train(situation, Policy(first_incidents=self.settings.models.min_incidents))
         if reason is not None:
-            attempts[tenant] = time.monotonic()
             self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))
-
-    def _policy(self) -> Policy:
-        return Policy(first_incidents=self.settings.models.min_incidents)
-
-    def _situation(self, tenant: str, attempted: float | None) -> Situation:
-        champion = self.registry(tenant).champion()
-        incidents = [d.value for d in self.store.documents.items("incidents", f"{tenant}/")]
-        fitted = champion.record.created_at if champion else None
-        flow = self.worker.flow
-        members = flow.members_of(tenant)
-        return Situation(
-            incidents=len(incidents),
-            new_incidents=members.onsets,
-            champion_age_s=(_utc_now() - fitted).total_seconds() if fitted else None,
-            champion_fits=champion is None or members.version == champion.id,
-            drifted=members.drifted,
-            new_feedback=sum(fitted is not None and said.at > fitted for said in feedback_of(self.store.documents, tenant)),
-            last_attempt_s=None if attempted is None else time.monotonic() - attempted,
-        )
 
     def _serve(self, name: str, app: ASGIApp, port: int) -> int:
         """Serve an application in a thread of its own and return its port."""

@@ -150,6 +150,8 @@ def fit(
     )
     thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.hazards.items()}
     refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], members, seed, jobs))
+    if len(parts["refit"].rows):
+        refitted = refitted.watching(parts["refit"].rows.x)
     categories = fit_categories(parts["refit"].rows)
     if categories:
         refitted = refitted.telling(categories[MIXTURE])

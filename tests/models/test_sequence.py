@@ -69,7 +69,7 @@ def test_a_restored_sequence_goes_on_as_the_saved_one(steps: list[tuple[int, flo
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InvalidValue, match="got 1 that are not"):
         Sequence(5).learn(0, np.array([0.0, np.nan]))
-    with pytest.raises(InvalidValue, match="got 0 and 0.05"):
+    with pytest.raises(InvalidValue, match=r"got 0 and 0\.05"):
         Sequence(0)
     with pytest.raises(SnapshotMismatch, match="blocks of 5 ticks, expected version 1 and 6"):
         Sequence(6).restore(Sequence(5).snapshot())
