@@ -17,6 +17,7 @@ from features.batch import Batch
 __all__ = ["EdgeJoin"]
 
 _MAX_ENDS = 50_000  # guessed: a minute of sampled span ends of a partition; about 2 MB, and 10 ms a join
+_PATIENCE = 10  # ticks that an end waits for its partner; twice the lateness that windows allow by default
 _MAX_RAW = 8_192  # guessed: ends that wait as they came before they are thinned and joined into arrays
 _MAX_LEVEL = 32
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd and irregular, so that high bits of the product depend on all bits (Knuth)
@@ -60,7 +61,8 @@ class EdgeJoin:
 
     Both ends come to the partition of their trace, in any order and in different ticks. Where a tick brings more than
     50,000 ends, half of all calls are left out, then half of the rest, and so on, and what is found counts as many
-    times more; which calls stay depends on their ids alone. Of what waits for a partner, the oldest tick's goes first.
+    times more; which calls stay depends on their ids alone. What has found no partner within ten ticks is forgotten (most callees never
+    find one: their caller is no service, or sends no spans), and where too much waits, the oldest tick's goes first.
 
     Examples
     --------
@@ -95,7 +97,7 @@ class EdgeJoin:
         Parameters
         ----------
         tick : int
-            The tick that ends; what waits longest is forgotten first.
+            The tick that ends; what waits longest is forgotten first, and what waits too long.
 
         Returns
         -------
@@ -121,7 +123,7 @@ class EdgeJoin:
             tenant, a = divmod(pair, len(names))
             if a != b:
                 found[names[tenant], names[a], names[b]] += count
-        alone = np.ones(len(ends), bool)
+        alone = ends.tick > tick - _PATIENCE
         alone[callee] = False
         self._wait(ends.take(alone), names)
         return dict(found)

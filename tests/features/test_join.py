@@ -104,6 +104,18 @@ def test_what_waits_since_the_oldest_tick_is_forgotten_first(monkeypatch: pytest
     assert closed(join, ("a", 0, "mail", 1), ("a", 20, "mail", 1), tick=3) == {("a", "web", "mail"): 1.0}
 
 
+@pytest.mark.parametrize(("later", "found"), [(10, {("a", "web", "cart"): 1.0}), (11, {})])
+def test_an_end_waits_for_ten_ticks_and_no_longer(later: int, found: dict[tuple[str, str, str], float]) -> None:
+    join = EdgeJoin()
+    seen = {
+        tick: closed(join, ("a", 100 + tick, "shop", 1), *([("a", 7, "cart", 1)] if tick == 5 else []), tick=tick)
+        for tick in range(5 + later)
+    }
+    assert not any(seen.values())
+    assert len(join.snapshot()["trace"]) <= 11
+    assert closed(join, ("a", 7, "web", 0), tick=5 + later) == found
+
+
 @given(seed=st.integers(0, 99), cut=st.integers(0, 2000))
 def test_past_the_bound_a_share_of_calls_stands_for_all_whatever_the_order(seed: int, cut: int) -> None:
     keys = np.random.default_rng(seed).integers(0, 2**63, 1000).tolist()
