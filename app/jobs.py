@@ -20,8 +20,8 @@ from typing import Any
 
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.cache.records import FeedbackRecord, TrainingRun
+from app.champion import Champion
 from app.history.contract import History
-from app.members import Champion
 from app.recording import read_recording
 from app.store.contract import Documents
 from app.telemetry import Telemetry

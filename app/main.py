@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from app.api.application import create_api
 from app.api.parts import ApiParts, Health, TrainingRequest
+from app.champion import Champion
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
 from app.ingest.connections import server_of
@@ -31,7 +32,6 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of
-from app.members import Champion
 from app.replay import append_markers
 from app.settings import Settings
 from app.situation import situation_of

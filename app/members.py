@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from app.champion import Champion
+from app.rivalry import Rivalry
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.extract import SCHEMA
 from features.memory import Memory
@@ -20,7 +21,6 @@ from models.blend import Blend
 from models.categories import PRIOR, CategoryMixture
 from models.contract import Forecaster
 from models.drifts import Drifts
-from models.ensemble import Ensemble
 from models.explain import grouping
 from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
@@ -29,7 +29,7 @@ from models.prediction import HORIZONS
 from models.recalibration import OnlineSigmoid, Whose
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Champion", "Members", "whose_of"]
+__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Members", "whose_of"]
 
 BLEND, SERVED = "blend", "served"
 """Names of what the members say together, before and after it is corrected."""
@@ -43,22 +43,6 @@ _LAYOUT = 2  # of a snapshot, and of the forecasts that wait beside it
 
 _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it has a say
 _KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
-
-
-@dataclass(frozen=True, slots=True)
-class Champion:
-    """The batch model that is served.
-
-    Parameters
-    ----------
-    version : str
-        Its id in the registry.
-    ensemble : Ensemble
-        The fitted model.
-    """
-
-    version: str
-    ensemble: Ensemble
 
 
 def whose_of(memory: Memory, rows: IntArray) -> Whose:
@@ -84,6 +68,7 @@ class Members:
         self.blend = Blend(("batch", "online", "prior"), (0.8, 0.1, 0.1), tick_s=learn_s)
         self.recalibration = self._uncorrected()
         self.drifts = self._unmoved()
+        self.rivalry = Rivalry(self._a_block)
         self.losses: dict[str, float] = {}
         self.onsets = 0
         self._judged = PRIOR_VERSION  # whose forecasts everything learned here is about
@@ -182,8 +167,10 @@ class Members:
         if not at_risk.any():
             return False
         risen = False
+        self.rivalry.learn(matured)
         if pending.version == self._judged:
-            losses = {name: log_losses(h, y)[at_risk] for name, h in pending.hazards.items()}
+            heard = (*self.blend.members, BLEND, SERVED)
+            losses = {name: log_losses(h, y)[at_risk] for name, h in pending.hazards.items() if name in heard}
             for name, loss in losses.items():
                 before = self.losses.get(name, float(loss.mean()))
                 self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
@@ -213,6 +200,7 @@ class Members:
             "champion": self._judged,
             "onsets": self.onsets,
             "drifts": self.drifts.snapshot().decode(),
+            "rivalry": self.rivalry.snapshot(),
         }
         return json.dumps(state, sort_keys=True).encode()
 
@@ -233,10 +221,16 @@ class Members:
         self.losses = dict(state["losses"])
         self._judged, self.onsets = state["champion"], state["onsets"]
         self.drifts.restore(state["drifts"].encode())
+        self.rivalry.restore(state["rivalry"])
         return True
 
     def _unmoved(self) -> Drifts:
-        return Drifts(max(1, max(HORIZONS.values()) // self.learn_s), SCHEMA.names)
+        return Drifts(self._a_block, SCHEMA.names)
+
+    @property
+    def _a_block(self) -> int:
+        """Matured forecasts within the longest horizon."""
+        return max(1, max(HORIZONS.values()) // self.learn_s)
 
     def _uncorrected(self) -> OnlineSigmoid:
         overlaps = tuple(max(1.0, (end_s - begin_s) / self.learn_s) for begin_s, end_s in INTERVALS)

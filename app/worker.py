@@ -18,11 +18,11 @@ from hashlib import sha256
 
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord
+from app.champion import Champion
 from app.chunks import chunks, joined
 from app.flow import Flow
 from app.history.contract import History
 from app.ingest.codec import BatchMessage, TickMessage, unpack
-from app.members import Champion
 from app.store.contract import Checkpoints, Commit, Documents, Entry, Log, Output
 from app.telemetry import Telemetry
 from features.errors import Fenced, PartStopped, SnapshotMismatch, StoreFailed

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.champion import Champion
 from app.flow import Flow, FlowPlan
-from app.members import Champion, Members
+from app.members import Members
 from app.telemetry import Telemetry
 from features.extract import SCHEMA
 from models.ensemble import Ensemble
