@@ -20,7 +20,7 @@ from app.cache.records import IncidentRecord
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
-from app.members import SERVED, Members, whose_of
+from app.members import SERVED, Members, subjects_of
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
@@ -298,15 +298,16 @@ class Flow:
         for tenant, code in self.memory.tenants.items():
             rows: IntArray = np.flatnonzero(tenant_of == code)
             members = self.members_of(tenant)
-            whose = whose_of(self.memory, rows)
-            said = members.together(members.hazards(x[rows]), whose)
+            subjects = subjects_of(members, self.memory, rows)
+            said = members.together(members.hazards(x[rows]), subjects)
             out[rows] = said[SERVED]
             kept = settled[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
                 place = {row: i for i, row in enumerate(rows.tolist())}
                 chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
                 hazards = {name: h[chosen] for name, h in said.items()} | members.rivalry.hazards(x[rows[chosen]])
-                pending = Pending(tick, rows[chosen], x[rows[chosen]], hazards, members.version, whose.quiet[chosen])
+                about = subjects.take(chosen)
+                pending = Pending(tick, about.series, x[about.series], hazards, members.version, about.quiet, about.record)
                 self._maturing(tenant).add(pending)
         return out
 

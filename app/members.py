@@ -26,10 +26,10 @@ from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
 from models.online import OnlineHazard
 from models.prediction import HORIZONS
-from models.recalibration import OnlineSigmoid, Whose
+from models.recalibration import OnlineSigmoid, Subjects
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Members", "whose_of"]
+__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Members", "subjects_of"]
 
 BLEND, SERVED = "blend", "served"
 """Names of what the members say together, before and after it is corrected."""
@@ -45,10 +45,10 @@ _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it
 _KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
 
 
-def whose_of(memory: Memory, rows: IntArray) -> Whose:
-    """Return whom forecasts of some of a Memory's rows are about."""
+def subjects_of(members: Members, memory: Memory, rows: IntArray) -> Subjects:
+    """Return whom forecasts of some of a Memory's rows are about; an incident counts from when the rule had seen it."""
     since_s = memory.onsets.since(memory.tick - 1)[rows] * memory.plan.tick_s
-    return Whose(rows, since_s[:, None] > np.array(list(HORIZONS.values())))
+    return Subjects(rows, since_s[:, None] > np.array(list(HORIZONS.values())), members.recalibration.record(rows))
 
 
 class Members:
@@ -97,20 +97,20 @@ class Members:
         """Return what each member says, shape (n, 3) each; the prior speaks until there is a champion."""
         return {name: member.hazards(x) for name, member in self._speaking().items()}
 
-    def together(self, said: Mapping[str, FloatArray], whose: Whose) -> dict[str, FloatArray]:
+    def together(self, said: Mapping[str, FloatArray], subjects: Subjects) -> dict[str, FloatArray]:
         """Return what the members said with their `BLEND`, and what is `SERVED`: the same corrected by what came of earlier ones."""
         blend = self.blend.combine(said)
-        return {**said, BLEND: blend, SERVED: self.recalibration.apply(blend, whose)}
+        return {**said, BLEND: blend, SERVED: self.recalibration.apply(blend, subjects)}
 
-    def forecast(self, x: Float32Array, whose: Whose) -> FloatArray:
+    def forecast(self, x: Float32Array, subjects: Subjects) -> FloatArray:
         """Return the hazards (n, 3) that are served."""
-        return self.together(self.hazards(x), whose)[SERVED]
+        return self.together(self.hazards(x), subjects)[SERVED]
 
-    def logit60(self, x: Float32Array, whose: Whose) -> FloatArray:
+    def logit60(self, x: Float32Array, subjects: Subjects) -> FloatArray:
         """Return the log odds of the longest horizon, shape (n,)."""
-        return to_logits(cumulate(self.forecast(x, whose)))[:, -1]
+        return to_logits(cumulate(self.forecast(x, subjects)))[:, -1]
 
-    def shares(self, x: Float32Array, background: Float32Array, whose: Whose) -> FloatArray:
+    def shares(self, x: Float32Array, background: Float32Array, subjects: Subjects) -> FloatArray:
         """Divide how far rows are from a quiet one in the log odds of the longest horizon among the groups of the schema.
 
         Parameters
@@ -119,21 +119,21 @@ class Members:
             Shape (n, n_features), the rows to explain.
         background : Float32Array
             Shape (n_features,), a quiet row, such as `background` gives.
-        whose : Whose
+        subjects : Subjects
             Whom the rows are about; the background is nobody's.
 
         Returns
         -------
         FloatArray
-            Shape (n, n_groups) in the order of ``SCHEMA.groups``; rows sum to ``logit60(x, whose)`` less the background's. What is corrected
+            Shape (n, n_groups) in the order of ``SCHEMA.groups``; rows sum to ``logit60(x, subjects)`` less the background's. What is corrected
             because of a series' own past, its record and whether it is quiet, counts as incident history.
         """
         groups = grouping(SCHEMA)
         shares = self.blend.shares({name: member.shares(x, background, groups) for name, member in self._speaking().items()})
-        nobody = Whose.nobody(1, len(INTERVALS))
-        said = self.together(self.hazards(np.concatenate([background[None], x])), nobody.joined(whose))
+        nobody = Subjects.nobody(1, len(INTERVALS))
+        said = self.together(self.hazards(np.concatenate([background[None], x])), nobody.joined(subjects))
         hazards, z = said[SERVED], to_logits(said[SERVED])
-        (slopes, offsets), (quiet, level) = self.recalibration.lines(whose), self.recalibration.lines(nobody)
+        (slopes, offsets), (quiet, level) = self.recalibration.lines(subjects), self.recalibration.lines(nobody)
         corrected = shares * slopes[:, :, None]
         corrected[:, :, _HISTORY] += (slopes - quiet) * to_logits(said[BLEND][:1]) + offsets - level
         corrected = rescaled(corrected, z[1:] - z[0])  # where the bounds of odds bite
@@ -174,7 +174,7 @@ class Members:
             for name, loss in losses.items():
                 before = self.losses.get(name, float(loss.mean()))
                 self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
-            self.recalibration.learn(pending.hazards[BLEND], pending.whose, y, at_risk)
+            self.recalibration.learn(pending.hazards[BLEND], pending.subjects, y, at_risk)
             self.blend.learn({name: h for name, h in pending.hazards.items() if name in self.blend.members}, y, at_risk)
             began, expected = ((said * at_risk).sum(axis=1) for said in (y, pending.hazards[SERVED]))
             risen = self.drifts.learn(pending.x, losses[SERVED], began, expected)

@@ -16,7 +16,7 @@ from app.absorb import PartitionErrors
 from app.cache.documents import encode_document, incident_document, prediction_document, prediction_key, tenant_key
 from app.cache.records import Explanation, GroupContribution, IncidentRecord, ServiceSummary, Trend
 from app.chronicle import Forecasts
-from app.members import Members, whose_of
+from app.members import Members, subjects_of
 from app.store.contract import Output
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock
@@ -32,7 +32,7 @@ from models.anomaly import tail
 from models.explain import reasons
 from models.hazard import cumulate, from_logits
 from models.prediction import HORIZONS, AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
-from models.recalibration import Whose
+from models.recalibration import Subjects
 from models.trend import slope
 
 __all__ = ["Publication", "Publisher"]
@@ -210,8 +210,8 @@ class Publisher:
         rows: IntArray = np.flatnonzero(memory.pools().tenant == memory.tenants[tenant])
         chosen = rows[np.argsort(-publication.forecasts.p[rows, -1], kind="stable")[: self.explain_series]]
         x, background = publication.x[chosen], members.background(publication.x[rows])
-        shares = members.shares(x, background, whose_of(memory, chosen))
-        base = float(from_logits(members.logit60(background[None], Whose.nobody(1, len(HORIZONS))))[0])
+        shares = members.shares(x, background, subjects_of(members, memory, chosen))
+        base = float(from_logits(members.logit60(background[None], Subjects.nobody(1, len(HORIZONS))))[0])
         said = {name: cumulate(h)[:, -1] for name, h in members.hazards(x).items()}
         weights = {name: float(w.mean()) for name, w in members.blend.weights.items()}
         found: list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]] = []

@@ -30,7 +30,7 @@ from models.ensemble import Ensemble
 from models.explain import grouping
 from models.hazard import cumulate
 from models.linear import HazardLinear
-from models.recalibration import Whose
+from models.recalibration import Subjects
 from models.tree_shares import shapley
 from models.trees import HazardForest, HazardTrees
 from training.fit import fit
@@ -104,8 +104,8 @@ def explain(n: int, seed: int) -> None:
     )
 
 
-def _nobody(n: int) -> Whose:
-    return Whose.nobody(n, 3)
+def _nobody(n: int) -> Subjects:
+    return Subjects.nobody(n, 3)
 
 
 def _median(call: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -57,7 +57,7 @@ def schema_of(horizons_s: tuple[int, ...]) -> FeatureSchema:
     named += [(f"log_rate{name}", "history") for name in ("", "_pooled")] + [("season_log", "time")]
     named += [(name, "time") for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos")]
     named += [("error_share", "errors")]
-    slow = {f"log_decay_{i}": int(tau_s) for i, tau_s in zip(scales, taus_s, strict=True) if tau_s >= _DAY_S}
+    slow = {f"decay_{i}": int(tau_s) for i, tau_s in zip(scales, taus_s, strict=True) if tau_s >= _DAY_S}
     cycles = {"hour_sin": _DAY_S, "hour_cos": _DAY_S, "weekday_sin": 7 * _DAY_S, "weekday_cos": 7 * _DAY_S}
     memory_s = {name: next((s for end, s in (slow | cycles).items() if name.endswith(end)), 0) for name, _ in named}
     return FeatureSchema(1, tuple(Feature(name, group, memory_s=memory_s[name]) for name, group in named))

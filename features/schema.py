@@ -27,8 +27,8 @@ class Feature:
     unit : str
         Unit of the value, for a reader.
     memory_s : int
-        Seconds of the past that a value tells of, or of the cycle that it stands in, where that is a day or more: a model has to see some
-        of them before the column can teach it anything. 0 for shorter ones.
+        Of the time on a clock the seconds of its cycle, of a sum that fades its time constant, where that is a day or more: a model has to
+        see some of them before the column can teach it anything. 0 for all others.
     """
 
     name: str

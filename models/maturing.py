@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from models.hazard import labels
 from models.prediction import HORIZONS
-from models.recalibration import Whose
+from models.recalibration import Subjects
 
 __all__ = ["Matured", "Maturing", "Pending"]
 
@@ -38,8 +38,8 @@ class Pending:
         What each member said, and what they said together.
     version : str
         Of the model that served.
-    quiet : BoolArray, shape (n, 3)
-        Whether the series had no incident begin within each horizon before.
+    quiet, record : BoolArray, FloatArray, shape (n, 3)
+        Of the series as it was known then, see `models.recalibration.Subjects`.
     """
 
     tick: int
@@ -48,16 +48,17 @@ class Pending:
     hazards: Mapping[str, FloatArray]
     version: str
     quiet: BoolArray
+    record: FloatArray
 
     @property
-    def whose(self) -> Whose:
+    def subjects(self) -> Subjects:
         """Whom the forecasts are about."""
-        return Whose(self.rows, self.quiet)
+        return Subjects(self.rows, self.quiet, self.record)
 
     def take(self, kept: BoolArray, rows: IntArray) -> Pending:
         """Return the kept forecasts, of series of these numbers."""
         hazards = {name: h[kept] for name, h in self.hazards.items()}
-        return Pending(self.tick, rows, self.x[kept], hazards, self.version, self.quiet[kept])
+        return Pending(self.tick, rows, self.x[kept], hazards, self.version, self.quiet[kept], self.record[kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +92,8 @@ class Maturing:
     Examples
     --------
     >>> maturing = Maturing(60, patience=5)
-    >>> maturing.add(Pending(10, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1", np.ones((1, 3), bool)))
+    >>> said = {"prior": np.full((1, 3), 0.1)}
+    >>> maturing.add(Pending(10, np.array([0]), np.zeros((1, 1), np.float32), said, "v1", np.ones((1, 3), bool), np.zeros((1, 3))))
     >>> maturing.began(0, start=12, detected=14)
     >>> [m.y.tolist() for m in maturing.due(75)]
     [[[1.0, 0.0, 0.0]]]
@@ -159,6 +161,7 @@ class Maturing:
                 f"{i:03d}/x": p.x,
                 f"{i:03d}/version": np.array(p.version),
                 f"{i:03d}/quiet": p.quiet,
+                f"{i:03d}/record": p.record,
             }
             arrays |= {f"{i:03d}/hazards/{name}": h for name, h in p.hazards.items()}
         buffer = io.BytesIO()
@@ -188,6 +191,7 @@ class Maturing:
         rows, start = row_of(arrays[f"{prefix}/rows"]), f"{prefix}/hazards/"
         hazards = {name.removeprefix(start): arrays[name] for name in arrays if name.startswith(start)}
         tick, version = int(arrays[f"{prefix}/tick"]), str(arrays[f"{prefix}/version"])
-        pending = Pending(tick, rows, arrays[f"{prefix}/x"], hazards, version, arrays[f"{prefix}/quiet"])
+        x, quiet, record = (arrays[f"{prefix}/{name}"] for name in ("x", "quiet", "record"))
+        pending = Pending(tick, rows, x, hazards, version, quiet, record)
         kept: BoolArray = rows >= 0
         return pending.take(kept, rows[kept])

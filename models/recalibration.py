@@ -18,7 +18,7 @@ from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import SnapshotMismatch
 from models.hazard import from_logits, to_logits
 
-__all__ = ["TOGETHER", "OnlineSigmoid", "Whose"]
+__all__ = ["TOGETHER", "OnlineSigmoid", "Subjects"]
 
 TOGETHER = 3.0
 """Series whose outcomes come together count as one so often. Guessed: an incident is seen by two or three services."""
@@ -41,8 +41,8 @@ _LARGEST_STEP = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Whose:
-    """Whom forecasts are about.
+class Subjects:
+    """Whom forecasts are about, as it was known when they were made.
 
     Parameters
     ----------
@@ -50,23 +50,27 @@ class Whose:
         Shape (n,), number of each row's series; -1 for one that is none.
     quiet : BoolArray
         Shape (n, intervals), whether no incident of the series began within the horizon before.
+    record : FloatArray
+        Shape (n, intervals), what the series' record said, from `OnlineSigmoid.record`.
     """
 
     series: IntArray
     quiet: BoolArray
+    record: FloatArray
 
     @classmethod
-    def nobody(cls, n: int, n_intervals: int) -> Whose:
+    def nobody(cls, n: int, n_intervals: int) -> Subjects:
         """Return quiet series without a record."""
-        return cls(np.full(n, -1, np.int64), np.ones((n, n_intervals), dtype=np.bool_))
+        return cls(np.full(n, -1, np.int64), np.ones((n, n_intervals), dtype=np.bool_), np.zeros((n, n_intervals)))
 
-    def take(self, chosen: BoolArray | IntArray) -> Whose:
+    def take(self, chosen: BoolArray | IntArray) -> Subjects:
         """Return some of the rows."""
-        return Whose(self.series[chosen], self.quiet[chosen])
+        return Subjects(self.series[chosen], self.quiet[chosen], self.record[chosen])
 
-    def joined(self, other: Whose) -> Whose:
+    def joined(self, other: Subjects) -> Subjects:
         """Return these rows and then those of another."""
-        return Whose(np.concatenate([self.series, other.series]), np.concatenate([self.quiet, other.quiet]))
+        both = ((getattr(self, name), getattr(other, name)) for name in ("series", "quiet", "record"))
+        return Subjects(*(np.concatenate(pair) for pair in both))
 
 
 class OnlineSigmoid:
@@ -98,9 +102,9 @@ class OnlineSigmoid:
     >>> rng = np.random.default_rng(0)
     >>> said = np.full((4000, 1), 0.2)
     >>> came = (rng.random(said.shape) < 0.1).astype(float)
-    >>> whose = Whose.nobody(4000, 1)
-    >>> online = OnlineSigmoid((1.0,)).learn(said, whose, came, came == came)
-    >>> round(float(online.apply(said[:1], whose.take(np.arange(1)))[0, 0]), 1)
+    >>> subjects = Subjects.nobody(4000, 1)
+    >>> online = OnlineSigmoid((1.0,)).learn(said, subjects, came, came == came)
+    >>> round(float(online.apply(said[:1], subjects.take(np.arange(1)))[0, 0]), 1)
     0.1
     """
 
@@ -111,37 +115,43 @@ class OnlineSigmoid:
         self._prior: FloatArray = np.diag(_SD**-2)
         self.precisions_: FloatArray = np.tile(self._prior, (len(overlaps), 1, 1))
         self.records_: Float32Array = np.zeros((0, len(overlaps), 2), np.float32)
-        """Shape (series, intervals, 2): incidents that began, and that were expected."""
+        """Shape (known series, intervals, 2): incidents that began, and that were expected."""
+        self._known: IntArray = np.zeros(0, np.int64)  # numbers of the series with a record, ascending
 
-    def apply(self, hazards: FloatArray, whose: Whose) -> FloatArray:
+    def apply(self, hazards: FloatArray, subjects: Subjects) -> FloatArray:
         """Return corrected hazards, shape (n, intervals)."""
-        slopes, offsets = self.lines(whose)
+        slopes, offsets = self.lines(subjects)
         return from_logits(to_logits(hazards) * slopes + offsets)
 
-    def lines(self, whose: Whose) -> tuple[FloatArray, FloatArray]:
+    def lines(self, subjects: Subjects) -> tuple[FloatArray, FloatArray]:
         """Return what the log odds of forecasts are multiplied by, at least 0, and what is added, shape (n, intervals) each."""
-        slopes, offsets = self._shared(whose)
-        return slopes, offsets + self.means_[:, 4] * self._record(whose.series)
+        slopes, offsets = self._shared(subjects)
+        return slopes, offsets + self.means_[:, 4] * subjects.record
 
-    def learn(self, hazards: FloatArray, whose: Whose, y: FloatArray, at_risk: BoolArray) -> Self:
+    def record(self, series: IntArray) -> FloatArray:
+        """Return the log of how many incidents began for each one expected, shape (n, intervals); 0 without a record."""
+        began, expected = np.moveaxis(self._records_of(series).astype(np.float64), 2, 0)
+        return np.log((began + _DOUBT) / (expected + _DOUBT))
+
+    def learn(self, hazards: FloatArray, subjects: Subjects, y: FloatArray, at_risk: BoolArray) -> Self:
         """Learn from outcomes.
 
         Parameters
         ----------
         hazards : FloatArray
             Shape (n, intervals), as the forecaster said them, uncorrected.
-        whose : Whose
-            Whom they were about, as of then.
+        subjects : Subjects
+            Whom they were about, as it was known then: a record of today holds the very outcomes that are learned.
         y, at_risk : FloatArray, BoolArray
             Shape (n, intervals), what came; only what is at risk is looked at.
         """
-        z, record = to_logits(hazards), self._record(whose.series)
+        z = to_logits(hazards)
         for j, overlap in enumerate(self.overlaps):
             rows = at_risk[:, j]
             if not rows.any():
                 continue
-            quiet = whose.quiet[rows, j].astype(np.float64)
-            columns = (z[rows, j], np.ones(len(quiet)), quiet * (z[rows, j] - _RARE), quiet, record[rows, j])
+            quiet = subjects.quiet[rows, j].astype(np.float64)
+            columns = (z[rows, j], np.ones(len(quiet)), quiet * (z[rows, j] - _RARE), quiet, subjects.record[rows, j])
             # What is forgotten falls back on the beginning, not on nothing.
             prior = self.keep * self.precisions_[j] + (1.0 - self.keep) * self._prior
             known = self.keep * self.precisions_[j] @ self.means_[j] + (1.0 - self.keep) * self._prior @ _BEGIN
@@ -149,47 +159,51 @@ class OnlineSigmoid:
             self.means_[j], self.precisions_[j] = _laplace(
                 np.stack(columns, axis=1), y[rows, j], weight, np.linalg.solve(prior, known), prior
             )
-        self._note(z, whose, y, at_risk)
+        self._note(z, subjects, y, at_risk)
         return self
 
-    def _shared(self, whose: Whose) -> tuple[FloatArray, FloatArray]:
+    def _shared(self, subjects: Subjects) -> tuple[FloatArray, FloatArray]:
         """Return slopes and offsets without the series' records."""
         slope, intercept, quiet_slope, quiet_intercept, _ = self.means_.T
-        slopes = slope + whose.quiet * quiet_slope
-        return np.maximum(slopes, 0.0), intercept + whose.quiet * (quiet_intercept - _RARE * quiet_slope)
+        slopes = slope + subjects.quiet * quiet_slope
+        kept = np.maximum(slopes, 0.0)
+        # A slope that may not be negative is turned to 0 where most forecasts are, so that their level stays.
+        return kept, intercept + subjects.quiet * (quiet_intercept - _RARE * quiet_slope) + _RARE * (slopes - kept)
 
-    def _record(self, series: IntArray) -> FloatArray:
-        """Return the log of how many incidents began for each one expected, shape (n, intervals); 0 without a record."""
-        known = (series >= 0) & (series < len(self.records_))
-        found = np.zeros((len(series), len(self.overlaps)))
-        began, expected = np.moveaxis(self.records_[series[known]].astype(np.float64), 2, 0)
-        found[known] = np.log((began + _DOUBT) / (expected + _DOUBT))
-        return found
-
-    def _note(self, z: FloatArray, whose: Whose, y: FloatArray, at_risk: BoolArray) -> None:
+    def _note(self, z: FloatArray, subjects: Subjects, y: FloatArray, at_risk: BoolArray) -> None:
         """Add outcomes to the records of their series, beside what all series' correction made of the forecasts."""
-        slopes, offsets = self._shared(whose)
-        self.records_ *= self.keep
-        named = whose.series >= 0
-        missing = int(whose.series.max(initial=-1)) + 1 - len(self.records_)
-        if missing > 0:
-            self.records_ = np.pad(self.records_, ((0, missing), (0, 0), (0, 0)))
+        slopes, offsets = self._shared(subjects)
+        named = subjects.series >= 0
+        self._know(subjects.series[named])
         counted = at_risk[named] / np.array(self.overlaps)
         both = np.stack([y[named] * counted, expit(z * slopes + offsets)[named] * counted], axis=2)
-        np.add.at(self.records_, whose.series[named], both.astype(np.float32))
+        self.records_ *= self.keep
+        np.add.at(self.records_, np.searchsorted(self._known, subjects.series[named]), both.astype(np.float32))
 
-    def snapshot(self, series: IntArray | None = None) -> bytes:
+    def _know(self, series: IntArray) -> None:
+        """Begin records of series that have none."""
+        known = np.union1d(self._known, series)
+        if len(known) > len(self._known):
+            self._known, self.records_ = known, self._records_of(known)
+
+    def _records_of(self, series: IntArray) -> Float32Array:
+        found = np.zeros((len(series), len(self.overlaps), 2), np.float32)
+        place = np.minimum(np.searchsorted(self._known, series), len(self._known) - 1)
+        has = self._known[place] == series if len(self._known) else np.zeros(len(series), np.bool_)
+        found[has] = self.records_[place[has]]
+        return found
+
+    def snapshot(self, series: IntArray) -> bytes:
         """Return what was learned as JSON, with the records of some series in that order; `restore` gives exactly the same numbers back."""
-        records = self.records_ if series is None else self._records_of(series)
         state = {
             "version": 2,
             "means": self.means_.ravel().tolist(),
             "precisions": self.precisions_.ravel().tolist(),
-            "records": b64encode(records.astype("<f4").tobytes()).decode(),
+            "records": b64encode(self._records_of(series).astype("<f4").tobytes()).decode(),
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, data: bytes, series: IntArray | None = None) -> None:
+    def restore(self, data: bytes, series: IntArray) -> None:
         """Take what a snapshot had learned; records go to the series of these numbers, and nowhere where one is -1.
 
         Raises
@@ -206,15 +220,9 @@ class OnlineSigmoid:
         self.means_ = np.array(state["means"]).reshape(self.means_.shape)
         self.precisions_ = np.array(state["precisions"]).reshape(self.precisions_.shape)
         records = np.frombuffer(b64decode(state["records"]), "<f4").reshape(-1, len(self.overlaps), 2)
-        to = np.arange(len(records)) if series is None else series
-        self.records_ = np.zeros((int(to.max(initial=-1)) + 1, len(self.overlaps), 2), np.float32)
-        self.records_[to[to >= 0]] = records[to >= 0]
-
-    def _records_of(self, series: IntArray) -> Float32Array:
-        found = np.zeros((len(series), len(self.overlaps), 2), np.float32)
-        known = series < len(self.records_)
-        found[known] = self.records_[series[known]]
-        return found
+        kept = np.flatnonzero((series >= 0) & records.any(axis=(1, 2)))
+        order = kept[np.argsort(series[kept])]
+        self._known, self.records_ = series[order], records[order].copy()
 
 
 def _laplace(

@@ -256,13 +256,12 @@ def since_start(rows: Rows, chosen: IntArray) -> FloatArray:
     chosen : IntArray
         Shape (n,), the rows that are asked about.
     """
-    since = np.full(len(chosen), np.inf)
-    order = np.argsort(rows.series, kind="stable")
-    mine = np.argsort(rows.series[chosen], kind="stable")
-    for series in np.unique(rows.series[chosen]).tolist():
-        known = order[slice(*np.searchsorted(rows.series[order], (series, series + 1)))]
-        starts = np.unique(rows.next_start_s[known])
-        part = mine[slice(*np.searchsorted(rows.series[chosen][mine], (series, series + 1)))]
+    since, asked = np.full(len(chosen), np.inf), rows.series[chosen]
+    order, mine = np.argsort(rows.series, kind="stable"), np.argsort(asked, kind="stable")
+    ordered, asked_ordered = rows.series[order], asked[mine]
+    for series in np.unique(asked).tolist():
+        starts = np.unique(rows.next_start_s[order[slice(*np.searchsorted(ordered, (series, series + 1)))]])
+        part = mine[slice(*np.searchsorted(asked_ordered, (series, series + 1)))]
         as_of_s = rows.as_of_s[chosen[part]]
         before = np.searchsorted(starts, as_of_s, side="right") - 1
         found = before >= 0

@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 from joblib import Parallel, delayed
 
-from features.arrays import BoolArray, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray
 from features.errors import InvalidValue
 from features.schema import FeatureSchema
 from models.baseline import Climatology, Rate, Recency, Seasonal
@@ -140,16 +140,16 @@ def fit(
         raise InvalidValue(f"members must be some of {MEMBERS}, got {tuple(members)}")
     cut = split(rows, plan)
     blocks = {"train": cut.train, "middle": cut.middle, "test": cut.test, "refit": cut.refit}
-    waiting = rows.schema.longer((cut.refit.end_s - cut.refit.begin_s) / _MEMORIES)
-    parts = {name: _labelled(rows, block, waiting) for name, block in blocks.items()}
+    waiting = rows.schema.longer((cut.train.end_s - cut.train.begin_s) / _MEMORIES)
+    parts = {name: _labelled(rows, block) for name, block in blocks.items()}
     events = {name: part.rows.events() for name, part in parts.items()}
-    named, baselines = _fit_all(rows.schema, parts["train"], members, seed, jobs)
+    named, baselines = _fit_all(parts["train"], waiting, members, seed, jobs)
     middle = parts["middle"]
     ensemble = Ensemble(named, baselines, _tick_s(rows), rows.horizons).fit(
         middle.rows.x, middle.y, middle.at_risk, events["middle"]
     )
     thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.hazards.items()}
-    refitted = ensemble.refitted(*_fit_all(rows.schema, parts["refit"], members, seed, jobs))
+    refitted = ensemble.refitted(*_fit_all(parts["refit"], waiting, members, seed, jobs))
     if len(parts["refit"].rows):
         refitted = refitted.watching(parts["refit"].rows.x)
     categories = fit_categories(parts["refit"].rows)
@@ -178,18 +178,18 @@ class _Part:
     at_risk: BoolArray
 
 
-def _labelled(rows: Rows, block: Block, waiting: Sequence[int]) -> _Part:
-    """Take a block's rows that are at risk in some interval, in order of time; waiting columns hold nothing to learn from."""
+def _labelled(rows: Rows, block: Block) -> _Part:
+    """Take a block's rows that are at risk in some interval, in order of time."""
     _, at_risk = rows.targets()
     chosen = np.flatnonzero(block.rows & at_risk.any(axis=1))
     part = rows.take(chosen[np.argsort(rows.as_of_s[chosen], kind="stable")])
-    part.x[:, waiting] = 0.0  # no tree splits there, and no weight leaves 0
     y, risk = part.targets()
     return _Part(part, y, risk)
 
 
-def _fit_all(schema: FeatureSchema, part: _Part, wanted: Sequence[str], seed: int, jobs: int) -> tuple[Named, Named]:
-    """Fit the wanted members and every baseline on a block."""
+def _fit_all(part: _Part, waiting: Sequence[int], wanted: Sequence[str], seed: int, jobs: int) -> tuple[Named, Named]:
+    """Fit the wanted members, without columns that wait, and every baseline on a block."""
+    schema = part.rows.schema
     known: dict[str, Learner] = {
         "trees": HazardTrees(seed=seed),
         "forest": HazardForest(seed=seed),
@@ -202,7 +202,9 @@ def _fit_all(schema: FeatureSchema, part: _Part, wanted: Sequence[str], seed: in
         ("seasonal", Seasonal(schema)),
         (CLIMATOLOGY, Climatology()),
     ]
-    tasks = [delayed(_fit_one)(model, part) for _, model in (*members, *baselines)]
+    x = _blinded(part.rows.x, waiting)
+    tasks = [delayed(_fit_one)(model, x, part) for _, model in members]
+    tasks += [delayed(_fit_one)(model, part.rows.x, part) for _, model in baselines]
     # Threads: the fits leave the interpreter lock for most of their time, and rows need not be copied.
     # The limit is held around all of them: a fit that ends would lift it for those still at work, and sums over
     # several threads differ in their last bits from run to run.
@@ -213,8 +215,17 @@ def _fit_all(schema: FeatureSchema, part: _Part, wanted: Sequence[str], seed: in
     return named[: len(members)], named[len(members) :]
 
 
-def _fit_one(model: Learner, part: _Part) -> Learner:
-    return model.fit(part.rows.x, part.y, part.at_risk)
+def _fit_one(model: Learner, x: Float32Array, part: _Part) -> Learner:
+    return model.fit(x, part.y, part.at_risk)
+
+
+def _blinded(x: Float32Array, columns: Sequence[int]) -> Float32Array:
+    """Return rows whose columns hold nothing to learn from: no tree splits there, and no weight leaves 0."""
+    if not columns:
+        return x
+    blinded = x.copy()
+    blinded[:, columns] = 0.0
+    return blinded
 
 
 def _threshold(hazards: FloatArray, part: _Part, budget_per_day: float) -> float:

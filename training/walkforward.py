@@ -18,7 +18,7 @@ from features.arrays import FloatArray, IntArray
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, intervals_of, reached
-from models.recalibration import OnlineSigmoid, Whose
+from models.recalibration import OnlineSigmoid, Subjects
 from training.alerting import EventScores, alert_column, followed_thresholds, score_events
 from training.categories import score_categories, tell
 from training.dataset import from_events
@@ -262,7 +262,7 @@ def _kept_calibrated(hazards: FloatArray, test: Rows, since_s: FloatArray) -> Fl
     longest_s, n = intervals[-1][1], len(test)
     corrected = hazards.copy()
     online = OnlineSigmoid(overlaps_of(test))
-    whose = Whose(test.series, since_s[:, None] > np.array(list(test.horizons.values())))
+    quiet = since_s[:, None] > np.array(list(test.horizons.values()))
     y, at_risk = test.targets()
     order = np.argsort(test.as_of_s, kind="stable")
     as_of_s = test.as_of_s[order]
@@ -270,11 +270,13 @@ def _kept_calibrated(hazards: FloatArray, test: Rows, since_s: FloatArray) -> Fl
     places = np.append(np.searchsorted(as_of_s, edges), n).tolist()
     # A batch is as long as the longest horizon: when one begins, the one before the last has come to its end.
     batches = [order[begin:end] for begin, end in pairwise(places)]
+    asked: list[Subjects] = []
     for number, batch in enumerate(batches):
         if number > 1:
             due = batches[number - 2]
-            online.learn(hazards[due], whose.take(due), y[due], at_risk[due])
-        corrected[batch] = online.apply(hazards[batch], whose.take(batch))
+            online.learn(hazards[due], asked[number - 2], y[due], at_risk[due])
+        asked.append(Subjects(test.series[batch], quiet[batch], online.record(test.series[batch])))
+        corrected[batch] = online.apply(hazards[batch], asked[number])
     return corrected
 
 

@@ -7,13 +7,14 @@ import pytest
 
 from app.champion import Champion
 from app.flow import Flow, FlowPlan
-from app.members import Members
+from app.members import Members, subjects_of
 from app.telemetry import Telemetry
 from features.extract import SCHEMA
+from features.memory import Memory, MemoryPlan
 from models.ensemble import Ensemble
 from models.hazard import cumulate
 from models.maturing import Matured, Pending
-from models.recalibration import Whose
+from models.recalibration import Subjects
 from models.trees import HazardForest, HazardTrees
 
 N = len(SCHEMA.features)
@@ -23,9 +24,10 @@ def rows(n: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.float
     return np.random.default_rng(seed).normal(size=(n, N)).astype(np.float32)
 
 
-def whose(n: int) -> Whose:
-    """Return the first n series, every second of them quiet."""
-    return Whose(np.arange(n), np.tile(np.arange(n)[:, None] % 2 == 0, (1, 3)))
+def subjects(n: int, members: Members | None = None) -> Subjects:
+    """Return the first n series, every second of them quiet, with the record that they have."""
+    record = np.zeros((n, 3)) if members is None else members.recalibration.record(np.arange(n))
+    return Subjects(np.arange(n), np.tile(np.arange(n)[:, None] % 2 == 0, (1, 3)), record)
 
 
 EVERYBODY = np.arange(300)
@@ -40,7 +42,7 @@ def unfitted() -> Ensemble:
 
 def uncorrected(members: Members) -> bool:
     """Return whether what the members say together is served as it is."""
-    said = members.together({"prior": np.full((30, 3), 0.2)}, whose(30))
+    said = members.together({"prior": np.full((30, 3), 0.2)}, subjects(30))
     return bool(np.allclose(said["blend"], said["served"], rtol=1e-12))
 
 
@@ -50,19 +52,20 @@ def matured(members: Members, n: int = 100, seed: int = 0) -> Matured:
     y[x[:, 0] > 1.0, 0] = 1.0
     at_risk = np.ones((n, 3), bool)
     at_risk[y[:, 0] > 0, 1:] = False
-    said = members.together(members.hazards(x), whose(n))
-    return Matured(Pending(5, np.arange(n), x, said, members.version, whose(n).quiet), y, at_risk)
+    about = subjects(n, members)
+    said = members.together(members.hazards(x), about)
+    return Matured(Pending(5, about.series, x, said, members.version, about.quiet, about.record), y, at_risk)
 
 
 def test_before_any_model_the_prior_speaks_and_says_so() -> None:
     members = Members()
     assert members.version == "prior"
     assert members.hazards(rows(4)).keys() == {"prior"}
-    p = cumulate(members.forecast(rows(50), whose(50)))
+    p = cumulate(members.forecast(rows(50), subjects(50)))
     assert (np.diff(p, axis=1) >= 0).all()
     lower, upper = members.bounds(p)
     assert (lower <= upper).all()
-    assert np.isfinite(members.logit60(rows(4), whose(4))).all()
+    assert np.isfinite(members.logit60(rows(4), subjects(4))).all()
 
 
 def test_the_background_is_the_median_and_nothing_without_series() -> None:
@@ -91,8 +94,8 @@ def test_shares_sum_to_what_is_served_whoever_has_a_say() -> None:
             members.promote(Champion("v1", Ensemble(fitted).fit(x, y, at_risk, n_events=5)))
         if seed in {0, 20, 24}:
             some, background = rows(5, seed=99), members.background(rows(50))
-            shares = members.shares(some, background, whose(5))
-            away = members.logit60(some, whose(5)) - members.logit60(background[None], Whose.nobody(1, 3))
+            shares = members.shares(some, background, subjects(5))
+            away = members.logit60(some, subjects(5)) - members.logit60(background[None], Subjects.nobody(1, 3))
             assert shares.shape == (5, len(SCHEMA.groups))
             assert np.allclose(shares.sum(axis=1), away, atol=1e-9)
             said.append(set(members.hazards(some)))
@@ -117,7 +120,7 @@ def test_what_was_learned_survives_and_goes_on_alike() -> None:
         members.learn(matured(members, seed=99))
     assert other.snapshot(EVERYBODY) == one.snapshot(EVERYBODY)
     x = rows(10, seed=7)
-    assert np.array_equal(one.logit60(x, whose(10)), other.logit60(x, whose(10)))
+    assert np.array_equal(one.logit60(x, subjects(10)), other.logit60(x, subjects(10)))
 
 
 def test_a_snapshot_of_another_schema_is_left_out() -> None:
@@ -139,13 +142,27 @@ def test_members_that_cry_wolf_are_believed_less_and_what_is_served_is_right_aga
     members = Members()
     rng = np.random.default_rng(4)
     for seed in range(40):
-        x = rows(200, seed)
-        said = members.together({"prior": np.full((200, 3), 0.2)}, whose(200))
+        about = subjects(200, members)
+        said = members.together({"prior": np.full((200, 3), 0.2)}, about)
         y = (rng.random((200, 3)) < 0.05).astype(float)
-        members.learn(Matured(Pending(5, np.arange(200), x, said, "prior", whose(200).quiet), y, np.ones((200, 3), bool)))
-    served = members.together({"prior": np.full((2, 3), 0.2)}, whose(2))["served"]
-    assert served == pytest.approx(np.full((2, 3), 0.05), abs=0.025)
+        pending = Pending(5, about.series, rows(200, seed), said, "prior", about.quiet, about.record)
+        members.learn(Matured(pending, y, np.ones((200, 3), bool)))
+    served = members.together({"prior": np.full((200, 3), 0.2)}, subjects(200, members))["served"]
+    assert served.mean(axis=0) == pytest.approx(np.full(3, 0.05), abs=0.02)
     assert members.losses["served"] < members.losses["blend"]
+
+
+def test_subjects_are_quiet_at_the_horizons_that_the_last_onset_lies_before() -> None:
+    memory, members = Memory(MemoryPlan(tick_s=30)), Members()
+    memory.begin(1000)
+    for name in ("cart", "mail"):
+        memory.row("default", name, "*", 0)
+    memory.advance(1020)
+    memory.onsets.columns["last_onset"][:] = (1019 - 20, -1)  # ten minutes ago, and never
+    found = subjects_of(members, memory, np.array([0, 1]))
+    assert found.quiet.tolist() == [[True, False, False], [True, True, True]]
+    assert found.series.tolist() == [0, 1]
+    assert not found.record.any()
 
 
 def test_onsets_are_counted_since_the_promotion() -> None:
@@ -168,7 +185,7 @@ def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_
     one.blend.learn(
         {"batch": np.full((30, 3), 0.01), "prior": np.full((30, 3), 0.5)}, np.zeros((30, 3)), np.ones((30, 3), bool)
     )
-    one.recalibration.learn(np.full((30, 3), 0.2), whose(30), np.zeros((30, 3)), np.ones((30, 3), bool))
+    one.recalibration.learn(np.full((30, 3), 0.2), subjects(30), np.zeros((30, 3)), np.ones((30, 3), bool))
     one.began(4)
     nothing = np.zeros(20)
     one.drifts.learn(rows(20), nothing + 0.01, nothing, nothing)

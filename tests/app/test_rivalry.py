@@ -38,7 +38,7 @@ def lived(rivalry: Rivalry, hours: range, serving: float = RATE, version: str = 
         x = np.zeros((40, 2), np.float32)
         y = (rng.random((40, 3)) < RATE).astype(np.float64)
         said = {"batch": np.full((40, 3), serving)} | rivalry.hazards(x)
-        pending = Pending(number, np.arange(40), x, said, version, np.ones((40, 3), bool))
+        pending = Pending(number, np.arange(40), x, said, version, np.ones((40, 3), bool), np.zeros((40, 3)))
         rivalry.learn(Matured(pending, y, np.ones((40, 3), bool)))
     return rivalry
 

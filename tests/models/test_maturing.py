@@ -18,7 +18,7 @@ def pending(tick: int, rows: list[int] | None = None) -> Pending:
     places = np.array([0] if rows is None else rows, np.int64)
     x = np.arange(2.0 * len(places), dtype=np.float32).reshape(-1, 2)
     said = {"linear": x[:, :1].repeat(3, 1).astype(float), "trees": np.full((len(places), 3), 0.5)}
-    return Pending(tick, places, x, said, "v1", np.tile(places[:, None] % 2 == 0, (1, 3)))
+    return Pending(tick, places, x, said, "v1", np.tile(places[:, None] % 2 == 0, (1, 3)), places[:, None] * np.ones(3))
 
 
 def label(*starts: tuple[int, int, int], tick: int = 100, tick_s: int = 60) -> tuple[list[float], list[bool]]:
@@ -142,12 +142,13 @@ def test_rows_follow_their_series_and_series_that_are_gone_are_dropped() -> None
     assert matured.pending.rows.tolist() == [7, 5]
     assert matured.pending.x.tolist() == [[0.0, 1.0], [4.0, 5.0]]
     assert matured.y[:, 0].tolist() == [0.0, 1.0]
-    assert matured.pending.whose.series.tolist() == [7, 5]
+    assert matured.pending.subjects.series.tolist() == [7, 5]
+    assert matured.pending.subjects.record[:, 0].tolist() == matured.pending.record[:, 2].tolist()
 
 
 def test_a_thousand_forecasts_stay_in_order_of_time() -> None:
     one, other = Maturing(1), Maturing(1)
     for tick in range(1005):
-        one.add(Pending(tick, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1", np.ones((1, 3), bool)))
+        one.add(Pending(tick, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1", np.ones((1, 3), bool), np.zeros((1, 3))))
     other.restore(one.snapshot(), lambda rows: rows)
     assert [p.tick for p in other.pending] == list(range(1005))

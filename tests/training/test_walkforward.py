@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from features.arrays import FloatArray
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
 from tests.training_rows import of_categories, simulated_rows
+from training import walkforward
 from training.categories import MIXTURE
 from training.dataset import from_events
+from training.evaluate import since_start
 from training.report import Report
 from training.rows import Rows
 from training.walkforward import Step, WalkPlan, forecast_folds, steps, walk_forward
@@ -106,6 +109,23 @@ def test_forecasts_alone_are_those_of_the_steps() -> None:
     assert (chosen == np.concatenate([step.rows for step in expected])).all()
     for name, values in hazards.items():
         assert (values == np.concatenate([step.hazards[name] for step in expected])).all()
+
+
+def kept_calibrated(rows: Rows) -> FloatArray:
+    """Return what a forecaster that cries wolf is corrected to by what comes."""
+    said = np.full((len(rows), 3), 0.3)
+    return walkforward._kept_calibrated(said, rows, since_start(rows, np.arange(len(rows))))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_forecasts_are_corrected_by_outcomes_that_were_known_then_and_by_no_later_ones() -> None:
+    rows = simulated_rows(n_series=4, n_noise=0)
+    cut_s = int(np.quantile(rows.as_of_s, 0.6))
+    later = replace(rows, next_start_s=np.where(rows.next_start_s > cut_s, np.inf, rows.next_start_s))
+    before, corrected = rows.as_of_s + 3600 <= cut_s, kept_calibrated(rows)
+    assert (corrected[before] == kept_calibrated(later)[before]).all()
+    assert (corrected[~before] != kept_calibrated(later)[~before]).any()
+    end = rows.as_of_s >= np.quantile(rows.as_of_s, 0.9)
+    assert np.abs(corrected[end].mean() - rows.targets()[0][end].mean()) < 0.05
 
 
 def test_the_report_is_values_with_everything_in_them(report: Report) -> None:
