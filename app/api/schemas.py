@@ -24,6 +24,7 @@ __all__ = [
     "PredictionOut",
     "ProblemOut",
     "RunState",
+    "SelectorOut",
     "ServiceOut",
     "ServicePredictionOut",
     "Status",
@@ -275,8 +276,15 @@ class IncidentOut(_Out):
     """The newest probabilities at its start."""
 
 
+class SelectorOut(_Out):
+    """Which series are meant; null stands for any."""
+
+    service: str | None
+    operation: str | None
+
+
 class FeedbackOut(_Out):
-    """A verdict as it was kept."""
+    """A verdict as it was kept, or the withdrawal of one."""
 
     id: str
     tenant: str
@@ -285,13 +293,20 @@ class FeedbackOut(_Out):
     prediction_id: str | None
     incident_id: str | None
     service: str | None
-    """Null for a prediction that is no longer kept."""
+    """Null for a prediction that is no longer kept, and where a selector names many series."""
     operation: str | None
     start: AwareDatetime | None
     end: AwareDatetime | None
     category: str | None
     who: str
     why: str
+    selector: SelectorOut | None
+    repeats: Literal["day", "week"] | None
+    repeats_until: AwareDatetime | None
+    undoes: str | None
+    """The verdict that this record takes back."""
+    undone_by: str | None
+    """The record that took this verdict back; it no longer counts."""
 
 
 class TrainingRunOut(_Out):

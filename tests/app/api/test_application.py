@@ -38,6 +38,12 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/incidents/{incident_id}"): ("/api/v1/incidents/i1", None, 200),
     ("post", "/api/v1/feedback"): ("/api/v1/feedback", {"verdict": "confirmed", "prediction_id": "p1"}, 201),
     ("get", "/api/v1/feedback"): ("/api/v1/feedback", None, 200),
+    ("post", "/api/v1/feedback:batch"): (
+        "/api/v1/feedback:batch",
+        {"items": [{"verdict": "confirmed", "prediction_id": "p1"}]},
+        201,
+    ),
+    ("post", "/api/v1/feedback/{feedback_id}:undo"): ("/api/v1/feedback/feedback-1:undo", {}, 201),
     ("get", "/api/v1/feedback/{feedback_id}"): ("/api/v1/feedback/feedback-1", None, 200),
     ("post", "/api/v1/training-runs"): ("/api/v1/training-runs", {}, 202),
     ("get", "/api/v1/training-runs"): ("/api/v1/training-runs", None, 200),
