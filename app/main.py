@@ -30,9 +30,10 @@ from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
-from app.jobs import Job, Jobs, champion_of, feedback_of
+from app.jobs import Job, Jobs, champion_of
 from app.members import Champion
 from app.replay import append_markers
+from app.said import feedback_of, feedback_plan
 from app.settings import Settings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
@@ -43,6 +44,7 @@ from features.incident import IncidentRule
 from features.memory import MemoryPlan
 from features.rules import Rules
 from models.registry import Registry
+from training.labels import Said
 from training.triggers import Policy, Situation, reason_to_train
 
 __all__ = ["Node", "Served", "memory_plan"]
@@ -181,7 +183,8 @@ class Node:
         newest = until or self.worker.flow.memory.tick * self.plan.tick_s or int(request.requested_at.timestamp())
         since = int(request.since.timestamp()) if request.since else newest - int(models.history_days * 86_400)
         seed = models.seed if request.seed is None else request.seed
-        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents)
+        said = Said(plan=feedback_plan(self.settings.feedback))
+        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents, said=said)
 
     def checkpoint(self) -> None:
         """Bring history and state up to the last closed tick, if nothing is gathered since."""

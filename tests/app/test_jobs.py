@@ -22,7 +22,8 @@ from app.cache.records import FeedbackRecord, TrainingRun
 from app.chronicle import Chronicle
 from app.history.contract import History
 from app.history.delta import DeltaHistory
-from app.jobs import Job, Jobs, champion_of, feedback_of, register, run_job
+from app.jobs import Job, Jobs, champion_of, register, run_job
+from app.said import feedback_of
 from app.settings import StoreSettings
 from app.store.contract import Documents
 from app.store.sqlite import SqliteStore, open_store
@@ -32,6 +33,7 @@ from features.errors import InvalidValue, Overloaded
 from features.memory import Memory, MemoryPlan
 from models.registry import Registry
 from tests.nodes import until
+from training.labels import Said
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 FIRST = 1_760_000_040 // 60
@@ -259,7 +261,7 @@ def test_feedback_reaches_the_job(tmp_path: Path) -> None:
         asked: list[Job] = []
         bench.jobs._asks = _Spy(asked)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
         bench.jobs.ask("r1", job, "")
-        assert asked == [replace(job, feedback=said)]
+        assert asked == [replace(job, said=Said(said))]
 
 
 class _Spy:

@@ -37,6 +37,7 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", None, 200),
     ("get", "/api/v1/incidents/{incident_id}"): ("/api/v1/incidents/i1", None, 200),
     ("post", "/api/v1/feedback"): ("/api/v1/feedback", {"verdict": "confirmed", "prediction_id": "p1"}, 201),
+    ("get", "/api/v1/feedback/impact"): ("/api/v1/feedback/impact", None, 200),
     ("get", "/api/v1/feedback"): ("/api/v1/feedback", None, 200),
     ("post", "/api/v1/feedback:batch"): (
         "/api/v1/feedback:batch",
