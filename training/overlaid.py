@@ -161,11 +161,14 @@ class Impact:
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON values; what is not defined is None."""
-        scores = {
-            name: None if e is None else _plain(e) for name, e in (("agreed", self.agreed), ("as_labelled", self.as_labelled))
+        effects = (("agreed", self.agreed), ("as_labelled", self.as_labelled))
+        return {
+            "changed": self.changes.any,
+            "used": self.used,
+            "labels": asdict(self.changes),
+            "scores": {name: None if effect is None else _plain(effect) for name, effect in effects},
+            "note": self.note,
         }
-        told = {"changed": self.changes.any, "used": self.used, "labels": asdict(self.changes), "scores": scores}
-        return told | {"note": self.note}
 
     @property
     def note(self) -> str:

@@ -7,8 +7,8 @@ from typing import cast
 
 from fastapi import APIRouter, Response
 
+from app.api.impact_schemas import ImpactOut
 from app.api.parts import PREFIX, Ask, Asked, answer
-from app.api.schemas import ImpactOut
 from app.cache.records import FeedbackRecord, TrainingRun
 from features.errors import InvalidValue
 from models.feedback import Feedback, in_force

@@ -31,6 +31,7 @@ from app.telemetry import Telemetry
 from features.batch import N_BUCKETS, Batch, channel
 from features.errors import InvalidValue, Overloaded
 from features.memory import Memory, MemoryPlan
+from models.feedback import Feedback, Selector, Stretch
 from models.registry import Registry
 from tests.nodes import until
 from training.labels import Said
@@ -294,3 +295,20 @@ def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tm
         assert champion.version == version
         x = np.zeros((2, len(trained.ensemble.background_)), np.float32)
         assert np.array_equal(champion.ensemble.hazards(x), trained.ensemble.hazards(x))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_run_with_feedback_says_what_it_changed_and_how_it_would_do_without(tmp_path: Path) -> None:
+    history = write_history(tmp_path / "history", 1000, 80)
+    begin_s = (FIRST + 300) * 60
+    quiet = Stretch(Selector("default"), datetime.fromtimestamp(begin_s, UTC), datetime.fromtimestamp(begin_s + 1800, UTC))
+    said = Said(
+        (Feedback("f1", "false_alarm", "ann", NOW, stretch=quiet), Feedback("f2", "unknown", "ann", NOW, incident="gone"))
+    )
+    trained = run_job(Job("default", MemoryPlan(), stride=5, said=said), history, None, NOW, lambda _share: None)
+    told = trained.report["feedback"]
+    assert (told["changed"], told["labels"]["verdicts"]) == (True, {"false_alarm": 1, "unknown": 1})
+    assert told["labels"]["rows_weighed"] > 0
+    assert told["scores"]["agreed"]["rows"] > 0
+    assert told["note"] in trained.report["notes"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from app.api.schemas import ImpactOut
+from app.api.impact_schemas import ImpactOut
 from app.cache.records import TrainingRun
 from tests.api_builders import NOON, Api, put_training_run
 from tests.training_rows import Flat, simulated_rows
