@@ -20,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.api.application import create_api
-from app.api.parts import ApiParts, Health, TrainingRequest
+from app.api.parts import AlertLabels, ApiParts, Health, TrainingRequest
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
 from app.ingest.connections import server_of
@@ -337,6 +337,7 @@ class Node:
         return int(listener.getsockname()[1])
 
     def _api_parts(self) -> ApiParts:
+        hooks = self.settings.webhooks
         return ApiParts(
             documents=self.store.documents,
             telemetry=self.telemetry,
@@ -346,6 +347,7 @@ class Node:
             rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health},
             default_tenant=self.settings.ingest.default_tenant,
+            alerts=AlertLabels(hooks.service_label, hooks.operation_label, self.settings.models.history_days * 86_400),
         )
 
     def _worker_health(self) -> Health:

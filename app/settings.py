@@ -185,6 +185,15 @@ class FeedbackSettings(_Group):
         return name
 
 
+class WebhookSettings(_Group):
+    """How alerts that come in over `/api/v1/webhooks/alertmanager` become incidents."""
+
+    service_label: str = Field(default="service", min_length=1, max_length=256)
+    """Label of an alert that holds the service, by its OpenTelemetry `service.name`. An alert without it is ignored, and the answer says so."""
+    operation_label: str = Field(default="operation", min_length=1, max_length=256)
+    """Label of an alert that holds the operation. An alert without it is about the whole service."""
+
+
 class Settings(BaseSettings):
     """All settings of the service."""
 
@@ -200,6 +209,7 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()
     models: ModelSettings = ModelSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @classmethod
     def settings_customise_sources(

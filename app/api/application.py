@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors, feedback, health, impact, incidents, models, predictions, problems, training
+from app.api import errors, feedback, health, impact, incidents, models, predictions, problems, training, webhooks
 from app.api.parts import PREFIX, ApiParts
 from app.api.schemas import ProblemOut
 from app.cache.cache import Cache
@@ -22,7 +22,16 @@ from app.telemetry import Telemetry
 __all__ = ["create_api"]
 
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
-_RESOURCES = (predictions, errors, incidents, impact, feedback, training, models)  # `feedback/impact` before `feedback/{id}`
+_RESOURCES = (
+    predictions,
+    errors,
+    incidents,
+    webhooks,
+    impact,
+    feedback,
+    training,
+    models,
+)  # `feedback/impact` before `feedback/{id}`
 
 
 def create_api(parts: ApiParts) -> FastAPI:

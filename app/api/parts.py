@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PREFIX",
+    "AlertLabels",
     "ApiParts",
     "Ask",
     "Asked",
@@ -98,6 +99,23 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertLabels:
+    """How alerts that come in as incidents name what they are about.
+
+    Parameters
+    ----------
+    service_label, operation_label : str
+        Labels that hold the service and the operation.
+    kept_s : float
+        Seconds for which such an incident is kept, at least as long as training looks back.
+    """
+
+    service_label: str = "service"
+    operation_label: str = "operation"
+    kept_s: float = 60 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class ApiParts:
     """Everything that the API depends on.
 
@@ -121,6 +139,8 @@ class ApiParts:
         Of a request without X-Scope-OrgID.
     max_body_bytes : int
         Of a request; larger ones are refused unread. 1 MiB is guessed: ten times the largest stack trace.
+    alerts : AlertLabels
+        How alerts name services.
     """
 
     documents: Documents
@@ -132,6 +152,7 @@ class ApiParts:
     checks: Mapping[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])
     default_tenant: str = "default"
     max_body_bytes: int = 2**20
+    alerts: AlertLabels = field(default_factory=AlertLabels)
 
 
 @dataclass(frozen=True, slots=True)

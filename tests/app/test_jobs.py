@@ -304,11 +304,11 @@ def test_a_run_with_feedback_says_what_it_changed_and_how_it_would_do_without(tm
     begin_s = (FIRST + 300) * 60
     quiet = Stretch(Selector("default"), datetime.fromtimestamp(begin_s, UTC), datetime.fromtimestamp(begin_s + 1800, UTC))
     said = Said(
-        (Feedback("f1", "false_alarm", "ann", NOW, stretch=quiet), Feedback("f2", "unknown", "ann", NOW, incident="gone"))
+        (Feedback("f1", "prevented", "ann", NOW, stretch=quiet), Feedback("f2", "unknown", "ann", NOW, incident="gone"))
     )
     trained = run_job(Job("default", MemoryPlan(), stride=5, said=said), history, None, NOW, lambda _share: None)
     told = trained.report["feedback"]
-    assert (told["changed"], told["labels"]["verdicts"]) == (True, {"false_alarm": 1, "unknown": 1})
-    assert told["labels"]["rows_weighed"] > 0
+    assert (told["changed"], told["labels"]["verdicts"]) == (True, {"prevented": 1, "unknown": 1})
+    assert told["labels"]["rows_left_out"] > 0
     assert told["scores"]["agreed"]["rows"] > 0
     assert told["note"] in trained.report["notes"]

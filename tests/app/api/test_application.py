@@ -36,6 +36,7 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("post", "/api/v1/errors:classify"): ("/api/v1/errors:classify", {"message": "Connection refused"}, 200),
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", None, 200),
     ("get", "/api/v1/incidents/{incident_id}"): ("/api/v1/incidents/i1", None, 200),
+    ("post", "/api/v1/webhooks/alertmanager"): ("/api/v1/webhooks/alertmanager", {"version": "4", "alerts": []}, 200),
     ("post", "/api/v1/feedback"): ("/api/v1/feedback", {"verdict": "confirmed", "prediction_id": "p1"}, 201),
     ("get", "/api/v1/feedback/impact"): ("/api/v1/feedback/impact", None, 200),
     ("get", "/api/v1/feedback"): ("/api/v1/feedback", None, 200),

@@ -25,7 +25,9 @@ def asked(api: Api) -> ImpactOut:
 
 def a_run(run_id: str, impact: Impact | None, *, hours: float = 0.0, state: str = "succeeded") -> TrainingRun:
     at = NOON + timedelta(hours=hours)
-    report: dict[str, object] = {"notes": []} | ({} if impact is None else {"feedback": impact.to_dict()})
+    report: dict[str, object] = {"notes": []}
+    if impact is not None:
+        report["feedback"] = impact.to_dict()
     return TrainingRun(run_id, state, at, at, at, 1.0, "a test", "v1", report if state == "succeeded" else None)
 
 
