@@ -330,7 +330,8 @@ def register(registry: Registry, trained: Trained) -> str:
     """Add a trained model to the registry, promote it if the gate said so, and return its version."""
     version = registry.add(trained.ensemble, trained.record)
     if trained.promote:
-        registry.promote(version.id)
+        why = "the gate let it serve: it is better on held-out time than what served before"
+        registry.promote(version.id, who="foreshock", why=why, at=trained.record.created_at)
     return version.id
 
 

@@ -344,6 +344,7 @@ class Node:
             now=_utc_now,
             new_id=lambda: uuid4().hex,
             start_training=self.ask_training,
+            registry_of=self.registry,
             rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health},
             default_tenant=self.settings.ingest.default_tenant,

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.api.schemas import Verdict
 
-__all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "SelectorIn", "TrainingIn", "UndoIn", "UtcTime"]
+__all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "SelectorIn", "StepIn", "TrainingIn", "UtcTime"]
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -118,8 +118,8 @@ class FeedbackBatchIn(_In):
     items: Annotated[list[FeedbackIn], Field(min_length=1, max_length=1000)]
 
 
-class UndoIn(_In):
-    """Who takes a verdict back, and why."""
+class StepIn(_In):
+    """Who takes a step, and why: a verdict is taken back, a model serves."""
 
     who: Annotated[str, Field(min_length=1, max_length=256)] = "unknown"
     why: Annotated[str, Field(max_length=4096)] = ""

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from anyio import to_thread
 from fastapi import APIRouter, Body, Query, Response
 
-from app.api.bodies import FeedbackBatchIn, FeedbackIn, SelectorIn, UndoIn, UtcTime
+from app.api.bodies import FeedbackBatchIn, FeedbackIn, SelectorIn, StepIn, UtcTime
 from app.api.idempotency import IdempotencyKey, once
 from app.api.pages import Listing, Page, microseconds
 from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
@@ -35,7 +35,7 @@ _NEWEST: Listing[FeedbackRecord] = Listing(
 
 _BUCKET = "feedback"
 _UNDO = "undo-"  # what the id of a withdrawal starts with; one id a verdict, so that none is taken back twice
-_NOBODY = UndoIn()
+_NOBODY = StepIn()
 
 
 class FeedbackFilter(Paged):
@@ -87,7 +87,7 @@ async def give_feedback_batch(asked: Asked, body: FeedbackBatchIn, idempotency_k
     "/feedback/{feedback_id}:undo", response_model=FeedbackOut, status_code=201, summary="Take a verdict back, for all to see"
 )
 async def undo_feedback(
-    asked: Asked, feedback_id: str, body: Annotated[UndoIn, Body()] = _NOBODY, idempotency_key: IdempotencyKey = None
+    asked: Asked, feedback_id: str, body: Annotated[StepIn, Body()] = _NOBODY, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Add a record that takes a verdict back; labels are then as if it had never been given."""
     canonical = f"{feedback_id}\n{body.model_dump_json()}".encode("utf-8", "surrogatepass")
@@ -122,7 +122,7 @@ async def _keep_all(asked: Ask, records: Sequence[FeedbackRecord]) -> Response:
     return answer({"items": [_shown(record, {}) for record in records], "next": None}, 201)
 
 
-async def _undo(asked: Ask, feedback_id: str, body: UndoIn) -> Response:
+async def _undo(asked: Ask, feedback_id: str, body: StepIn) -> Response:
     record, undone = await to_thread.run_sync(_found, asked, feedback_id)
     if record.undoes is not None:
         raise InvalidValue(f"a verdict is taken back, not the taking back; give it anew instead of undoing {feedback_id!r}")

@@ -23,6 +23,7 @@ from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
 from features.rules import DEFAULT, Rules
+from models.registry import Registry
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -131,6 +132,8 @@ class ApiParts:
         Unique ids for feedback.
     start_training : callable
         Queues a run, writes its document in state ``queued`` and returns its id. Called in a thread.
+    registry_of : callable
+        The model registry of a tenant.
     rules : Rules
         The user's own rules about what an error is.
     checks : Mapping[str, callable]
@@ -148,6 +151,7 @@ class ApiParts:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     start_training: Callable[[TrainingRequest], str]
+    registry_of: Callable[[str], Registry]
     rules: Rules = DEFAULT
     checks: Mapping[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])
     default_tenant: str = "default"

@@ -15,6 +15,7 @@ from features.recovery import Advice
 from features.series import SeriesKey
 from models.feedback import VERDICTS, Feedback, Selector, Stretch
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Reason
+from models.version import Step
 
 __all__ = [
     "RUN_STATES",
@@ -347,6 +348,13 @@ class TrainingRun:
 
 @dataclass(frozen=True, slots=True)
 class ServingHistory:
-    """Which model versions served, the newest last; `models.registry` writes it."""
+    """Which model versions served and how that came about, the newest last; `models.registry` writes it."""
 
     history: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    def alias(self, version_id: str, otherwise: str) -> str:
+        """Return what a version is now; the history knows who serves and who did, the manifest does not."""
+        if self.history and version_id == self.history[-1]:
+            return "champion"
+        return "retired" if version_id in {*self.history, *(step.version for step in self.steps)} else otherwise
