@@ -337,7 +337,6 @@ class Node:
         return int(listener.getsockname()[1])
 
     def _api_parts(self) -> ApiParts:
-        hooks = self.settings.webhooks
         return ApiParts(
             documents=self.store.documents,
             telemetry=self.telemetry,
@@ -348,7 +347,8 @@ class Node:
             rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health},
             default_tenant=self.settings.ingest.default_tenant,
-            alerts=AlertLabels(hooks.service_label, hooks.operation_label, self.settings.models.history_days * 86_400),
+            alerts=AlertLabels.of(self.settings),
+            stopping=self._stop.is_set,
         )
 
     def _worker_health(self) -> Health:

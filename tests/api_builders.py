@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.api.application import create_api
+from app.api.feed import StreamPlan
 from app.api.parts import ApiParts, Health, TrainingRequest
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.records import (
@@ -166,6 +168,8 @@ class Api:
     started: list[TrainingRequest] = field(default_factory=list[TrainingRequest])
     blobs: Blobs | None = None
     """Where models are; tests that load none need none."""
+    streams: StreamPlan = field(default_factory=StreamPlan)
+    stopped: threading.Event = field(default_factory=threading.Event)
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,6 +182,8 @@ class Api:
                 new_id=lambda: f"feedback-{next(numbers)}",
                 start_training=self._start,
                 registry_of=self.registry,
+                streams=self.streams,
+                stopping=self.stopped.is_set,
                 checks=self.checks,
             )
         )

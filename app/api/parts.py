@@ -15,10 +15,12 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.feed import StreamPlan
 from app.api.pages import Page
 from app.api.problems import InvalidTenant
 from app.cache.cache import Cache
 from app.cache.documents import tenant_key
+from app.settings import Settings
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
@@ -115,6 +117,12 @@ class AlertLabels:
     operation_label: str = "operation"
     kept_s: float = 60 * 86_400.0
 
+    @classmethod
+    def of(cls, settings: Settings) -> AlertLabels:
+        """Return what the settings say."""
+        hooks = settings.webhooks
+        return cls(hooks.service_label, hooks.operation_label, settings.models.history_days * 86_400)
+
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
@@ -144,6 +152,10 @@ class ApiParts:
         Of a request; larger ones are refused unread. 1 MiB is guessed: ten times the largest stack trace.
     alerts : AlertLabels
         How alerts name services.
+    stopping : callable
+        Whether the process is about to stop, so that streams end.
+    streams : StreamPlan
+        Bounds of streaming.
     """
 
     documents: Documents
@@ -157,6 +169,8 @@ class ApiParts:
     default_tenant: str = "default"
     max_body_bytes: int = 2**20
     alerts: AlertLabels = field(default_factory=AlertLabels)
+    stopping: Callable[[], bool] = lambda: False
+    streams: StreamPlan = field(default_factory=StreamPlan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("post", "/api/v1/models:rollback"): ("/api/v1/models:rollback", {}, 200),
     ("get", "/api/v1/models/{version_id}"): ("/api/v1/models/FIRST", None, 200),
     ("get", "/api/v1/models/{version_id}/compare/{other_id}"): ("/api/v1/models/FIRST/compare/SECOND", None, 200),
+    ("get", "/api/v1/stream"): ("/api/v1/stream?for_s=0", None, 200),
     ("get", "/livez"): ("/livez", None, 200),
     ("get", "/readyz"): ("/readyz?verbose", None, 200),
     ("get", "/metrics"): ("/metrics", None, 200),
