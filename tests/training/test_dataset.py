@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from features.evidence import SOURCES
 from features.extract import SCHEMA
 from features.facts import CATEGORIES
+from features.incident import Incident
 from features.memory import Memory, MemoryPlan
 from features.series import WHOLE, SeriesKey
 from models.feedback import Feedback, Stretch
@@ -180,6 +181,29 @@ def test_incident_that_people_missed_is_a_start_and_its_time_is_not_learned_from
     assert not eligible & set(range(31, 35))
     assert minutes_of(dataset, dataset.rows.undetected) == [61]
     assert len(dataset.incidents) == 1  # what the rule found stays as it is
+
+
+def test_incident_that_was_reported_from_outside_is_a_start_and_its_time_is_not_learned_from() -> None:
+    reported = Incident("alert-1", WEB, at(30), at(31), at(35), "webhook")
+    dataset = build(history(), PLAN, said=Said(reported=(reported,)))
+    starts, eligible = next_start(dataset), set(minutes_of(dataset, dataset.rows.eligible))
+    assert (starts[29], starts[30]) == (30.0, 61.0)
+    assert not eligible & set(range(31, 35))
+    assert [incident.source for incident in dataset.incidents] == ["rule", "webhook"]
+    assert (dataset.plain, dataset.changes) == (None, None)  # nobody gave feedback
+
+
+def test_feedback_leaves_the_plain_rows_as_they_were_and_says_what_it_changed() -> None:
+    dataset = build(history(), PLAN, said=Said((said("missed", 30, 35),)))
+    alone = build(history(), PLAN).rows
+    assert dataset.plain is not None
+    assert dataset.changes is not None
+    assert np.array_equal(dataset.plain.next_start_s, alone.next_start_s)
+    assert np.array_equal(dataset.plain.eligible, alone.eligible)
+    assert dataset.plain.x is dataset.rows.x
+    assert (dataset.changes.verdicts, dataset.changes.incidents_added) == ({"missed": 1}, 1)
+    assert dataset.changes.rows_left_out == 4
+    assert dataset.changes.rows_relabelled > 0
 
 
 def test_time_of_what_was_prevented_is_never_a_negative() -> None:
