@@ -20,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.api.application import create_api
-from app.api.parts import ApiParts, Health, TrainingRequest
+from app.api.parts import AlertLabels, ApiParts, Health, TrainingRequest
 from app.champion import Champion
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
@@ -33,6 +33,7 @@ from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of
 from app.replay import append_markers
+from app.said import feedback_plan
 from app.settings import Settings
 from app.situation import situation_of
 from app.store.sqlite import open_store
@@ -44,6 +45,7 @@ from features.incident import IncidentRule
 from features.memory import MemoryPlan
 from features.rules import Rules
 from models.registry import Registry
+from training.labels import Said
 from training.triggers import Policy, reason_to_train
 
 __all__ = ["Node", "Served", "memory_plan"]
@@ -182,7 +184,8 @@ class Node:
         newest = until or self.worker.flow.memory.tick * self.plan.tick_s or int(request.requested_at.timestamp())
         since = int(request.since.timestamp()) if request.since else newest - int(models.history_days * 86_400)
         seed = models.seed if request.seed is None else request.seed
-        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents)
+        said = Said(plan=feedback_plan(self.settings.feedback))
+        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents, said=said)
 
     def checkpoint(self) -> None:
         """Bring history and state up to the last closed tick, if nothing is gathered since."""
@@ -322,9 +325,12 @@ class Node:
             now=_utc_now,
             new_id=lambda: uuid4().hex,
             start_training=self.ask_training,
+            registry_of=self.registry,
             rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health},
             default_tenant=self.settings.ingest.default_tenant,
+            alerts=AlertLabels.of(self.settings),
+            stopping=self._stop.is_set,
         )
 
     def _worker_health(self) -> Health:

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from app.cache.documents import decode_document, tenant_key
 from app.cache.records import TrainingRun
-from app.jobs import feedback_of
 from app.members import Members
+from app.said import feedback_of
 from app.store.contract import Documents
 from models.registry import Registry
 from training.triggers import Situation
