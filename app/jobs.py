@@ -25,6 +25,7 @@ from app.history.contract import History
 from app.recording import read_recording
 from app.said import resolved, said_of
 from app.store.contract import Documents
+from app.succession import bring_in
 from app.telemetry import Telemetry
 from features.errors import ForeshockError, InvalidValue, Overloaded, SnapshotMismatch, UntrustedArtifact
 from features.extract import SCHEMA
@@ -35,6 +36,7 @@ from models.version import ModelRecord
 from training.dataset import build
 from training.labels import Said
 from training.retrain import Plain, retrain
+from training.shadow import AT_ONCE, Patience
 
 __all__ = ["Job", "Jobs", "Trained", "champion_of", "put_run", "register", "run_job"]
 
@@ -67,6 +69,8 @@ class Job:
         What people said, and what their alerting reported.
     cores : int
         Members fitted at a time.
+    patience : Patience
+        How long a model that passed the gate is compared with the one that serves.
     """
 
     tenant: str
@@ -78,6 +82,7 @@ class Job:
     stride: int = 2
     said: Said = field(default_factory=Said)
     cores: int = 2
+    patience: Patience = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +271,7 @@ class Jobs:
         run = replace(ask.run, state="running", started_at=self._now())
         try:
             self._put(run)
-            run = self._finish(run, self._train(run, ask.job))
+            run = self._finish(run, self._train(run, ask.job), ask.job.patience)
         except Exception as exc:
             if not isinstance(exc, ForeshockError):
                 logger.exception("training run %s failed", run.id)
@@ -311,8 +316,8 @@ class Jobs:
                 return value
         raise InvalidValue("the service was stopped" if self._stop.is_set() else f"training took over {self._timeout_s:g} s")
 
-    def _finish(self, run: TrainingRun, trained: Trained) -> TrainingRun:
-        version = register(self._registry_of(run.tenant), trained)
+    def _finish(self, run: TrainingRun, trained: Trained, patience: Patience) -> TrainingRun:
+        version = register(self._registry_of(run.tenant), trained, patience)
         return replace(
             run, state="succeeded", ended_at=self._now(), progress=1.0, model_version=version, report=dict(trained.report)
         )
@@ -326,12 +331,22 @@ def put_run(documents: Documents, run: TrainingRun) -> None:
     documents.put(_BUCKET, tenant_key(run.tenant, run.id), encode_document(run), ttl_s=_RUN_TTL_S)
 
 
-def register(registry: Registry, trained: Trained) -> str:
-    """Add a trained model to the registry, promote it if the gate said so, and return its version."""
+def register(registry: Registry, trained: Trained, patience: Patience = AT_ONCE) -> str:
+    """Add a trained model to the registry, bring it in if the gate said so, and return its version.
+
+    Parameters
+    ----------
+    registry : Registry
+        The tenant's models.
+    trained : Trained
+        From `run_job`.
+    patience : Patience
+        How long it is compared with what serves; where nothing runs, there is nothing to compare it by.
+    """
     version = registry.add(trained.ensemble, trained.record)
     if trained.promote:
-        why = "the gate let it serve: it is better on held-out time than what served before"
-        registry.promote(version.id, who="foreshock", why=why, at=trained.record.created_at)
+        serves = champion_of(registry)
+        bring_in(registry, version, serves.version if serves else None, patience, trained.record.created_at)
     return version.id
 
 

@@ -37,6 +37,7 @@ from app.said import feedback_plan
 from app.settings import Settings
 from app.situation import situation_of
 from app.store.sqlite import open_store
+from app.succession import Rivals, succeed
 from app.telemetry import Telemetry
 from app.tuning import let_open
 from app.worker import Worker, WorkerParts, WorkerPlan
@@ -46,6 +47,7 @@ from features.memory import MemoryPlan
 from features.rules import Rules
 from models.registry import Registry
 from training.labels import Said
+from training.shadow import Patience
 from training.triggers import Policy, reason_to_train
 
 __all__ = ["Node", "Served", "memory_plan"]
@@ -122,6 +124,7 @@ class Node:
         self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, reads)
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
+        self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
         self.jobs = Jobs(
             self.store.documents,
             self.registry,
@@ -185,7 +188,8 @@ class Node:
         since = int(request.since.timestamp()) if request.since else newest - int(models.history_days * 86_400)
         seed = models.seed if request.seed is None else request.seed
         said = Said(plan=feedback_plan(self.settings.feedback))
-        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents, said=said)
+        bounds = (max(since, 0), until)
+        return Job(request.tenant, self.plan, *bounds, seed, models.min_incidents, said=said, patience=self._patience)
 
     def checkpoint(self) -> None:
         """Bring history and state up to the last closed tick, if nothing is gathered since."""
@@ -231,7 +235,9 @@ class Node:
 
     def _worker(self) -> Worker:
         store, settings = self.store, self.settings
-        parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self._new_champion)
+        parts = WorkerParts(
+            store.log, store.checkpoints, store.documents, self.history, self._new_champion, Rivals(self.registry)
+        )
         flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
         plan = WorkerPlan(
             checkpoint_s=settings.store.checkpoint_s,
@@ -302,8 +308,9 @@ class Node:
                     self.telemetry.faults.labels(place="triggers").inc()
 
     def _train_with_reason(self, tenant: str) -> None:
-        members = self.worker.flow.members_of(tenant)
-        situation = situation_of(self.store.documents, self.registry(tenant), members, tenant, _utc_now())
+        members, registry = self.worker.flow.members_of(tenant), self.registry(tenant)
+        succeed(registry, members.rivalry.compared(), self._patience, _utc_now())
+        situation = situation_of(self.store.documents, registry, members, tenant, _utc_now())
         reason = reason_to_train(situation, Policy(first_incidents=self.settings.models.min_incidents))
         if reason is not None:
             self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))

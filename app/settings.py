@@ -161,6 +161,10 @@ class ModelSettings(_Group):
     """Days of history that training looks back over."""
     training_s: float = Field(default=3600.0, gt=0.0)
     """Seconds after which a training run is stopped."""
+    shadow_hours: int = Field(default=6, ge=0, le=8760)
+    """Hours that a model which passed the gate forecasts unheard beside the one that serves. 0 lets it serve at once; with many it is judged by more incidents, and the old one serves for as long."""
+    watch_hours: int = Field(default=48, ge=0, le=8760)
+    """Hours that a new model is compared with the one before, which serves again as soon as it is better beyond doubt. 0 never takes one back."""
 
 
 class FeedbackSettings(_Group):

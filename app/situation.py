@@ -52,6 +52,7 @@ def situation_of(documents: Documents, registry: Registry, members: Members, ten
         last_attempt_s=(now - runs[0].requested_at).total_seconds() if runs else None,
         fruitless=_fruitless(runs, useless),
         cost_s=sum(_took_s(run, now) for run in runs),
+        challenged=any(version.alias == "challenger" for version in versions),
     )
 
 

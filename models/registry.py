@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version as version_of
-from typing import Protocol
+from typing import Literal, Protocol
 
 import joblib
 import numpy as np
@@ -28,7 +28,10 @@ from models.ensemble import Ensemble
 from models.hazard import N_INTERVALS
 from models.version import ModelRecord, ModelVersion, Step
 
-__all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Stored"]
+__all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Role", "Stored"]
+
+Role = Literal["challenger", "former"]
+"""Of the version that the champion is compared with: it may take over, or it served before."""
 
 BUCKET = "models"
 """The bucket of documents that is the manifest."""
@@ -195,7 +198,54 @@ class Registry:
         """Return who let which version serve, when and why, the newest last."""
         return self._serving()[0].steps
 
-    def promote(self, version_id: str, *, who: str = "unknown", why: str = "", at: datetime | None = None) -> ModelVersion:
+    def rival(self) -> tuple[str, Role] | None:
+        """Return the version that the champion is compared with, and whether it challenges or served before; None where there is none."""
+        serving = self._serving()[0]
+        if serving.challenger is not None:
+            return serving.challenger, "challenger"
+        return None if serving.former is None else (serving.former, "former")
+
+    def challenge(self, version_id: str, *, who: str = "unknown", why: str = "", at: datetime | None = None) -> ModelVersion:
+        """Let a version run in shadow beside the champion; it takes the place of another challenger.
+
+        Parameters
+        ----------
+        version_id, who, why, at
+            As in `promote`.
+
+        Raises
+        ------
+        InvalidValue
+            When it serves, or nothing does.
+        UntrustedArtifact
+            When the manifest has no such version.
+        Conflict
+            When somebody else changed who serves at the same moment.
+        """
+        self.version(version_id)
+        serving, revision = self._serving()
+        if serving.champion in {None, version_id}:
+            raise InvalidValue(
+                f"a challenger needs another version that serves, got {version_id!r} beside {serving.champion!r}"
+            )
+        step = Step("challenged", version_id, serving.champion, at, who, why)
+        self._write(replace(serving, steps=(*serving.steps, step), challenger=version_id, former=None), revision)
+        return self.version(version_id)
+
+    def dismiss(self, *, who: str = "unknown", why: str = "", at: datetime | None = None) -> None:
+        """Compare the champion with no other version any more: the challenger is rejected, or the champion kept. Without one do nothing."""
+        serving, revision = self._serving()
+        if serving.challenger is not None:
+            step = Step("rejected", serving.challenger, serving.champion, at, who, why)
+        elif serving.former is not None and serving.champion is not None:
+            step = Step("kept", serving.champion, serving.former, at, who, why)
+        else:
+            return
+        self._write(replace(serving, steps=(*serving.steps, step), challenger=None, former=None), revision)
+
+    def promote(
+        self, version_id: str, *, who: str = "unknown", why: str = "", at: datetime | None = None, watch: bool = False
+    ) -> ModelVersion:
         """Let a version serve; one that serves already is left so, without a step.
 
         Parameters
@@ -206,6 +256,8 @@ class Registry:
             Who does it, and words for people.
         at : datetime, optional
             When, aware UTC.
+        watch : bool
+            Whether what served until now is compared with it, so that it can be taken back.
 
         Raises
         ------
@@ -218,7 +270,8 @@ class Registry:
         serving, revision = self._serving()
         if serving.champion != version_id:
             step = Step("promoted", version_id, serving.champion, at, who, why)
-            self._write(_Serving((*serving.history, version_id)[-_KEPT_HISTORY:], (*serving.steps, step)), revision)
+            history = (*serving.history, version_id)[-_KEPT_HISTORY:]
+            self._write(_Serving(history, (*serving.steps, step), former=serving.champion if watch else None), revision)
         return self.version(version_id)
 
     def earlier(self) -> str:
@@ -268,6 +321,8 @@ class _Serving:
 
     history: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    challenger: str | None = None
+    former: str | None = None
 
     @property
     def champion(self) -> str | None:
@@ -275,7 +330,8 @@ class _Serving:
 
     def to_json(self) -> bytes:
         steps = [asdict(step) | {"at": step.at.isoformat() if step.at else None} for step in self.steps[-_KEPT_STEPS:]]
-        return json.dumps({"history": self.history, "steps": steps}).encode()
+        rivals = {"challenger": self.challenger, "former": self.former}
+        return json.dumps({"history": self.history, "steps": steps} | rivals).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> _Serving:
@@ -284,7 +340,7 @@ class _Serving:
         steps = tuple(
             Step(**step | {"at": datetime.fromisoformat(step["at"]) if step["at"] else None}) for step in found.get("steps", ())
         )
-        return cls(tuple(found["history"]), steps)
+        return cls(tuple(found["history"]), steps, found.get("challenger"), found.get("former"))
 
 
 def _earlier(serving: _Serving) -> str:
@@ -297,7 +353,9 @@ def _named(version: ModelVersion, serving: _Serving) -> ModelVersion:
     """Give a version the alias that the history of who serves implies."""
     if serving.champion == version.id:
         return version.called("champion")
-    served = {*serving.history, *(step.version for step in serving.steps)}
+    if serving.challenger == version.id:
+        return version.called("challenger")
+    served = {*serving.history, *(step.served for step in serving.steps)}
     return version.called("retired") if version.id in served else version
 
 

@@ -19,24 +19,25 @@ __all__ = ["ACTIONS", "ALIASES", "ModelRecord", "ModelVersion", "Step"]
 ALIASES = ("candidate", "challenger", "champion", "retired")
 """The life of a version: fitted, running in shadow, serving, served before."""
 
-ACTIONS = ("promoted", "rolled_back")
-"""What lets a version serve: that it was chosen, or that what served after it was taken back."""
+ACTIONS = ("promoted", "rolled_back", "challenged", "rejected", "kept")
+"""What lets a version serve: that it was chosen, or that what served after it was taken back. What does not: that it runs in shadow from
+then on, that it does no more, and that the version that served before is compared with it no more."""
 
 _SHA256_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of who serves; kept, never rewritten.
+    """One change of who serves, or of who is compared with it; kept, never rewritten.
 
     Parameters
     ----------
     action : str
         One of `ACTIONS`.
     version : str
-        Which version serves from then on.
+        Which version serves from then on; of ``challenged`` and ``rejected`` which one challenges.
     before : str or None
-        Which served until then; None when none did.
+        Which served until then, None when none did; of ``challenged`` and ``rejected`` which one serves.
     at : datetime or None
         Aware UTC; None where nobody noted it.
     who, why : str
@@ -54,6 +55,11 @@ class Step:
     at: datetime | None = None
     who: str = "unknown"
     why: str = ""
+
+    @property
+    def served(self) -> str | None:
+        """The version that came to serve by it, None where none did."""
+        return self.version if self.action in {"promoted", "rolled_back"} else None
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:

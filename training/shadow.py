@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from features.errors import InvalidValue
+from models.registry import Role
 
-__all__ = ["Patience", "Role", "Step", "next_step"]
-
-Role = Literal["challenger", "former"]
-"""Of the other model: it may take over, or it served before."""
+__all__ = ["AT_ONCE", "Patience", "Step", "next_step"]
 
 Step = Literal["promote", "reject", "rollback", "keep", "wait"]
 """Let the challenger serve; leave it; let the former champion serve again; stop looking at the former champion; go on comparing."""
@@ -43,6 +41,10 @@ class Patience:
     def __post_init__(self) -> None:
         if min(self.shadow_h, self.watch_h) < 0:
             raise InvalidValue(f"shadow_h and watch_h must be at least 0, got {self.shadow_h} and {self.watch_h}")
+
+
+AT_ONCE = Patience(0, 0)
+"""No comparison: what passed the gate serves."""
 
 
 def next_step(role: Role, hours: int, difference: float, verdict: str, patience: Patience | None = None) -> tuple[Step, str]:

@@ -76,6 +76,8 @@ class Situation:
         Attempts in a row, the last ones, that failed or whose candidate was not promoted.
     cost_s : float
         Seconds that training took within the last day.
+    challenged : bool
+        Whether a challenger runs in shadow: it is waited for.
     """
 
     incidents: int
@@ -87,6 +89,7 @@ class Situation:
     last_attempt_s: float | None = None
     fruitless: int = 0
     cost_s: float = 0.0
+    challenged: bool = False
 
 
 def reason_to_train(situation: Situation, policy: Policy | None = None) -> str | None:
@@ -108,7 +111,7 @@ def reason_to_train(situation: Situation, policy: Policy | None = None) -> str |
         return None
     if now.champion_age_s is None:
         return f"no model yet, and {now.incidents} incidents to learn from"
-    if now.cost_s >= policy.cost_s:
+    if now.cost_s >= policy.cost_s or (now.challenged and now.champion_fits):
         return None
     if not now.champion_fits:
         return "the feature schema has changed, so the model cannot be served"

@@ -12,11 +12,11 @@ __all__ = ["ComparisonOut", "ModelDetailOut"]
 
 
 class _Step(Out):
-    action: Literal["promoted", "rolled_back"]
+    action: Literal["promoted", "rolled_back", "challenged", "rejected", "kept"]
     version: str
-    """Which version served from then on."""
+    """Which version served from then on; of `challenged` and `rejected` which one challenges."""
     before: str | None
-    """Which served until then."""
+    """Which served until then; of `challenged` and `rejected` which one serves."""
     at: AwareDatetime | None
     """Null in what earlier releases did."""
     who: str

@@ -352,9 +352,13 @@ class ServingHistory:
 
     history: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    challenger: str | None = None
+    former: str | None = None
 
     def alias(self, version_id: str, otherwise: str) -> str:
         """Return what a version is now; the history knows who serves and who did, the manifest does not."""
         if self.history and version_id == self.history[-1]:
             return "champion"
-        return "retired" if version_id in {*self.history, *(step.version for step in self.steps)} else otherwise
+        if version_id == self.challenger:
+            return "challenger"
+        return "retired" if version_id in {*self.history, *(step.served for step in self.steps)} else otherwise

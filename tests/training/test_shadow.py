@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from features.errors import InvalidValue
-from training.shadow import Patience, Role, Step, next_step
+from models.registry import Role
+from training.shadow import Patience, Step, next_step
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_each_reason_is_said(change: dict[str, float | bool | tuple[str, ...] | 
         replace(SETTLED, champion_fits=False, last_attempt_s=60.0),
         replace(SETTLED, champion_fits=False, last_attempt_s=4 * 3600.0, fruitless=3),
         replace(SETTLED, champion_fits=False, cost_s=2000.0),
+        replace(SETTLED, champion_age_s=1e9, challenged=True),
     ],
 )
 def test_there_is_no_reason_without_new_truth_or_right_after_an_attempt(situation: Situation) -> None:
