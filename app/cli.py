@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from getpass import getuser
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -37,10 +38,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+models_app = typer.Typer()
+app.add_typer(models_app, name="models")
+
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+TenantOption = Annotated[str, typer.Option("--tenant", help="Whose models.")]
+VersionArgument = Annotated[str, typer.Argument(help="Id of a version, as `foreshock models list` prints it.")]
+WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it; the user of the system by default.")]
+WhyOption = Annotated[str, typer.Option("--why", help="Why; kept in the version's history.")]
 
 _TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
 
@@ -151,10 +159,81 @@ def demo(
     demo_command.run(_settings(config, data, host, demo=True), plan, as_json, _console)
 
 
-@app.command()
-def models(config: ConfigOption = None, data: DataOption = None, tenant: str = "default", as_json: JsonOption = False) -> None:
-    """List the model versions of a data folder."""
+@models_app.callback(invoke_without_command=True)
+def models(
+    ctx: typer.Context,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: TenantOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """List the model versions of a data folder, show and compare them, and choose which one serves."""
+    if ctx.invoked_subcommand is None:
+        models_list(config, data, tenant, as_json)
+
+
+@models_app.command("list")
+def models_list(
+    config: ConfigOption = None, data: DataOption = None, tenant: TenantOption = "default", as_json: JsonOption = False
+) -> None:
+    """List the versions, newest first."""
     report, table = models_command.versions(_made(config, data), tenant)
+    _answer(report, as_json, table)
+
+
+@models_app.command("show")
+def models_show(
+    version_id: VersionArgument,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: TenantOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Show a version with its scores, and who let it serve when and why."""
+    report, table = models_command.show(_made(config, data), tenant, version_id)
+    _answer(report, as_json, table)
+
+
+@models_app.command("promote")
+def models_promote(
+    version_id: VersionArgument,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: TenantOption = "default",
+    who: WhoOption = None,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Let a version serve, if it can."""
+    report, table = models_command.promote(_made(config, data), tenant, version_id, who or getuser(), why)
+    _answer(report, as_json, table)
+
+
+@models_app.command("rollback")
+def models_rollback(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: TenantOption = "default",
+    who: WhoOption = None,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Let the version serve again that served before."""
+    report, table = models_command.rollback(_made(config, data), tenant, who or getuser(), why)
+    _answer(report, as_json, table)
+
+
+@models_app.command("compare")
+def models_compare(
+    one: VersionArgument,
+    other: VersionArgument,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: TenantOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the scores of two versions."""
+    report, table = models_command.compare(_made(config, data), tenant, one, other)
     _answer(report, as_json, table)
 
 

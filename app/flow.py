@@ -17,9 +17,10 @@ import prometheus_client
 
 from app.absorb import PartitionErrors
 from app.cache.records import IncidentRecord
+from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
-from app.members import SERVED, Champion, Members, subjects_of
+from app.members import SERVED, Members, subjects_of
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
@@ -304,7 +305,7 @@ class Flow:
             if tick % _LEARN_EVERY == 0 and kept.any():
                 place = {row: i for i, row in enumerate(rows.tolist())}
                 chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
-                hazards = {name: h[chosen] for name, h in said.items()}
+                hazards = {name: h[chosen] for name, h in said.items()} | members.rivalry.hazards(x[rows[chosen]])
                 about = subjects.take(chosen)
                 pending = Pending(tick, about.series, x[about.series], hazards, members.version, about.quiet, about.record)
                 self._maturing(tenant).add(pending)

@@ -13,29 +13,32 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from app.cache.documents import decode_document, encode_document, tenant_key
-from app.cache.records import FeedbackRecord, TrainingRun
+from app.cache.records import TrainingRun
+from app.champion import Champion
 from app.history.contract import History
-from app.members import Champion
 from app.recording import read_recording
+from app.said import resolved, said_of
 from app.store.contract import Documents
+from app.succession import bring_in
 from app.telemetry import Telemetry
 from features.errors import ForeshockError, InvalidValue, Overloaded, SnapshotMismatch, UntrustedArtifact
 from features.extract import SCHEMA
 from features.memory import MemoryPlan
 from models.ensemble import Ensemble
-from models.feedback import Feedback
 from models.registry import Registry
 from models.version import ModelRecord
 from training.dataset import build
-from training.retrain import retrain
+from training.labels import Said
+from training.retrain import Plain, retrain
+from training.shadow import AT_ONCE, Patience
 
-__all__ = ["Job", "Jobs", "Trained", "champion_of", "run_job"]
+__all__ = ["Job", "Jobs", "Trained", "champion_of", "put_run", "register", "run_job"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +65,12 @@ class Job:
         Incidents below which nothing is fitted.
     stride : int
         Ticks between two rows of a series.
-    feedback : tuple of Feedback
-        What people said.
+    said : Said
+        What people said, and what their alerting reported.
     cores : int
         Members fitted at a time.
+    patience : Patience
+        How long a model that passed the gate is compared with the one that serves.
     """
 
     tenant: str
@@ -75,8 +80,9 @@ class Job:
     seed: int = 0
     min_incidents: int = 10
     stride: int = 2
-    feedback: tuple[Feedback, ...] = ()
+    said: Said = field(default_factory=Said)
     cores: int = 2
+    patience: Patience = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,11 @@ def run_job(job: Job, history: History, champion: Ensemble | None, now: datetime
     recording = read_recording(history, job.tenant, job.plan.tick_s, job.since, job.until)
     progress(0.1)
     dataset = build(
-        recording, job.plan, stride=job.stride, feedback=job.feedback, progress=lambda share: progress(0.1 + 0.5 * share)
+        recording,
+        job.plan,
+        stride=job.stride,
+        said=resolved(job.said, history, job.tenant),
+        progress=lambda share: progress(0.1 + 0.5 * share),
     )
     progress(0.6)
     if len(dataset.incidents) < job.min_incidents:
@@ -126,11 +136,12 @@ def run_job(job: Job, history: History, champion: Ensemble | None, now: datetime
             f"history of tenant {job.tenant!r} must hold at least {job.min_incidents} incidents to learn from, "
             f"got {len(dataset.incidents)}; until then the prior is served"
         )
-    outcome = retrain(dataset.rows, seed=job.seed, champion=champion, jobs=job.cores)
+    plain = None if dataset.plain is None or dataset.changes is None else Plain(dataset.plain, dataset.changes)
+    outcome = retrain(dataset.rows, seed=job.seed, champion=champion, jobs=job.cores, plain=plain)
     progress(1.0)
     return Trained(
         promote=outcome.decision.promote,
-        report=outcome.report.to_dict(),
+        report=outcome.to_dict(),
         table=outcome.report.table(),
         incidents=len(dataset.incidents),
         record=outcome.record(dataset.rows, now),
@@ -226,7 +237,7 @@ class Jobs:
         self._reserve(run_id, job.tenant)
         try:
             run = TrainingRun(run_id, "queued", self._now(), reason=reason, tenant=job.tenant)
-            ask = _Ask(run, replace(job, feedback=feedback_of(self._documents, job.tenant)))
+            ask = _Ask(run, replace(job, said=said_of(self._documents, job.tenant, job.said.plan)))
             self._put(run)
         except BaseException:
             self._release(job.tenant)
@@ -260,7 +271,7 @@ class Jobs:
         run = replace(ask.run, state="running", started_at=self._now())
         try:
             self._put(run)
-            run = self._finish(run, self._train(run, ask.job))
+            run = self._finish(run, self._train(run, ask.job), ask.job.patience)
         except Exception as exc:
             if not isinstance(exc, ForeshockError):
                 logger.exception("training run %s failed", run.id)
@@ -305,34 +316,38 @@ class Jobs:
                 return value
         raise InvalidValue("the service was stopped" if self._stop.is_set() else f"training took over {self._timeout_s:g} s")
 
-    def _finish(self, run: TrainingRun, trained: Trained) -> TrainingRun:
-        version = register(self._registry_of(run.tenant), trained)
+    def _finish(self, run: TrainingRun, trained: Trained, patience: Patience) -> TrainingRun:
+        version = register(self._registry_of(run.tenant), trained, patience)
         return replace(
             run, state="succeeded", ended_at=self._now(), progress=1.0, model_version=version, report=dict(trained.report)
         )
 
     def _put(self, run: TrainingRun) -> None:
-        self._documents.put(_BUCKET, tenant_key(run.tenant, run.id), encode_document(run), ttl_s=_RUN_TTL_S)
+        put_run(self._documents, run)
 
 
-def register(registry: Registry, trained: Trained) -> str:
-    """Add a trained model to the registry, promote it if the gate said so, and return its version."""
+def put_run(documents: Documents, run: TrainingRun) -> None:
+    """Write the document of a run; it is kept for 30 days."""
+    documents.put(_BUCKET, tenant_key(run.tenant, run.id), encode_document(run), ttl_s=_RUN_TTL_S)
+
+
+def register(registry: Registry, trained: Trained, patience: Patience = AT_ONCE) -> str:
+    """Add a trained model to the registry, bring it in if the gate said so, and return its version.
+
+    Parameters
+    ----------
+    registry : Registry
+        The tenant's models.
+    trained : Trained
+        From `run_job`.
+    patience : Patience
+        How long it is compared with what serves; where nothing runs, there is nothing to compare it by.
+    """
     version = registry.add(trained.ensemble, trained.record)
     if trained.promote:
-        registry.promote(version.id)
+        serves = champion_of(registry)
+        bring_in(registry, version, serves.version if serves else None, patience, trained.record.created_at)
     return version.id
-
-
-def feedback_of(documents: Documents, tenant: str) -> tuple[Feedback, ...]:
-    """Return what people of a tenant said, in the order in which they said it."""
-    records = [decode_document(d.value, FeedbackRecord) for d in documents.items("feedback", tenant_key(tenant, ""))]
-    said: list[Feedback] = []
-    for record in sorted(records, key=lambda r: r.received_at):
-        try:
-            said.append(record.feedback())
-        except InvalidValue as exc:
-            logger.warning("feedback %s is left out: %s", record.id, exc)
-    return tuple(said)
 
 
 def _child(pipe: Connection, job: Job, open_history: Callable[[], History], champion: Ensemble | None, now: datetime) -> None:

@@ -20,7 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.api.application import create_api
-from app.api.parts import ApiParts, Health, TrainingRequest
+from app.api.parts import AlertLabels, ApiParts, Health, TrainingRequest
+from app.champion import Champion
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
 from app.ingest.connections import server_of
@@ -30,11 +31,13 @@ from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
-from app.jobs import Job, Jobs, champion_of, feedback_of
-from app.members import Champion
+from app.jobs import Job, Jobs, champion_of
 from app.replay import append_markers
+from app.said import feedback_plan
 from app.settings import Settings
+from app.situation import situation_of
 from app.store.sqlite import open_store
+from app.succession import Rivals, succeed
 from app.telemetry import Telemetry
 from app.tuning import let_open
 from app.worker import Worker, WorkerParts, WorkerPlan
@@ -43,7 +46,9 @@ from features.incident import IncidentRule
 from features.memory import MemoryPlan
 from features.rules import Rules
 from models.registry import Registry
-from training.triggers import Policy, Situation, reason_to_train
+from training.labels import Said
+from training.shadow import Patience
+from training.triggers import Policy, reason_to_train
 
 __all__ = ["Node", "Served", "memory_plan"]
 
@@ -119,6 +124,7 @@ class Node:
         self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, reads)
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
+        self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
         self.jobs = Jobs(
             self.store.documents,
             self.registry,
@@ -181,7 +187,9 @@ class Node:
         newest = until or self.worker.flow.memory.tick * self.plan.tick_s or int(request.requested_at.timestamp())
         since = int(request.since.timestamp()) if request.since else newest - int(models.history_days * 86_400)
         seed = models.seed if request.seed is None else request.seed
-        return Job(request.tenant, self.plan, max(since, 0), until, seed, models.min_incidents)
+        said = Said(plan=feedback_plan(self.settings.feedback))
+        bounds = (max(since, 0), until)
+        return Job(request.tenant, self.plan, *bounds, seed, models.min_incidents, said=said, patience=self._patience)
 
     def checkpoint(self) -> None:
         """Bring history and state up to the last closed tick, if nothing is gathered since."""
@@ -227,7 +235,9 @@ class Node:
 
     def _worker(self) -> Worker:
         store, settings = self.store, self.settings
-        parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self._new_champion)
+        parts = WorkerParts(
+            store.log, store.checkpoints, store.documents, self.history, self._new_champion, Rivals(self.registry)
+        )
         flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
         plan = WorkerPlan(
             checkpoint_s=settings.store.checkpoint_s,
@@ -289,39 +299,21 @@ class Node:
             self._purge_due = now_s + _PURGE_S  # a bounded number goes at a time; the rest at the next tick
 
     def _watch_triggers(self) -> None:
-        attempts: dict[str, float] = {}
         while not self._stop.wait(_TRIGGER_S):
             for tenant in list(self.worker.flow.members):
                 try:
-                    self._train_with_reason(tenant, attempts)
+                    self._train_with_reason(tenant)
                 except ForeshockError as exc:
                     logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc)
                     self.telemetry.faults.labels(place="triggers").inc()
 
-    def _train_with_reason(self, tenant: str, attempts: dict[str, float]) -> None:
-        reason = reason_to_train(self._situation(tenant, attempts.get(tenant)), self._policy())
+    def _train_with_reason(self, tenant: str) -> None:
+        members, registry = self.worker.flow.members_of(tenant), self.registry(tenant)
+        succeed(registry, members.rivalry.compared(), self._patience, _utc_now())
+        situation = situation_of(self.store.documents, registry, members, tenant, _utc_now())
+        reason = reason_to_train(situation, Policy(first_incidents=self.settings.models.min_incidents))
         if reason is not None:
-            attempts[tenant] = time.monotonic()
             self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))
-
-    def _policy(self) -> Policy:
-        return Policy(first_incidents=self.settings.models.min_incidents)
-
-    def _situation(self, tenant: str, attempted: float | None) -> Situation:
-        champion = self.registry(tenant).champion()
-        incidents = [d.value for d in self.store.documents.items("incidents", f"{tenant}/")]
-        fitted = champion.record.created_at if champion else None
-        flow = self.worker.flow
-        members = flow.members_of(tenant)
-        return Situation(
-            incidents=len(incidents),
-            new_incidents=members.onsets,
-            champion_age_s=(_utc_now() - fitted).total_seconds() if fitted else None,
-            champion_fits=champion is None or members.version == champion.id,
-            drifted=members.drifted,
-            new_feedback=sum(fitted is not None and said.at > fitted for said in feedback_of(self.store.documents, tenant)),
-            last_attempt_s=None if attempted is None else time.monotonic() - attempted,
-        )
 
     def _serve(self, name: str, app: ASGIApp, port: int) -> int:
         """Serve an application in a thread of its own and return its port."""
@@ -340,9 +332,12 @@ class Node:
             now=_utc_now,
             new_id=lambda: uuid4().hex,
             start_training=self.ask_training,
+            registry_of=self.registry,
             rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health},
             default_tenant=self.settings.ingest.default_tenant,
+            alerts=AlertLabels.of(self.settings),
+            stopping=self._stop.is_set,
         )
 
     def _worker_health(self) -> Health:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from app.champion import Champion
+from app.rivalry import Rivalry
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.extract import SCHEMA
 from features.memory import Memory
@@ -19,8 +20,7 @@ from models.baseline import Prior
 from models.blend import Blend
 from models.categories import PRIOR, CategoryMixture
 from models.contract import Forecaster
-from models.drift import DriftWatch
-from models.ensemble import Ensemble
+from models.drifts import Drifts
 from models.explain import grouping
 from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
@@ -29,7 +29,7 @@ from models.prediction import HORIZONS
 from models.recalibration import OnlineSigmoid, Subjects
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Champion", "Members", "subjects_of"]
+__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Members", "subjects_of"]
 
 BLEND, SERVED = "blend", "served"
 """Names of what the members say together, before and after it is corrected."""
@@ -43,22 +43,6 @@ _LAYOUT = 2  # of a snapshot, and of the forecasts that wait beside it
 
 _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it has a say
 _KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
-
-
-@dataclass(frozen=True, slots=True)
-class Champion:
-    """The batch model that is served.
-
-    Parameters
-    ----------
-    version : str
-        Its id in the registry.
-    ensemble : Ensemble
-        The fitted model.
-    """
-
-    version: str
-    ensemble: Ensemble
 
 
 def subjects_of(members: Members, memory: Memory, rows: IntArray) -> Subjects:
@@ -83,10 +67,10 @@ class Members:
         self.online = OnlineHazard(len(SCHEMA.features))
         self.blend = Blend(("batch", "online", "prior"), (0.8, 0.1, 0.1), tick_s=learn_s)
         self.recalibration = self._uncorrected()
-        self.drift = DriftWatch()
+        self.drifts = self._unmoved()
+        self.rivalry = Rivalry(self._a_block)
         self.losses: dict[str, float] = {}
         self.onsets = 0
-        self.drifted = False
         self._judged = PRIOR_VERSION  # whose forecasts everything learned here is about
 
     @property
@@ -102,13 +86,12 @@ class Members:
     def promote(self, champion: Champion) -> None:
         """Put a champion in; what another one had earned, and how it had to be corrected, is forgotten. A restart forgets nothing."""
         self.champion = champion
-        if champion.version == self._judged:
-            return
-        self._judged = champion.version
-        self.blend.forget("batch")
-        self.recalibration = self._uncorrected()
-        self.onsets = 0
-        self.drifted = False
+        if champion.version != self._judged:
+            self._judged = champion.version
+            self.blend.forget("batch")
+            self.recalibration, self.drifts = self._uncorrected(), self._unmoved()
+            self.onsets = 0
+        self.drifts.attach(champion.ensemble.reference_)
 
     def hazards(self, x: Float32Array) -> dict[str, FloatArray]:
         """Return what each member says, shape (n, 3) each; the prior speaks until there is a champion."""
@@ -171,30 +154,32 @@ class Members:
         self.onsets += n
 
     def learn(self, matured: Matured) -> bool:
-        """Learn from a matured forecast: first from what was said then (correction, weights, drift), then the online learner.
+        """Learn from a matured forecast: first from what was said then (correction, weights, drifts), then the online learner.
 
         What was said before the present champion served tells of another one; the online learner alone learns from it.
 
         Returns
         -------
         bool
-            Whether the drift watch saw the loss change.
+            Whether the loss was seen to rise.
         """
         pending, y, at_risk = matured.pending, matured.y, matured.at_risk
         if not at_risk.any():
             return False
-        drifted = False
+        risen = False
+        self.rivalry.learn(matured)
         if pending.version == self._judged:
-            losses = {name: log_losses(h, y)[at_risk] for name, h in pending.hazards.items()}
+            heard = (*self.blend.members, BLEND, SERVED)
+            losses = {name: log_losses(h, y)[at_risk] for name, h in pending.hazards.items() if name in heard}
             for name, loss in losses.items():
                 before = self.losses.get(name, float(loss.mean()))
                 self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
             self.recalibration.learn(pending.hazards[BLEND], pending.subjects, y, at_risk)
             self.blend.learn({name: h for name, h in pending.hazards.items() if name in self.blend.members}, y, at_risk)
-            drifted = self.drift.learn(losses[SERVED])
+            began, expected = ((said * at_risk).sum(axis=1) for said in (y, pending.hazards[SERVED]))
+            risen = self.drifts.learn(pending.x, losses[SERVED], began, expected)
         self.online.learn(pending.x, y, at_risk)
-        self.drifted |= drifted
-        return drifted
+        return risen
 
     def _speaking(self) -> dict[str, Forecaster]:
         """Return the members that have a say now."""
@@ -214,8 +199,8 @@ class Members:
             "losses": self.losses,
             "champion": self._judged,
             "onsets": self.onsets,
-            "drifted": self.drifted,
-            "drift": self.drift.snapshot().decode(),
+            "drifts": self.drifts.snapshot().decode(),
+            "rivalry": self.rivalry.snapshot(),
         }
         return json.dumps(state, sort_keys=True).encode()
 
@@ -234,9 +219,18 @@ class Members:
         self.blend.restore(state["blend"].encode())
         self.recalibration.restore(state["recalibration"].encode(), series)
         self.losses = dict(state["losses"])
-        self._judged, self.onsets, self.drifted = state["champion"], state["onsets"], state["drifted"]
-        self.drift.restore(state["drift"].encode())
+        self._judged, self.onsets = state["champion"], state["onsets"]
+        self.drifts.restore(state["drifts"].encode())
+        self.rivalry.restore(state["rivalry"])
         return True
+
+    def _unmoved(self) -> Drifts:
+        return Drifts(self._a_block, SCHEMA.names)
+
+    @property
+    def _a_block(self) -> int:
+        """Matured forecasts within the longest horizon."""
+        return max(1, max(HORIZONS.values()) // self.learn_s)
 
     def _uncorrected(self) -> OnlineSigmoid:
         overlaps = tuple(max(1.0, (end_s - begin_s) / self.learn_s) for begin_s, end_s in INTERVALS)

@@ -9,13 +9,23 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from features.errors import InvalidSetting
 
-__all__ = ["FeatureSettings", "IngestSettings", "ModelSettings", "ServerSettings", "Settings", "StoreSettings", "load_settings"]
+__all__ = [
+    "FeatureSettings",
+    "FeedbackSettings",
+    "IngestSettings",
+    "ModelSettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "load_settings",
+]
 
 
 class _Group(BaseModel):
@@ -151,6 +161,41 @@ class ModelSettings(_Group):
     """Days of history that training looks back over."""
     training_s: float = Field(default=3600.0, gt=0.0)
     """Seconds after which a training run is stopped."""
+    shadow_hours: int = Field(default=6, ge=0, le=8760)
+    """Hours that a model which passed the gate forecasts unheard beside the one that serves. 0 lets it serve at once; with many it is judged by more incidents, and the old one serves for as long."""
+    watch_hours: int = Field(default=48, ge=0, le=8760)
+    """Hours that a new model is compared with the one before, which serves again as soon as it is better beyond doubt. 0 never takes one back."""
+
+
+class FeedbackSettings(_Group):
+    """How what people say of predictions and incidents weighs in training."""
+
+    time_zone: str = "UTC"
+    """IANA name of the zone whose local time the calendar of what is expected keeps, such as `Europe/Berlin`. In UTC a weekly window at three in the morning moves by an hour when the clocks change."""
+    false_alarm_weight: float = Field(default=3.0, ge=0.0, le=100.0)
+    """What a fresh false alarm adds to the weight 1 of the rows that it speaks of. 0 leaves them as they are; large values let one verdict outweigh much of what was seen."""
+    max_weight: float = Field(default=5.0, ge=1.0, le=100.0)
+    """Most that a row weighs, however many false alarms speak of it. 1 lets no verdict weigh."""
+    half_life_days: float = Field(default=30.0, gt=0.0, le=3650.0)
+    """Days after which a false alarm adds half as much, since systems change. Small values forget within a training run's history, large ones never."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as exc:  # also a folder's name, or one that leaves it
+            raise ValueError("must be an IANA time zone such as Europe/Berlin") from exc
+        return name
+
+
+class WebhookSettings(_Group):
+    """How alerts that come in over `/api/v1/webhooks/alertmanager` become incidents."""
+
+    service_label: str = Field(default="service", min_length=1, max_length=256)
+    """Label of an alert that holds the service, by its OpenTelemetry `service.name`. An alert without it is ignored, and the answer says so."""
+    operation_label: str = Field(default="operation", min_length=1, max_length=256)
+    """Label of an alert that holds the operation. An alert without it is about the whole service."""
 
 
 class Settings(BaseSettings):
@@ -167,6 +212,8 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     features: FeatureSettings = FeatureSettings()
     models: ModelSettings = ModelSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -66,6 +66,9 @@ class Telemetry:
         self.http_requests = Counter(
             "foreshock_http_requests", "REST requests by route and answer.", ["route", "code"], registry=r
         )
+        self.webhook_alerts = Counter(
+            "foreshock_webhook_alerts", "Alerts that came in over a webhook, by what became of them.", ["outcome"], registry=r
+        )
         self.cache_reads = Counter(
             "foreshock_cache_reads", "Reads of documents in memory, by outcome.", ["bucket", "outcome"], registry=r
         )

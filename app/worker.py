@@ -18,11 +18,12 @@ from hashlib import sha256
 
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord
+from app.champion import Champion
 from app.chunks import chunks, joined
 from app.flow import Flow
 from app.history.contract import History
 from app.ingest.codec import BatchMessage, TickMessage, unpack
-from app.members import Champion
+from app.members import Members
 from app.store.contract import Checkpoints, Commit, Documents, Entry, Log, Output
 from app.telemetry import Telemetry
 from features.errors import Fenced, PartStopped, SnapshotMismatch, StoreFailed
@@ -80,6 +81,8 @@ class WorkerParts:
         Where rows go before each checkpoint.
     champions : callable
         Returns the champion of a tenant if it is another one than the given version, else None.
+    rivals : callable
+        Puts the version that the champion is compared with beside it, in the tenant's forecasters.
     monotonic : callable
         Seconds; decides only when to checkpoint and to publish, never what.
     """
@@ -89,6 +92,7 @@ class WorkerParts:
     documents: Documents
     history: History
     champions: Callable[[str, str], Champion | None]
+    rivals: Callable[[str, Members], None] = lambda *_: None
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -134,7 +138,7 @@ class Worker:
         self._history_after = 0.0
         self._history_refusals = 0
         self._published = True
-        self._failing = False
+        self.failing = False  # whether something failed since the last tick that was closed
         self._lock = threading.Lock()
 
     def acquire(self) -> None:
@@ -200,7 +204,7 @@ class Worker:
             except Exception:
                 logger.exception("a tick failed; reading again from the last checkpoint")
                 self.telemetry.faults.labels(place="worker").inc()
-                self._failing = behind = True
+                self.failing = behind = True
                 stop.wait(_RETRY_S)
 
     def drain(self) -> None:
@@ -225,11 +229,6 @@ class Worker:
     def published(self) -> bool:
         """Whether the documents are those of the newest closed tick."""
         return self._published
-
-    @property
-    def failing(self) -> bool:
-        """Whether something failed since the last tick that was closed."""
-        return self._failing
 
     def lag(self) -> int:
         """Return how many offsets are not absorbed, over all partitions."""
@@ -275,7 +274,7 @@ class Worker:
         if publish:
             self._note_published()
         self._checkpoint_when_due()
-        self._failing = False
+        self.failing = False
 
     def _note_published(self) -> None:
         self._published, self._last_published = True, self.parts.monotonic()
@@ -389,6 +388,7 @@ class Worker:
                 champion = self.parts.champions(tenant, self.flow.members_of(tenant).version)
                 if champion is not None:
                     self.flow.promote(tenant, champion)
+                self.parts.rivals(tenant, self.flow.members_of(tenant))
             except Exception:
                 logger.exception("the champion of tenant %s could not be loaded", tenant)
                 self.telemetry.faults.labels(place="champion").inc()

@@ -20,7 +20,8 @@ from functools import partial
 
 import numpy as np
 
-from app.members import Champion, Members
+from app.champion import Champion
+from app.members import Members
 from features.arrays import Float32Array, FloatArray
 from features.extract import SCHEMA
 from features.schema import Feature, FeatureSchema

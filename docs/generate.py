@@ -26,6 +26,7 @@ from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from features.recovery import advise
 from features.taxonomy import CATEGORIES, KINDS, UNKNOWN
+from models.registry import Registry
 
 __all__ = ["PAGES", "openapi", "render_kinds", "render_metrics", "render_routes", "render_settings", "stale_pages"]
 
@@ -177,7 +178,14 @@ def openapi() -> dict[str, Any]:
         tempfile.TemporaryDirectory() as folder,
         open_store(Path(folder), settings=StoreSettings(), max_in_flight_bytes=2**20, now=now) as store,
     ):
-        parts = ApiParts(store.documents, Telemetry(), now, new_id=lambda: "", start_training=lambda request: request.reason)
+        parts = ApiParts(
+            store.documents,
+            Telemetry(),
+            now,
+            new_id=lambda: "",
+            start_training=lambda request: request.reason,
+            registry_of=lambda tenant: Registry(store.blobs, store.documents, tenant),
+        )
         app = create_api(parts)
         try:
             return app.openapi()

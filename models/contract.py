@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 
-__all__ = ["Forecaster", "Learner"]
+__all__ = ["Forecaster", "Learner", "Weighing"]
 
 
 @runtime_checkable
@@ -60,4 +60,13 @@ class Learner(Forecaster, Protocol):
 
     def fit(self, x: Float32Array, y: FloatArray, at_risk: BoolArray, sample_weight: FloatArray | None = None) -> Learner:
         """Learn from rows, labels (n, 3) and who was at risk (n, 3); return itself."""
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A learner that can say how much it looks at each column."""
+
+    def importances(self) -> FloatArray:
+        """Return the importance of each column, shape (n_features,), at least 0, summing to 1; zeros where it looks at none."""
         ...

@@ -18,10 +18,11 @@ from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
 from models.calibration import Reliability, SigmoidCalibration, reliability
 from models.categories import PRIOR, CategoryMixture
-from models.contract import Forecaster
+from models.contract import Forecaster, Weighing
 from models.hazard import EPSILON, cumulate, from_logits, reached, to_logits
 from models.prediction import HORIZONS
 from models.shares import distance, rescaled
+from models.shift import Reference
 
 __all__ = ["ENSEMBLE", "Ensemble", "Named", "OutOfTime", "composed"]
 
@@ -39,6 +40,9 @@ _PULL = 1.0
 
 _CALIBRATION_EVENTS = 200
 """Incidents in the block from which on the stacked hazards are calibrated."""
+
+_WATCHED = 10
+"""Columns whose distribution is kept, the most important ones. Guessed: of a column that is hardly looked at, a shift says nothing."""
 
 _BINS = 8
 """Reliability bins of equally many expected events. Guessed."""
@@ -148,6 +152,7 @@ class Ensemble:
         self.out_of_time_ = OutOfTime(out_of_time, y, at_risk)
         self.reliability_ = self._tables(out_of_time[ENSEMBLE], y, at_risk)
         self.background_ = _background(x, y)
+        self.reference_: Reference | None = None  # until `watching`
         return self
 
     @property
@@ -219,6 +224,15 @@ class Ensemble:
     def telling(self, categories: CategoryMixture) -> Ensemble:
         """Return the same forecasters with a fitted mixture for categories."""
         return self._with(categories_=categories)
+
+    def watching(self, x: Float32Array) -> Ensemble:
+        """Return the same forecasters with how the columns that they look at most were distributed in rows (n, n_features)."""
+        worth = np.zeros(x.shape[1])
+        for (_, model), weight in zip(self.members, self.weights_, strict=True):
+            if isinstance(model, Weighing):
+                worth += weight * model.importances()
+        columns = np.sort(np.argsort(-worth, kind="stable")[: min(_WATCHED, int((worth > 0).sum()))])
+        return self._with(reference_=Reference.of(x, columns) if len(columns) else None)
 
     def serving(self, serves: Mapping[str, str]) -> Ensemble:
         """Return the same forecasters serving as told, with bounds from what they said out of time.

@@ -106,6 +106,11 @@ class HazardLinear:
         z = self._scaled(np.concatenate([background[None], x]).astype(np.float64))
         return rescaled(grouped((z[1:] - z[0])[:, None] * self.coef_, groups), distance(self.hazards, x, background))
 
+    def importances(self) -> FloatArray:
+        """Return the share of each column in the coefficients' sizes, which are of scaled columns."""
+        sizes = np.abs(self.coef_).mean(axis=0)
+        return sizes / max(float(sizes.sum()), 1e-300)
+
     def _fit_scale(self, x: FloatArray) -> None:
         low, middle, high = np.quantile(x, [0.05, 0.5, 0.95], axis=0)
         span = (high - low) / _NORMAL_SPAN

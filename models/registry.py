@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from datetime import UTC
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version as version_of
-from typing import Protocol
+from typing import Literal, Protocol
 
 import joblib
 import numpy as np
@@ -25,15 +26,21 @@ from features.facts import CATEGORIES
 from features.schema import FeatureSchema
 from models.ensemble import Ensemble
 from models.hazard import N_INTERVALS
-from models.version import ModelRecord, ModelVersion
+from models.version import ModelRecord, ModelVersion, Step
 
-__all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Stored"]
+__all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Role", "Stored"]
+
+Role = Literal["challenger", "former"]
+"""Of the version that the champion is compared with: it may take over, or it served before."""
 
 BUCKET = "models"
 """The bucket of documents that is the manifest."""
 
 _KEPT_HISTORY = 20
-"""Champions that a rollback can reach back to. Guessed; artifacts stay in any case."""
+"""Champions that a rollback can reach back to. Guessed; artifacts and versions stay in any case: nothing is pruned."""
+
+_KEPT_STEPS = 500
+"""Steps that are remembered: a year and more of a promotion a day. Guessed; a document of 100 KB."""
 
 
 class Stored(Protocol):
@@ -184,11 +191,73 @@ class Registry:
 
     def champion(self) -> ModelVersion | None:
         """Return the version that serves, None before any was promoted."""
-        history, _ = self._serving()
+        history = self._serving()[0].history
         return self.version(history[-1]) if history else None
 
-    def promote(self, version_id: str) -> ModelVersion:
-        """Let a version serve.
+    def steps(self) -> tuple[Step, ...]:
+        """Return who let which version serve, when and why, the newest last."""
+        return self._serving()[0].steps
+
+    def rival(self) -> tuple[str, Role] | None:
+        """Return the version that the champion is compared with, and whether it challenges or served before; None where there is none."""
+        serving = self._serving()[0]
+        if serving.challenger is not None:
+            return serving.challenger, "challenger"
+        return None if serving.former is None else (serving.former, "former")
+
+    def challenge(self, version_id: str, *, who: str = "unknown", why: str = "", at: datetime | None = None) -> ModelVersion:
+        """Let a version run in shadow beside the champion; it takes the place of another challenger.
+
+        Parameters
+        ----------
+        version_id, who, why, at
+            As in `promote`.
+
+        Raises
+        ------
+        InvalidValue
+            When it serves, or nothing does.
+        UntrustedArtifact
+            When the manifest has no such version.
+        Conflict
+            When somebody else changed who serves at the same moment.
+        """
+        self.version(version_id)
+        serving, revision = self._serving()
+        if serving.champion in {None, version_id}:
+            raise InvalidValue(
+                f"a challenger needs another version that serves, got {version_id!r} beside {serving.champion!r}"
+            )
+        step = Step("challenged", version_id, serving.champion, at, who, why)
+        self._write(replace(serving, steps=(*serving.steps, step), challenger=version_id, former=None), revision)
+        return self.version(version_id)
+
+    def dismiss(self, *, who: str = "unknown", why: str = "", at: datetime | None = None) -> None:
+        """Compare the champion with no other version any more: the challenger is rejected, or the champion kept. Without one do nothing."""
+        serving, revision = self._serving()
+        if serving.challenger is not None:
+            step = Step("rejected", serving.challenger, serving.champion, at, who, why)
+        elif serving.former is not None and serving.champion is not None:
+            step = Step("kept", serving.champion, serving.former, at, who, why)
+        else:
+            return
+        self._write(replace(serving, steps=(*serving.steps, step), challenger=None, former=None), revision)
+
+    def promote(
+        self, version_id: str, *, who: str = "unknown", why: str = "", at: datetime | None = None, watch: bool = False
+    ) -> ModelVersion:
+        """Let a version serve; one that serves already is left so, without a step.
+
+        Parameters
+        ----------
+        version_id : str
+            A version of the manifest.
+        who, why : str
+            Who does it, and words for people.
+        at : datetime, optional
+            When, aware UTC.
+        watch : bool
+            Whether what served until now is compared with it, so that it can be taken back.
 
         Raises
         ------
@@ -198,13 +267,30 @@ class Registry:
             When somebody else promoted at the same moment.
         """
         self.version(version_id)
-        history, revision = self._serving()
-        if not history or history[-1] != version_id:
-            self._write((*history, version_id)[-_KEPT_HISTORY:], revision)
+        serving, revision = self._serving()
+        if serving.champion != version_id:
+            step = Step("promoted", version_id, serving.champion, at, who, why)
+            history = (*serving.history, version_id)[-_KEPT_HISTORY:]
+            self._write(_Serving(history, (*serving.steps, step), former=serving.champion if watch else None), revision)
         return self.version(version_id)
 
-    def rollback(self) -> ModelVersion:
+    def earlier(self) -> str:
+        """Return the version that a rollback would let serve.
+
+        Raises
+        ------
+        InvalidValue
+            When there is none.
+        """
+        return _earlier(self._serving()[0])
+
+    def rollback(self, *, who: str = "unknown", why: str = "", at: datetime | None = None) -> ModelVersion:
         """Let the version serve that served before.
+
+        Parameters
+        ----------
+        who, why, at
+            As in `promote`.
 
         Raises
         ------
@@ -213,27 +299,64 @@ class Registry:
         Conflict
             When somebody else promoted at the same moment.
         """
-        history, revision = self._serving()
-        if len(history) < 2:  # noqa: PLR2004 - this one and the one before
-            raise InvalidValue(f"no earlier champion to roll back to, history has {len(history)}")
-        self._write(history[:-1], revision)
-        return self.version(history[-2])
+        serving, revision = self._serving()
+        before = _earlier(serving)
+        step = Step("rolled_back", before, serving.champion, at, who, why)
+        self._write(_Serving(serving.history[:-1], (*serving.steps, step)), revision)
+        return self.version(before)
 
-    def _serving(self) -> tuple[tuple[str, ...], int]:
+    def _serving(self) -> tuple[_Serving, int]:
         document = self._documents.get(BUCKET, self._serves)
         if document is None:
-            return (), 0
-        return tuple(json.loads(document.value)["history"]), document.revision
+            return _Serving(), 0
+        return _Serving.from_json(document.value), document.revision
 
-    def _write(self, history: tuple[str, ...], revision: int) -> None:
-        self._documents.swap(BUCKET, self._serves, json.dumps({"history": history}).encode(), revision)
+    def _write(self, serving: _Serving, revision: int) -> None:
+        self._documents.swap(BUCKET, self._serves, serving.to_json(), revision)
 
 
-def _named(version: ModelVersion, history: tuple[str, ...]) -> ModelVersion:
-    """Give a version the alias that the serving history implies."""
-    if history and history[-1] == version.id:
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """Champions that a rollback can reach, the newest last, and every step that was made."""
+
+    history: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    challenger: str | None = None
+    former: str | None = None
+
+    @property
+    def champion(self) -> str | None:
+        return self.history[-1] if self.history else None
+
+    def to_json(self) -> bytes:
+        steps = [asdict(step) | {"at": step.at.isoformat() if step.at else None} for step in self.steps[-_KEPT_STEPS:]]
+        rivals = {"challenger": self.challenger, "former": self.former}
+        return json.dumps({"history": self.history, "steps": steps} | rivals).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> _Serving:
+        """Read a document; those of earlier releases have no steps."""
+        found = json.loads(data)
+        steps = tuple(
+            Step(**step | {"at": datetime.fromisoformat(step["at"]) if step["at"] else None}) for step in found.get("steps", ())
+        )
+        return cls(tuple(found["history"]), steps, found.get("challenger"), found.get("former"))
+
+
+def _earlier(serving: _Serving) -> str:
+    if len(serving.history) < 2:  # noqa: PLR2004 - this one and the one before
+        raise InvalidValue(f"no earlier champion to roll back to, history has {len(serving.history)}")
+    return serving.history[-2]
+
+
+def _named(version: ModelVersion, serving: _Serving) -> ModelVersion:
+    """Give a version the alias that the history of who serves implies."""
+    if serving.champion == version.id:
         return version.called("champion")
-    return version.called("retired") if version.id in history else version
+    if serving.challenger == version.id:
+        return version.called("challenger")
+    served = {*serving.history, *(step.served for step in serving.steps)}
+    return version.called("retired") if version.id in served else version
 
 
 def _unpickled(version_id: str, data: bytes, n_features: int) -> Ensemble:

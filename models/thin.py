@@ -51,6 +51,9 @@ def thin(
 ) -> tuple[IntArray, FloatArray]:
     """Choose rows and weigh them so that every class keeps its total weight.
 
+    Rows without an event that weigh more than 1 are a class of their own, and up to half of what may be kept: somebody spoke
+    of them, and by chance alone hardly any of the few would stay.
+
     Parameters
     ----------
     y, at_risk : FloatArray, BoolArray
@@ -82,8 +85,11 @@ def thin(
     n_positive = min(len(positive), max(thinning.max_rows // 2, 1))
     wanted = int(max(thinning.per_positive * n_positive, _FEWEST))
     n_negative = min(len(negative), wanted, max(thinning.max_rows - n_positive, 1))
+    spoken_of = weight[negative] > 1.0
+    heavy, usual = negative[spoken_of], negative[~spoken_of]
+    n_heavy = min(len(heavy), max(n_negative // 2, n_negative - len(usual)))
     chosen, weights = [], []
-    for rows, n in ((positive, n_positive), (negative, n_negative)):
+    for rows, n in ((positive, n_positive), (usual, min(len(usual), n_negative - n_heavy)), (heavy, n_heavy)):
         kept = rows if n == len(rows) else np.sort(rng.choice(rows, n, replace=False))
         total = weight[kept].sum()
         chosen.append(kept)

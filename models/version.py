@@ -14,12 +14,58 @@ from datetime import datetime
 from features.errors import InvalidValue
 from models.prediction import HORIZONS
 
-__all__ = ["ALIASES", "ModelRecord", "ModelVersion"]
+__all__ = ["ACTIONS", "ALIASES", "ModelRecord", "ModelVersion", "Step"]
 
 ALIASES = ("candidate", "challenger", "champion", "retired")
 """The life of a version: fitted, running in shadow, serving, served before."""
 
+ACTIONS = ("promoted", "rolled_back", "challenged", "rejected", "kept")
+"""What lets a version serve: that it was chosen, or that what served after it was taken back. What does not: that it runs in shadow from
+then on, that it does no more, and that the version that served before is compared with it no more."""
+
 _SHA256_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of who serves, or of who is compared with it; kept, never rewritten.
+
+    Parameters
+    ----------
+    action : str
+        One of `ACTIONS`.
+    version : str
+        Which version serves from then on; of ``challenged`` and ``rejected`` which one challenges.
+    before : str or None
+        Which served until then, None when none did; of ``challenged`` and ``rejected`` which one serves.
+    at : datetime or None
+        Aware UTC; None where nobody noted it.
+    who, why : str
+        Who did it, and words for people.
+
+    Raises
+    ------
+    InvalidValue
+        When the action is unknown or the time naive.
+    """
+
+    action: str
+    version: str
+    before: str | None
+    at: datetime | None = None
+    who: str = "unknown"
+    why: str = ""
+
+    @property
+    def served(self) -> str | None:
+        """The version that came to serve by it, None where none did."""
+        return self.version if self.action in {"promoted", "rolled_back"} else None
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise InvalidValue(f"action must be one of {ACTIONS}, got {self.action!r}")
+        if self.at is not None and self.at.tzinfo is None:
+            raise InvalidValue(f"at must be aware, got {self.at}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.api.application import create_api
+from app.api.feed import StreamPlan
 from app.api.parts import ApiParts, Health, TrainingRequest
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.records import (
@@ -23,12 +25,13 @@ from app.cache.records import (
     ServiceSummary,
     TrainingRun,
 )
-from app.store.contract import Documents
+from app.store.contract import Blobs, Documents
 from app.telemetry import Telemetry
 from features.event import ErrorEvent
 from features.recovery import advise
 from features.series import WHOLE, SeriesKey
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
+from models.registry import Registry
 
 __all__ = [
     "NOON",
@@ -163,6 +166,10 @@ class Api:
     checks: dict[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])
     telemetry: Telemetry = field(default_factory=Telemetry)
     started: list[TrainingRequest] = field(default_factory=list[TrainingRequest])
+    blobs: Blobs | None = None
+    """Where models are; tests that load none need none."""
+    streams: StreamPlan = field(default_factory=StreamPlan)
+    stopped: threading.Event = field(default_factory=threading.Event)
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -174,9 +181,16 @@ class Api:
                 now=self.clock,
                 new_id=lambda: f"feedback-{next(numbers)}",
                 start_training=self._start,
+                registry_of=self.registry,
+                streams=self.streams,
+                stopping=self.stopped.is_set,
                 checks=self.checks,
             )
         )
+
+    def registry(self, tenant: str = "default") -> Registry:
+        assert self.blobs is not None, "this test has no place for models"
+        return Registry(self.blobs, self.documents, tenant)
 
     def _start(self, request: TrainingRequest) -> str:
         self.started.append(request)

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from features.arrays import Float32Array, FloatArray, IntArray
 from features.evidence import SOURCES
 from features.facts import CATEGORIES
 from features.schema import Feature, FeatureSchema
 from features.series import SeriesKey
 from training.rows import Evidence, Rows
 
-__all__ = ["of_categories", "simulated_rows"]
+__all__ = ["Flat", "of_categories", "simulated_rows"]
 
 _NAMED = (
     ("incident_decay_5", "incident_history"),
@@ -25,6 +26,19 @@ _NAMED = (
     ("error_surprise_5", "surprise"),
     ("warnings_log_15", "warnings"),
 )
+
+
+class Flat:
+    """A forecaster that says one hazard everywhere."""
+
+    def __init__(self, hazard: float) -> None:
+        self.hazard = hazard
+
+    def hazards(self, x: Float32Array) -> FloatArray:
+        return np.full((len(x), 3), self.hazard)
+
+    def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:
+        raise AssertionError("nobody asks")
 
 
 def simulated_rows(

@@ -1,34 +1,32 @@
 """Feature rows with what came after them, built by walking history through the live code.
 
 `training.replay` gives the ticks, `features.extract` the vectors, the rule of `features.incident` the
-outcomes; `training.fit` and `training.evaluate` take the `Rows`.
+outcomes, and `training.labelled` joins them; `training.fit` and `training.evaluate` take the `Rows`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from features.arrays import BoolArray
 from features.clock import Clock
 from features.errors import InvalidValue
-from features.evidence import SOURCES, PastIncidents, evidence
-from features.extract import SCHEMA, extract
-from features.facts import CATEGORIES, leading_category
+from features.evidence import PastIncidents, evidence
+from features.extract import extract
+from features.facts import leading_category
 from features.incident import Incident, Standing
 from features.memory import Memory, MemoryPlan
-from features.series import SeriesKey
-from models.feedback import Feedback
 from training.events import horizons_of, prepare, rows_of
-from training.labels import Overlay, next_starts, overlay
+from training.labelled import Part, Seen
+from training.labels import Said, overlay
+from training.overlaid import LabelChanges, changes_between
 from training.replay import Recording, walk
-from training.rows import Evidence, Rows
+from training.rows import Rows
 
 __all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "Gathering", "build", "from_events"]
 
@@ -48,11 +46,17 @@ class Dataset:
     rows : Rows
         Feature rows with labels.
     incidents : tuple of Incident
-        All that the rule found, by detection.
+        All that the rule found, by detection, then those that were reported.
+    plain : Rows or None
+        The same rows as if nobody had given feedback; None where nobody did.
+    changes : LabelChanges or None
+        What tells `rows` from `plain`.
     """
 
     rows: Rows
     incidents: tuple[Incident, ...]
+    plain: Rows | None = None
+    changes: LabelChanges | None = None
 
 
 def build(
@@ -60,7 +64,7 @@ def build(
     plan: MemoryPlan,
     *,
     stride: int = 1,
-    feedback: Sequence[Feedback] = (),
+    said: Said | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Dataset:
     """Walk a Recording and collect a row for every series and every `stride`-th tick.
@@ -73,8 +77,8 @@ def build(
         The live plan: the same windows, the same rule.
     stride : int
         Ticks between two rows of a series. Neighbouring rows say nearly the same.
-    feedback : sequence of Feedback
-        What people said of incidents and times.
+    said : Said, optional
+        What people said of incidents and times, and incidents that their alerting reported.
     progress : callable, optional
         Told the share done.
 
@@ -90,7 +94,7 @@ def build(
         gathering.add(standing)
         if progress is not None and number % 100 == 0:
             progress(number / len(recording.ticks))
-    return gathering.dataset(feedback)
+    return gathering.dataset(said)
 
 
 class Gathering:
@@ -112,7 +116,7 @@ class Gathering:
         self.memory = memory
         self.stride = stride
         self.services = services
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         self._found: list[Incident] = []
         self._open: dict[int, int] = {}
         self._past = PastIncidents()
@@ -137,37 +141,28 @@ class Gathering:
             found.append(Incident.at(memory.directory.keys[row], start_s, tick * plan.tick_s, None, category))
             self._past.add(int(memory.directory.whole[row]), category, tick * plan.tick_s)
         if tick % self.stride == 0:
-            self._parts.append(_Part.of(memory, self._past, self.services))
+            self._parts.append(_part(memory, self._past, self.services))
 
-    def dataset(self, feedback: Sequence[Feedback] = ()) -> Dataset:
+    def dataset(self, said: Said | None = None) -> Dataset:
         """Return what was gathered, with what people said laid over it."""
+        said = said or Said()
         tick_s = self.memory.plan.tick_s
-        keys = tuple(self.memory.directory.keys)
-        rows = _rows(self._parts, overlay(self._found, feedback), keys, tick_s, self._last * tick_s)
-        return Dataset(replace(rows, observed_until_s=_observed_until(rows, self._gaps, tick_s)), tuple(self._found))
+        seen = Seen.of(self._parts, tuple(self.memory.directory.keys), self._gaps, tick_s, self._last * tick_s)
+        incidents = (*self._found, *said.reported)
+        plain = seen.rows(overlay(incidents), said.plan)
+        if not said.feedback:
+            return Dataset(plain, incidents)
+        laid = overlay(incidents, said.feedback, seen.scene, said.plan.zone)
+        rows = seen.rows(laid, said.plan)
+        return Dataset(rows, incidents, plain, changes_between(plain, rows, incidents, laid.incidents, said.feedback))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """What was known at a tick: whose (n,), features (n, n_features), who is settled (n,), and what spoke for categories.
-
-    Services number ``s``: `counts` is (s, sources, 14), and `service` (n,) the place of each row's service in it.
-    """
-
-    tick: int
-    series: IntArray
-    x: Float32Array
-    settled: BoolArray
-    counts: Float32Array
-    service: IntArray
-
-    @classmethod
-    def of(cls, memory: Memory, past: PastIncidents, only_services: bool) -> _Part:
-        services = np.flatnonzero(memory.directory.is_whole)
-        series = services if only_services else np.arange(len(memory.directory))
-        place = np.searchsorted(services, memory.directory.whole[series])
-        counts = evidence(memory, past, services)
-        return cls(memory.tick, series, extract(memory)[series], _settled(memory)[series], counts, place)
+def _part(memory: Memory, past: PastIncidents, only_services: bool) -> Part:
+    services = np.flatnonzero(memory.directory.is_whole)
+    series = services if only_services else np.arange(len(memory.directory))
+    place = np.searchsorted(services, memory.directory.whole[series])
+    counts = evidence(memory, past, services)
+    return Part(memory.tick, series, extract(memory)[series], _settled(memory)[series], counts, place)
 
 
 def _category(memory: Memory, row: int) -> str:
@@ -180,68 +175,6 @@ def _settled(memory: Memory) -> BoolArray:
     onsets = memory.onsets
     recovering = onsets.recovering(memory.tick - 1, RECOVERY_TICKS)
     return ~onsets.in_incident() & ~recovering & (memory.rhythm.windows_seen() >= WARM_TICKS)
-
-
-def _rows(parts: list[_Part], laid: Overlay, keys: tuple[SeriesKey, ...], tick_s: int, end_s: int) -> Rows:
-    x = np.concatenate([p.x for p in parts]) if parts else np.zeros((0, len(SCHEMA.features)), np.float32)
-    eligible = np.concatenate([p.settled for p in parts]) if parts else np.zeros(0, bool)
-    series = np.concatenate([p.series for p in parts]) if parts else np.zeros(0, np.int64)
-    as_of_s = np.repeat(np.array([p.tick * tick_s for p in parts], np.int64), [len(p.x) for p in parts])
-    # The rule dates an incident to the start of its first broken window; it has begun by that window's end.
-    begun = [
-        replace(i, start=i.start + timedelta(seconds=tick_s), detected_at=i.detected_at + timedelta(seconds=tick_s), end=None)
-        if i.source == "rule"
-        else i
-        for i in laid.incidents
-    ]
-    upcoming = next_starts(begun, keys, series, as_of_s)
-    # What a person reported has no category that anybody saw.
-    codes = np.array([*(CATEGORIES.index(i.category) if i.source == "rule" else -1 for i in begun), -1], np.int64)
-    undetected, within = _meanwhile(laid.incidents, keys, series, as_of_s)
-    eligible &= ~within & laid.teachable(keys, series, as_of_s)
-    rows = Rows(x, SCHEMA, series, keys, as_of_s, upcoming.start_s, end_s, eligible, undetected, codes[upcoming.index])
-    return replace(rows, evidence=_evidence(parts, rows))
-
-
-def _evidence(parts: Sequence[_Part], rows: Rows) -> Evidence:
-    """Keep what spoke for categories of the rows before incidents alone."""
-    wanted = (rows.category >= 0) & (rows.next_start_s - rows.as_of_s <= max(rows.horizons.values()))
-    place = np.where(wanted, np.cumsum(wanted) - 1, -1)
-    edges = np.cumsum([0, *(len(p.x) for p in parts)]).tolist()
-    kept = [p.counts[p.service[wanted[begin:end]]] for p, (begin, end) in zip(parts, pairwise(edges), strict=True)]
-    none = np.zeros((0, len(SOURCES), len(CATEGORIES)), np.float32)
-    return Evidence(place, np.concatenate([none, *kept]))
-
-
-def _observed_until(rows: Rows, gaps: Mapping[str, Sequence[range]], tick_s: int) -> FloatArray:
-    """Return until when what followed each row was seen: its tenant's next window of which nothing is known, or the end."""
-    until = np.full(len(rows), float(rows.end_s))
-    code = {tenant: number for number, tenant in enumerate(gaps)}
-    tenants = np.array([code.get(key.tenant, -1) for key in rows.keys], np.int64)[rows.series]
-    for tenant, windows in gaps.items():
-        mine = np.flatnonzero(tenants == code[tenant])
-        as_of_s = rows.as_of_s[mine]
-        starts = np.array([gap.start for gap in windows], np.int64) * tick_s
-        ends = np.array([gap.stop for gap in windows], np.int64) * tick_s
-        following = np.searchsorted(ends, as_of_s, side="right")
-        known = following < len(ends)
-        until[mine[known]] = np.maximum(starts[following[known]], as_of_s[known])
-    return until
-
-
-def _meanwhile(
-    incidents: Sequence[Incident], keys: tuple[SeriesKey, ...], series: IntArray, as_of_s: IntArray
-) -> tuple[BoolArray, BoolArray]:
-    """Return which rows lie between a start and its detection, and which within an incident that a person reported."""
-    undetected, within = np.zeros(len(series), bool), np.zeros(len(series), bool)
-    number = {key: i for i, key in enumerate(keys)}
-    for incident in incidents:
-        mine = series == number.get(incident.series, -1)
-        after = mine & (as_of_s > incident.start.timestamp())
-        undetected |= after & (as_of_s < incident.detected_at.timestamp())
-        if incident.source != "rule" and incident.end is not None:
-            within |= after & (as_of_s < incident.end.timestamp())
-    return undetected, within
 
 
 def from_events(

@@ -54,7 +54,7 @@ class FitRecord:
     seed : int
         Seed of everything that has chance in it.
     data_sha256 : str
-        Hash of the rows that were given.
+        Hash of the rows that were given, with their labels and weights.
     split : Split
         The blocks.
     rows, events : dict of str to int
@@ -150,6 +150,8 @@ def fit(
     )
     thresholds = {name: _threshold(hazards, middle, budget_per_day) for name, hazards in ensemble.out_of_time_.hazards.items()}
     refitted = ensemble.refitted(*_fit_all(parts["refit"], waiting, members, seed, jobs))
+    if len(parts["refit"].rows):
+        refitted = refitted.watching(parts["refit"].rows.x)
     categories = fit_categories(parts["refit"].rows)
     if categories:
         refitted = refitted.telling(categories[MIXTURE])
@@ -201,8 +203,9 @@ def _fit_all(part: _Part, waiting: Sequence[int], wanted: Sequence[str], seed: i
         (CLIMATOLOGY, Climatology()),
     ]
     x = _blinded(part.rows.x, waiting)
-    tasks = [delayed(_fit_one)(model, x, part) for _, model in members]
-    tasks += [delayed(_fit_one)(model, part.rows.x, part) for _, model in baselines]
+    # Opponents and the reference of every skill are fitted without weights: what people say must not move them.
+    tasks = [delayed(_fit_one)(model, x, part, part.rows.weight) for _, model in members]
+    tasks += [delayed(_fit_one)(model, part.rows.x, part, None) for _, model in baselines]
     # Threads: the fits leave the interpreter lock for most of their time, and rows need not be copied.
     # The limit is held around all of them: a fit that ends would lift it for those still at work, and sums over
     # several threads differ in their last bits from run to run.
@@ -213,8 +216,8 @@ def _fit_all(part: _Part, waiting: Sequence[int], wanted: Sequence[str], seed: i
     return named[: len(members)], named[len(members) :]
 
 
-def _fit_one(model: Learner, x: Float32Array, part: _Part) -> Learner:
-    return model.fit(x, part.y, part.at_risk)
+def _fit_one(model: Learner, x: Float32Array, part: _Part, weight: FloatArray | None) -> Learner:
+    return model.fit(x, part.y, part.at_risk, weight)
 
 
 def _blinded(x: Float32Array, columns: Sequence[int]) -> Float32Array:
@@ -251,7 +254,8 @@ def _hash(rows: Rows) -> str:
     digest = sha256(rows.schema.sha256.encode())
     known = () if rows.evidence is None else (rows.evidence.place, rows.evidence.counts)
     outcomes = (rows.next_start_s, rows.category, rows.eligible, rows.undetected)
-    for array in (rows.x, rows.series, rows.as_of_s, *outcomes, *known):
+    said = [array for array in (rows.observed_until_s, rows.weight) if array is not None]
+    for array in (rows.x, rows.series, rows.as_of_s, *outcomes, *known, *said):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 

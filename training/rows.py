@@ -70,6 +70,8 @@ class Rows:
         Seconds by name, ascending; those of the service by default.
     evidence : Evidence or None
         What spoke for categories; None where nothing has any.
+    weight : FloatArray or None
+        Shape (n,), how much each row counts in a member's fit, at least 1; None is 1 for all. Scores count every row once.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class Rows:
     observed_until_s: FloatArray | None = None
     horizons: Mapping[str, int] = field(default_factory=lambda: HORIZONS)
     evidence: Evidence | None = None
+    weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.as_of_s)
@@ -105,6 +108,10 @@ class Rows:
             raise InvalidValue(f"x must be finite, got {int((~np.isfinite(self.x)).sum())} values that are not")
         if self.series.min() < 0 or self.series.max() >= len(self.keys):
             raise InvalidValue(f"series must index {len(self.keys)} keys, got [{self.series.min()}, {self.series.max()}]")
+        if self.weight is not None and (self.weight.shape != (n,) or not (self.weight >= 1.0).all()):
+            raise InvalidValue(
+                f"weight must be ({n},) and at least 1, got {self.weight.shape} from {self.weight.min(initial=1.0)}"
+            )
         if self.as_of_s.max() > self.end_s:
             raise InvalidValue(f"as_of_s must not be after end_s {self.end_s}, got {self.as_of_s.max()}")
         if not (self.next_start_s > self.as_of_s).all():
@@ -152,6 +159,7 @@ class Rows:
             None if self.observed_until_s is None else self.observed_until_s[chosen],
             self.horizons,
             None if self.evidence is None else Evidence(self.evidence.place[chosen], self.evidence.counts),
+            None if self.weight is None else self.weight[chosen],
         )
 
     def events(self) -> int:

@@ -25,9 +25,14 @@ class Policy:
     max_age_s : int
         Age of the champion at which it is replaced. A day.
     min_gap_s : int
-        Seconds between two attempts, so that a failing one is not tried at every tick. An hour.
+        Seconds between two attempts, so that a failing one is not tried at every tick. An hour; twice as many after every attempt in a row
+        that changed nothing, up to `max_gap_s`.
+    max_gap_s : int
+        A day.
     feedback : int
         New verdicts that are a reason of their own.
+    cost_s : float
+        Seconds that training may take in a day, before another run begins; a first model is worth any. Half an hour is guessed.
 
     Raises
     ------
@@ -39,10 +44,13 @@ class Policy:
     new_incidents: int = 5
     max_age_s: int = 86_400
     min_gap_s: int = 3_600
+    max_gap_s: int = 86_400
     feedback: int = 10
+    cost_s: float = 1_800.0
 
     def __post_init__(self) -> None:
-        if self.first_incidents < 1 or min(self.new_incidents, self.max_age_s, self.min_gap_s, self.feedback) < 0:
+        bounds = (self.new_incidents, self.max_age_s, self.min_gap_s, self.max_gap_s, self.feedback, self.cost_s)
+        if self.first_incidents < 1 or min(bounds) < 0:
             raise InvalidValue(f"bounds must be at least 0 and first_incidents at least 1, got {self}")
 
 
@@ -58,21 +66,30 @@ class Situation:
         Seconds since the champion was fitted; None when there is none.
     champion_fits : bool
         Whether the champion's feature schema is the present one.
-    drifted : bool
-        Whether drift was seen since the champion was fitted.
+    drifts : tuple of str
+        The signs, in words, that the world has moved away from the champion, from `models.drifts`.
     new_feedback : int
         Verdicts since the champion was fitted.
     last_attempt_s : float or None
         Seconds since training last ran, with whatever end.
+    fruitless : int
+        Attempts in a row, the last ones, that failed or whose candidate was not promoted.
+    cost_s : float
+        Seconds that training took within the last day.
+    challenged : bool
+        Whether a challenger runs in shadow: it is waited for.
     """
 
     incidents: int
     new_incidents: int
     champion_age_s: float | None
     champion_fits: bool = True
-    drifted: bool = False
+    drifts: tuple[str, ...] = ()
     new_feedback: int = 0
     last_attempt_s: float | None = None
+    fruitless: int = 0
+    cost_s: float = 0.0
+    challenged: bool = False
 
 
 def reason_to_train(situation: Situation, policy: Policy | None = None) -> str | None:
@@ -87,20 +104,23 @@ def reason_to_train(situation: Situation, policy: Policy | None = None) -> str |
     """
     policy = policy or Policy()
     now = situation
-    if now.last_attempt_s is not None and now.last_attempt_s < policy.min_gap_s:
+    gap_s = min(policy.min_gap_s * 2**now.fruitless, max(policy.min_gap_s, policy.max_gap_s))
+    if now.last_attempt_s is not None and now.last_attempt_s < gap_s:
         return None
     if now.incidents < policy.first_incidents:
         return None
     if now.champion_age_s is None:
         return f"no model yet, and {now.incidents} incidents to learn from"
+    if now.cost_s >= policy.cost_s or (now.challenged and now.champion_fits):
+        return None
     if not now.champion_fits:
         return "the feature schema has changed, so the model cannot be served"
     if now.new_feedback >= policy.feedback > 0:
         return f"{now.new_feedback} new verdicts"
     if now.new_incidents < policy.new_incidents:
         return None
-    if now.drifted:
-        return f"the model's loss has risen, and there are {now.new_incidents} new incidents"
+    if now.drifts:
+        return f"of the model: {'; '.join(now.drifts)}; and there are {now.new_incidents} new incidents"
     if now.champion_age_s >= policy.max_age_s:
         return f"the model is {now.champion_age_s / 3600:.0f} h old, and there are {now.new_incidents} new incidents"
     return None

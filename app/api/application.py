@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors, feedback, health, incidents, models, predictions, problems, training
+from app.api import errors, feedback, health, impact, incidents, models, predictions, problems, stream, training, webhooks
+from app.api.feed import Feeds
 from app.api.parts import PREFIX, ApiParts
 from app.api.schemas import ProblemOut
 from app.cache.cache import Cache
@@ -22,7 +24,17 @@ from app.telemetry import Telemetry
 __all__ = ["create_api"]
 
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
-_RESOURCES = (predictions, errors, incidents, feedback, training, models)
+_RESOURCES = (
+    predictions,
+    errors,
+    incidents,
+    webhooks,
+    impact,
+    feedback,
+    training,
+    models,
+    stream,
+)  # `feedback/impact` before `feedback/{id}`
 
 
 def create_api(parts: ApiParts) -> FastAPI:
@@ -61,6 +73,7 @@ def create_api(parts: ApiParts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.cache = cache
+    app.state.feeds = Feeds(cache, parts.streams, time.monotonic)
     problems.install(app)
     app.add_middleware(_Edge, telemetry=parts.telemetry, max_body_bytes=parts.max_body_bytes)
     for module in (*_RESOURCES, health):

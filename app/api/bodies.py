@@ -5,14 +5,14 @@ Routes turn them into the dataclasses of the layers below.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from app.api.schemas import Verdict
 
-__all__ = ["ClassifyIn", "FeedbackIn", "TrainingIn", "UtcTime"]
+__all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "SelectorIn", "StepIn", "TrainingIn", "UtcTime"]
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -50,17 +50,31 @@ class ClassifyIn(_In):
         return self
 
 
+class SelectorIn(_In):
+    """Which series are meant: an exact name, or `*` or null for any."""
+
+    service: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    operation: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+
+
 class FeedbackIn(_In):
-    """A verdict on exactly one of a prediction, an incident, or an interval of a service."""
+    """A verdict on exactly one of a prediction, an incident, an interval of a series, or an interval of all series that a selector names."""
 
     verdict: Verdict
     prediction_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     incident_id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     service: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     operation: Annotated[str, Field(min_length=1, max_length=4096)] = "*"
+    """Beside `service`: one series, of which `*` is the whole service."""
+    selector: SelectorIn | None = None
+    """Instead of `service`: many series."""
     start: UtcTime | None = None
     end: UtcTime | None = None
     """Behind the interval, which is half-open."""
+    repeats: Literal["day", "week"] | None = None
+    """What was expected in the interval comes again, at the same local time."""
+    repeats_until: UtcTime | None = None
+    """When it has come for the last time; null is never."""
     category: Annotated[str, Field(max_length=64)] | None = None
     who: Annotated[str, Field(min_length=1, max_length=256)] = "unknown"
     """Who says so."""
@@ -69,19 +83,46 @@ class FeedbackIn(_In):
 
     @model_validator(mode="after")
     def _one_target(self) -> FeedbackIn:
-        interval = [name for name in ("service", "start", "end") if getattr(self, name) is not None]
-        targets = [name for name in ("prediction_id", "incident_id") if getattr(self, name) is not None]
-        if len(targets) + bool(interval) != 1:
+        named = ("prediction_id", "incident_id", "service", "selector")
+        targets = [name for name in named if getattr(self, name) is not None]
+        interval = [name for name in ("start", "end") if getattr(self, name) is not None]
+        if len(targets) != 1 or (interval and targets[0].endswith("_id")):
             raise ValueError(
-                f"exactly one of prediction_id, incident_id and (service, start, end) must be given, got {targets + interval}"
+                "exactly one of prediction_id, incident_id, (service, start, end) and (selector, start, end) must be given, "
+                f"got {targets + interval}"
             )
-        if interval and len(interval) < 3:  # noqa: PLR2004 - the three that make an interval
-            raise ValueError(f"an interval needs service, start and end, got {interval}")
+        if not targets[0].endswith("_id") and len(interval) < 2:  # noqa: PLR2004 - both ends
+            raise ValueError(f"an interval needs service, start and end, or selector, start and end, got {targets + interval}")
         if self.verdict == "missed" and not interval:
             raise ValueError("verdict 'missed' needs service, start and end: when nothing named the incident")
         if self.start is not None and self.end is not None and not self.start < self.end:
             raise ValueError(f"end must be after start {self.start.isoformat()}, got {self.end.isoformat()}")
         return self
+
+    @model_validator(mode="after")
+    def _can_repeat(self) -> FeedbackIn:
+        if self.repeats is not None and (self.verdict != "expected" or self.end is None):
+            raise ValueError(f"repeats needs an interval that was expected, got {self.repeats!r} with {self.verdict!r}")
+        if self.repeats is not None and self.start is not None and self.end is not None:
+            period = timedelta(days=1 if self.repeats == "day" else 7)
+            if self.end - self.start >= period:
+                raise ValueError(f"what repeats every {self.repeats} must be shorter than that, got {self.end - self.start}")
+        if self.repeats_until is not None and self.repeats is None:
+            raise ValueError(f"repeats_until needs repeats, got {self.repeats_until.isoformat()} alone")
+        return self
+
+
+class FeedbackBatchIn(_In):
+    """Verdicts that are kept together or not at all."""
+
+    items: Annotated[list[FeedbackIn], Field(min_length=1, max_length=1000)]
+
+
+class StepIn(_In):
+    """Who takes a step, and why: a verdict is taken back, a model serves."""
+
+    who: Annotated[str, Field(min_length=1, max_length=256)] = "unknown"
+    why: Annotated[str, Field(max_length=4096)] = ""
 
 
 class TrainingIn(_In):

@@ -15,20 +15,24 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.feed import StreamPlan
 from app.api.pages import Page
 from app.api.problems import InvalidTenant
 from app.cache.cache import Cache
 from app.cache.documents import tenant_key
+from app.settings import Settings
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
 from features.rules import DEFAULT, Rules
+from models.registry import Registry
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
     "PREFIX",
+    "AlertLabels",
     "ApiParts",
     "Ask",
     "Asked",
@@ -98,6 +102,29 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertLabels:
+    """How alerts that come in as incidents name what they are about.
+
+    Parameters
+    ----------
+    service_label, operation_label : str
+        Labels that hold the service and the operation.
+    kept_s : float
+        Seconds for which such an incident is kept, at least as long as training looks back.
+    """
+
+    service_label: str = "service"
+    operation_label: str = "operation"
+    kept_s: float = 60 * 86_400.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> AlertLabels:
+        """Return what the settings say."""
+        hooks = settings.webhooks
+        return cls(hooks.service_label, hooks.operation_label, settings.models.history_days * 86_400)
+
+
+@dataclass(frozen=True, slots=True)
 class ApiParts:
     """Everything that the API depends on.
 
@@ -113,6 +140,8 @@ class ApiParts:
         Unique ids for feedback.
     start_training : callable
         Queues a run, writes its document in state ``queued`` and returns its id. Called in a thread.
+    registry_of : callable
+        The model registry of a tenant.
     rules : Rules
         The user's own rules about what an error is.
     checks : Mapping[str, callable]
@@ -121,6 +150,12 @@ class ApiParts:
         Of a request without X-Scope-OrgID.
     max_body_bytes : int
         Of a request; larger ones are refused unread. 1 MiB is guessed: ten times the largest stack trace.
+    alerts : AlertLabels
+        How alerts name services.
+    stopping : callable
+        Whether the process is about to stop, so that streams end.
+    streams : StreamPlan
+        Bounds of streaming.
     """
 
     documents: Documents
@@ -128,10 +163,14 @@ class ApiParts:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     start_training: Callable[[TrainingRequest], str]
+    registry_of: Callable[[str], Registry]
     rules: Rules = DEFAULT
     checks: Mapping[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])
     default_tenant: str = "default"
     max_body_bytes: int = 2**20
+    alerts: AlertLabels = field(default_factory=AlertLabels)
+    stopping: Callable[[], bool] = lambda: False
+    streams: StreamPlan = field(default_factory=StreamPlan)
 
 
 @dataclass(frozen=True, slots=True)

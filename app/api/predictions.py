@@ -22,7 +22,7 @@ from app.cache.records import PredictionRecord, ServiceSummary
 from features.series import WHOLE
 from models.prediction import HORIZONS
 
-__all__ = ["PredictionFilter", "router"]
+__all__ = ["PredictionFilter", "router", "shown_prediction"]
 
 router = APIRouter(prefix=PREFIX, tags=["predictions"])
 
@@ -84,7 +84,7 @@ async def explain_prediction(
         raise Unknown(f"no prediction {prediction_id!r}; one is kept until the next of its series replaces it")
     if record.explanation is None:
         raise Unknown(f"prediction {prediction_id!r} has no explanation; the riskiest series of a tick are explained")
-    shown = _shown(record, asked)
+    shown = shown_prediction(record, asked.now)
     kept = ("id", "tenant", "service", "operation", "as_of", "status", "age_s", "model_version", "horizons", "categories")
     body = {name: shown[name] for name in kept} | members(record.explanation)
     return _tagged(body, record, asked, if_none_match)
@@ -99,8 +99,8 @@ async def show_prediction(asked: Asked, service: str, if_none_match: Annotated[s
     whole = next((record for record in records if record.operation == WHOLE), None)
     if whole is None:
         raise Unknown(f"no prediction for service {service!r} of tenant {asked.tenant!r}")
-    operations = [_shown(record, asked) for record in records if record.operation != WHOLE]
-    return _tagged(_shown(whole, asked) | {"operations": operations}, whole, asked, if_none_match)
+    operations = [shown_prediction(record, asked.now) for record in records if record.operation != WHOLE]
+    return _tagged(shown_prediction(whole, asked.now) | {"operations": operations}, whole, asked, if_none_match)
 
 
 def _page(asked: Ask, chosen: PredictionFilter) -> Page[dict[str, object]]:
@@ -108,7 +108,7 @@ def _page(asked: Ask, chosen: PredictionFilter) -> Page[dict[str, object]]:
     page = _BY_RISK.page(rows, chosen.limit, chosen.cursor)
     records = (asked.cache.one("predictions", key, PredictionRecord) for key, _ in page.rows)
     # A document can expire between the order and this line; the page is then one shorter.
-    return Page(tuple(_shown(record, asked) for record in records if record is not None), page.next)
+    return Page(tuple(shown_prediction(record, asked.now) for record in records if record is not None), page.next)
 
 
 def _status(record: PredictionHead | PredictionRecord, now: datetime) -> str:
@@ -119,11 +119,11 @@ def _age_s(record: PredictionRecord, now: datetime) -> float:
     return max(0.0, (now - record.as_of).total_seconds())
 
 
-def _shown(record: PredictionRecord, asked: Ask) -> dict[str, object]:
-    """Return what lists and answers hold of a prediction: all but the explanation, with status and age as of now."""
+def shown_prediction(record: PredictionRecord, now: datetime) -> dict[str, object]:
+    """Return what lists, answers and events hold of a prediction: all but the explanation, with status and age as of now."""
     shown = members(record)
     del shown["explanation"]
-    return shown | {"status": _status(record, asked.now), "age_s": _age_s(record, asked.now)}
+    return shown | {"status": _status(record, now), "age_s": _age_s(record, now)}
 
 
 def _tagged(body: object, record: PredictionRecord, asked: Ask, if_none_match: str | None) -> Response:

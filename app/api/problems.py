@@ -6,6 +6,7 @@ Starlette raise themselves, into problems. No other module of `app.api` names an
 ForeshockError
 ├── InvalidValue
 │   ├── InvalidCursor     a page cursor that no answer gave out
+│   ├── InvalidItems      some items of a batch, each with its place and reason
 │   ├── InvalidTenant     an X-Scope-OrgID that is no tenant's name
 │   └── KeyReused         an Idempotency-Key that stood for another body
 ├── Unknown               what the path names is not there
@@ -43,6 +44,7 @@ from features.errors import (
 __all__ = [
     "PROBLEMS",
     "InvalidCursor",
+    "InvalidItems",
     "InvalidTenant",
     "KeyReused",
     "StillRunning",
@@ -58,6 +60,21 @@ MEDIA_TYPE = "application/problem+json"
 
 class InvalidCursor(InvalidValue):
     """A page cursor is none that this listing gave out."""
+
+
+class InvalidItems(InvalidValue):
+    """Items of a batch cannot be kept, so none of it was.
+
+    Parameters
+    ----------
+    reasons : mapping of int to str
+        By place in the batch, from 0.
+    """
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        first = "; ".join(f"items.{index}: {reason}" for index, reason in list(reasons.items())[:3])
+        super().__init__(f"{len(reasons)} items of the batch are refused, so none was kept: {first}")
+        self.errors = [{"index": index, "message": reason} for index, reason in reasons.items()]
 
 
 class InvalidTenant(InvalidValue):
@@ -161,7 +178,8 @@ def install(app: FastAPI) -> None:
 async def _own(request: Request, error: Exception) -> Response:
     own = cast("ForeshockError", error)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if own.retryable else {}
-    return problem(status_of(own), str(own), headers, retryable=own.retryable)
+    members = {"errors": own.errors} if isinstance(own, InvalidItems) else {}
+    return problem(status_of(own), str(own), headers, retryable=own.retryable, **members)
 
 
 async def _validation(request: Request, error: Exception) -> Response:
@@ -175,13 +193,15 @@ async def _validation(request: Request, error: Exception) -> Response:
     return problem(PROBLEMS[MalformedBody if malformed else InvalidValue], detail, errors=faults)
 
 
-def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
-    value = repr(fault.get("input"))
-    return {
-        "location": ".".join(str(part) for part in fault["loc"]),
+def _fault(fault: Mapping[str, Any]) -> dict[str, str | int]:
+    value, loc = repr(fault.get("input")), fault["loc"]
+    told: dict[str, str | int] = {
+        "location": ".".join(str(part) for part in loc),
         "message": str(fault["msg"]),
         "value": value if len(value) <= 200 else value[:200] + "...",  # noqa: PLR2004 - enough to recognise it by
     }
+    # Of an item of a batch its place, so that nobody need take the location apart.
+    return told | {"index": loc[2]} if loc[:2] == ("body", "items") and len(loc) > 2 else told  # noqa: PLR2004
 
 
 async def _framework(request: Request, error: Exception) -> Response:

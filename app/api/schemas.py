@@ -21,9 +21,11 @@ __all__ = [
     "IncidentOut",
     "Items",
     "ModelOut",
+    "Out",
     "PredictionOut",
     "ProblemOut",
     "RunState",
+    "SelectorOut",
     "ServiceOut",
     "ServicePredictionOut",
     "Status",
@@ -42,6 +44,10 @@ Verdict = Literal["confirmed", "false_alarm", "missed", "prevented", "expected",
 
 class _Out(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+Out = _Out
+"""What the wire models of other modules are made from."""
 
 
 class Items(_Out, Generic[T]):
@@ -275,8 +281,15 @@ class IncidentOut(_Out):
     """The newest probabilities at its start."""
 
 
+class SelectorOut(_Out):
+    """Which series are meant; null stands for any."""
+
+    service: str | None
+    operation: str | None
+
+
 class FeedbackOut(_Out):
-    """A verdict as it was kept."""
+    """A verdict as it was kept, or the withdrawal of one."""
 
     id: str
     tenant: str
@@ -285,13 +298,20 @@ class FeedbackOut(_Out):
     prediction_id: str | None
     incident_id: str | None
     service: str | None
-    """Null for a prediction that is no longer kept."""
+    """Null for a prediction that is no longer kept, and where a selector names many series."""
     operation: str | None
     start: AwareDatetime | None
     end: AwareDatetime | None
     category: str | None
     who: str
     why: str
+    selector: SelectorOut | None
+    repeats: Literal["day", "week"] | None
+    repeats_until: AwareDatetime | None
+    undoes: str | None
+    """The verdict that this record takes back."""
+    undone_by: str | None
+    """The record that took this verdict back; it no longer counts."""
 
 
 class TrainingRunOut(_Out):

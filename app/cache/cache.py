@@ -7,6 +7,7 @@ changed. Memory is bounded by the buckets: what left a bucket leaves the cache w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -122,6 +123,15 @@ class Cache:
         self._count(bucket, "hit" if documents else "miss")
         records = (self._decoded(bucket, document, kind) for document in documents)
         return [record for record in records if record is not None]
+
+    def documents(self, bucket: str, prefix: str) -> Iterator[Document]:
+        """Iterate over the documents whose key starts with a prefix as they are stored, by key; nothing is decoded or counted."""
+        return self._watches[bucket].items(prefix)
+
+    def revision(self, bucket: str, key: str) -> int:
+        """Return the revision of a document, 0 when absent; nothing is decoded or counted."""
+        document = self._watches[bucket].get(key)
+        return 0 if document is None else document.revision
 
     def predictions(self, tenant: str) -> RiskOrder:
         """Return a tenant's predictions, riskiest first; ordered anew only after one changed.

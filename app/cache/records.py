@@ -13,8 +13,9 @@ from features.errors import InvalidValue
 from features.event import ErrorEvent
 from features.recovery import Advice
 from features.series import SeriesKey
-from models.feedback import VERDICTS, Feedback, Stretch
+from models.feedback import VERDICTS, Feedback, Selector, Stretch
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Reason
+from models.version import Step
 
 __all__ = [
     "RUN_STATES",
@@ -25,6 +26,7 @@ __all__ = [
     "IncidentRecord",
     "PredictionRecord",
     "RecentErrors",
+    "SelectorRecord",
     "ServiceSummary",
     "ServingHistory",
     "TrainingRun",
@@ -208,8 +210,16 @@ class IncidentRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SelectorRecord:
+    """Which series a verdict is about: an exact name, or None for any."""
+
+    service: str | None = None
+    operation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackRecord:
-    """A person's verdict as it is kept; appended, never rewritten.
+    """A person's verdict, or the withdrawal of one, as it is kept; appended, never rewritten.
 
     Parameters
     ----------
@@ -218,7 +228,7 @@ class FeedbackRecord:
     received_at : datetime
         When it was said.
     verdict : str
-        One of `models.feedback.VERDICTS`.
+        One of `models.feedback.VERDICTS`; of a withdrawal, that of what is withdrawn.
     prediction_id, incident_id : str or None
         The target, when it is one of these; else the interval is.
     service, operation, start, end
@@ -228,6 +238,14 @@ class FeedbackRecord:
         What kind of failure it was, if the person says so.
     who, why : str
         Who says so, and words for people.
+    selector : SelectorRecord or None
+        All series that the interval is of, where it is not one.
+    repeats : str or None
+        One of `models.feedback.REPEATS`: what was expected comes again.
+    repeats_until : datetime or None
+        When it has come for the last time.
+    undoes : str or None
+        Id of the verdict that this record takes back.
 
     Raises
     ------
@@ -248,6 +266,10 @@ class FeedbackRecord:
     category: str | None = None
     who: str = "unknown"
     why: str = ""
+    selector: SelectorRecord | None = None
+    repeats: str | None = None
+    repeats_until: datetime | None = None
+    undoes: str | None = None
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
@@ -255,9 +277,9 @@ class FeedbackRecord:
 
     def feedback(self) -> Feedback:
         """Return the Feedback that labels are made with."""
-        stretch = None
-        if self.service and self.operation and self.start and self.end and self.start < self.end:
-            stretch = Stretch(SeriesKey(self.tenant, self.service, self.operation), self.start, self.end)
+        stretch, series = None, self._series()
+        if series is not None and self.start and self.end and self.start < self.end:
+            stretch = Stretch(series, self.start, self.end)
         return Feedback(
             id=self.id,
             verdict=self.verdict,
@@ -267,7 +289,15 @@ class FeedbackRecord:
             incident=self.incident_id,
             stretch=stretch,
             why=self.why,
+            undoes=self.undoes,
+            repeats=self.repeats,
+            until=self.repeats_until,
         )
+
+    def _series(self) -> SeriesKey | Selector | None:
+        if self.selector is not None:
+            return Selector(self.tenant, self.selector.service, self.selector.operation)
+        return SeriesKey(self.tenant, self.service, self.operation) if self.service and self.operation else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +348,17 @@ class TrainingRun:
 
 @dataclass(frozen=True, slots=True)
 class ServingHistory:
-    """Which model versions served, the newest last; `models.registry` writes it."""
+    """Which model versions served and how that came about, the newest last; `models.registry` writes it."""
 
     history: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    challenger: str | None = None
+    former: str | None = None
+
+    def alias(self, version_id: str, otherwise: str) -> str:
+        """Return what a version is now; the history knows who serves and who did, the manifest does not."""
+        if self.history and version_id == self.history[-1]:
+            return "champion"
+        if version_id == self.challenger:
+            return "challenger"
+        return "retired" if version_id in {*self.history, *(step.served for step in self.steps)} else otherwise

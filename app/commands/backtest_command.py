@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.train_command import newest_s
-from app.jobs import feedback_of
 from app.main import Node
 from app.recording import read_recording
+from app.said import feedback_plan, resolved, said_of
 from app.settings import Settings
 from features.errors import InvalidValue
 from training.dataset import Dataset, build
@@ -93,11 +93,11 @@ def dataset_of(
         until = until or newest_s(node, tenant)
         begin_s = None if since is None else int(since.timestamp())
         recording = read_recording(node.history, tenant, node.plan.tick_s, begin_s, int(until.timestamp()))
-        feedback = feedback_of(node.store.documents, tenant)
+        said = said_of(node.store.documents, tenant, feedback_plan(settings.feedback))
         return build(
             recording,
             node.plan,
             stride=_STRIDE,
-            feedback=feedback,
+            said=resolved(said, node.history, tenant),
             progress=lambda share: progress(0.5 * share, "reading history"),
         )

@@ -1,24 +1,124 @@
-"""``foreshock models``: the versions in a data folder's registry."""
+"""``foreshock models``: the versions in a data folder's registry, and which of them serves."""
 
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from app.main import Node
 from app.settings import Settings
+from app.versions import compared, must_serve
+from models.registry import Registry
+from models.version import ModelVersion, Step
 
-__all__ = ["versions"]
+__all__ = ["compare", "promote", "rollback", "show", "versions"]
 
 
 def versions(settings: Settings, tenant: str) -> tuple[dict[str, Any], str]:
     """Return all versions of a tenant, newest first, and the same for a terminal."""
-    node = Node(settings)
-    with closing(node):
-        found = node.registry(tenant).versions()
+    with _registry(settings, tenant) as registry:
+        found = registry.versions()
     rows = [
         f"{v.id}  {v.alias:10}  serves " + ", ".join(f"{name} at {horizon}" for horizon, name in v.record.serves.items())
         for v in found
     ]
-    return {"items": [json.loads(v.to_json()) for v in found]}, "\n".join(rows) or "no model yet; the prior is served"
+    return {"items": [_plain(v) for v in found]}, "\n".join(rows) or "no model yet; the prior is served"
+
+
+def show(settings: Settings, tenant: str, version_id: str) -> tuple[dict[str, Any], str]:
+    """Return a version with its history, and the same for a terminal.
+
+    Raises
+    ------
+    UntrustedArtifact
+        When the manifest has no such version.
+    """
+    with _registry(settings, tenant) as registry:
+        return _detail(registry, version_id)
+
+
+def promote(settings: Settings, tenant: str, version_id: str, who: str, why: str) -> tuple[dict[str, Any], str]:
+    """Let a version serve, and return it as `show` does.
+
+    Raises
+    ------
+    InvalidValue
+        When it is not there or cannot serve.
+    """
+    with _registry(settings, tenant) as registry:
+        must_serve(registry, version_id)
+        registry.promote(version_id, who=who, why=why, at=datetime.now(UTC))
+        return _detail(registry, version_id)
+
+
+def rollback(settings: Settings, tenant: str, who: str, why: str) -> tuple[dict[str, Any], str]:
+    """Let the version serve that served before, and return it as `show` does.
+
+    Raises
+    ------
+    InvalidValue
+        When there is none, or it cannot serve any more.
+    """
+    with _registry(settings, tenant) as registry:
+        must_serve(registry, registry.earlier())
+        return _detail(registry, registry.rollback(who=who, why=why, at=datetime.now(UTC)).id)
+
+
+def compare(settings: Settings, tenant: str, one: str, other: str) -> tuple[dict[str, Any], str]:
+    """Return what tells two versions apart, and the same for a terminal.
+
+    Raises
+    ------
+    UntrustedArtifact
+        When the manifest lacks one of them.
+    """
+    with _registry(settings, tenant) as registry:
+        first, second = registry.version(one), registry.version(other)
+    told = compared(first, second)
+    lines = [f"{'':20}{one}  {other}  difference"]
+    lines += [
+        f"{name:20}" + "  ".join("-" if value is None else f"{value:.4f}" for value in pair.values())
+        for name, pair in told["scores"].items()
+    ]
+    return told, "\n".join([*lines, f"note: {told['note']}"])
+
+
+@contextmanager
+def _registry(settings: Settings, tenant: str) -> Generator[Registry]:
+    node = Node(settings)
+    with closing(node):
+        yield node.registry(tenant)
+
+
+def _detail(registry: Registry, version_id: str) -> tuple[dict[str, Any], str]:
+    version = registry.version(version_id)
+    history = [step for step in registry.steps() if version_id in (step.version, step.before)]
+    serves = ", ".join(f"{name} at {horizon}" for horizon, name in version.record.serves.items())
+    lines = [
+        f"{version.id}  {version.alias}",
+        f"serves {serves}",
+        f"fitted on {version.record.trained_from.isoformat()} to {version.record.trained_to.isoformat()}",
+        *(f"{name} {value:.4f}" for name, value in sorted(version.record.scores.items())),
+        *(_line(step) for step in history),
+    ]
+    return _plain(version) | {"history": [_plain_step(step) for step in history]}, "\n".join(lines)
+
+
+def _line(step: Step) -> str:
+    when = step.at.isoformat(timespec="seconds") if step.at else "at an unknown time"
+    after = f" after {step.before}" if step.before else ""
+    return f"{when}  {step.action.replace('_', ' ')}: {step.version} serves{after}, by {step.who}" + (
+        f": {step.why}" if step.why else ""
+    )
+
+
+def _plain(version: ModelVersion) -> dict[str, Any]:
+    return json.loads(version.to_json())
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
+    plain = {name: getattr(step, name) for name in Step.__slots__}
+    return plain | {"at": step.at.isoformat() if step.at else None}

@@ -237,6 +237,16 @@ class Documents(Protocol):
         """
         ...
 
+    def add_all(self, bucket: str, values: Mapping[str, bytes]) -> None:
+        """Write documents by key that must not exist, all in one unit or none.
+
+        Raises
+        ------
+        Conflict
+            When one exists; nothing was written.
+        """
+        ...
+
     def delete(self, bucket: str, key: str) -> None:
         """Remove a document; absent is fine."""
         ...

@@ -7,7 +7,7 @@ commit through the same functions. A watch is a copy in memory that the writer k
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -117,6 +117,12 @@ class SqliteDocuments:
         """Write a document if its revision is the given one; see `Documents.swap`."""
         swap = _Swap(Output(bucket, key, value, ttl_s), revision, self._now_s())
         return _revision(self._writer.change(swap, self.committed))
+
+    def add_all(self, bucket: str, values: Mapping[str, bytes]) -> None:
+        """Write documents that must not exist, all or none; see `Documents.add_all`."""
+        now_s = self._now_s()
+        swaps = [_Swap(Output(bucket, key, value), 0, now_s) for key, value in values.items()]
+        self._writer.change(lambda connection: [c for swap in swaps for c in swap(connection)], self.committed)
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove a document; absent is fine."""

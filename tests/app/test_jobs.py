@@ -22,7 +22,8 @@ from app.cache.records import FeedbackRecord, TrainingRun
 from app.chronicle import Chronicle
 from app.history.contract import History
 from app.history.delta import DeltaHistory
-from app.jobs import Job, Jobs, champion_of, feedback_of, register, run_job
+from app.jobs import Job, Jobs, champion_of, register, run_job
+from app.said import feedback_of
 from app.settings import StoreSettings
 from app.store.contract import Documents
 from app.store.sqlite import SqliteStore, open_store
@@ -30,8 +31,10 @@ from app.telemetry import Telemetry
 from features.batch import N_BUCKETS, Batch, channel
 from features.errors import InvalidValue, Overloaded
 from features.memory import Memory, MemoryPlan
+from models.feedback import Feedback, Selector, Stretch
 from models.registry import Registry
 from tests.nodes import until
+from training.labels import Said
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 FIRST = 1_760_000_040 // 60
@@ -259,7 +262,7 @@ def test_feedback_reaches_the_job(tmp_path: Path) -> None:
         asked: list[Job] = []
         bench.jobs._asks = _Spy(asked)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
         bench.jobs.ask("r1", job, "")
-        assert asked == [replace(job, feedback=said)]
+        assert asked == [replace(job, said=Said(said))]
 
 
 class _Spy:
@@ -292,3 +295,20 @@ def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tm
         assert champion.version == version
         x = np.zeros((2, len(trained.ensemble.background_)), np.float32)
         assert np.array_equal(champion.ensemble.hazards(x), trained.ensemble.hazards(x))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_run_with_feedback_says_what_it_changed_and_how_it_would_do_without(tmp_path: Path) -> None:
+    history = write_history(tmp_path / "history", 1000, 80)
+    begin_s = (FIRST + 300) * 60
+    quiet = Stretch(Selector("default"), datetime.fromtimestamp(begin_s, UTC), datetime.fromtimestamp(begin_s + 1800, UTC))
+    said = Said(
+        (Feedback("f1", "prevented", "ann", NOW, stretch=quiet), Feedback("f2", "unknown", "ann", NOW, incident="gone"))
+    )
+    trained = run_job(Job("default", MemoryPlan(), stride=5, said=said), history, None, NOW, lambda _share: None)
+    told = trained.report["feedback"]
+    assert (told["changed"], told["labels"]["verdicts"]) == (True, {"prevented": 1, "unknown": 1})
+    assert told["labels"]["rows_left_out"] > 0
+    assert told["scores"]["agreed"]["rows"] > 0
+    assert told["note"] in trained.report["notes"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.champion import Champion
 from app.flow import Flow, FlowPlan
-from app.members import Champion, Members, subjects_of
+from app.members import Members, subjects_of
 from app.telemetry import Telemetry
 from features.extract import SCHEMA
 from features.memory import Memory, MemoryPlan
@@ -30,6 +31,13 @@ def subjects(n: int, members: Members | None = None) -> Subjects:
 
 
 EVERYBODY = np.arange(300)
+
+
+def unfitted() -> Ensemble:
+    """Return an ensemble that is only promoted, and never asked."""
+    ensemble = Ensemble((), ())
+    ensemble.reference_ = None
+    return ensemble
 
 
 def uncorrected(members: Members) -> bool:
@@ -162,7 +170,7 @@ def test_onsets_are_counted_since_the_promotion() -> None:
     members.began(3)
     members.began(2)
     assert members.onsets == 5
-    assert members.drifted is False
+    assert members.drifts.reasons() == ()
 
 
 @pytest.mark.parametrize("tick_s", [30, 60])
@@ -173,21 +181,22 @@ def test_the_blend_weighs_its_members_to_one(tick_s: int) -> None:
 
 def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_does_not() -> None:
     one, same, other = Members(), Members(), Members()
-    one.promote(Champion("v1", Ensemble((), ())))
+    one.promote(Champion("v1", unfitted()))
     one.blend.learn(
         {"batch": np.full((30, 3), 0.01), "prior": np.full((30, 3), 0.5)}, np.zeros((30, 3)), np.ones((30, 3), bool)
     )
     one.recalibration.learn(np.full((30, 3), 0.2), subjects(30), np.zeros((30, 3)), np.ones((30, 3), bool))
     one.began(4)
-    one.drifted = True
-    one.drift.learn(np.full(20, 0.01))
+    nothing = np.zeros(20)
+    one.drifts.learn(rows(20), nothing + 0.01, nothing, nothing)
+    one.drifts.risen = True
     for members, version in ((same, "v1"), (other, "v2")):
         members.restore(one.snapshot(EVERYBODY), EVERYBODY)
-        assert members.drift.n_seen == 1
-        members.promote(Champion(version, Ensemble((), ())))
+        assert members.drifts.loss.n_seen == 1
+        members.promote(Champion(version, unfitted()))
     assert same.snapshot(EVERYBODY) == one.snapshot(EVERYBODY)
-    assert (same.onsets, same.drifted) == (4, True)
-    assert (other.onsets, other.drifted) == (0, False)
+    assert (same.onsets, same.drifts.reasons()) == (4, ("its loss has risen",))
+    assert (other.onsets, other.drifts.reasons()) == (0, ())
     assert not uncorrected(same)
     assert uncorrected(other)
     assert np.allclose(other.blend.weights["batch"], 0.8)
@@ -197,7 +206,7 @@ def test_the_same_champion_after_a_restart_keeps_what_it_earned_and_another_one_
 def test_a_new_champion_is_not_corrected_by_what_came_of_another_ones_forecasts() -> None:
     members = Members()
     before = [matured(members, seed=seed) for seed in range(5)]
-    members.promote(Champion("v2", Ensemble((), ())))
+    members.promote(Champion("v2", unfitted()))
     for waiting in before:
         members.learn(waiting)
     assert uncorrected(members)

@@ -12,8 +12,9 @@ import pytest
 
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord, PredictionRecord, RecentErrors, ServiceSummary
+from app.champion import Champion
 from app.flow import Flow, FlowPlan
-from app.members import Champion, Members
+from app.members import Members
 from app.publish import Publisher
 from app.store.contract import Documents
 from app.telemetry import Telemetry

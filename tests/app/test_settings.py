@@ -101,3 +101,12 @@ def test_every_limit_of_a_request_reaches_those_who_check_it() -> None:
     expected = {field.name: numbers[renamed.get(field.name, field.name)] for field in fields(Limits) if field.name != "tick_s"}
     assert asdict(limits) == expected | {"tick_s": 7}
     assert set(numbers) - {renamed.get(name, name) for name in expected} == {"max_calls"}  # the transports' own
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "..", "/etc/passwd"])
+def test_time_zone_must_be_one_of_iana(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESHOCK_FEEDBACK__TIME_ZONE", zone)
+    with pytest.raises(InvalidSetting, match=r"feedback\.time_zone: .*IANA"):
+        load_settings(None)
+    monkeypatch.setenv("FORESHOCK_FEEDBACK__TIME_ZONE", "America/New_York")
+    assert load_settings(None).feedback.time_zone == "America/New_York"

@@ -53,6 +53,17 @@ def test_a_swap_needs_the_revision_that_is_there(store: Store) -> None:
     assert (document.value, document.revision) == (b"2", second)
 
 
+def test_documents_are_added_all_or_none(store: Store) -> None:
+    watch = store.documents.watch("members")
+    store.documents.add_all("members", {"a": b"1", "b": b"2"})
+    assert [(d.key, d.value) for d in watch.items()] == [("a", b"1"), ("b", b"2")]
+    with pytest.raises(Conflict, match="members/b"):
+        store.documents.add_all("members", {"c": b"3", "b": b"4", "d": b"5"})
+    assert [(d.key, d.value) for d in store.documents.items("members")] == [("a", b"1"), ("b", b"2")]
+    assert [d.key for d in watch.items()] == ["a", "b"]
+    watch.close()
+
+
 def test_of_many_swaps_at_once_one_wins(store: Store) -> None:
     revision = store.documents.put("members", "a", b"start")
 

@@ -9,7 +9,7 @@ import pytest
 
 from features.schema import Feature, FeatureSchema
 from models.baseline import Climatology, Prior, Rate, Recency, Seasonal
-from models.contract import Forecaster
+from models.contract import Forecaster, Weighing
 from models.ensemble import Ensemble
 from models.explain import grouping
 from models.hazard import to_logits
@@ -104,3 +104,21 @@ def test_shares_of_wild_rows_still_sum_to_the_distance(forecaster: Forecaster) -
 def test_no_rows_have_no_shares(forecaster: Forecaster) -> None:
     none, background = np.zeros((0, len(_NAMES)), np.float32), np.zeros(len(_NAMES), np.float32)
     assert forecaster.shares(none, background, GROUPS).shape == (0, 3, len(SCHEMA.groups))
+
+
+@pytest.mark.parametrize("name", ["trees", "forest", "linear"])
+def test_importances_name_the_columns_that_tell_something(name: str) -> None:
+    learner = FORECASTERS[name]()
+    assert isinstance(learner, Weighing)
+    importances = learner.importances()
+    assert importances.shape == (len(_NAMES),)
+    assert importances.sum() == pytest.approx(1.0)
+    assert (importances >= 0.0).all()
+    assert {6, 7} <= set(np.argsort(importances)[-3:].tolist())
+
+
+@pytest.mark.parametrize("name", ["trees without events", "forest without events"])
+def test_a_learner_that_looks_at_nothing_has_no_importances(name: str) -> None:
+    learner = FORECASTERS[name]()
+    assert isinstance(learner, Weighing)
+    assert not learner.importances().any()

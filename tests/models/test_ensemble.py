@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE, Ensemble
 from models.hazard import cumulate, from_logits, log_losses, to_logits
+from models.linear import HazardLinear
 from models.prediction import HORIZONS
 from models.shares import grouped
 
@@ -133,6 +134,17 @@ def test_log_odds_are_divided_by_the_weights_of_the_members() -> None:
     assert np.allclose(shares.sum(axis=2), to_logits(FITTED.hazards(x)) - to_logits(FITTED.hazards(FITTED.background_[None])))
     of_good = FITTED.weights["good"] * (x - FITTED.background_)[:, [0]]
     assert np.allclose(shares[:, :, 0], of_good * FITTED.calibration_.slopes_, atol=1e-6)
+
+
+def test_the_columns_that_members_look_at_most_are_watched_and_none_where_they_look_at_none() -> None:
+    x, y, at_risk = simulated()
+    learned = Ensemble((("linear", HazardLinear().fit(x, y, at_risk)), ("reader", Reader(2)))).fit(x, y, at_risk, n_events=500)
+    reference = learned.watching(x).reference_
+    assert reference is not None
+    assert 0 in reference.columns
+    assert np.allclose(reference.shares.sum(axis=1), 1.0)
+    assert learned.reference_ is None
+    assert FITTED.watching(x).reference_ is None
 
 
 def test_members_need_distinct_names() -> None:

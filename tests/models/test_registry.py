@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,6 +70,32 @@ def test_promote_retires_the_one_before_and_rollback_brings_it_back(store: Store
     assert champion.id == first.id
     with pytest.raises(InvalidValue, match="roll back"):
         registry.rollback()
+
+
+def test_every_change_of_who_serves_is_a_step_and_no_version_is_pruned(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    versions = [registry.add(fitted(n), replace(RECORD, created_at=AT.replace(hour=n))).id for n in range(4)]
+    for n, version in enumerate(versions):
+        registry.promote(version, who="ann", why=f"number {n}", at=AT.replace(hour=n))
+    assert registry.earlier() == versions[2]
+    registry.rollback(who="ben", why="worse", at=AT.replace(hour=9))
+    assert [(s.action, s.version, s.before, s.who, s.why) for s in registry.steps()] == [
+        *(("promoted", v, b, "ann", f"number {n}") for n, (v, b) in enumerate(zip(versions, [None, *versions], strict=False))),
+        ("rolled_back", versions[2], versions[3], "ben", "worse"),
+    ]
+    assert registry.steps()[-1].at == AT.replace(hour=9)
+    assert [v.id for v in registry.versions()] == versions[::-1]
+    assert [v.alias for v in registry.versions()] == ["retired", "champion", "retired", "retired"]
+    assert all(registry.load(version, SCHEMA) for version in versions)
+
+
+def test_history_of_an_earlier_release_has_no_steps_and_goes_on(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents)
+    first, second = (registry.add(fitted(n), replace(RECORD, created_at=AT.replace(hour=n))).id for n in range(2))
+    store.documents.put(BUCKET, "default/serving", json.dumps({"history": [first, second]}).encode())
+    assert registry.steps() == ()
+    assert registry.rollback().id == first
+    assert [(s.action, s.at) for s in registry.steps()] == [("rolled_back", None)]
 
 
 def test_nothing_is_unpickled_that_the_manifest_does_not_name(store: Store) -> None:

@@ -41,3 +41,17 @@ def test_the_bound_of_rows_holds_even_when_events_are_many() -> None:
 def test_impossible_bounds_are_refused() -> None:
     with pytest.raises(InvalidValue, match="above 0"):
         Thinning(per_positive=0)
+
+
+def test_rows_that_somebody_spoke_of_are_kept_before_the_quiet_is_thinned() -> None:
+    y = np.zeros((20_000, 3))
+    y[:5, 2] = 1
+    weight = np.ones(20_000)
+    weight[10_000:10_030] = 4.0
+    rows, weights = thin(y, np.ones(y.shape, dtype=np.bool_), weight, Thinning(), np.random.default_rng(0))
+    assert set(range(10_000, 10_030)) <= set(rows.tolist())
+    assert (weights[np.isin(rows, np.arange(10_000, 10_030))] == 4.0).all()
+    assert np.isclose(weights.sum(), weight.sum())
+    weight[5:] = 4.0
+    many, _ = thin(y, np.ones(y.shape, dtype=np.bool_), weight, Thinning(), np.random.default_rng(0))
+    assert len(many) == len(rows)

@@ -10,7 +10,7 @@ import pytest
 
 from features.errors import InvalidValue
 from models.prediction import HORIZONS
-from models.version import ALIASES, ModelRecord, ModelVersion
+from models.version import ALIASES, ModelRecord, ModelVersion, Step
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 SERVES = {"5min": "ensemble", "15min": "rate", "60min": "rate"}
@@ -41,3 +41,11 @@ def test_unknown_aliases_bad_hashes_and_naive_times_are_refused() -> None:
         replace(RECORD, created_at=AT.replace(tzinfo=None))
     with pytest.raises(InvalidValue, match="trained_from"):
         replace(RECORD, trained_to=AT - timedelta(days=1))
+
+
+def test_a_step_says_what_was_done_and_when() -> None:
+    assert Step("promoted", "v1", None).who == "unknown"
+    with pytest.raises(InvalidValue, match="action must be one of"):
+        Step("deleted", "v1", None)
+    with pytest.raises(InvalidValue, match="aware"):
+        Step("promoted", "v1", None, datetime(2026, 1, 2))

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from features.evidence import SOURCES
 from features.extract import SCHEMA
 from features.facts import CATEGORIES
+from features.incident import Incident
 from features.memory import Memory, MemoryPlan
 from features.series import WHOLE, SeriesKey
 from models.feedback import Feedback, Stretch
 from tests.telemetry import T0, Minute, a_record, play, play_minute, recorded, traffic
 from training.dataset import RECOVERY_TICKS, WARM_TICKS, Dataset, Gathering, build
+from training.labels import Said
 from training.replay import Recording, walk
 
 PLAN = MemoryPlan()
@@ -130,7 +132,7 @@ def test_what_spoke_for_a_category_is_what_was_known_at_the_row() -> None:
 
 
 def test_what_a_person_reported_has_no_category() -> None:
-    rows = build(history(), PLAN, feedback=[said("missed", 30, 35)]).rows
+    rows = build(history(), PLAN, said=Said((said("missed", 30, 35),))).rows
     assert rows.evidence is not None
     reported = rows.next_start_s == (T0 + 30) * 60
     assert reported.any()
@@ -171,7 +173,7 @@ def test_windows_in_which_a_tenant_was_not_heard_censor_that_tenant_alone() -> N
 
 
 def test_incident_that_people_missed_is_a_start_and_its_time_is_not_learned_from() -> None:
-    dataset = build(history(), PLAN, feedback=[said("missed", 30, 35)])
+    dataset = build(history(), PLAN, said=Said((said("missed", 30, 35),)))
     starts, eligible = next_start(dataset), set(minutes_of(dataset, dataset.rows.eligible))
     assert starts[29] == 30.0  # as people said it, to the second
     assert starts[30] == 61.0
@@ -181,10 +183,33 @@ def test_incident_that_people_missed_is_a_start_and_its_time_is_not_learned_from
     assert len(dataset.incidents) == 1  # what the rule found stays as it is
 
 
+def test_incident_that_was_reported_from_outside_is_a_start_and_its_time_is_not_learned_from() -> None:
+    reported = Incident("alert-1", WEB, at(30), at(31), at(35), "webhook")
+    dataset = build(history(), PLAN, said=Said(reported=(reported,)))
+    starts, eligible = next_start(dataset), set(minutes_of(dataset, dataset.rows.eligible))
+    assert (starts[29], starts[30]) == (30.0, 61.0)
+    assert not eligible & set(range(31, 35))
+    assert [incident.source for incident in dataset.incidents] == ["rule", "webhook"]
+    assert (dataset.plain, dataset.changes) == (None, None)  # nobody gave feedback
+
+
+def test_feedback_leaves_the_plain_rows_as_they_were_and_says_what_it_changed() -> None:
+    dataset = build(history(), PLAN, said=Said((said("missed", 30, 35),)))
+    alone = build(history(), PLAN).rows
+    assert dataset.plain is not None
+    assert dataset.changes is not None
+    assert np.array_equal(dataset.plain.next_start_s, alone.next_start_s)
+    assert np.array_equal(dataset.plain.eligible, alone.eligible)
+    assert dataset.plain.x is dataset.rows.x
+    assert (dataset.changes.verdicts, dataset.changes.incidents_added) == ({"missed": 1}, 1)
+    assert dataset.changes.rows_left_out == 4
+    assert dataset.changes.rows_relabelled > 0
+
+
 def test_time_of_what_was_prevented_is_never_a_negative() -> None:
     without, prevented = (
         build(history(140, range(0)), PLAN),
-        build(history(140, range(0)), PLAN, feedback=[said("prevented", 120, 130)]),
+        build(history(140, range(0)), PLAN, said=Said((said("prevented", 120, 130),))),
     )
     lost = set(minutes_of(without, without.rows.eligible)) - set(minutes_of(prevented, prevented.rows.eligible))
     assert lost == set(range(60, 130))
@@ -192,7 +217,7 @@ def test_time_of_what_was_prevented_is_never_a_negative() -> None:
 
 def test_false_alarm_takes_the_incident_out_of_the_labels() -> None:
     name = build(history(), PLAN).incidents[0].id
-    dataset = build(history(), PLAN, feedback=[said("false_alarm", incident=name)])
+    dataset = build(history(), PLAN, said=Said((said("false_alarm", incident=name),)))
     assert set(next_start(dataset).values()) == {np.inf}
     assert not dataset.rows.undetected.any()
     assert [incident.id for incident in dataset.incidents] == [name]

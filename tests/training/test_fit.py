@@ -109,3 +109,16 @@ def test_a_history_without_incidents_is_fitted_to_the_base_rate_and_says_so() ->
     fitted = fit(calm)
     assert (fitted.ensemble.hazards(calm.x[:50]) < 0.01).all()
     assert any("no incident" in note for note in fitted.record.notes)
+
+
+def test_weights_reach_every_member_and_no_baseline_and_are_hashed() -> None:
+    rows = simulated_rows(n_series=3, n_noise=0, days=2.0, a_day=4.0)
+    false_alarms = (rows.next_start_s - rows.as_of_s > 3600) & (rows.x[:, 7] > 1.5)
+    weighed = replace(rows, weight=np.where(false_alarms, 4.0, 1.0))
+    plain, taught = fit(rows), fit(weighed)
+    for (name, before), (_, after) in zip(plain.ensemble.members, taught.ensemble.members, strict=True):
+        said = before.hazards(rows.x[false_alarms]).mean(axis=0), after.hazards(rows.x[false_alarms]).mean(axis=0)
+        assert (said[1] < said[0]).all(), name
+    for (name, before), (_, after) in zip(plain.ensemble.baselines, taught.ensemble.baselines, strict=True):
+        assert np.array_equal(before.hazards(rows.x[:200]), after.hazards(rows.x[:200])), name
+    assert taught.record.data_sha256 != plain.record.data_sha256

@@ -13,7 +13,9 @@ from models.categories import PRIOR
 from models.prediction import HORIZONS
 from tests.training_rows import of_categories, simulated_rows
 from training.categories import MIXTURE
-from training.retrain import retrain
+from training.overlaid import changes_between
+from training.retrain import Plain, retrain
+from training.rows import Rows
 
 
 def test_a_real_signal_is_promoted_and_its_record_is_complete() -> None:
@@ -72,3 +74,54 @@ def test_the_same_model_again_does_not_replace_its_champion() -> None:
 def test_a_history_of_two_hours_is_refused_in_words() -> None:
     with pytest.raises(InvalidValue, match="history must be longer"):
         retrain(simulated_rows(n_series=1, days=0.2, a_day=1.0))
+
+
+def with_feedback(plain: Rows, laid: Rows) -> Plain:
+    return Plain(plain, changes_between(plain, laid, (), (), ()))
+
+
+def few_rows() -> Rows:
+    return simulated_rows(n_series=3, n_noise=0, a_day=5.0, days=2.0)
+
+
+def test_feedback_that_changes_no_label_costs_no_second_fit_and_is_noted() -> None:
+    rows = few_rows()
+    outcome = retrain(rows, plain=with_feedback(rows, rows))
+    assert outcome.impact is not None
+    assert (outcome.impact.agreed, outcome.impact.used) == (None, True)
+    assert outcome.report.notes[-1] == "0 verdicts changed no label"
+    told = outcome.to_dict()["feedback"]
+    assert isinstance(told, dict)
+    assert (told["changed"], told["scores"]) == (False, {"agreed": None, "as_labelled": None})
+
+
+def test_a_run_with_feedback_keeps_the_scores_with_it_and_without() -> None:
+    plain = few_rows()
+    weight = np.where((plain.next_start_s - plain.as_of_s > 3600) & (plain.x[:, 7] > 1.5), 4.0, 1.0)
+    rows = replace(plain, weight=weight)
+    outcome = retrain(rows, plain=with_feedback(plain, rows))
+    impact = outcome.impact
+    assert impact is not None
+    assert impact.changes.rows_weighed > 0
+    assert impact.agreed is not None
+    assert impact.as_labelled is not None
+    assert impact.agreed.without["log_loss"] != impact.agreed.with_feedback["log_loss"]
+    assert impact.agreed.rows == impact.as_labelled.rows  # weights change no label
+
+
+def test_feedback_that_is_wrong_is_refused_and_the_run_goes_on_without_it() -> None:
+    plain = few_rows()
+    shuffled = np.random.default_rng(0).permutation(len(plain))
+    # Before the held-out block half of the verdicts are lies, so that quiet rows seem to announce incidents.
+    lied = (plain.as_of_s < plain.as_of_s.min() + 1.3 * 86_400) & (shuffled % 2 == 0) & (plain.x[:, 7] < 0.5)
+    rows = replace(plain, next_start_s=np.where(lied, plain.as_of_s + 120.0, plain.next_start_s))
+    outcome = retrain(rows, plain=with_feedback(plain, rows))
+    impact = outcome.impact
+    assert impact is not None
+    assert impact.agreed is not None
+    assert (impact.used, impact.agreed.kind) == (False, "worse")
+    assert "are not learned from" in outcome.report.notes[-1]
+    alone = retrain(plain)
+    assert np.array_equal(outcome.fitted.ensemble.hazards(plain.x), alone.fitted.ensemble.hazards(plain.x))
+    assert outcome.fitted.record.data_sha256 == alone.fitted.record.data_sha256
+    assert outcome.decision == alone.decision

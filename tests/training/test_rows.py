@@ -43,6 +43,16 @@ def test_taken_rows_are_those_rows() -> None:
     assert part.keys == ROWS.keys
 
 
+def test_weights_go_with_their_rows_and_are_at_least_one() -> None:
+    weight = np.linspace(1.0, 5.0, len(ROWS))
+    weighed = replace(ROWS, weight=weight).take(np.arange(10, 20))
+    assert weighed.weight is not None
+    assert weighed.weight.tolist() == weight[10:20].tolist()
+    for wrong in (weight[1:], weight - 0.5):
+        with pytest.raises(InvalidValue, match="weight must be"):
+            replace(ROWS, weight=wrong)
+
+
 def test_no_rows_are_rows_too() -> None:
     empty = ROWS.take(np.zeros(0, np.int64))
     assert len(empty) == 0

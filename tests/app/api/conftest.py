@@ -9,7 +9,7 @@ import pytest
 
 from app.settings import StoreSettings
 from app.store.contract import Documents
-from app.store.sqlite import open_store
+from app.store.sqlite import SqliteStore, open_store
 from tests.api_builders import Api, Clock
 
 
@@ -19,11 +19,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def documents(tmp_path: Path, clock: Clock) -> Iterator[Documents]:
+def store(tmp_path: Path, clock: Clock) -> Iterator[SqliteStore]:
     with open_store(tmp_path, settings=StoreSettings(commit_window_ms=0.0), max_in_flight_bytes=2**24, now=clock) as store:
-        yield store.documents
+        yield store
 
 
 @pytest.fixture
-def api(documents: Documents, clock: Clock) -> Api:
-    return Api(documents, clock)
+def documents(store: SqliteStore) -> Documents:
+    return store.documents
+
+
+@pytest.fixture
+def api(store: SqliteStore, clock: Clock) -> Api:
+    return Api(store.documents, clock, blobs=store.blobs)

@@ -26,6 +26,7 @@ from tests.api_builders import (
     put_prediction,
     put_service,
 )
+from tests.ensembles import add_version
 
 EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/services"): ("/api/v1/services", None, 200),
@@ -36,13 +37,26 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("post", "/api/v1/errors:classify"): ("/api/v1/errors:classify", {"message": "Connection refused"}, 200),
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", None, 200),
     ("get", "/api/v1/incidents/{incident_id}"): ("/api/v1/incidents/i1", None, 200),
+    ("post", "/api/v1/webhooks/alertmanager"): ("/api/v1/webhooks/alertmanager", {"version": "4", "alerts": []}, 200),
     ("post", "/api/v1/feedback"): ("/api/v1/feedback", {"verdict": "confirmed", "prediction_id": "p1"}, 201),
+    ("get", "/api/v1/feedback/impact"): ("/api/v1/feedback/impact", None, 200),
     ("get", "/api/v1/feedback"): ("/api/v1/feedback", None, 200),
+    ("post", "/api/v1/feedback:batch"): (
+        "/api/v1/feedback:batch",
+        {"items": [{"verdict": "confirmed", "prediction_id": "p1"}]},
+        201,
+    ),
+    ("post", "/api/v1/feedback/{feedback_id}:undo"): ("/api/v1/feedback/feedback-1:undo", {}, 201),
     ("get", "/api/v1/feedback/{feedback_id}"): ("/api/v1/feedback/feedback-1", None, 200),
     ("post", "/api/v1/training-runs"): ("/api/v1/training-runs", {}, 202),
     ("get", "/api/v1/training-runs"): ("/api/v1/training-runs", None, 200),
     ("get", "/api/v1/training-runs/{run_id}"): ("/api/v1/training-runs/run-1", None, 200),
     ("get", "/api/v1/models"): ("/api/v1/models", None, 200),
+    ("post", "/api/v1/models/{version_id}:promote"): ("/api/v1/models/FIRST:promote", {}, 200),
+    ("post", "/api/v1/models:rollback"): ("/api/v1/models:rollback", {}, 200),
+    ("get", "/api/v1/models/{version_id}"): ("/api/v1/models/FIRST", None, 200),
+    ("get", "/api/v1/models/{version_id}/compare/{other_id}"): ("/api/v1/models/FIRST/compare/SECOND", None, 200),
+    ("get", "/api/v1/stream"): ("/api/v1/stream?for_s=0", None, 200),
     ("get", "/livez"): ("/livez", None, 200),
     ("get", "/readyz"): ("/readyz?verbose", None, 200),
     ("get", "/metrics"): ("/metrics", None, 200),
@@ -89,8 +103,10 @@ def test_every_route_of_the_openapi_document_is_exercised(shop: Api) -> None:
     document = shop.get("/api/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert operations(document) == set(EXERCISED)
+    first, second = (add_version(shop.registry(), hour) for hour in (1, 2))
+    shop.registry().promote(second)
     for (method, path), (url, body, status) in EXERCISED.items():
-        response = shop.ask(method.upper(), url, json=body)
+        response = shop.ask(method.upper(), url.replace("FIRST", first).replace("SECOND", second), json=body)
         assert response.status_code == status, (url, response.text)
         assert str(status) in document["paths"][path][method]["responses"]
     counted = requests(shop.telemetry)

@@ -102,6 +102,20 @@ def test_stored_reads_past_the_watch(documents: Documents, cache: Cache) -> None
     assert cache.stored("services", "default/cart", ServiceSummary) is None
 
 
+def test_documents_and_revisions_are_told_without_reading_them(
+    documents: Documents, cache: Cache, telemetry: Telemetry
+) -> None:
+    put_service(documents, a_service_summary("a"))
+    put_service(documents, a_service_summary("b", tenant="other"))
+    (document,) = cache.documents("services", "default/")
+    assert document.key == tenant_key("default", "a")
+    assert cache.revision("services", document.key) == document.revision > 0
+    put_service(documents, a_service_summary("a"))
+    assert cache.revision("services", document.key) > document.revision
+    assert cache.revision("services", "default/gone") == 0
+    assert reads(telemetry, "services", "hit") == reads(telemetry, "services", "miss") == 0
+
+
 def test_closed_twice_is_closed(documents: Documents, cache: Cache) -> None:
     put_prediction(documents, a_prediction("a"))
     cache.close()

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from app.cache.records import FeedbackRecord, TrainingRun
+from app.cache.records import FeedbackRecord, SelectorRecord, TrainingRun
 from features.errors import InvalidValue
 from features.series import SeriesKey
+from models.feedback import Selector
 from tests.api_builders import NOON
 
 INTERVAL = FeedbackRecord(
@@ -28,6 +29,14 @@ def test_verdict_on_an_interval_becomes_feedback_with_a_stretch() -> None:
 def test_verdict_on_an_incident_that_lasts_becomes_feedback_without_a_stretch() -> None:
     feedback = replace(INTERVAL, verdict="confirmed", incident_id="i1", end=None).feedback()
     assert (feedback.incident, feedback.stretch) == ("i1", None)
+
+
+def test_verdict_on_a_selector_that_comes_again_and_its_withdrawal_become_feedback() -> None:
+    weekly = replace(INTERVAL, verdict="expected", service=None, operation=None, selector=SelectorRecord(), repeats="week")
+    feedback = weekly.feedback()
+    assert feedback.stretch is not None
+    assert (feedback.stretch.series, feedback.repeats) == (Selector("a"), "week")
+    assert replace(weekly, id="f2", undoes="f1").feedback().undoes == "f1"
 
 
 def test_unknown_verdict_is_refused() -> None:

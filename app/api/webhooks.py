@@ -1,0 +1,118 @@
+"""Routes of webhooks: a team's own alerts come in as incidents, so that training knows them as truth.
+
+Alertmanager sends groups of alerts, again and again while they fire, from several replicas and in no certain
+order. An alert is one incident by its fingerprint and start, however often it is sent. Its document is durable
+before the answer; `app.said.reported_of` gives it to training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+
+from anyio import to_thread
+from fastapi import APIRouter, Response
+
+from app.api.alertmanager import AlertIn, AlertmanagerIn, WebhookOut
+from app.api.pages import microseconds
+from app.api.parts import PREFIX, Ask, Asked, answer
+from app.cache.documents import decode_document, encode_document, prediction_key
+from app.cache.records import IncidentRecord, PredictionRecord
+from features.errors import Conflict
+from features.series import WHOLE, SeriesKey
+from features.taxonomy import UNKNOWN
+
+__all__ = ["SOURCE", "router"]
+
+router = APIRouter(prefix=PREFIX, tags=["incidents"])
+
+SOURCE = "webhook"
+"""What an incident that came in here names as its source."""
+
+_BUCKET = "incidents"
+_ATTEMPTS = 8  # guessed: the replicas that send one alert at the same moment are two or three
+
+
+@router.post(
+    "/webhooks/alertmanager",
+    response_model=WebhookOut,
+    summary="Take in alerts of Alertmanager (webhook version 4) as incidents",
+)
+async def take_alerts(asked: Asked, body: AlertmanagerIn) -> Response:
+    """Open an incident for each alert that fires and end it when it is resolved; the same alert again changes nothing."""
+    return answer(await to_thread.run_sync(_taken, asked, body.alerts))
+
+
+def _taken(asked: Ask, alerts: Sequence[AlertIn]) -> dict[str, object]:
+    kept: dict[str, None] = {}
+    ignored: list[dict[str, str]] = []
+    for alert in alerts:
+        reason = _no_series(asked, alert)
+        asked.parts.telemetry.webhook_alerts.labels(outcome="ignored" if reason else alert.status).inc()
+        if reason:
+            ignored.append({"fingerprint": alert.fingerprint, "reason": reason})
+        else:
+            kept[_keep(asked, alert)] = None
+    return {"incidents": list(kept), "ignored": ignored}
+
+
+def _no_series(asked: Ask, alert: AlertIn) -> str:
+    """Return why an alert speaks of no series, nothing where it does. Such alerts come with all others of a receiver."""
+    label = asked.parts.alerts.service_label
+    return "" if alert.labels.get(label) else f"it must have the label {label!r}, got {sorted(alert.labels)[:20]}"
+
+
+def _keep(asked: Ask, alert: AlertIn) -> str:
+    """Write the incident of an alert, or what is new of it, and return its id; a race with another writer is run again."""
+    incident = _incident(asked, alert)
+    key, documents = asked.key(incident.id), asked.parts.documents
+    for attempt in range(_ATTEMPTS):
+        document = documents.get(_BUCKET, key)
+        known = None if document is None else decode_document(document.value, IncidentRecord)
+        if known is not None and (known.end is not None or incident.end is None):
+            break  # said before, or firing that was overtaken by its own end
+        merged = incident if known is None else replace(known, end=incident.end)
+        write = partial(documents.swap, _BUCKET, key, encode_document(merged), document.revision if document else 0)
+        try:
+            write(ttl_s=asked.parts.alerts.kept_s)
+            break
+        except Conflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    return incident.id
+
+
+def _incident(asked: Ask, alert: AlertIn) -> IncidentRecord:
+    labels = asked.parts.alerts
+    operation = alert.labels.get(labels.operation_label) or WHOLE
+    series = SeriesKey(asked.tenant, alert.labels[labels.service_label], operation)
+    end = alert.ends_at if alert.status == "resolved" else None
+    return IncidentRecord(
+        id=_id(alert),
+        tenant=asked.tenant,
+        service=series.service,
+        operation=series.operation,
+        start=alert.starts_at,
+        detected_at=max(alert.starts_at, min(asked.now, end or asked.now)),
+        end=end,
+        source=SOURCE,
+        category=UNKNOWN,
+        predicted=_predicted(asked, series, alert),
+    )
+
+
+def _id(alert: AlertIn) -> str:
+    """Return a name of the alert's fingerprint and start that fits into a path."""
+    named = alert.fingerprint or repr(sorted(alert.labels.items()))
+    digest = sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"alert-{digest}-{microseconds(alert.starts_at)}"
+
+
+def _predicted(asked: Ask, series: SeriesKey, alert: AlertIn) -> dict[str, float] | None:
+    """Return what the newest prediction said, if it was made before the alert began."""
+    known = asked.cache.one("predictions", prediction_key(series), PredictionRecord)
+    if known is None or known.as_of > alert.starts_at or alert.starts_at > known.expires_at:
+        return None
+    return {horizon: chance.probability for horizon, chance in known.horizons.items()}

@@ -1,0 +1,217 @@
+"""Server-sent events over a real socket: what changes arrives, filtered, in order, and nothing is lost in silence."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from app.api.feed import StreamPlan
+from app.api.schemas import IncidentOut, PredictionOut
+from app.ingest.connections import server_of
+from app.store.sqlite import SqliteStore
+from models.prediction import AnomalyScore
+from tests.api_builders import Api, Clock, a_prediction, an_incident, put_incident, put_prediction
+from tests.ensembles import add_version
+from tests.nodes import until
+
+STREAM = "/api/v1/stream"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as it arrived."""
+
+    id: str
+    kind: str
+    data: dict[str, Any]
+
+
+@contextmanager
+def served(api: Api) -> Generator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server: uvicorn.Server = server_of(api.app)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        api.stopped.set()
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture
+def fast(store: SqliteStore, clock: Clock) -> Api:
+    """Return an API that looks and beats often, with a small ring."""
+    return Api(store.documents, clock, blobs=store.blobs, streams=StreamPlan(ring=50, clients=3, poll_s=0.01, heartbeat_s=0.05))
+
+
+@contextmanager
+def listening(address: str, query: str = "", **headers: str) -> Generator[Iterator[str]]:
+    """Listen, and yield the lines once the stream has begun."""
+    with httpx.Client(timeout=10.0) as client, client.stream("GET", f"{address}{STREAM}?{query}", headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        lines = response.iter_lines()
+        assert next(lines).startswith("retry: ")
+        yield lines
+
+
+def events(lines: Iterator[str], n: int) -> list[Event]:
+    """Read so many events; comments are passed over."""
+    found: list[Event] = []
+    parts: dict[str, str] = {}
+    while len(found) < n:
+        line = next(lines)
+        if line:
+            name, _, value = line.partition(": ")
+            parts[name] = value
+        elif "data" in parts:
+            found.append(Event(parts["id"], parts["event"], json.loads(parts["data"])))
+            parts = {}
+    return found
+
+
+def calm(service: str, operation: str = "*") -> Any:
+    return replace(a_prediction(service, operation), anomaly=AnomalyScore(0.5, 2.0, 2.0, 0.0, 5.0))
+
+
+def test_what_changes_arrives_as_the_lists_show_it(fast: Api) -> None:
+    put_prediction(fast.documents, calm("old"))
+    with served(fast) as address, listening(address) as lines:
+        put_prediction(fast.documents, a_prediction("payment"))
+        prediction, anomaly = events(lines, 2)
+        put_incident(fast.documents, an_incident("i1"))
+        (incident,) = events(lines, 1)
+        version = add_version(fast.registry())
+        (registered,) = events(lines, 1)
+        fast.registry().promote(version, who="ada", why="better")
+        (promoted,) = events(lines, 1)
+    assert (prediction.kind, PredictionOut.model_validate(prediction.data).service) == ("prediction", "payment")
+    assert (anomaly.kind, anomaly.data["value"], anomaly.data["upper"]) == ("anomaly", 7.0, 5.0)
+    assert (incident.kind, IncidentOut.model_validate(incident.data).id) == ("incident", "i1")
+    assert (registered.kind, registered.data["action"], registered.data["version"]) == ("model", "registered", version)
+    assert (promoted.data["action"], promoted.data["who"], promoted.data["why"]) == ("promoted", "ada", "better")
+    numbers = [int(event.id.rpartition("-")[2]) for event in (prediction, anomaly, incident, registered, promoted)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_events_are_filtered_by_service_kind_and_operation(fast: Api) -> None:
+    with served(fast) as address, listening(address, "service=cart&event=prediction&event=incident&operations=whole") as lines:
+        put_prediction(fast.documents, calm("payment"))
+        put_prediction(fast.documents, a_prediction("cart", "POST /items"))
+        put_prediction(fast.documents, a_prediction("cart"))
+        put_incident(fast.documents, an_incident("i1", "payment"))
+        put_incident(fast.documents, an_incident("i2", "cart"))
+        found = events(lines, 2)
+    assert [(event.kind, event.data["service"], event.data["operation"]) for event in found] == [
+        ("prediction", "cart", "*"),
+        ("incident", "cart", "*"),
+    ]
+
+
+def test_who_comes_back_with_the_last_id_gets_what_changed_meanwhile(fast: Api) -> None:
+    with served(fast) as address:
+        with listening(address) as lines:
+            put_incident(fast.documents, an_incident("i1"))
+            (first,) = events(lines, 1)
+        for name in ("i2", "i3"):
+            put_incident(fast.documents, an_incident(name))
+        with listening(address, **{"Last-Event-ID": first.id}) as lines:
+            assert [event.data["id"] for event in events(lines, 2)] == ["i2", "i3"]
+
+
+@pytest.mark.parametrize("last", ["5f3-7", "nonsense", "-1", "x-9"])
+def test_an_id_of_another_process_is_answered_with_dropped(fast: Api, last: str) -> None:
+    with served(fast) as address, listening(address, **{"Last-Event-ID": last}) as lines:
+        (dropped,) = events(lines, 1)
+        put_incident(fast.documents, an_incident("i1"))
+        (incident,) = events(lines, 1)
+    assert (dropped.kind, dropped.data["lost"]) == ("dropped", None)
+    assert last in dropped.data["why"]
+    assert incident.data["id"] == "i1"
+
+
+def test_who_was_away_too_long_is_told_how_much_is_lost(fast: Api) -> None:
+    with served(fast) as address:
+        with listening(address) as lines:
+            put_incident(fast.documents, an_incident("i"))
+            (first,) = events(lines, 1)
+        for number in range(80):
+            put_incident(fast.documents, an_incident(f"i{number:02}"))
+        with listening(address, **{"Last-Event-ID": first.id}) as lines:
+            dropped, *rest = events(lines, 51)
+    assert (dropped.kind, dropped.data["lost"]) == ("dropped", 30)
+    assert [event.data["id"] for event in rest] == [f"i{number:02}" for number in range(30, 80)]
+
+
+def test_client_that_reads_too_slowly_is_told_and_others_are_not_held_up(store: SqliteStore, clock: Clock) -> None:
+    api = Api(store.documents, clock, blobs=store.blobs, streams=StreamPlan(ring=80, poll_s=0.005, heartbeat_s=60.0))
+    wide = [replace(an_incident(f"i{n:02}"), category="x" * 20_000) for n in range(60)]
+    with served(api) as address, listening(address, "service=ping") as lines, socket.socket() as slow:
+        host, port = address.removeprefix("http://").split(":")
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(30.0)
+        slow.connect((host, int(port)))
+        slow.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert slow.recv(64).startswith(b"HTTP/1.1 200")
+        for turn in range(6):
+            for incident in wide:
+                put_incident(api.documents, incident)
+            put_incident(api.documents, an_incident(f"ping-{turn}", "ping"))
+            assert events(lines, 1)[0].data["id"] == f"ping-{turn}"
+        received = b""
+        while b"read the lists again" not in received:
+            part = slow.recv(2**16)
+            assert part, "it ended without a word"
+            received = received[-(2**16) :] + part
+    lost = json.loads(received.split(b"event: dropped\ndata: ")[1].split(b"\n")[0])
+    assert lost["lost"] > 0
+    assert "too slowly" in lost["why"]
+
+
+def test_silence_is_broken_by_heartbeats_and_the_stream_ends_when_asked(fast: Api) -> None:
+    with served(fast) as address:
+        with listening(address) as lines:
+            assert [line for line in (next(lines) for _ in range(5)) if line] == [": heartbeat"] * 2
+        assert httpx.get(f"{address}{STREAM}?for_s=0").text == "retry: 2000\n\n"
+
+
+def test_streams_are_bounded_and_a_client_that_left_makes_room(fast: Api) -> None:
+    with served(fast) as address:
+        with listening(address), listening(address), listening(address):
+            refused = httpx.get(f"{address}{STREAM}")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert "at most 3 streams" in refused.json()["detail"]
+        until(lambda: fast.app.state.feeds.clients == 0, "all to be counted out")
+        with listening(address):
+            assert fast.app.state.feeds.clients == 1
+
+
+def test_one_tenant_hears_nothing_of_another(fast: Api) -> None:
+    with served(fast) as address, listening(address, **{"X-Scope-OrgID": "a"}) as lines:
+        put_incident(fast.documents, an_incident("theirs", tenant="b"))
+        put_incident(fast.documents, an_incident("mine", tenant="a"))
+        assert [event.data["id"] for event in events(lines, 1)] == ["mine"]
+
+
+def test_a_server_that_stops_ends_its_streams(fast: Api) -> None:
+    with served(fast) as address, listening(address) as lines:
+        fast.stopped.set()
+        assert [line for line in lines if line and not line.startswith(":")] == []
+
+
+def test_what_cannot_be_asked_for_is_refused(fast: Api) -> None:
+    for query in ("event=rumour", "for_s=-1", "unknown=1"):
+        assert fast.get(f"{STREAM}?{query}").status_code == 422
