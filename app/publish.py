@@ -28,7 +28,7 @@ from features.memory import Memory
 from features.recovery import advise
 from features.series import OTHER, WHOLE
 from features.view import View
-from models.anomaly import tail
+from models.tails import tail
 from models.explain import reasons
 from models.hazard import cumulate, from_logits
 from models.prediction import HORIZONS, AnomalyScore, Chance, ExpectedCategory, Prediction, Reason

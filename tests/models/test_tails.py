@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import nbinom, poisson
 
 from features.errors import InvalidValue
-from models.anomaly import tail
+from models.tails import tail
 
 
 def test_tails_are_those_of_the_distributions() -> None:

@@ -1,0 +1,101 @@
+"""How often statistics were as large as they are now: tail probabilities from what was seen, with imagined observations while it is little.
+
+`models.anomaly` turns every expert's statistic into a tail with it, and once more what they say together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.arrays import BoolArray, FloatArray
+from features.rings import Columns
+
+__all__ = ["Frequencies", "Scale"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where statistics are counted, and what is believed of them before.
+
+    Parameters
+    ----------
+    low, high : float
+        Limits of the bins; what lies beyond is counted in the first or the last.
+    bins : int
+        How many, of equal width.
+    believed : callable
+        The tail of a statistic before any is seen.
+    weight : float
+        Observations that the belief counts for at first.
+    fade : float
+        Observations after which it counts for half.
+    memory : int
+        Observations after which all counts are halved, at most 65,534.
+    """
+
+    low: float
+    high: float
+    bins: int
+    believed: Callable[[FloatArray], FloatArray]
+    weight: float
+    fade: float
+    memory: int
+
+
+class Frequencies:
+    """Counts of statistics at least as large as the lower edge of each bin, for all series.
+
+    Parameters
+    ----------
+    kinds : int
+        Statistics of a series.
+    scale : Scale
+        Of all of them.
+
+    Notes
+    -----
+    The tail is ``(w b(s) + N(s)) / (w + N)``: N observations, N(s) as large as s, belief b of weight w, which fades. Within a bin it falls
+    linearly. So the largest statistic ever seen is as unlikely as the belief says for it, times ``w / (w + N)``; and among stationary
+    statistics a tail of 0.001 comes once in a thousand, whatever their distribution, as N grows.
+
+    Examples
+    --------
+    >>> seen = Frequencies(1, Scale(0.0, 4.0, 4, lambda s: np.exp(-s), 1.0, 1e9, 1000))
+    >>> seen.columns.grow(1)
+    >>> for s in (0.5, 0.5, 1.5):
+    ...     seen.learn(np.array([[s]]), np.array([True]))
+    >>> seen.tail(np.array([[1.0]])).round(3).tolist()  # one of three, and exp(-1) of one imagined
+    [[0.342]]
+    """
+
+    def __init__(self, kinds: int, scale: Scale) -> None:
+        self.scale = scale
+        self.columns = Columns(at_least=("u2", (kinds, scale.bins + 1), 0))
+
+    def tail(self, statistic: FloatArray) -> FloatArray:
+        """Return how likely statistics as large as these are, shape (n, kinds)."""
+        at_least, place = self.columns["at_least"], self._place(statistic)
+        lower = np.minimum(place.astype(np.int64), self.scale.bins - 1)[..., None]
+        edge = np.take_along_axis(at_least, lower, -1)[..., 0].astype(np.float64)
+        after = np.take_along_axis(at_least, lower + 1, -1)[..., 0].astype(np.float64)
+        above = edge + (after - edge) * (place - lower[..., 0])
+        number = at_least[..., 0].astype(np.float64)
+        weight = self.scale.weight / (1.0 + number / self.scale.fade)
+        return (above + weight * self.scale.believed(statistic)) / (number + weight)
+
+    def learn(self, statistic: FloatArray, usual: BoolArray) -> None:
+        """Count the statistics of the usual rows."""
+        at_least, scale = self.columns["at_least"], self.scale
+        reached = np.arange(scale.bins + 1, dtype=np.float32) <= self._place(statistic)[..., None].astype(np.float32)
+        reached[..., -1] = False
+        at_least += reached & usual[:, None, None]
+        full = np.flatnonzero(at_least[:, 0, 0] >= scale.memory)
+        at_least[full] //= 2
+
+    def _place(self, statistic: FloatArray) -> FloatArray:
+        """Return bin and place within it."""
+        scale = self.scale
+        return np.clip((statistic - scale.low) * (scale.bins / (scale.high - scale.low)), 0.0, scale.bins)
