@@ -13,13 +13,17 @@ from datetime import datetime
 
 import numpy as np
 
-from features.arrays import BoolArray, FloatArray
+from features.arrays import BoolArray, FloatArray, IntArray
 from features.errors import InvalidValue
 from features.rings import Columns
 from models.experts import EXPERTS, Experts
 from models.frequencies import Frequencies, Scale
+from models.tails import tail as count_tail
 
-__all__ = ["WARM_TICKS", "Anomalies", "Detector", "Verdict"]
+__all__ = ["ANOMALY", "EPISODE_TICKS", "WARM_TICKS", "Anomalies", "Counts", "Detector", "Verdict"]
+
+ANOMALY = 1e-3
+"""Tail up to which a tick is an anomaly: one in a thousand."""
 
 WARM_TICKS = 15
 """Values before which nothing is said."""
@@ -45,11 +49,34 @@ and a thousand, whatever their distribution; the belief is heavier, so that a yo
 _LEAST_TAIL = 1e-5
 """What an expert says at most: one alone is no anomaly without end."""
 
-_BLOCKS, _BLOCK_TICKS = 4, 15
-"""An episode: for 45 to 60 ticks after a surprise, only a greater one is another."""
+_BLOCKS, _BLOCK_TICKS = 3, 20
+
+EPISODE_TICKS = _BLOCKS * _BLOCK_TICKS
+"""An episode: for 40 to 60 ticks after a surprise, only a greater one counts. Of 20 to 150 chosen on the files for choosing: all the same;
+300 is worse."""
+
+_COUNTS_WEIGHT = 1.0  # guessed: as much as any whole expert
+_LEAST_DUE = 1e-300
+
+_FEW, _FEW_TAIL = 3.0, 1e-2
+"""Counts below which a tick is no anomaly, and the least tail there. Guessed: one or two errors are never an emergency by their number."""
 
 _SIDE = 1.96 * 1.2533
 """Mean absolute deviations to each side that hold 95 % of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """What a caller expects who knows more than the values: that they count, and how many there should be.
+
+    Parameters
+    ----------
+    expected, dispersion : FloatArray, shape (n,)
+        Mean, and variance over mean, of this tick's counts.
+    """
+
+    expected: FloatArray
+    dispersion: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +88,16 @@ class Verdict:
     tail : FloatArray, shape (n,)
         How likely a value as unusual as this is, in (0, 1]: below 0.001 comes once in a thousand ticks. 1 before `WARM_TICKS`.
     begins : BoolArray, shape (n,)
-        Whether it is more unusual than all of the last hour's ticks: an episode begins, or becomes worse.
+        Whether it is more unusual than all of the last `EPISODE_TICKS`: an episode begins, or becomes worse.
+    since : IntArray, shape (n,)
+        Ticks since the newest anomaly began; -1 if it is longer ago than an episode lasts.
     expected, lower, upper : FloatArray, shape (n,)
         The value that was expected, and the bounds of 95 % of values at this hour.
     """
 
     tail: FloatArray
     begins: BoolArray
+    since: IntArray
     expected: FloatArray
     lower: FloatArray
     upper: FloatArray
@@ -93,8 +123,8 @@ class Anomalies:
 
     def __init__(self) -> None:
         self.experts = Experts()
-        self.each, self.together = Frequencies(len(EXPERTS), _EACH), Frequencies(1, _TOGETHER)
-        self.columns = Columns(peaks=("f4", (_BLOCKS,), -1))
+        self.each, self.together = Frequencies(len(EXPERTS) + 1, _EACH), Frequencies(1, _TOGETHER)
+        self.columns = Columns(peaks=("f4", (_BLOCKS,), -1), began=("u4", (), 0))
 
     def grow(self, length: int) -> None:
         """Make room for `length` series."""
@@ -106,7 +136,7 @@ class Anomalies:
         own = {"each": self.each.columns, "together": self.together.columns, "episodes": self.columns}
         return {**self.experts.parts(), **own}
 
-    def advance(self, value: FloatArray, time_s: FloatArray, usual: BoolArray) -> Verdict:
+    def advance(self, value: FloatArray, time_s: FloatArray, usual: BoolArray, counts: Counts | None = None) -> Verdict:
         """Judge a tick's values, then learn them.
 
         Parameters
@@ -115,6 +145,9 @@ class Anomalies:
             The values, finite, and when they were, in seconds since the epoch.
         usual : BoolArray, shape (n,)
             Which rows become part of what is usual; those of a known incident must not.
+        counts : Counts, optional
+            One more expert: how many were due. Where it is given, only more than expected is heard of it, the bounds are those of
+            counts, and few are no anomaly.
 
         Raises
         ------
@@ -124,33 +157,50 @@ class Anomalies:
         if not (np.isfinite(value).all() and np.isfinite(time_s).all()):
             raise InvalidValue("value and time_s must be finite")
         opinion = self.experts.advance(value, time_s, usual)
-        octaves = np.log2(np.maximum(opinion.statistics, 1e-9))
-        surprise = -np.log10(np.maximum(self.each.tail(octaves), _LEAST_TAIL))
-        weights = np.array(list(EXPERTS.values()))
-        mean = np.zeros(len(value))
-        for place, weight in enumerate((weights / weights.sum()).tolist()):
-            mean += weight * surprise[:, place]
-        mean = np.maximum(mean, 0.0)
-        ticks = self.experts.columns["ticks"]
+        side = _SIDE * opinion.spread
+        expected, lower, upper = opinion.expected, opinion.expected - side, opinion.expected + side
+        weights, excess = np.array([*EXPERTS.values(), 0.0]), np.zeros(len(value))
+        if counts is not None:
+            due, lower, upper = count_tail(value, counts.expected, counts.dispersion)
+            expected, excess = counts.expected, -np.log(np.maximum(due, _LEAST_DUE))
+            weights[-1] = _COUNTS_WEIGHT
+        octaves = np.log2(np.maximum(np.concatenate([opinion.statistics, excess[:, None]], axis=1), 1e-9))
+        mean = _mean(-np.log10(np.maximum(self.each.tail(octaves), _LEAST_TAIL)), weights)
+        ticks = self.experts.columns["ticks"].astype(np.int64)
         warm = ticks > WARM_TICKS
-        tail = np.where(warm, self.together.tail(mean[:, None])[:, 0], 1.0)
-        begins = self._begins(np.where(warm, mean, 0.0), ticks.astype(np.int64))
+        tail = np.where(warm, np.clip(self.together.tail(mean[:, None])[:, 0], 1e-12, 1.0), 1.0)
+        if counts is not None:
+            tail = np.where(value < _FEW, np.maximum(tail, _FEW_TAIL), tail)
+        begins = self._begins(np.where(warm, mean, 0.0), ticks)
         self.each.learn(octaves, usual)
         self.together.learn(mean[:, None], usual & warm)
-        side = _SIDE * opinion.spread
-        return Verdict(np.clip(tail, 1e-12, 1.0), begins, opinion.expected, opinion.expected - side, opinion.expected + side)
+        return Verdict(tail, begins, self._since(begins & (tail <= ANOMALY), ticks), expected, lower, upper)
 
-    def _begins(self, mean: FloatArray, ticks: FloatArray) -> BoolArray:
+    def _begins(self, mean: FloatArray, ticks: IntArray) -> BoolArray:
         """Return where a surprise is greater than all of an episode's length before, and note it."""
         peaks = self.columns["peaks"]
-        next_block = ticks % _BLOCK_TICKS == 0
-        peaks[next_block] = np.concatenate(
-            [np.full((int(next_block.sum()), 1), -1, np.float32), peaks[next_block, :-1]], axis=1
-        )
-        mean = mean.astype(np.float32)
-        begins = mean > peaks.max(1)
-        peaks[:, 0] = np.maximum(peaks[:, 0], mean)
+        new_block = ticks % _BLOCK_TICKS == 0
+        peaks[new_block, 1:] = peaks[new_block, :-1]
+        peaks[new_block, 0] = -1.0
+        surprise = mean.astype(np.float32)
+        begins = surprise > peaks.max(1)
+        peaks[:, 0] = np.maximum(peaks[:, 0], surprise)
         return begins
+
+    def _since(self, found: BoolArray, ticks: IntArray) -> IntArray:
+        """Return ticks since an anomaly began, and note where one begins: what comes within an episode of another is the same."""
+        began = self.columns["began"]
+        within = (began > 0) & (ticks - began < EPISODE_TICKS)
+        began[:] = np.where(found & ~within, ticks, began)
+        return np.where(within | found, ticks - began, -1).astype(np.int64)
+
+
+def _mean(surprise: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the weighted mean over experts, added in their order: so a series' result hangs on no other."""
+    total = np.zeros(len(surprise))
+    for place, weight in enumerate((weights / weights.sum()).tolist()):
+        total += weight * surprise[:, place]
+    return np.maximum(total, 0.0)
 
 
 class Detector:

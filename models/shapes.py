@@ -15,7 +15,7 @@ __all__ = ["LENGTH", "Shapes"]
 LENGTH = 6
 """Values of a course."""
 
-_KEPT = 9
+_KEPT = 8
 """Courses of a series. Twice as many, or all that ever were (nearest neighbours), score no better on the files for choosing."""
 
 _NEAR = 0.75  # guessed: deviations within which a course counts as one that was seen

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors, feedback, health, incidents, models, predictions, problems, training
+from app.api import anomalies, errors, feedback, health, incidents, models, predictions, problems, training
 from app.api.parts import PREFIX, ApiParts
 from app.api.schemas import ProblemOut
 from app.cache.cache import Cache
@@ -22,7 +22,7 @@ from app.telemetry import Telemetry
 __all__ = ["create_api"]
 
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
-_RESOURCES = (predictions, errors, incidents, feedback, training, models)
+_RESOURCES = (predictions, anomalies, errors, incidents, feedback, training, models)
 
 
 def create_api(parts: ApiParts) -> FastAPI:
