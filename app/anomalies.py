@@ -66,7 +66,10 @@ class ErrorAnomalies:
         columns = np.stack([1.0 - said.tail, self._values, said.expected, said.lower, said.upper], axis=1).tolist()
         closed = Clock.at((tick - 1) * self.tick_s)
         began = [closed - timedelta(seconds=ago * self.tick_s) if ago >= 0 else None for ago in said.since.tolist()]
-        return [AnomalyScore(*row, since) for row, since in zip(columns, began, strict=True)]
+        return [
+            AnomalyScore(score, value, expected, lower, upper, since)
+            for (score, value, expected, lower, upper), since in zip(columns, began, strict=True)
+        ]
 
 
 def _expected(counts: FloatArray, usual: FloatArray) -> FloatArray:

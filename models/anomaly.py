@@ -29,22 +29,20 @@ WARM_TICKS = 15
 """Values before which nothing is said."""
 
 _EACH = Scale(
-    low=-3.0, high=7.0, bins=20, believed=lambda octave: (1.0 + 2.0**octave) ** -1.5, weight=30.0, fade=np.inf, memory=20_000
+    low=-3.0, high=7.0, bins=20, believed=lambda octave: (1.0 + 2.0**octave) ** -1.5, weight=30.0, memory=20_000, beyond=0.02
 )
-"""Of one expert's statistic, by its logarithm to base 2. Of deviations a heavy tail is believed, so that a far outlier is more than a
-near one even where neither was seen before."""
+"""Of one expert's statistic, by its logarithm to base 2. Of deviations a heavy tail is believed. The rarest fiftieth is extrapolated: what
+an outlier is worth does not hang on the age of its series."""
 
 _TOGETHER = Scale(
     low=0.0,
     high=4.0,
     bins=40,
-    believed=lambda mean: np.minimum(10.0 ** (-1.5 * (mean - 0.3)), 1.0),
-    weight=2000.0,
-    fade=3000.0,
+    believed=lambda mean: np.minimum(10.0 ** (-2.4 * (mean - 0.13)), 1.0),
+    weight=20_000.0,
     memory=50_000,
 )
-"""Of the weighted mean of all experts' surprise. Of stationary values it exceeds 0.55, 0.95 and 1.3 to 1.6 in one tick of ten, a hundred
-and a thousand, whatever their distribution; the belief is heavier, so that a young series says less."""
+"""Of the weighted mean of all experts' surprise."""
 
 _LEAST_TAIL = 1e-5
 """What an expert says at most: one alone is no anomaly without end."""

@@ -15,6 +15,8 @@ from features.rings import Columns
 
 __all__ = ["Frequencies", "Scale"]
 
+_LEAST_EXCESS = 0.1  # guessed: of a tail's mean excess, so that none ends at once
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -29,11 +31,11 @@ class Scale:
     believed : callable
         The tail of a statistic before any is seen.
     weight : float
-        Observations that the belief counts for at first.
-    fade : float
-        Observations after which it counts for half.
+        Observations that the belief counts for.
     memory : int
         Observations after which all counts are halved, at most 65,534.
+    beyond : float
+        Tail below which the statistics are taken to fall off exponentially, by their mean excess so far; 0 for never.
     """
 
     low: float
@@ -41,8 +43,8 @@ class Scale:
     bins: int
     believed: Callable[[FloatArray], FloatArray]
     weight: float
-    fade: float
     memory: int
+    beyond: float = 0.0
 
 
 class Frequencies:
@@ -57,13 +59,18 @@ class Frequencies:
 
     Notes
     -----
-    The tail is ``(w b(s) + N(s)) / (w + N)``: N observations, N(s) as large as s, belief b of weight w, which fades. Within a bin it falls
-    linearly. So the largest statistic ever seen is as unlikely as the belief says for it, times ``w / (w + N)``; and among stationary
-    statistics a tail of 0.001 comes once in a thousand, whatever their distribution, as N grows.
+    The tail is ``(w b(s) + N(s)) / (w + N)``: N observations, N(s) as large as s, belief b of weight w; within a bin N(s) falls
+    linearly. Among stationary statistics a tail of 0.001 comes once in a thousand, whatever their distribution, as N grows. What was
+    never seen would be the less likely the longer a series lives; with `Scale.beyond` it is extrapolated instead.
+
+    References
+    ----------
+    Hill (1975), A simple general approach to inference about the tail of a distribution, Annals of Statistics 3 (the mean excess of
+    logarithms).
 
     Examples
     --------
-    >>> seen = Frequencies(1, Scale(0.0, 4.0, 4, lambda s: np.exp(-s), 1.0, 1e9, 1000))
+    >>> seen = Frequencies(1, Scale(0.0, 4.0, 4, lambda s: np.exp(-s), 1.0, 1000))
     >>> seen.columns.grow(1)
     >>> for s in (0.5, 0.5, 1.5):
     ...     seen.learn(np.array([[s]]), np.array([True]))
@@ -74,17 +81,18 @@ class Frequencies:
     def __init__(self, kinds: int, scale: Scale) -> None:
         self.scale = scale
         self.columns = Columns(at_least=("u2", (kinds, scale.bins + 1), 0))
+        edges = np.linspace(scale.low, scale.high, scale.bins + 1)
+        self._imagined = scale.weight * scale.believed(edges)
 
     def tail(self, statistic: FloatArray) -> FloatArray:
         """Return how likely statistics as large as these are, shape (n, kinds)."""
-        at_least, place = self.columns["at_least"], self._place(statistic)
-        lower = np.minimum(place.astype(np.int64), self.scale.bins - 1)[..., None]
+        at_least, scale, place = self.columns["at_least"], self.scale, self._place(statistic)
+        lower = np.minimum(place.astype(np.int64), scale.bins - 1)[..., None]
         edge = np.take_along_axis(at_least, lower, -1)[..., 0].astype(np.float64)
         after = np.take_along_axis(at_least, lower + 1, -1)[..., 0].astype(np.float64)
         above = edge + (after - edge) * (place - lower[..., 0])
-        number = at_least[..., 0].astype(np.float64)
-        weight = self.scale.weight / (1.0 + number / self.scale.fade)
-        return (above + weight * self.scale.believed(statistic)) / (number + weight)
+        tail = (above + scale.weight * scale.believed(statistic)) / (at_least[..., 0] + scale.weight)
+        return self._extrapolated(statistic, tail) if scale.beyond else tail
 
     def learn(self, statistic: FloatArray, usual: BoolArray) -> None:
         """Count the statistics of the usual rows."""
@@ -94,6 +102,22 @@ class Frequencies:
         at_least += reached & usual[:, None, None]
         full = np.flatnonzero(at_least[:, 0, 0] >= scale.memory)
         at_least[full] //= 2
+
+    def _extrapolated(self, statistic: FloatArray, tail: FloatArray) -> FloatArray:
+        """Return tails that fall off exponentially from where they are `beyond`."""
+        at_least, scale = self.columns["at_least"], self.scale
+        width = (scale.high - scale.low) / scale.bins
+        survival = at_least + self._imagined
+        survival /= survival[..., :1]
+        place = np.clip((survival > scale.beyond).sum(-1) - 1, 0, scale.bins - 1)[..., None]
+        edge = np.take_along_axis(survival, place, -1)[..., 0]
+        after = np.take_along_axis(survival, place + 1, -1)[..., 0]
+        share = np.clip((edge - scale.beyond) / np.maximum(edge - after, 1e-12), 0.0, 1.0)
+        start = scale.low + width * (place[..., 0] + share)
+        later = np.arange(scale.bins + 1) > place
+        area = (survival * later).sum(-1) - 0.5 * after + 0.5 * (1.0 - share) * (scale.beyond + after)
+        excess = np.maximum(area * width / scale.beyond, _LEAST_EXCESS)
+        return np.where(statistic > start, scale.beyond * np.exp(-(statistic - start) / excess), tail)
 
     def _place(self, statistic: FloatArray) -> FloatArray:
         """Return bin and place within it."""

@@ -81,4 +81,5 @@ class Shapes:
         total = apart[..., 0].copy()
         for place in range(1, LENGTH):
             total += apart[..., place]
-        return total / np.float32(LENGTH)
+        total /= LENGTH
+        return total
