@@ -104,20 +104,22 @@ class Frequencies:
         at_least[full] //= 2
 
     def _extrapolated(self, statistic: FloatArray, tail: FloatArray) -> FloatArray:
-        """Return tails that fall off exponentially from where they are `beyond`."""
-        at_least, scale = self.columns["at_least"], self.scale
+        """Return tails that fall off exponentially from where they are `beyond`; only a few are so rare, and cost anything."""
+        scale = self.scale
+        rare = np.nonzero(tail < 2.0 * scale.beyond)
         width = (scale.high - scale.low) / scale.bins
-        survival = at_least + self._imagined
-        survival /= survival[..., :1]
-        place = np.clip((survival > scale.beyond).sum(-1) - 1, 0, scale.bins - 1)[..., None]
-        edge = np.take_along_axis(survival, place, -1)[..., 0]
-        after = np.take_along_axis(survival, place + 1, -1)[..., 0]
+        survival = self.columns["at_least"][rare] + self._imagined
+        survival /= survival[:, :1]
+        row = np.arange(len(survival))
+        place = np.clip((survival > scale.beyond).sum(-1) - 1, 0, scale.bins - 1)
+        edge, after = survival[row, place], survival[row, place + 1]
         share = np.clip((edge - scale.beyond) / np.maximum(edge - after, 1e-12), 0.0, 1.0)
-        start = scale.low + width * (place[..., 0] + share)
-        later = np.arange(scale.bins + 1) > place
-        area = (survival * later).sum(-1) - 0.5 * after + 0.5 * (1.0 - share) * (scale.beyond + after)
+        past = statistic[rare] - (scale.low + width * (place + share))
+        later = np.where(np.arange(scale.bins + 1) > place[:, None], survival, 0.0).sum(-1)
+        area = later - 0.5 * after + 0.5 * (1.0 - share) * (scale.beyond + after)
         excess = np.maximum(area * width / scale.beyond, _LEAST_EXCESS)
-        return np.where(statistic > start, scale.beyond * np.exp(-(statistic - start) / excess), tail)
+        tail[rare] = np.where(past > 0.0, scale.beyond * np.exp(-past / excess), tail[rare])
+        return tail
 
     def _place(self, statistic: FloatArray) -> FloatArray:
         """Return bin and place within it."""
