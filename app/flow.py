@@ -16,6 +16,7 @@ import numpy as np
 import prometheus_client
 
 from app.absorb import PartitionErrors
+from app.anomalies import ErrorAnomalies
 from app.cache.records import IncidentRecord
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
@@ -82,6 +83,7 @@ class Flow:
         self.errors: dict[int, PartitionErrors] = {}
         self.members: dict[str, Members] = {}
         self.maturing: dict[str, Maturing] = {}
+        self.anomalies = ErrorAnomalies(plan.memory.tick_s)
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series)
         self._by_category: dict[str, prometheus_client.Counter] = {}
@@ -163,6 +165,7 @@ class Flow:
         for reason, count in closed.limited.items():
             self._limit(reason, count)
         incidents = self._incidents(closed.standing, tick)
+        self.anomalies.advance(self.memory)
         x = extract(self.memory)
         self.settle(tick, closed.standing)
         p = cumulate(self._hazards(x, tick))
@@ -177,7 +180,7 @@ class Flow:
         for errors in self.errors.values():
             errors.forget(tick)
         self._count(status, incidents)
-        self._latest = Publication(self.memory, x, forecasts, self.members, self.errors)
+        self._latest = Publication(self.memory, x, forecasts, self.members, self.errors, self.anomalies.scores(tick))
         outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
         self._predicted = {incident.id: self._predicted.get(incident.id) for incident in self._open.values()}
         if publish:
@@ -232,12 +235,12 @@ class Flow:
             )
             for row, i in sorted(mine.items())
         ]
-        state = snapshot(self.memory, partition) | self.errors_of(partition).snapshot()
+        state = snapshot(self.memory, partition, self.anomalies.parts()) | self.errors_of(partition).snapshot()
         return state | {"flow/open": json.dumps(standing).encode()}
 
     def restore(self, partition: int, state: Mapping[str, bytes]) -> None:
         """Put the state of a partition back."""
-        restore(self.memory, partition, state)
+        restore(self.memory, partition, state, self.anomalies.parts())
         self.errors_of(partition).restore(state)
         for entry in json.loads(state.get("flow/open", b"[]")):
             row = self.memory.directory.find(*entry[:3])

@@ -28,7 +28,6 @@ from features.memory import Memory
 from features.recovery import advise
 from features.series import OTHER, WHOLE
 from features.view import View
-from models.anomaly import tail
 from models.explain import reasons
 from models.hazard import cumulate, from_logits
 from models.prediction import HORIZONS, AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
@@ -66,6 +65,8 @@ class Publication:
         By tenant.
     errors : Mapping of int to PartitionErrors
         By partition.
+    anomalies : Sequence of AnomalyScore
+        Of every row's last window.
     """
 
     memory: Memory
@@ -73,6 +74,7 @@ class Publication:
     forecasts: Forecasts
     members: Mapping[str, Members]
     errors: Mapping[int, PartitionErrors]
+    anomalies: Sequence[AnomalyScore]
 
 
 class Publisher:
@@ -104,7 +106,7 @@ class Publisher:
     def predictions(self, publication: Publication) -> _Placed:
         """Return the documents of all series."""
         memory = publication.memory
-        anomalies = _anomalies(memory)
+        anomalies = publication.anomalies
         shares = {row: part for tenant in memory.tenants for row, part in self._explained(publication, tenant)}
         bounds = _bounds(publication)
         as_of = Clock.at(memory.tick * memory.plan.tick_s)
@@ -226,14 +228,6 @@ class Publisher:
             )
             found.append((row, (explanation, texts[:_TOP_REASONS])))
         return found
-
-
-def _anomalies(memory: Memory) -> list[AnomalyScore]:
-    view = View.of(memory)
-    value, expected = view.sum("errors", 1), view.usual_given_traffic("errors", 1)
-    p, lower, upper = tail(np.maximum(value, 0.0), expected, memory.rhythm.dispersion())
-    columns = np.stack([1.0 - p, value, expected, lower, upper], axis=1)
-    return [AnomalyScore(*row) for row in columns.tolist()]
 
 
 def _error_trends(view: View) -> dict[int, Trend]:

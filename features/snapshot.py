@@ -30,7 +30,7 @@ VERSION = 3
 _CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it
 
 
-def snapshot(memory: Memory, partition: int) -> dict[str, bytes]:
+def snapshot(memory: Memory, partition: int, beside: Mapping[str, Columns] | None = None) -> dict[str, bytes]:
     """Return the state of a partition between two ticks.
 
     Parameters
@@ -39,6 +39,8 @@ def snapshot(memory: Memory, partition: int) -> dict[str, bytes]:
         With nothing gathered since the last `advance`.
     partition : int
         Whose rows.
+    beside : Mapping of str to Columns, optional
+        What others keep of the same rows, by names that the Memory's own parts don't have.
 
     Returns
     -------
@@ -54,11 +56,11 @@ def snapshot(memory: Memory, partition: int) -> dict[str, bytes]:
     chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
     state = {"memory/head": json.dumps(_head(memory, partition, rows), sort_keys=True).encode()}
     for number, chunk in enumerate(chunks):
-        state[f"memory/rows/{number:05d}"] = _pack(_arrays(memory, chunk))
+        state[f"memory/rows/{number:05d}"] = _pack(_arrays(_parts(memory, beside), chunk))
     return state
 
 
-def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
+def restore(memory: Memory, partition: int, state: Mapping[str, bytes], beside: Mapping[str, Columns] | None = None) -> None:
     """Put the state of a partition back.
 
     Parameters
@@ -69,6 +71,8 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
         Whose rows.
     state : Mapping of str to bytes
         What `snapshot` returned; without ``memory/head`` the partition is new and nothing happens.
+    beside : Mapping of str to Columns, optional
+        What others keep of the same rows; they get rows too.
 
     Raises
     ------
@@ -84,11 +88,14 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes]) -> None:
     for part in (memory.windows, memory.facts):
         part.turn(head["tick"])  # rows of other partitions may come from an earlier tick
     rows = [memory.row_of_snapshot(SeriesKey(*key), partition) for key in head["keys"]]
+    parts = _parts(memory, beside)
+    for columns in (beside or {}).values():
+        columns.grow(len(memory.directory))
     names = sorted(key for key in state if key.startswith("memory/rows/"))
     for number, name in enumerate(names):
         place = np.array(rows[number * _CHUNK : (number + 1) * _CHUNK], np.int64)
         arrays = _unpack(state[name])
-        for part, columns in _parts(memory).items():
+        for part, columns in parts.items():
             columns.restore(place, {key.partition(".")[2]: v for key, v in arrays.items() if key.startswith(f"{part}.")})
     for part in (memory.windows, memory.facts):
         part.turn(memory.tick, np.array(rows, np.int64), since=head["tick"])  # and these rows too
@@ -142,8 +149,9 @@ def _check(memory: Memory, head: Mapping[str, Any]) -> None:
         )
 
 
-def _parts(memory: Memory) -> dict[str, Columns]:
+def _parts(memory: Memory, beside: Mapping[str, Columns] | None) -> dict[str, Columns]:
     return {
+        **(beside or {}),
         "windows": memory.windows.columns,
         "rhythm": memory.rhythm.columns,
         "facts": memory.facts.columns,
@@ -152,10 +160,8 @@ def _parts(memory: Memory) -> dict[str, Columns]:
     }
 
 
-def _arrays(memory: Memory, rows: IntArray) -> dict[str, NDArray[Any]]:
-    return {
-        f"{part}.{name}": array for part, columns in _parts(memory).items() for name, array in columns.snapshot(rows).items()
-    }
+def _arrays(parts: Mapping[str, Columns], rows: IntArray) -> dict[str, NDArray[Any]]:
+    return {f"{part}.{name}": array for part, columns in parts.items() for name, array in columns.snapshot(rows).items()}
 
 
 def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -1,81 +1,232 @@
-"""How unlikely the last window was under what its series did so far.
+"""How unlikely the newest value of a series is, given everything before it: for all series at once, and for one.
 
-`app.flow.forecast` gives every series' count with its expectation and dispersion once a tick; the score
-goes into the `models.prediction.Prediction`.
+`models.experts` says what is unusual about values; here every statistic becomes a streaming tail probability, these become one, and one
+episode becomes one anomaly. `app.flow.forecast` gives every series' errors once a tick; what comes back goes into the
+`models.prediction.Prediction`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
 import numpy as np
-from scipy.special import betainc, gammainc, gammaln
-from scipy.stats import nbinom, poisson
 
-from features.arrays import FloatArray
+from features.arrays import BoolArray, FloatArray, IntArray
 from features.errors import InvalidValue
+from features.rings import Columns
+from models.experts import EXPERTS, Experts
+from models.frequencies import Frequencies, Scale
+from models.tails import tail as count_tail
 
-__all__ = ["tail"]
+__all__ = ["ANOMALY", "EPISODE_TICKS", "WARM_TICKS", "Anomalies", "Counts", "Detector", "Verdict"]
 
-_SIDE = 0.025
-"""Each side's tail of the expected bounds: 95 % of windows lie within."""
+ANOMALY = 1e-3
+"""Tail up to which a tick is an anomaly: one in a thousand."""
 
-_FLOOR = 1e-3
-"""Least expectation: one event in a thousand windows. Guessed; with none, any event would be impossible."""
+WARM_TICKS = 15
+"""Values before which nothing is said."""
 
-_POISSON = 1.0 + 1e-6
-"""Dispersion up to which a count is treated as Poisson."""
+_EACH = Scale(
+    low=-3.0, high=7.0, bins=20, believed=lambda octave: (1.0 + 2.0**octave) ** -1.5, weight=30.0, memory=20_000, beyond=0.02
+)
+"""Of one expert's statistic, by its logarithm to base 2. Of deviations a heavy tail is believed. The rarest fiftieth is extrapolated: what
+an outlier is worth does not hang on the age of its series."""
+
+_TOGETHER = Scale(
+    low=0.0,
+    high=4.0,
+    bins=40,
+    believed=lambda mean: np.minimum(10.0 ** (-2.4 * (mean - 0.13)), 1.0),
+    weight=20_000.0,
+    memory=50_000,
+)
+"""Of the weighted mean of all experts' surprise."""
+
+_LEAST_TAIL = 1e-5
+"""What an expert says at most: one alone is no anomaly without end."""
+
+_BLOCKS, _BLOCK_TICKS = 3, 20
+
+EPISODE_TICKS = _BLOCKS * _BLOCK_TICKS
+"""An episode: for 40 to 60 ticks after a surprise, only a greater one counts. Of 20 to 150 chosen on the files for choosing: all the same;
+300 is worse."""
+
+_COUNTS_WEIGHT = 1.0  # guessed: as much as any whole expert
+_LEAST_DUE = 1e-300
+
+_FEW, _FEW_TAIL = 3.0, 1e-2
+"""Counts below which a tick is no anomaly, and the least tail there. Guessed: one or two errors are never an emergency by their number."""
+
+_SIDE = 1.96 * 1.2533
+"""Mean absolute deviations to each side that hold 95 % of a normal distribution."""
 
 
-def tail(value: FloatArray, expected: FloatArray, dispersion: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return how likely a count as large as the given one is, and the range that would be usual.
-
-    Counts are negative binomial with the given mean and ``variance = dispersion * mean``; a dispersion of 1
-    is Poisson. The tail is the mid-p value ``P(X > v) + P(X = v) / 2``: without the half, a discrete tail
-    is too large by its own mass and a quiet series of zeros would score 1 instead of about one half; it
-    needs no random number, so the same window always has the same score.
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """What a caller expects who knows more than the values: that they count, and how many there should be.
 
     Parameters
     ----------
-    value : FloatArray
-        Shape (n,), counts, at least 0.
-    expected : FloatArray
-        Shape (n,), means, at least 0.
-    dispersion : FloatArray
-        Shape (n,), variance over mean; below 1 counts as 1.
+    expected, dispersion : FloatArray, shape (n,)
+        Mean, and variance over mean, of this tick's counts.
+    """
 
-    Returns
-    -------
-    probability, lower, upper : FloatArray
-        Shape (n,): the tail probability in [0, 1], and the bounds that hold 95 % of windows.
+    expected: FloatArray
+    dispersion: FloatArray
 
-    References
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What is said of a tick's values.
+
+    Parameters
     ----------
-    Lancaster (1961), Significance tests in discrete distributions, JASA 56.
-    Noufaily et al. (2013), An improved algorithm for outbreak detection in multiple surveillance systems,
-    Statistics in Medicine 32 (why counts of events need the negative binomial).
+    tail : FloatArray, shape (n,)
+        How likely a value as unusual as this is, in (0, 1]: below 0.001 comes once in a thousand ticks. 1 before `WARM_TICKS`.
+    begins : BoolArray, shape (n,)
+        Whether it is more unusual than all of the last `EPISODE_TICKS`: an episode begins, or becomes worse.
+    since : IntArray, shape (n,)
+        Ticks since the newest anomaly began; -1 if it is longer ago than an episode lasts.
+    expected, lower, upper : FloatArray, shape (n,)
+        The value that was expected, and the bounds of 95 % of values at this hour.
+    """
+
+    tail: FloatArray
+    begins: BoolArray
+    since: IntArray
+    expected: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+
+class Anomalies:
+    """Streaming tail probabilities of all series.
+
+    Notes
+    -----
+    Nothing looks ahead, nothing is set for a series. A value is judged, then learned.
 
     Examples
     --------
-    >>> p, lower, upper = tail(np.array([0.0, 9.0]), np.array([1.0, 1.0]), np.array([1.0, 1.0]))
-    >>> p.round(6).tolist(), upper.tolist()
-    ([0.81606, 1e-06], [3.0, 3.0])
+    >>> anomalies, rng = Anomalies(), np.random.default_rng(0)
+    >>> anomalies.grow(2)
+    >>> for tick in range(500):
+    ...     verdict = anomalies.advance(rng.normal(size=2), np.full(2, tick * 60.0), np.ones(2, np.bool_))
+    >>> verdict = anomalies.advance(np.array([0.0, 20.0]), np.full(2, 500 * 60.0), np.ones(2, np.bool_))
+    >>> (verdict.tail < 0.02).tolist(), verdict.begins.tolist()
+    ([False, True], [False, True])
     """
-    v, mean, spread = (np.asarray(a, dtype=np.float64) for a in (value, expected, dispersion))
-    if not v.shape == mean.shape == spread.shape:
-        raise InvalidValue(f"value, expected and dispersion must be of one shape, got {v.shape}, {mean.shape}, {spread.shape}")
-    if v.size and not (v.min() >= 0 and mean.min() >= 0 and np.isfinite([v, mean, spread]).all()):
-        raise InvalidValue(f"value and expected must be finite and at least 0, got from {v.min()} and {mean.min()}")
-    mean = np.maximum(mean, _FLOOR)
-    whole = np.floor(v)
-    over = spread > _POISSON
-    # Where a branch does not apply its arguments are set to something harmless.
-    phi = np.where(over, spread, 2.0)
-    size = mean / (phi - 1.0)
-    above = np.where(over, betainc(whole + 1.0, size, (phi - 1.0) / phi), gammainc(whole + 1.0, mean))
-    log_poisson = whole * np.log(mean) - mean - gammaln(whole + 1.0)
-    log_binomial = (
-        gammaln(whole + size) - gammaln(size) - gammaln(whole + 1.0) - size * np.log(phi) + whole * np.log((phi - 1.0) / phi)
-    )
-    equal = np.exp(np.where(over, log_binomial, log_poisson))
-    lower = np.where(over, nbinom.ppf(_SIDE, size, 1.0 / phi), poisson.ppf(_SIDE, mean))
-    upper = np.where(over, nbinom.ppf(1.0 - _SIDE, size, 1.0 / phi), poisson.ppf(1.0 - _SIDE, mean))
-    return np.clip(above + 0.5 * equal, 0.0, 1.0), lower, upper
+
+    def __init__(self) -> None:
+        self.experts = Experts()
+        self.each, self.together = Frequencies(len(EXPERTS) + 1, _EACH), Frequencies(1, _TOGETHER)
+        self.columns = Columns(peaks=("f4", (_BLOCKS,), -1), began=("u4", (), 0))
+
+    def grow(self, length: int) -> None:
+        """Make room for `length` series."""
+        for columns in self.parts().values():
+            columns.grow(length)
+
+    def parts(self) -> Mapping[str, Columns]:
+        """Return all state by name."""
+        own = {"each": self.each.columns, "together": self.together.columns, "episodes": self.columns}
+        return {**self.experts.parts(), **own}
+
+    def advance(self, value: FloatArray, time_s: FloatArray, usual: BoolArray, counts: Counts | None = None) -> Verdict:
+        """Judge a tick's values, then learn them.
+
+        Parameters
+        ----------
+        value, time_s : FloatArray, shape (n,)
+            The values, finite, and when they were, in seconds since the epoch.
+        usual : BoolArray, shape (n,)
+            Which rows become part of what is usual; those of a known incident must not.
+        counts : Counts, optional
+            One more expert: how many were due. Where it is given, only more than expected is heard of it, the bounds are those of
+            counts, and few are no anomaly.
+
+        Raises
+        ------
+        InvalidValue
+            When a value or time is not finite.
+        """
+        if not (np.isfinite(value).all() and np.isfinite(time_s).all()):
+            raise InvalidValue("value and time_s must be finite")
+        opinion = self.experts.advance(value, time_s, usual)
+        side = _SIDE * opinion.spread
+        expected, lower, upper = opinion.expected, opinion.expected - side, opinion.expected + side
+        weights, excess = np.array([*EXPERTS.values(), 0.0]), np.zeros(len(value))
+        if counts is not None:
+            due, lower, upper = count_tail(value, counts.expected, counts.dispersion)
+            expected, excess = counts.expected, -np.log(np.maximum(due, _LEAST_DUE))
+            weights[-1] = _COUNTS_WEIGHT
+        octaves = np.log2(np.maximum(np.concatenate([opinion.statistics, excess[:, None]], axis=1), 1e-9))
+        mean = _mean(-np.log10(np.maximum(self.each.tail(octaves), _LEAST_TAIL)), weights)
+        ticks = self.experts.columns["ticks"].astype(np.int64)
+        warm = ticks > WARM_TICKS
+        tail = np.where(warm, np.clip(self.together.tail(mean[:, None])[:, 0], 1e-12, 1.0), 1.0)
+        if counts is not None:
+            tail = np.where(value < _FEW, np.maximum(tail, _FEW_TAIL), tail)
+        begins = self._begins(np.where(warm, mean, 0.0), ticks)
+        self.each.learn(octaves, usual)
+        self.together.learn(mean[:, None], usual & warm)
+        return Verdict(tail, begins, self._since(begins & (tail <= ANOMALY), ticks), expected, lower, upper)
+
+    def _begins(self, mean: FloatArray, ticks: IntArray) -> BoolArray:
+        """Return where a surprise is greater than all of an episode's length before, and note it."""
+        peaks = self.columns["peaks"]
+        new_block = ticks % _BLOCK_TICKS == 0
+        peaks[new_block, 1:] = peaks[new_block, :-1]
+        peaks[new_block, 0] = -1.0
+        surprise = mean.astype(np.float32)
+        begins = surprise > peaks.max(1)
+        peaks[:, 0] = np.maximum(peaks[:, 0], surprise)
+        return begins
+
+    def _since(self, found: BoolArray, ticks: IntArray) -> IntArray:
+        """Return ticks since an anomaly began, and note where one begins: what comes within an episode of another is the same."""
+        began = self.columns["began"]
+        within = (began > 0) & (ticks - began < EPISODE_TICKS)
+        began[:] = np.where(found & ~within, ticks, began)
+        return np.where(within | found, ticks - began, -1).astype(np.int64)
+
+
+def _mean(surprise: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the weighted mean over experts, added in their order: so a series' result hangs on no other."""
+    total = np.zeros(len(surprise))
+    for place, weight in enumerate((weights / weights.sum()).tolist()):
+        total += weight * surprise[:, place]
+    return np.maximum(total, 0.0)
+
+
+class Detector:
+    """The same for one series, value by value.
+
+    Examples
+    --------
+    >>> from datetime import UTC, timedelta
+    >>> detector, start = Detector(), datetime(2026, 1, 1, tzinfo=UTC)
+    >>> calm = [detector.score_one(start + timedelta(minutes=i), float(i % 5)) for i in range(400)]
+    >>> detector.score_one(start + timedelta(minutes=400), 100.0) > 0.99 > max(calm[100:])
+    True
+    """
+
+    def __init__(self) -> None:
+        self._anomalies = Anomalies()
+        self._anomalies.grow(1)
+
+    def score_one(self, time: datetime | float, value: float) -> float:
+        """Return one minus the tail probability, and 0 for what only continues an episode; then learn.
+
+        Parameters
+        ----------
+        time : datetime or float
+            Aware, or seconds since the epoch.
+        value : float
+            Finite.
+        """
+        time_s = time.timestamp() if isinstance(time, datetime) else time
+        verdict = self._anomalies.advance(np.array([value], float), np.array([time_s], float), np.ones(1, np.bool_))
+        return float(1.0 - verdict.tail[0]) if verdict.begins[0] else 0.0

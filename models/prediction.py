@@ -78,6 +78,9 @@ class AnomalyScore:
         One minus the tail probability, in [0, 1].
     value, expected, lower, upper : float
         Errors in the window, and what the baseline expected with its bounds.
+    since : datetime or None
+        Aware UTC: start of the window with which an anomaly began that is less than an episode old. However long it goes on, one
+        episode is one anomaly.
     """
 
     score: float
@@ -85,6 +88,7 @@ class AnomalyScore:
     expected: float
     lower: float
     upper: float
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

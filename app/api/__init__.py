@@ -1,4 +1,4 @@
-"""The REST API: predictions, errors, incidents, feedback, training runs, models, health and metrics."""
+"""The REST API: predictions, anomalies, errors, incidents, feedback, training runs, models, health and metrics."""
 
 from app.api.application import create_api
 from app.api.parts import ApiParts, Health, TrainingRequest

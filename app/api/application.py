@@ -14,7 +14,20 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors, feedback, health, impact, incidents, models, predictions, problems, stream, training, webhooks
+from app.api import (
+    anomalies,
+    errors,
+    feedback,
+    health,
+    impact,
+    incidents,
+    models,
+    predictions,
+    problems,
+    stream,
+    training,
+    webhooks,
+)
 from app.api.feed import Feeds
 from app.api.parts import PREFIX, ApiParts
 from app.api.schemas import ProblemOut
@@ -26,6 +39,7 @@ __all__ = ["create_api"]
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _RESOURCES = (
     predictions,
+    anomalies,
     errors,
     incidents,
     webhooks,

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 __all__ = [
     "AdviceOut",
+    "AnomalyOut",
     "ClassificationOut",
     "ErrorEventOut",
     "ErrorGroupOut",
@@ -95,6 +96,19 @@ class _Anomaly(_Out):
     expected: float
     lower: float
     upper: float
+    since: AwareDatetime | None
+    """Start of the window with which an anomaly began; null once it is longer ago than an episode lasts."""
+
+
+class AnomalyOut(_Anomaly):
+    """An anomaly of the last hour, with what its series does now."""
+
+    tenant: str
+    service: str
+    operation: str
+    """`*` is the whole service."""
+    as_of: AwareDatetime
+    prediction_id: str
 
 
 class PredictionOut(_Out):

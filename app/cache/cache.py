@@ -18,7 +18,7 @@ from app.cache.records import PredictionRecord
 from app.store.contract import Document, Documents, Watch
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
-from models.prediction import HORIZONS, Chance
+from models.prediction import HORIZONS, AnomalyScore, Chance
 
 __all__ = ["Cache", "PredictionHead", "RiskOrder"]
 
@@ -35,8 +35,10 @@ class PredictionHead:
     service: str
     operation: str
     status: str
+    as_of: datetime
     expires_at: datetime
     horizons: dict[str, Chance]
+    anomaly: AnomalyScore
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""How unusual every series' errors are, tick by tick.
+
+`app.flow.forecast` asks it when a tick ends; `app.publish` puts what it says into the predictions. The judge is
+`models.anomaly.Anomalies`; here it meets `features.memory.Memory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import numpy as np
+
+from features.arrays import BoolArray, FloatArray
+from features.batch import channel
+from features.clock import Clock
+from features.memory import Memory
+from features.rates import ratio
+from features.rhythm import EXPECTED
+from features.rings import Columns
+from models.anomaly import Anomalies, Counts, Verdict
+from models.prediction import AnomalyScore
+
+__all__ = ["ErrorAnomalies"]
+
+_ERRORS, _TOTAL = channel("errors"), channel("total")
+_SHARE, _WEIGHT = 0.001, 10.0  # guessed: the share of errors imagined for ten requests, as in `features.view`
+
+
+class ErrorAnomalies:
+    """The judge of errors, with a row for every row of a Memory.
+
+    Parameters
+    ----------
+    tick_s : int
+        Seconds of a window.
+    """
+
+    def __init__(self, tick_s: int) -> None:
+        self.tick_s = tick_s
+        self._anomalies = Anomalies()
+        self._values = np.zeros(0)
+        self._verdict: Verdict | None = None
+
+    def parts(self) -> Mapping[str, Columns]:
+        """Return all state by name, for a snapshot beside that of the Memory."""
+        return {f"anomaly_{name}": columns for name, columns in self._anomalies.parts().items()}
+
+    def advance(self, memory: Memory) -> None:
+        """Judge the window that just closed, and learn it where it belongs to no incident and its tenant was heard."""
+        self._anomalies.grow(len(memory.directory))
+        window = memory.tick - 1
+        counts = memory.windows.recent(1)[:, 0].astype(float)
+        self._values = np.maximum(counts[:, _ERRORS], 0.0)
+        expected = _expected(counts, memory.rhythm.expected(window))
+        time_s = np.full(len(counts), float(window * self.tick_s))
+        usual = ~memory.onsets.in_incident() & _heard(memory, window)
+        due = Counts(expected, memory.rhythm.dispersion())
+        self._verdict = self._anomalies.advance(self._values, time_s, usual, due)
+
+    def scores(self, tick: int) -> list[AnomalyScore]:
+        """Return what was said of the newest window, as of the tick at whose start it had closed."""
+        said = self._verdict
+        if said is None:
+            return []
+        columns = np.stack([1.0 - said.tail, self._values, said.expected, said.lower, said.upper], axis=1).tolist()
+        closed = Clock.at((tick - 1) * self.tick_s)
+        began = [closed - timedelta(seconds=ago * self.tick_s) if ago >= 0 else None for ago in said.since.tolist()]
+        return [
+            AnomalyScore(score, value, expected, lower, upper, since)
+            for (score, value, expected, lower, upper), since in zip(columns, began, strict=True)
+        ]
+
+
+def _expected(counts: FloatArray, usual: FloatArray) -> FloatArray:
+    """Return the errors to expect at the usual share of the requests that came, or by the hour where none came."""
+    total, errors, requests = counts[:, _TOTAL], usual[:, EXPECTED.index("errors")], usual[:, EXPECTED.index("total")]
+    return np.where(total > 0, ratio(errors, requests, _SHARE, _WEIGHT) * total, errors)
+
+
+def _heard(memory: Memory, window: int) -> BoolArray:
+    """Return the rows of tenants of which something was heard in a window."""
+    deaf = [code for name, code in memory.tenants.items() if window in memory.unheard.get(name, range(0))]
+    return ~np.isin(memory.pools().tenant, deaf)

@@ -1,0 +1,92 @@
+"""Errors meet their judge: incidents are kept out, what nobody heard is not learned, a restart changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.anomalies import ErrorAnomalies
+from features.batch import N_BUCKETS, N_CHANNELS, Batch, channel
+from features.memory import Memory, MemoryPlan
+from features.snapshot import restore, snapshot
+
+FIRST = 28_404_000
+
+
+def feed(memory: Memory, judge: ErrorAnomalies, tick: int, errors: int, requests: int = 200) -> None:
+    """Let a minute pass in which one service and its operation have errors."""
+    counts = np.zeros((1, N_CHANNELS))
+    counts[0, channel("total")] = requests
+    counts[0, [channel("errors"), channel("failed")]] = errors
+    batch = Batch("traces", 1, (("cart", "GET /"),), np.array([0]), np.array([tick * 60]), counts, np.zeros((1, N_BUCKETS)))
+    memory.begin(tick)
+    memory.add("default", 0, batch)
+    memory.advance(tick + 1)
+    judge.advance(memory)
+
+
+def calm(ticks: int, seed: int = 0) -> tuple[Memory, ErrorAnomalies]:
+    memory, judge, rng = Memory(MemoryPlan()), ErrorAnomalies(60), np.random.default_rng(seed)
+    for tick in range(ticks):
+        feed(memory, judge, FIRST + tick, int(rng.binomial(200, 0.01)))
+    return memory, judge
+
+
+def test_nothing_is_said_before_the_first_tick() -> None:
+    assert ErrorAnomalies(60).scores(FIRST) == []
+
+
+def test_many_errors_are_an_anomaly_that_begins_with_its_window() -> None:
+    memory, judge = calm(200)
+    before = judge.scores(memory.tick)
+    assert [score.since for score in before] == [None, None]
+    feed(memory, judge, memory.tick, 60)
+    score, first = judge.scores(memory.tick)[0], memory.tick - 1
+    assert (score.value, score.score > 0.999) == (60.0, True)
+    assert score.expected < 5.0
+    assert score.lower <= score.expected <= score.upper < 60.0
+    assert score.since is not None
+    assert score.since.timestamp() == first * 60
+    feed(memory, judge, memory.tick, 60)
+    assert judge.scores(memory.tick)[0].since == score.since
+
+
+def test_windows_of_a_standing_incident_are_not_learned() -> None:
+    memory, judge = calm(200)
+    parts = judge.parts()["anomaly_experts"]
+    for _ in range(6):
+        feed(memory, judge, memory.tick, 100)
+    assert memory.onsets.in_incident().all()
+    learned = parts["learned"].copy()
+    feed(memory, judge, memory.tick, 100)
+    assert (parts["learned"] == learned).all()
+    assert (parts["ticks"] == 207).all()
+
+
+def test_what_nobody_heard_is_not_learned() -> None:
+    memory, judge = calm(200)
+    learned = judge.parts()["anomaly_experts"]["learned"].copy()
+    memory.advance(memory.tick + 1)
+    judge.advance(memory)
+    assert FIRST + 200 in memory.unheard["default"]
+    assert (judge.parts()["anomaly_experts"]["learned"] == learned).all()
+
+
+def test_a_restart_changes_nothing() -> None:
+    memory, judge = calm(80)
+    state = snapshot(memory, 0, judge.parts())
+    other, later = Memory(MemoryPlan()), ErrorAnomalies(60)
+    restore(other, 0, state, later.parts())
+    assert snapshot(other, 0, later.parts()) == state
+    for errors in (3, 50, 2):
+        feed(memory, judge, memory.tick, errors)
+        feed(other, later, other.tick, errors)
+        assert judge.scores(memory.tick) == later.scores(other.tick)
+    assert snapshot(other, 0, later.parts()) == snapshot(memory, 0, judge.parts())
+
+
+def test_a_checkpoint_of_a_release_without_anomalies_begins_anew() -> None:
+    memory, _ = calm(30)
+    other, later = Memory(MemoryPlan()), ErrorAnomalies(60)
+    restore(other, 0, snapshot(memory, 0), later.parts())
+    feed(other, later, other.tick, 2)
+    assert [score.score for score in later.scores(other.tick)] == [0.0, 0.0]
