@@ -114,6 +114,8 @@ class Ensemble:
     Breiman (1996), Stacked regressions, Machine Learning 24 (why weights must not be negative).
     """
 
+    reference_: Reference | None = None  # artifacts of earlier releases have none
+
     def __init__(
         self, members: Named, baselines: Named = (), tick_s: float = 60.0, horizons: Mapping[str, int] = HORIZONS
     ) -> None:
@@ -152,7 +154,7 @@ class Ensemble:
         self.out_of_time_ = OutOfTime(out_of_time, y, at_risk)
         self.reliability_ = self._tables(out_of_time[ENSEMBLE], y, at_risk)
         self.background_ = _background(x, y)
-        self.reference_: Reference | None = None  # until `watching`
+        self.reference_ = None  # until `watching`
         return self
 
     @property

@@ -464,7 +464,7 @@ def test_a_worker_that_is_behind_the_clock_or_fails_is_not_ready(tmp_path: Path,
         assert (late.status_code, "more than 3 ticks" in late.text) == (503, True)
         running.tick(30)
         assert running.client.get(ready).status_code == 200
-        monkeypatch.setattr(type(running.node.worker), "failing", property(lambda _: True))
+        monkeypatch.setattr(running.node.worker, "failing", True)
         failed = running.client.get(ready)
         assert (failed.status_code, "the last tick failed" in failed.text) == (503, True)
 

@@ -35,9 +35,7 @@ EVERYBODY = np.arange(300)
 
 def unfitted() -> Ensemble:
     """Return an ensemble that is only promoted, and never asked."""
-    ensemble = Ensemble((), ())
-    ensemble.reference_ = None
-    return ensemble
+    return Ensemble((), ())
 
 
 def uncorrected(members: Members) -> bool:

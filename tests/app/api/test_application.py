@@ -30,6 +30,7 @@ from tests.ensembles import add_version
 
 EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/services"): ("/api/v1/services", None, 200),
+    ("get", "/api/v1/anomalies"): ("/api/v1/anomalies?limit=5", None, 200),
     ("get", "/api/v1/predictions"): ("/api/v1/predictions", None, 200),
     ("get", "/api/v1/predictions/{service}"): ("/api/v1/predictions/payment", None, 200),
     ("get", "/api/v1/predictions/{prediction_id}/explanation"): ("/api/v1/predictions/p1/explanation", None, 200),
