@@ -109,8 +109,9 @@ def _detail(registry: Registry, version_id: str) -> tuple[dict[str, Any], str]:
 
 def _line(step: Step) -> str:
     when = step.at.isoformat(timespec="seconds") if step.at else "at an unknown time"
-    after = f" after {step.before}" if step.before else ""
-    return f"{when}  {step.action.replace('_', ' ')}: {step.version} serves{after}, by {step.who}" + (
+    how = "serves" if step.served else "compared"
+    other = f" {'after' if step.served else 'with'} {step.before}" if step.before else ""
+    return f"{when}  {step.action.replace('_', ' ')}: {step.version} {how}{other}, by {step.who}" + (
         f": {step.why}" if step.why else ""
     )
 

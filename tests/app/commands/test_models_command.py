@@ -64,6 +64,20 @@ def test_a_version_is_promoted_taken_back_and_shown_with_who_and_why(tmp_path: P
         rollback(settings, "default", "ben", "")
 
 
+def test_a_version_in_shadow_is_shown_as_compared_and_not_as_serving(tmp_path: Path) -> None:
+    first, second = folder_with(tmp_path, 2)
+    with closing(Node(settings_in(tmp_path))) as node:
+        registry = node.registry("default")
+        registry.promote(first, who="ada")
+        registry.challenge(second, who="foreshock", why="the gate let it serve")
+        registry.dismiss(who="foreshock", why="worse")
+    report, words = show(settings_in(tmp_path), "default", second)
+    assert (report["alias"], len(report["history"])) == ("candidate", 2)
+    assert f"challenged: {second} compared with {first}, by foreshock: the gate let it serve" in words
+    assert f"rejected: {second} compared with {first}, by foreshock: worse" in words
+    assert f"{second} serves" not in words
+
+
 def test_two_versions_are_compared(tmp_path: Path) -> None:
     first, second = folder_with(tmp_path, 2)
     report, words = compare(settings_in(tmp_path), "default", first, second)
