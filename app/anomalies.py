@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import numpy as np
 
-from features.arrays import BoolArray, FloatArray
+from features.arrays import BoolArray
 from features.batch import channel
 from features.clock import Clock
 from features.memory import Memory
-from features.rates import ratio
+from features.rates import given_traffic
 from features.rhythm import EXPECTED
 from features.rings import Columns
 from models.anomaly import Anomalies, Counts, Verdict
@@ -24,7 +24,6 @@ from models.prediction import AnomalyScore
 __all__ = ["ErrorAnomalies"]
 
 _ERRORS, _TOTAL = channel("errors"), channel("total")
-_SHARE, _WEIGHT = 0.001, 10.0  # guessed: the share of errors imagined for ten requests, as in `features.view`
 
 
 class ErrorAnomalies:
@@ -52,7 +51,8 @@ class ErrorAnomalies:
         window = memory.tick - 1
         counts = memory.windows.recent(1)[:, 0].astype(float)
         self._values = np.maximum(counts[:, _ERRORS], 0.0)
-        expected = _expected(counts, memory.rhythm.expected(window))
+        errors, total = memory.rhythm.expected(window)[:, [EXPECTED.index("errors"), EXPECTED.index("total")]].T
+        expected = given_traffic(errors, total, counts[:, _TOTAL])
         time_s = np.full(len(counts), float(window * self.tick_s))
         usual = ~memory.onsets.in_incident() & _heard(memory, window)
         due = Counts(expected, memory.rhythm.dispersion())
@@ -70,12 +70,6 @@ class ErrorAnomalies:
             AnomalyScore(score, value, expected, lower, upper, since)
             for (score, value, expected, lower, upper), since in zip(columns, began, strict=True)
         ]
-
-
-def _expected(counts: FloatArray, usual: FloatArray) -> FloatArray:
-    """Return the errors to expect at the usual share of the requests that came, or by the hour where none came."""
-    total, errors, requests = counts[:, _TOTAL], usual[:, EXPECTED.index("errors")], usual[:, EXPECTED.index("total")]
-    return np.where(total > 0, ratio(errors, requests, _SHARE, _WEIGHT) * total, errors)
 
 
 def _heard(memory: Memory, window: int) -> BoolArray:

@@ -12,13 +12,12 @@ import numpy as np
 
 from app.champion import Champion
 from features.arrays import Float32Array, FloatArray
+from models.blend import LOSS_CAP
 from models.hazard import log_losses
 from models.maturing import Matured
 from models.sequence import Sequence, Verdict
 
 __all__ = ["Compared", "Rivalry"]
-
-_LOSS_CAP = 8.0  # nats a row and interval, as in `models.blend`: one surprise must not decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Rivalry:
         pending, y, at_risk = matured.pending, matured.y, matured.at_risk
         if self.rival is None or pending.version != self.serves or self.name not in pending.hazards:
             return
-        losses = (np.minimum(log_losses(pending.hazards[who], y), _LOSS_CAP) for who in ("batch", self.name))
+        losses = (np.minimum(log_losses(pending.hazards[who], y), LOSS_CAP) for who in ("batch", self.name))
         difference = np.subtract(*losses)
         self._sequence.learn(self._n_learned, (difference * at_risk).sum(axis=1)[at_risk.any(axis=1)])
         self._n_learned += 1

@@ -144,6 +144,29 @@ def log_factorial(n: FloatArray) -> FloatArray:
     return stirling - shift
 
 
+def given_traffic(usual: FloatArray, usual_total: FloatArray, total: FloatArray, length: int = 1) -> FloatArray:
+    """Return the count to expect over some windows at the usual share of the traffic that came.
+
+    Without traffic it is the usual count: a service that only logs has no share.
+
+    Parameters
+    ----------
+    usual, usual_total : FloatArray, shape (n,)
+        Usual counts of a window, of what is expected and of all requests.
+    total : FloatArray, shape (n,)
+        Requests that came over the windows.
+    length : int
+        Windows.
+
+    Examples
+    --------
+    >>> given_traffic(np.array([1.0, 1.0]), np.array([90.0, 90.0]), np.array([0.0, 50.0]), length=5).tolist()
+    [5.0, 0.505]
+    """
+    share = ratio(usual, usual_total, 0.001, 10.0)
+    return np.where(total > 0, share * total, usual * length)
+
+
 def surprise(count: FloatArray, expected: FloatArray) -> FloatArray:
     """Return -log10 of the Poisson tail P(X >= count) for counts above the expectation, else 0.
 

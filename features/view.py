@@ -10,7 +10,7 @@ from features.arrays import Float32Array, FloatArray, IntArray
 from features.batch import N_CHANNELS, channel
 from features.memory import Memory
 from features.onsets import Pools
-from features.rates import quantile, ratio, surprise
+from features.rates import given_traffic, quantile, surprise
 from features.rhythm import EXPECTED
 
 __all__ = ["View"]
@@ -72,13 +72,8 @@ class View:
         return self.expected[:, EXPECTED.index(name)]
 
     def usual_given_traffic(self, name: str, length: int) -> FloatArray:
-        """Return the count expected over the last windows at the usual share of the traffic that came.
-
-        Without traffic it is the usual count: a service that only logs has no share.
-        """
-        total = self.sum("total", length)
-        share = ratio(self.usual(name), self.usual("total"), 0.001, 10.0)
-        return np.where(total > 0, share * total, self.usual(name) * length)
+        """Return the count expected over the last windows at the usual share of the traffic that came, shape (n,)."""
+        return given_traffic(self.usual(name), self.usual("total"), self.sum("total", length), length)
 
     def surprise(self, name: str, length: int) -> FloatArray:
         """Return -log10 of the Poisson tail of a channel over the last windows, shape (n,)."""

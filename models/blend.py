@@ -15,9 +15,9 @@ from features.arrays import BoolArray, FloatArray
 from features.errors import InvalidValue, SnapshotMismatch
 from models.hazard import INTERVALS, N_INTERVALS, from_logits, log_losses, to_logits
 
-__all__ = ["Blend"]
+__all__ = ["LOSS_CAP", "Blend"]
 
-_LOSS_CAP = 8.0
+LOSS_CAP = 8.0
 """Nats that one row may cost at most. Guessed: one surprise at p = 0.0003 should not silence a member."""
 
 
@@ -127,7 +127,7 @@ class Blend:
         present = self._present(hazards)
         if not at_risk.any():
             return
-        losses = np.stack([np.minimum(log_losses(hazards[self.members[i]], y), _LOSS_CAP) for i in present], axis=-1)
+        losses = np.stack([np.minimum(log_losses(hazards[self.members[i]], y), LOSS_CAP) for i in present], axis=-1)
         total = np.where(at_risk[:, :, None], losses, 0.0).sum(axis=0) / self._overlap[:, None]
         touched = at_risk.any(axis=0)
         awake = self._weights[:, present]

@@ -8,9 +8,8 @@ hash stands there.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version as version_of
@@ -26,7 +25,7 @@ from features.facts import CATEGORIES
 from features.schema import FeatureSchema
 from models.ensemble import Ensemble
 from models.hazard import N_INTERVALS
-from models.version import ModelRecord, ModelVersion, Step
+from models.version import ModelRecord, ModelVersion, ServingHistory, Step
 
 __all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Role", "Stored"]
 
@@ -142,13 +141,15 @@ class Registry:
         document = self._documents.get(BUCKET, self._versions + version_id)
         if document is None:
             raise UntrustedArtifact(f"model version {version_id!r} is not in the manifest; list them with `foreshock models`")
-        return _named(ModelVersion.from_json(document.value), self._serving()[0])
+        found = ModelVersion.from_json(document.value)
+        return found.called(self._serving()[0].alias(found.id, found.alias))
 
     def versions(self) -> tuple[ModelVersion, ...]:
         """Return all versions, newest first."""
         serving = self._serving()[0]
-        found = [_named(ModelVersion.from_json(d.value), serving) for d in self._documents.items(BUCKET, self._versions)]
-        return tuple(sorted(found, key=lambda version: version.id, reverse=True))
+        found = [ModelVersion.from_json(d.value) for d in self._documents.items(BUCKET, self._versions)]
+        named = (version.called(serving.alias(version.id, version.alias)) for version in found)
+        return tuple(sorted(named, key=lambda version: version.id, reverse=True))
 
     def load(self, version_id: str, schema: FeatureSchema) -> Ensemble:
         """Return the ensemble of a version after checking that it is ours and fits.
@@ -271,7 +272,7 @@ class Registry:
         if serving.champion != version_id:
             step = Step("promoted", version_id, serving.champion, at, who, why)
             history = (*serving.history, version_id)[-_KEPT_HISTORY:]
-            self._write(_Serving(history, (*serving.steps, step), former=serving.champion if watch else None), revision)
+            self._write(ServingHistory(history, (*serving.steps, step), former=serving.champion if watch else None), revision)
         return self.version(version_id)
 
     def earlier(self) -> str:
@@ -302,61 +303,24 @@ class Registry:
         serving, revision = self._serving()
         before = _earlier(serving)
         step = Step("rolled_back", before, serving.champion, at, who, why)
-        self._write(_Serving(serving.history[:-1], (*serving.steps, step)), revision)
+        self._write(ServingHistory(serving.history[:-1], (*serving.steps, step)), revision)
         return self.version(before)
 
-    def _serving(self) -> tuple[_Serving, int]:
+    def _serving(self) -> tuple[ServingHistory, int]:
         document = self._documents.get(BUCKET, self._serves)
         if document is None:
-            return _Serving(), 0
-        return _Serving.from_json(document.value), document.revision
+            return ServingHistory(), 0
+        return ServingHistory.from_json(document.value), document.revision
 
-    def _write(self, serving: _Serving, revision: int) -> None:
-        self._documents.swap(BUCKET, self._serves, serving.to_json(), revision)
-
-
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """Champions that a rollback can reach, the newest last, and every step that was made."""
-
-    history: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
-    challenger: str | None = None
-    former: str | None = None
-
-    @property
-    def champion(self) -> str | None:
-        return self.history[-1] if self.history else None
-
-    def to_json(self) -> bytes:
-        steps = [asdict(step) | {"at": step.at.isoformat() if step.at else None} for step in self.steps[-_KEPT_STEPS:]]
-        rivals = {"challenger": self.challenger, "former": self.former}
-        return json.dumps({"history": self.history, "steps": steps} | rivals).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> _Serving:
-        """Read a document; those of earlier releases have no steps."""
-        found = json.loads(data)
-        steps = tuple(
-            Step(**step | {"at": datetime.fromisoformat(step["at"]) if step["at"] else None}) for step in found.get("steps", ())
-        )
-        return cls(tuple(found["history"]), steps, found.get("challenger"), found.get("former"))
+    def _write(self, serving: ServingHistory, revision: int) -> None:
+        kept = replace(serving, steps=serving.steps[-_KEPT_STEPS:])
+        self._documents.swap(BUCKET, self._serves, kept.to_json(), revision)
 
 
-def _earlier(serving: _Serving) -> str:
+def _earlier(serving: ServingHistory) -> str:
     if len(serving.history) < 2:  # noqa: PLR2004 - this one and the one before
         raise InvalidValue(f"no earlier champion to roll back to, history has {len(serving.history)}")
     return serving.history[-2]
-
-
-def _named(version: ModelVersion, serving: _Serving) -> ModelVersion:
-    """Give a version the alias that the history of who serves implies."""
-    if serving.champion == version.id:
-        return version.called("champion")
-    if serving.challenger == version.id:
-        return version.called("challenger")
-    served = {*serving.history, *(step.served for step in serving.steps)}
-    return version.called("retired") if version.id in served else version
 
 
 def _unpickled(version_id: str, data: bytes, n_features: int) -> Ensemble:

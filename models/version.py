@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from features.errors import InvalidValue
 from models.prediction import HORIZONS
 
-__all__ = ["ACTIONS", "ALIASES", "ModelRecord", "ModelVersion", "Step"]
+__all__ = ["ACTIONS", "ALIASES", "ModelRecord", "ModelVersion", "ServingHistory", "Step"]
 
 ALIASES = ("candidate", "challenger", "champion", "retired")
 """The life of a version: fitted, running in shadow, serving, served before."""
@@ -66,6 +66,54 @@ class Step:
             raise InvalidValue(f"action must be one of {ACTIONS}, got {self.action!r}")
         if self.at is not None and self.at.tzinfo is None:
             raise InvalidValue(f"at must be aware, got {self.at}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServingHistory:
+    """Which versions served and how that came about, the newest last, and which one is compared with the champion.
+
+    Parameters
+    ----------
+    history : tuple of str
+        Champions that a rollback can reach.
+    steps : tuple of Step
+        Every change that is remembered.
+    challenger, former : str or None
+        The version in shadow, and the one that served before and is still compared; never both.
+    """
+
+    history: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    challenger: str | None = None
+    former: str | None = None
+
+    @property
+    def champion(self) -> str | None:
+        """The version that serves, None before any was promoted."""
+        return self.history[-1] if self.history else None
+
+    def alias(self, version_id: str, otherwise: str) -> str:
+        """Return what a version is now; the history knows who serves and who did, the manifest does not."""
+        if version_id == self.champion:
+            return "champion"
+        if version_id == self.challenger:
+            return "challenger"
+        return "retired" if version_id in {*self.history, *(step.served for step in self.steps)} else otherwise
+
+    def to_json(self) -> bytes:
+        """Return the history as a JSON document."""
+        steps = [asdict(step) | {"at": step.at.isoformat() if step.at else None} for step in self.steps]
+        rivals = {"challenger": self.challenger, "former": self.former}
+        return json.dumps({"history": self.history, "steps": steps} | rivals).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> ServingHistory:
+        """Read a document; those of earlier releases have no steps."""
+        found = json.loads(data)
+        steps = tuple(
+            Step(**step | {"at": datetime.fromisoformat(step["at"]) if step["at"] else None}) for step in found.get("steps", ())
+        )
+        return cls(tuple(found["history"]), steps, found.get("challenger"), found.get("former"))
 
 
 @dataclass(frozen=True, slots=True)

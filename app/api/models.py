@@ -19,10 +19,9 @@ from app.api.pages import Listing, Page, microseconds
 from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
 from app.api.problems import Unknown
 from app.api.schemas import Items, ModelOut
-from app.cache.records import ServingHistory
 from app.versions import compared, must_serve
 from models.registry import Registry
-from models.version import ModelVersion
+from models.version import ModelVersion, ServingHistory
 
 __all__ = ["router"]
 

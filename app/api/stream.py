@@ -22,9 +22,9 @@ from app.api.feed import Change, Feed, Feeds, Kind
 from app.api.pages import microseconds
 from app.api.parts import PREFIX, Ask, Asked, members
 from app.api.predictions import shown_prediction
-from app.cache.records import IncidentRecord, PredictionRecord, ServingHistory
+from app.cache.records import IncidentRecord, PredictionRecord
 from features.series import WHOLE
-from models.version import ModelVersion
+from models.version import ModelVersion, ServingHistory
 
 __all__ = ["StreamFilter", "router"]
 

@@ -15,7 +15,6 @@ from features.recovery import Advice
 from features.series import SeriesKey
 from models.feedback import VERDICTS, Feedback, Selector, Stretch
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Reason
-from models.version import Step
 
 __all__ = [
     "RUN_STATES",
@@ -28,7 +27,6 @@ __all__ = [
     "RecentErrors",
     "SelectorRecord",
     "ServiceSummary",
-    "ServingHistory",
     "TrainingRun",
     "Trend",
 ]
@@ -344,21 +342,3 @@ class TrainingRun:
             raise InvalidValue(f"state must be one of {RUN_STATES}, got {self.state!r}")
         if not 0.0 <= self.progress <= 1.0:
             raise InvalidValue(f"progress must be in [0, 1], got {self.progress}")
-
-
-@dataclass(frozen=True, slots=True)
-class ServingHistory:
-    """Which model versions served and how that came about, the newest last; `models.registry` writes it."""
-
-    history: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
-    challenger: str | None = None
-    former: str | None = None
-
-    def alias(self, version_id: str, otherwise: str) -> str:
-        """Return what a version is now; the history knows who serves and who did, the manifest does not."""
-        if self.history and version_id == self.history[-1]:
-            return "champion"
-        if version_id == self.challenger:
-            return "challenger"
-        return "retired" if version_id in {*self.history, *(step.served for step in self.steps)} else otherwise
