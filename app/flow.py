@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-import msgspec
 import numpy as np
 import prometheus_client
 
@@ -21,11 +20,10 @@ from app.cache.records import IncidentRecord
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
-from app.members import SERVED, Members, subjects_of
+from app.learners import Learners
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
-from features.arrays import Float32Array, FloatArray, IntArray
 from features.clock import Clock, place
 from features.event import ErrorRecord
 from features.extract import extract
@@ -36,12 +34,10 @@ from features.rules import Rules
 from features.series import WHOLE, SeriesKey
 from features.snapshot import restore, snapshot
 from models.hazard import cumulate
-from models.maturing import Maturing, Pending
 from training.dataset import WARM_TICKS
 
 __all__ = ["Flow", "FlowPlan"]
 
-_LEARN_EVERY = 5  # ticks between two forecasts that the learners wait for; neighbours say nearly the same
 _STALE_TICKS = 60
 
 
@@ -81,8 +77,7 @@ class Flow:
         self.clock = Clock(plan.memory.tick_s)
         self.memory = Memory(plan.memory)
         self.errors: dict[int, PartitionErrors] = {}
-        self.members: dict[str, Members] = {}
-        self.maturing: dict[str, Maturing] = {}
+        self.learners = Learners(self.memory, telemetry)
         self.anomalies = ErrorAnomalies(plan.memory.tick_s)
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series)
@@ -168,9 +163,9 @@ class Flow:
         self.anomalies.advance(self.memory)
         x = extract(self.memory)
         self.settle(tick, closed.standing)
-        p = cumulate(self._hazards(x, tick))
+        p = cumulate(self.learners.hazards(x, tick))
         status = self._status()
-        versions = [self.members_of(key.tenant).version for key in self.memory.directory.keys]
+        versions = [self.learners.of(key.tenant).version for key in self.memory.directory.keys]
         forecasts = Forecasts(p, status, versions, self._ids(offsets))
         self.publisher.remember(tick, p)
         self.chronicle.add_closed(self.memory, closed, offsets)
@@ -180,7 +175,7 @@ class Flow:
         for errors in self.errors.values():
             errors.forget(tick)
         self._count(status, incidents)
-        self._latest = Publication(self.memory, x, forecasts, self.members, self.errors, self.anomalies.scores(tick))
+        self._latest = Publication(self.memory, x, forecasts, self.learners.members, self.errors, self.anomalies.scores(tick))
         outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
         self._predicted = {incident.id: self._predicted.get(incident.id) for incident in self._open.values()}
         if publish:
@@ -197,23 +192,11 @@ class Flow:
 
     def settle(self, tick: int, standing: Standing) -> None:
         """Join forecasts whose horizon has closed with what happened, and learn from them once."""
-        for row in np.flatnonzero(standing.began).tolist():
-            tenant = self.memory.directory.keys[row].tenant
-            self._maturing(tenant).began(row, int(standing.open_since[row]), tick)
-            self.members_of(tenant).began(1)
-        for tenant, maturing in self.maturing.items():
-            maturing.unheard(self.memory.unheard.get(tenant, range(0)))
-            members = self.members_of(tenant)
-            for matured in maturing.due(tick):
-                if members.learn(matured):
-                    self.telemetry.drifts.inc()
-                self.telemetry.matured.labels(outcome="incident").inc(float(matured.y.any(1).sum()))
-                self.telemetry.matured.labels(outcome="quiet").inc(float((matured.at_risk.any(1) & ~matured.y.any(1)).sum()))
-        self._show_learning()
+        self.learners.settle(tick, standing)
 
     def promote(self, tenant: str, champion: Champion) -> None:
         """Put a new champion in between two ticks."""
-        self.members_of(tenant).promote(champion)
+        self.learners.of(tenant).promote(champion)
 
     def errors_of(self, partition: int) -> PartitionErrors:
         """Return the error state of a partition."""
@@ -250,73 +233,9 @@ class Flow:
                 self._open[row] = incident
                 self._predicted[incident.id] = predicted[0] if predicted else None
 
-    def learners(self) -> dict[str, bytes]:
-        """Return what was learned from matured forecasts, and what waits to mature, by tenant, with its own series only."""
-        keys = self.memory.directory.keys
-        found: dict[str, bytes] = {}
-        for tenant in sorted(self.maturing):
-            own = self._by_name([row for row, key in enumerate(keys) if key.tenant == tenant])
-            place = np.full(len(keys), -1, np.int64)
-            place[own] = np.arange(len(own))
-            wire = _LearnerWire(
-                keys=[_parts(keys[row]) for row in own],
-                members=self.members_of(tenant).snapshot(np.array(own, np.int64)),
-                maturing=_renumbered(self.maturing[tenant], place).snapshot(),
-            )
-            found[tenant] = msgspec.msgpack.encode(wire)
-        return found
-
-    def restore_learners(self, tenant: str, data: bytes) -> None:
-        """Put back what `learners` returned, after all partitions are restored."""
-        wire = msgspec.msgpack.decode(data, type=_LearnerWire)
-        now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
-        if self.members_of(tenant).restore(wire.members, now):  # what waits has the columns of the same schema
-            self._maturing(tenant).restore(wire.maturing, lambda rows: now[rows])
-
     def recall(self, incidents: Iterable[IncidentRecord]) -> None:
         """Remember the categories of past incidents, after all partitions are restored."""
         self.publisher.recall(self.memory, incidents)
-
-    def _row_or_gone(self, key: tuple[str, str, str]) -> int:
-        row = self.memory.directory.find(*key)
-        return -1 if row is None else row
-
-    def members_of(self, tenant: str) -> Members:
-        """Return the forecasters of a tenant."""
-        if tenant not in self.members:
-            self.members[tenant] = Members(self.plan.memory.tick_s * _LEARN_EVERY)
-        return self.members[tenant]
-
-    def _maturing(self, tenant: str) -> Maturing:
-        if tenant not in self.maturing:
-            patience = self.plan.memory.rule.m + self.plan.memory.lateness
-            self.maturing[tenant] = Maturing(self.plan.memory.tick_s, patience)
-        return self.maturing[tenant]
-
-    def _hazards(self, x: Float32Array, tick: int) -> FloatArray:
-        """Return blended hazards of all rows, tenant by tenant, and keep what the learners will be asked about."""
-        out = np.zeros((len(x), 3))
-        tenant_of = self.memory.pools().tenant
-        settled = ~self.memory.onsets.in_incident() & (self.memory.rhythm.windows_seen() >= WARM_TICKS)
-        for tenant, code in self.memory.tenants.items():
-            rows: IntArray = np.flatnonzero(tenant_of == code)
-            members = self.members_of(tenant)
-            subjects = subjects_of(members, self.memory, rows)
-            said = members.together(members.hazards(x[rows]), subjects)
-            out[rows] = said[SERVED]
-            kept = settled[rows]
-            if tick % _LEARN_EVERY == 0 and kept.any():
-                place = {row: i for i, row in enumerate(rows.tolist())}
-                chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
-                hazards = {name: h[chosen] for name, h in said.items()} | members.rivalry.hazards(x[rows[chosen]])
-                about = subjects.take(chosen)
-                pending = Pending(tick, about.series, x[about.series], hazards, members.version, about.quiet, about.record)
-                self._maturing(tenant).add(pending)
-        return out
-
-    def _by_name(self, rows: Iterable[int]) -> list[int]:
-        """Return rows in an order that partitions do not change: in which they came to be first known hangs on what was read first."""
-        return sorted(rows, key=lambda row: _parts(self.memory.directory.keys[row]))
 
     def _ids(self, offsets: Mapping[int, int]) -> list[str]:
         """Return an id a row: partition, offset of the marker, and the row's place within its partition."""
@@ -330,7 +249,7 @@ class Flow:
     def _status(self) -> list[str]:
         memory = self.memory
         known = memory.rhythm.windows_seen()
-        with_model = np.array([self.members_of(key.tenant).champion is not None for key in memory.directory.keys], bool)
+        with_model = np.array([self.learners.of(key.tenant).champion is not None for key in memory.directory.keys], bool)
         status = np.where(with_model, "ok", "prior").astype("U12")
         status[memory.last_data() >= _STALE_TICKS] = "stale"
         status[known < WARM_TICKS] = "warming_up"
@@ -353,15 +272,6 @@ class Flow:
             changed.append((row, self._open[row]))
         return changed
 
-    def _show_learning(self) -> None:
-        """Set the gauges of the members: the worst tenant's loss, and the mean of the tenants' weights."""
-        members = [self.members_of(tenant) for tenant in self.maturing]
-        for name in {name for m in members for name in m.losses}:
-            self.telemetry.log_loss.labels(member=name).set(max(m.losses[name] for m in members if name in m.losses))
-        for name in {name for m in members for name in m.blend.members}:
-            mean = float(np.mean([m.blend.weights[name] for m in members]))
-            self.telemetry.blend_weight.labels(member=name).set(mean)
-
     def _count(self, status: Iterable[str], incidents: list[tuple[int, Incident]]) -> None:
         names, counts = np.unique(np.array(list(status), "U12"), return_counts=True)
         for name, count in zip(names.tolist(), counts.tolist(), strict=True):
@@ -369,23 +279,6 @@ class Flow:
         self.telemetry.incidents.inc(sum(incident.end is None for _, incident in incidents))
         self.telemetry.series.set(len(self.memory.directory))
         self.telemetry.as_of.set(self.memory.tick * self.plan.memory.tick_s)
-
-
-class _LearnerWire(msgspec.Struct):
-    keys: list[tuple[str, str, str]]
-    members: bytes
-    maturing: bytes
-
-
-def _renumbered(maturing: Maturing, place: IntArray) -> Maturing:
-    """Return a copy whose rows are those of `place`; rows that it maps to -1 are left out."""
-    copy = Maturing(maturing.tick_s, maturing.patience)
-    starts = [(int(place[row]), start, seen) for row, start, seen in maturing.starts if place[row] >= 0]
-    copy.starts = sorted(starts, key=lambda found: (found[2], found[1], found[0]))
-    for p in maturing.pending:
-        kept = place[p.rows] >= 0
-        copy.add(p.take(kept, place[p.rows[kept]]))
-    return copy
 
 
 def _parts(key: SeriesKey) -> tuple[str, str, str]:

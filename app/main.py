@@ -32,13 +32,13 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
 from app.jobs import Job, Jobs, champion_of
-from app.replay import append_markers
 from app.said import feedback_plan
 from app.settings import Settings
-from app.situation import situation_of
 from app.store.sqlite import open_store
-from app.succession import Rivals, succeed
+from app.succession import Rivals
+from app.supervision import Supervision, SupervisionParts
 from app.telemetry import Telemetry
+from app.ticker import Ticker
 from app.tuning import let_open
 from app.worker import Worker, WorkerParts, WorkerPlan
 from features.errors import ForeshockError, InvalidSetting, InvalidValue, PartStopped
@@ -48,7 +48,7 @@ from features.rules import Rules
 from models.registry import Registry
 from training.labels import Said
 from training.shadow import Patience
-from training.triggers import Policy, reason_to_train
+from training.triggers import Policy
 
 __all__ = ["Node", "Served", "memory_plan"]
 
@@ -58,9 +58,6 @@ _OTHER_FILES = 1024  # guessed: the store, history's files while they are read, 
 _STARTED_S = 10.0
 _STOPPED_S = 30.0
 _BACKLOG = 2048  # connections that wait to be accepted; uvicorn's own default
-_TRIGGER_S = 60.0
-_CLOCK_RETRY_S = 1.0
-_PURGE_S = 3_600.0
 _REFUSED_S = 600.0  # guessed: until a champion that could not be loaded is tried again
 _LATE_TICKS = 3  # a worker further behind the clock is not ready
 
@@ -133,11 +130,12 @@ class Node:
             now=_utc_now,
             timeout_s=settings.models.training_s,
         )
+        self.ticker = Ticker(self.store.log, self.store.documents.purge, self.telemetry, self.plan.tick_s)
+        self.supervision = self._supervision()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
         self._refused: dict[str, tuple[str, float]] = {}
-        self._purge_due = 0.0
         self._closers: list[Callable[[], None]] = []
 
     def registry(self, tenant: str) -> Registry:
@@ -151,13 +149,13 @@ class Node:
 
     def start_clock(self) -> None:
         """Begin to write tick markers from the wall clock."""
-        self._run("clock", self._tick)
+        self._run("clock", partial(self.ticker.run, self._stop))
 
     def start_jobs(self) -> None:
         """Begin to take training runs, and to look for reasons to train."""
         self.jobs.start()
         self._closers.append(self.jobs.stop)
-        self._run("triggers", self._watch_triggers)
+        self._run("triggers", partial(self.supervision.run, self._stop))
 
     def start_servers(self) -> Served:
         """Open the three listeners and return where they are."""
@@ -246,6 +244,11 @@ class Node:
         )
         return Worker(parts, lambda: Flow(flow_plan, self.telemetry), self.telemetry, plan)
 
+    def _supervision(self) -> Supervision:
+        policy, documents = Policy(first_incidents=self.settings.models.min_incidents), self.store.documents
+        parts = SupervisionParts(lambda: self.worker.flow.learners, documents, self.registry, self.ask_training, _utc_now)
+        return Supervision(parts, policy, self._patience, self.telemetry)
+
     def _new_champion(self, tenant: str, version: str) -> Champion | None:
         registry = self.registry(tenant)
         serving = registry.champion()
@@ -266,54 +269,6 @@ class Node:
         self._threads.append(thread)
         thread.start()
         return thread
-
-    def _tick(self) -> None:
-        tick_s = self.plan.tick_s
-        last = 0
-        while not self._stop.is_set():
-            tick = time.time_ns() // 10**9 // tick_s
-            if tick > last:
-                self._insist(partial(append_markers, self.store.log, range(tick, tick + 1), tick_s))
-                self._insist(self._purge_hourly)
-                last = tick
-            self._stop.wait(max((last + 1) * tick_s - time.time(), 0.01))
-
-    def _insist(self, write: Callable[[], None]) -> None:
-        """Write, and write again while the store refuses: a disk that is full now may not be in an hour."""
-        while not self._stop.is_set():
-            try:
-                write()
-                return
-            except PartStopped:
-                raise
-            except ForeshockError as exc:
-                if not exc.retryable:
-                    raise
-                logger.error("the clock could not write: %s", exc)
-                self.telemetry.faults.labels(place="clock").inc()
-                self._stop.wait(_CLOCK_RETRY_S)
-
-    def _purge_hourly(self) -> None:
-        now_s = time.monotonic()
-        if now_s >= self._purge_due and not self.store.documents.purge():
-            self._purge_due = now_s + _PURGE_S  # a bounded number goes at a time; the rest at the next tick
-
-    def _watch_triggers(self) -> None:
-        while not self._stop.wait(_TRIGGER_S):
-            for tenant in list(self.worker.flow.members):
-                try:
-                    self._train_with_reason(tenant)
-                except ForeshockError as exc:
-                    logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc)
-                    self.telemetry.faults.labels(place="triggers").inc()
-
-    def _train_with_reason(self, tenant: str) -> None:
-        members, registry = self.worker.flow.members_of(tenant), self.registry(tenant)
-        succeed(registry, members.rivalry.compared(), self._patience, _utc_now())
-        situation = situation_of(self.store.documents, registry, members, tenant, _utc_now())
-        reason = reason_to_train(situation, Policy(first_incidents=self.settings.models.min_incidents))
-        if reason is not None:
-            self.ask_training(TrainingRequest(tenant, reason, None, None, None, _utc_now()))
 
     def _serve(self, name: str, app: ASGIApp, port: int) -> int:
         """Serve an application in a thread of its own and return its port."""

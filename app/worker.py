@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from app.archive import Archive, HistoryRefused
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord
 from app.champion import Champion
@@ -26,7 +27,7 @@ from app.ingest.codec import BatchMessage, TickMessage, unpack
 from app.members import Members
 from app.store.contract import Checkpoints, Commit, Documents, Entry, Log, Output
 from app.telemetry import Telemetry
-from features.errors import Fenced, PartStopped, SnapshotMismatch, StoreFailed
+from features.errors import Fenced, PartStopped, SnapshotMismatch
 
 __all__ = ["Worker", "WorkerParts", "WorkerPlan"]
 
@@ -37,13 +38,10 @@ _IDLE_S = 0.5
 _RETRY_S = 1.0
 _GATHER_S = 0.02  # guessed: nothing needs the worker sooner, and a read costs nearly the same for one entry as for ten
 _FEW = 256  # entries that may wait meanwhile; with more of them a read is worth it at once
-_DAY_S = 86_400
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
 _LEARNERS = "learners"
-_OPTIMISED = ("worker", "optimised")  # the document with the log's time of the last attempt to join files
 _PUBLISH_S = 30.0  # guessed: documents are never older than this plus one tick, however far behind the worker is
-_HISTORY_RETRY_S = (30.0, 600.0)  # guessed: the first wait after a refusal of history, and the longest
 _MAX_WAITING = 10  # times `flush_rows`, the rows that wait for history before the log has to keep them
 
 
@@ -96,10 +94,6 @@ class WorkerParts:
     monotonic: Callable[[], float] = time.monotonic
 
 
-class _HistoryRefused(StoreFailed):
-    """Rows could not be appended to history; they still wait."""
-
-
 @dataclass(slots=True)
 class _Partition:
     token: int
@@ -135,8 +129,7 @@ class Worker:
         self._make_flow = make_flow
         self._partitions: dict[int, _Partition] = {}
         self._last_checkpoint = self._last_published = parts.monotonic()
-        self._history_after = 0.0
-        self._history_refusals = 0
+        self.archive = Archive(parts.history, parts.documents, telemetry, parts.monotonic)
         self._published = True
         self.failing = False  # whether something failed since the last tick that was closed
         self._lock = threading.Lock()
@@ -154,7 +147,7 @@ class Worker:
                 partitions[number] = partition
                 learners |= joined(head.state, _LEARNERS)
             for tenant, data in learners.items():
-                flow.restore_learners(tenant, data)
+                flow.learners.restore(tenant, data)
             flow.recall(decode_document(d.value, IncidentRecord) for d in self.parts.documents.items("incidents"))
             self.flow, self._partitions = flow, partitions
 
@@ -281,23 +274,16 @@ class Worker:
 
     def _checkpoint_when_due(self) -> None:
         """Checkpoint in time, or leave it to a later tick while history refuses: forecasts do not wait for it."""
-        now, n_rows = self.parts.monotonic(), self.flow.chronicle.n_rows
-        due = now - self._last_checkpoint >= self.plan.checkpoint_s or n_rows >= self.plan.flush_rows
-        if not due or now < self._history_after:
+        n_rows = self.flow.chronicle.n_rows
+        due = self.parts.monotonic() - self._last_checkpoint >= self.plan.checkpoint_s or n_rows >= self.plan.flush_rows
+        if not due or not self.archive.ready:
             return
         try:
             self._checkpoint()
-        except _HistoryRefused:
-            self._count_refusal()
+        except HistoryRefused:
+            self.archive.wait()
             if n_rows >= _MAX_WAITING * self.plan.flush_rows:
                 raise  # memory is bounded: they are made again from the log
-
-    def _count_refusal(self) -> None:
-        logger.exception("history refused; its rows wait")
-        self.telemetry.faults.labels(place="history").inc()
-        first, longest = _HISTORY_RETRY_S
-        self._history_after = self.parts.monotonic() + min(first * 2 ** min(self._history_refusals, 10), longest)
-        self._history_refusals += 1
 
     def _another_marker_waits(self) -> bool:
         """Return whether the next tick is in the log already, so that this one's documents would be old at once."""
@@ -325,37 +311,11 @@ class Worker:
         offsets = {n: p.markers[-1][1] for n, p in self._partitions.items() if p.markers}
         if not offsets or any(p.position > offsets.get(n, 0) for n, p in self._partitions.items()):
             return  # data of the open tick is gathered: the next tick's end is soon enough
-        self._append_history(offsets)
+        self.archive.append(self.flow.chronicle, offsets)
         with self.telemetry.tick_seconds.labels(stage="checkpoint").time():
             self._commit_states()
         self._last_checkpoint = self.parts.monotonic()
-        self._optimise_daily()
-
-    def _append_history(self, offsets: Mapping[int, int]) -> None:
-        rows = self.flow.chronicle.tables()
-        try:
-            with self.telemetry.tick_seconds.labels(stage="history").time():
-                self.parts.history.append(rows, offsets)
-        except Exception as exc:  # of whatever kind: object stores fail in many ways
-            raise _HistoryRefused(f"history took no rows: {exc}") from exc
-        self._history_refusals = 0
-        self.flow.chronicle.clear()
-        for name, table in rows.items():
-            self.telemetry.history_rows.labels(table=name).inc(table.num_rows)
-
-    def _optimise_daily(self) -> None:
-        """Join history's files once a day of the log's time, whatever the number of restarts in it."""
-        now_s = self.flow.memory.tick * self.flow.plan.memory.tick_s
-        try:
-            last = self.parts.documents.get(*_OPTIMISED)
-            if last is None or now_s - int(last.value) >= _DAY_S:
-                # Written first: what fails is tried again tomorrow, not at every checkpoint.
-                self.parts.documents.put(*_OPTIMISED, str(now_s).encode())
-                if last is not None:
-                    self.parts.history.optimise()
-        except Exception:
-            logger.exception("history's files were not joined")
-            self.telemetry.faults.labels(place="history").inc()
+        self.archive.optimise_daily(self.flow.memory.tick * self.flow.plan.memory.tick_s)
 
     def _commit_states(self) -> None:
         """Commit the state of all partitions, then let go of the log that is older than the retention."""
@@ -367,7 +327,7 @@ class Worker:
             partition.markers = partition.markers[len(old) :]
             state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
             if number == 0:  # learners are a tenant's, not a partition's
-                state |= chunks(self.flow.learners(), _LEARNERS)
+                state |= chunks(self.flow.learners.snapshot(), _LEARNERS)
             digests = {name: _digest(value) for name, value in state.items()}
             changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
             changed |= dict.fromkeys(partition.written.keys() - state.keys())
@@ -385,10 +345,10 @@ class Worker:
         """Put new champions in; one that cannot be had leaves those that serve as they are."""
         for tenant in self.flow.memory.tenants:
             try:
-                champion = self.parts.champions(tenant, self.flow.members_of(tenant).version)
+                champion = self.parts.champions(tenant, self.flow.learners.of(tenant).version)
                 if champion is not None:
                     self.flow.promote(tenant, champion)
-                self.parts.rivals(tenant, self.flow.members_of(tenant))
+                self.parts.rivals(tenant, self.flow.learners.of(tenant))
             except Exception:
                 logger.exception("the champion of tenant %s could not be loaded", tenant)
                 self.telemetry.faults.labels(place="champion").inc()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pyarrow as pa
 
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
@@ -19,9 +21,36 @@ from app.store.sqlite import SqliteStore, open_store
 from app.telemetry import Telemetry
 from app.worker import Worker, WorkerParts, WorkerPlan
 
-__all__ = ["Line", "open_line"]
+__all__ = ["FlakyHistory", "Line", "open_line"]
 
 TICK_S = 60
+
+
+class FlakyHistory:
+    """History that refuses while it is told to."""
+
+    def __init__(self, inner: DeltaHistory) -> None:
+        self.inner, self.refusing, self.asked, self.optimised = inner, False, 0, 0
+
+    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
+        self.asked += 1
+        if self.refusing:
+            raise OSError("the bucket is gone")
+        self.inner.append(tables, offsets)
+
+    def read(
+        self,
+        table: str,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        tenant: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        return self.inner.read(table, since=since, until=until, tenant=tenant, columns=columns)
+
+    def optimise(self) -> None:
+        self.optimised += 1
 
 
 @dataclass
@@ -72,6 +101,11 @@ class Line:
         if tick > self.tick:
             append_markers(self.store.log, range(self.tick + 1 if self.tick else tick, tick + 1), TICK_S)
             self.tick = tick
+
+    def with_flaky_history(self) -> FlakyHistory:
+        """Put a history before the worker's that refuses while it is told to."""
+        self.worker.archive.history = history = FlakyHistory(self.history)
+        return history
 
     def end_tick(self) -> None:
         """End the open minute and do what there is to do."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -15,13 +14,11 @@ from app.flow import Flow, FlowPlan
 from app.history.packed import PackedRows
 from app.history.tables import conform
 from app.ingest.codec import BatchMessage, unpack
-from app.replay import signal_of, times_of
 from app.store.contract import Output
 from app.telemetry import Telemetry
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, DurationPoint, channel
 from features.clock import TIME_AS_SENT, Clock
 from features.event import ErrorRecord
-from features.extract import SCHEMA
 from features.memory import MemoryPlan
 from tests.app.ingest.requests import a_log, a_span, as_json, attributes, logs, traces
 from tests.app.ingest.requests import count as count_in
@@ -178,63 +175,10 @@ def test_a_forecast_is_settled_once_when_its_horizon_has_closed(tmp_path: Path) 
         flow = line.worker.flow
     assert matured["incident"] >= 1
     assert matured["quiet"] > matured["incident"]
-    oldest = min(pending.tick for pending in flow.maturing["default"].pending)
-    assert flow.memory.tick - oldest < 60 + flow.maturing["default"].patience
+    oldest = min(pending.tick for pending in flow.learners.maturing["default"].pending)
+    assert flow.memory.tick - oldest < 60 + flow.learners.maturing["default"].patience
     assert flow.telemetry.values("log_loss").keys() >= {"prior", "blend"}
     assert np.isclose(sum(flow.telemetry.values("blend_weight").values()), 1.0)
-
-
-def test_learners_of_a_series_that_is_gone_forget_it(tmp_path: Path) -> None:
-    with open_line(tmp_path) as line:
-        line.send(recorded(40))
-        line.end_tick()
-        data = line.worker.flow.learners()["default"]
-    assert set(msgspec.msgpack.decode(data)) == {"keys", "members", "maturing"}
-    empty = Flow(FlowPlan(), Telemetry())
-    empty.restore_learners("default", data)
-    assert all(len(pending.rows) == 0 for pending in empty.maturing["default"].pending)
-
-
-def test_learners_of_another_schema_are_left_out_with_the_rows_that_wait(tmp_path: Path) -> None:
-    with open_line(tmp_path) as line:
-        line.send(recorded(40))
-        line.end_tick()
-        data = line.worker.flow.learners()["default"]
-        wire = msgspec.msgpack.decode(data)
-        wire["members"] = wire["members"].replace(SCHEMA.sha256.encode(), b"another")
-        flow = line.worker.flow
-        flow.maturing.clear()
-        flow.restore_learners("default", msgspec.msgpack.encode(wire))
-        assert not flow.maturing
-        flow.restore_learners("default", data)
-        assert flow.maturing["default"].pending
-        assert {pending.version for pending in flow.maturing["default"].pending} == {"prior"}
-        assert all(pending.hazards.keys() >= {"prior", "blend", "served"} for pending in flow.maturing["default"].pending)
-
-
-def test_learners_of_a_tenant_name_its_own_series_only_and_find_them_again(tmp_path: Path) -> None:
-    with open_line(tmp_path) as line:
-        line.clock.now_ns = BEGIN_S * SECOND
-        for text in recorded(30):
-            line.clock.now_ns = max([line.clock.now_ns, *times_of(text)])
-            line.pass_to(line.clock.now_ns // SECOND // 60)
-            for tenant in ("red", "blue"):
-                line.receiver.receive(tenant, signal_of(text), "json", text)  # pyright: ignore[reportArgumentType]
-        line.end_tick()
-        line.worker.checkpoint()
-        before, after = line.worker.flow, line.new_worker().flow
-    learners = before.learners()
-    for tenant in ("red", "blue"):
-        assert {key[0] for key in msgspec.msgpack.decode(learners[tenant])["keys"]} == {tenant}
-        waiting = zip(before.maturing[tenant].pending, after.maturing[tenant].pending, strict=True)
-        compared = 0
-        for old, new in waiting:
-            old_keys = [before.memory.directory.keys[row] for row in old.rows]
-            assert [after.memory.directory.keys[row] for row in new.rows] == old_keys
-            assert np.array_equal(old.x, new.x)
-            compared += len(old_keys)
-        assert compared
-    assert after.learners().keys() == learners.keys()
 
 
 def test_tenants_share_no_series_and_no_members(tmp_path: Path) -> None:
@@ -247,8 +191,8 @@ def test_tenants_share_no_series_and_no_members(tmp_path: Path) -> None:
             flow.absorb(partition, message)
     documents = forecast(flow, FIRST + 1)["predictions"]
     assert {output.key.partition("/")[0] for output in documents} == {"red", "blue"}
-    assert flow.members_of("red") is not flow.members_of("blue")
-    assert flow.members_of("red").version == "prior"
+    assert flow.learners.of("red") is not flow.learners.of("blue")
+    assert flow.learners.of("red").version == "prior"
 
 
 @pytest.mark.parametrize(

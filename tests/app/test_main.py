@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,12 +35,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from app.api.parts import TrainingRequest
 from app.main import Node, memory_plan
 from app.replay import append_markers
 from app.settings import load_settings
-from app.store.contract import Log
-from features.errors import DataInUse, InvalidSetting, Overloaded, PartStopped, StoreFailed
+from features.errors import DataInUse, InvalidSetting, PartStopped, StoreFailed
 from tests.app.ingest.requests import a_span, as_json, as_protobuf, span_id, traces
 from tests.nodes import DEADLINE_S, RunningNode, counted, history_rows, run_node, settings_in, until
 
@@ -370,66 +368,6 @@ def test_a_training_run_that_is_asked_for_over_rest_ends_in_a_clear_state(tmp_pa
         until(lambda: running.get(f"/api/v1/training-runs/{run_id}")["state"] == "failed", "the run's end")
         run = running.get(f"/api/v1/training-runs/{run_id}")
         assert "must hold at least 10 incidents" in run["error"]
-
-
-class FullLog:
-    """The log of a node, whose disk is full a number of times."""
-
-    def __init__(self, inner: Log, refusals: int) -> None:
-        self.inner, self.left, self.asked = inner, refusals, list[list[bytes]]()
-        self.n_partitions = inner.n_partitions
-
-    def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
-        self.asked.append([data for _, _, data in messages])
-        if self.left:
-            self.left -= 1
-            raise StoreFailed("the disk is full") if self.left % 2 else Overloaded("too much waits")
-        return self.inner.append_many(messages)
-
-
-def test_the_clock_writes_a_marker_again_until_the_disk_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.main._CLOCK_RETRY_S", 0.01)
-    node = Node(settings_in(tmp_path))
-    with closing(node):
-        log = FullLog(node.store.log, 3)
-        monkeypatch.setattr(node.store, "log", log)
-        node.start_clock()
-        until(lambda: node.store.log.inner.end(0) > 0, "the marker")  # type: ignore[attr-defined]
-        node.check_alive()
-        assert log.asked[0] == log.asked[1] == log.asked[2] == log.asked[3]
-        assert node.telemetry.value("faults", place="clock") == 3
-
-
-def test_the_clock_removes_documents_that_expired(tmp_path: Path) -> None:
-    node = Node(settings_in(tmp_path))
-    with closing(node):
-        node.store.documents.put("services", "default/old", b"{}", ttl_s=-1.0)
-        node.start_clock()
-        query = "SELECT count(*) FROM documents WHERE bucket = 'services'"
-        with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-            until(lambda: connection.execute(query).fetchone() == (0,), "its removal")
-
-
-def test_a_queue_that_is_full_ends_neither_the_search_for_reasons_nor_the_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.main._TRIGGER_S", 0.01)
-    asked: list[str] = []
-
-    def refuse(request: TrainingRequest) -> str:
-        asked.append(request.tenant)
-        raise Overloaded("16 runs wait")
-
-    node = Node(settings_in(tmp_path))
-    monkeypatch.setattr(node, "ask_training", refuse)
-    monkeypatch.setattr("app.main.reason_to_train", lambda *_: "a test")
-    with closing(node):
-        for tenant in ("red", "blue"):
-            node.worker.flow.members_of(tenant)
-        node.start_jobs()
-        until(lambda: node.telemetry.value("faults", place="triggers") >= 4, "two rounds")
-        node.check_alive()
-    assert {"red", "blue"} == set(asked)
 
 
 def test_a_champion_that_cannot_be_loaded_is_not_tried_at_every_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

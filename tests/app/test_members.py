@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from app.champion import Champion
-from app.flow import Flow, FlowPlan
 from app.members import Members, subjects_of
-from app.telemetry import Telemetry
 from features.extract import SCHEMA
 from features.memory import Memory, MemoryPlan
 from models.ensemble import Ensemble
@@ -211,21 +209,3 @@ def test_a_new_champion_is_not_corrected_by_what_came_of_another_ones_forecasts(
     assert np.allclose(members.blend.weights["batch"], 0.8)
     assert members.losses == {}
     assert members.online.n_rows == 500
-
-
-def test_the_blend_divides_by_the_forecasts_that_are_learned_from() -> None:
-    flow = Flow(FlowPlan(), Telemetry())
-    assert flow.members_of("a").blend.tick_s == 5 * 60
-
-
-def test_gauges_show_the_worst_loss_and_the_mean_weight_of_the_tenants() -> None:
-    flow = Flow(FlowPlan(), Telemetry())
-    for tenant, hazard in (("red", 0.01), ("blue", 0.4)):
-        flow._maturing(tenant)  # pyright: ignore[reportPrivateUsage]
-        flow.members_of(tenant).losses = {"prior": hazard}
-        said = {"batch": np.full((30, 3), hazard), "prior": np.full((30, 3), 0.1)}
-        flow.members_of(tenant).blend.learn(said, np.zeros((30, 3)), np.ones((30, 3), bool))
-    flow._show_learning()  # pyright: ignore[reportPrivateUsage]
-    assert flow.telemetry.value("log_loss", member="prior") == 0.4
-    weights = [flow.members_of(tenant).blend.weights["batch"].mean() for tenant in ("red", "blue")]
-    assert flow.telemetry.value("blend_weight", member="batch") == pytest.approx(np.mean(weights))

@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from app.flow import Flow, FlowPlan
-from app.history.delta import DeltaHistory
 from app.ingest.codec import BatchMessage, TickMessage, pack
 from app.ingest.receive import messages_of
 from app.replay import append_markers
@@ -23,7 +21,7 @@ from app.telemetry import Telemetry
 from app.worker import WorkerPlan
 from features.batch import Batch
 from features.errors import Fenced, StoreFailed
-from tests.lines import TICK_S, Line, open_line
+from tests.lines import TICK_S, open_line
 from tests.nodes import history_rows
 from tests.recorded import BEGIN_S, recorded
 
@@ -90,12 +88,12 @@ def test_what_was_learned_survives_a_restart(tmp_path: Path) -> None:
         line.send(recorded(110, seed=1, failing=(*range(30, 36), *range(70, 76))))
         line.end_tick()
         line.worker.checkpoint()
-        before = line.worker.flow.learners()
+        before = line.worker.flow.learners.snapshot()
         assert line.telemetry.values("matured")
         after = line.new_worker().flow
-        assert after.members_of("default").online.n_rows == line.worker.flow.members_of("default").online.n_rows > 0
-        assert after.learners() == before
-        assert before.keys() == after.learners().keys() == {"default"}
+        assert after.learners.of("default").online.n_rows == line.worker.flow.learners.of("default").online.n_rows > 0
+        assert after.learners.snapshot() == before
+        assert before.keys() == after.learners.snapshot().keys() == {"default"}
 
 
 def test_a_poison_message_is_skipped_and_counted(tmp_path: Path) -> None:
@@ -300,44 +298,11 @@ def test_a_request_sent_twice_counts_once(tmp_path: Path) -> None:
         assert line.telemetry.value("repeated_batches") == 2 * len(messages)
 
 
-class FlakyHistory:
-    """History that refuses while it is told to."""
-
-    def __init__(self, inner: DeltaHistory) -> None:
-        self.inner, self.refusing, self.asked, self.optimised = inner, False, 0, 0
-
-    def append(self, tables: Mapping[str, pa.Table], offsets: Mapping[int, int]) -> None:
-        self.asked += 1
-        if self.refusing:
-            raise OSError("the bucket is gone")
-        self.inner.append(tables, offsets)
-
-    def read(
-        self,
-        table: str,
-        *,
-        since: int | None = None,
-        until: int | None = None,
-        tenant: str | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> pa.Table:
-        return self.inner.read(table, since=since, until=until, tenant=tenant, columns=columns)
-
-    def optimise(self) -> None:
-        self.optimised += 1
-
-
-def _with_history(line: Line) -> FlakyHistory:
-    history = FlakyHistory(line.history)
-    line.worker.parts = replace(line.worker.parts, history=history)
-    return history
-
-
 def test_while_history_refuses_forecasts_go_on_and_its_rows_wait(
     tmp_path: Path, undisturbed: tuple[dict[int, dict[str, bytes]], Path]
 ) -> None:
     with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
-        history = _with_history(line)
+        history = line.with_flaky_history()
         history.refusing = True
 
         def pass_seconds() -> None:
@@ -357,56 +322,6 @@ def test_while_history_refuses_forecasts_go_on_and_its_rows_wait(
         line.worker.checkpoint()
         assert line.snapshots() == undisturbed[0]
     assert history_rows(tmp_path) == history_rows(undisturbed[1])
-
-
-def test_rows_that_wait_for_history_are_bounded(tmp_path: Path) -> None:
-    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0, flush_rows=2)) as line:
-        _with_history(line).refusing = True
-        line.send(LINES[:40])
-        line.pass_to(line.tick + 1)
-        with pytest.raises(StoreFailed, match="the bucket is gone"):
-            _step_every_ten_minutes(line)
-        assert line.worker.flow.chronicle.n_rows < 200
-
-
-def _step_every_ten_minutes(line: Line) -> None:
-    for _ in range(100):
-        line.seconds[0] += 600.0
-        line.worker.step()
-
-
-def test_files_of_history_are_joined_once_a_day_whatever_the_restarts(tmp_path: Path) -> None:
-    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
-        line.send(LINES[:4])
-        joined: list[int] = []
-        for hours in (0, 10, 13, 2, 21, 3):
-            line.new_worker()
-            history = _with_history(line)
-            _pass_hours(line, hours)
-            joined.append(history.optimised)
-        assert joined == [0, 0, 0, 1, 0, 1], "after 25 h and after 24 h more"
-
-
-def test_files_that_cannot_be_joined_are_left_for_tomorrow(tmp_path: Path) -> None:
-    class Unjoined(FlakyHistory):
-        def optimise(self) -> None:
-            self.optimised += 1
-            raise StoreFailed("the bucket is gone")
-
-    with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
-        history = Unjoined(line.history)
-        line.worker.parts = replace(line.worker.parts, history=history)
-        line.send(LINES[:4])
-        for hours in (0, 24, 1, 1):
-            _pass_hours(line, hours)
-        assert history.optimised == line.telemetry.value("faults", place="history") == 1
-        assert not line.worker.failing
-
-
-def _pass_hours(line: Line, hours: int) -> None:
-    line.tick += hours * 60 + 1
-    append_markers(line.store.log, range(line.tick, line.tick + 1), TICK_S)
-    line.worker.drain()
 
 
 class FailingAcquire(FailingCheckpoints):
@@ -449,7 +364,7 @@ def test_a_champion_that_cannot_be_loaded_stops_no_tick(tmp_path: Path) -> None:
         line.send(LINES[:60])
         line.end_tick()
         assert line.worker.flow.memory.tick == line.tick
-        assert line.worker.flow.members_of("default").version == "prior"
+        assert line.worker.flow.learners.of("default").version == "prior"
         assert line.telemetry.value("faults", place="champion") > 0
 
 

@@ -1,0 +1,91 @@
+"""What forecasts and learns, by tenant: its state, and whom it is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from app.flow import Flow, FlowPlan
+from app.replay import signal_of, times_of
+from app.telemetry import Telemetry
+from features.extract import SCHEMA
+from tests.lines import open_line
+from tests.recorded import BEGIN_S, recorded
+
+SECOND = 10**9
+
+
+def test_learners_of_a_series_that_is_gone_forget_it(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(recorded(40))
+        line.end_tick()
+        data = line.worker.flow.learners.snapshot()["default"]
+    assert set(msgspec.msgpack.decode(data)) == {"keys", "members", "maturing"}
+    empty = Flow(FlowPlan(), Telemetry())
+    empty.learners.restore("default", data)
+    assert all(len(pending.rows) == 0 for pending in empty.learners.maturing["default"].pending)
+
+
+def test_learners_of_another_schema_are_left_out_with_the_rows_that_wait(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(recorded(40))
+        line.end_tick()
+        data = line.worker.flow.learners.snapshot()["default"]
+        wire = msgspec.msgpack.decode(data)
+        wire["members"] = wire["members"].replace(SCHEMA.sha256.encode(), b"another")
+        flow = line.worker.flow
+        flow.learners.maturing.clear()
+        flow.learners.restore("default", msgspec.msgpack.encode(wire))
+        assert not flow.learners.maturing
+        flow.learners.restore("default", data)
+        assert flow.learners.maturing["default"].pending
+        assert {pending.version for pending in flow.learners.maturing["default"].pending} == {"prior"}
+        assert all(
+            pending.hazards.keys() >= {"prior", "blend", "served"} for pending in flow.learners.maturing["default"].pending
+        )
+
+
+def test_learners_of_a_tenant_name_its_own_series_only_and_find_them_again(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.clock.now_ns = BEGIN_S * SECOND
+        for text in recorded(30):
+            line.clock.now_ns = max([line.clock.now_ns, *times_of(text)])
+            line.pass_to(line.clock.now_ns // SECOND // 60)
+            for tenant in ("red", "blue"):
+                line.receiver.receive(tenant, signal_of(text), "json", text)  # pyright: ignore[reportArgumentType]
+        line.end_tick()
+        line.worker.checkpoint()
+        before, after = line.worker.flow, line.new_worker().flow
+    learners = before.learners.snapshot()
+    for tenant in ("red", "blue"):
+        assert {key[0] for key in msgspec.msgpack.decode(learners[tenant])["keys"]} == {tenant}
+        waiting = zip(before.learners.maturing[tenant].pending, after.learners.maturing[tenant].pending, strict=True)
+        compared = 0
+        for old, new in waiting:
+            old_keys = [before.memory.directory.keys[row] for row in old.rows]
+            assert [after.memory.directory.keys[row] for row in new.rows] == old_keys
+            assert np.array_equal(old.x, new.x)
+            compared += len(old_keys)
+        assert compared
+    assert after.learners.snapshot().keys() == learners.keys()
+
+
+def test_the_blend_divides_by_the_forecasts_that_are_learned_from() -> None:
+    flow = Flow(FlowPlan(), Telemetry())
+    assert flow.learners.of("a").blend.tick_s == 5 * 60
+
+
+def test_gauges_show_the_worst_loss_and_the_mean_weight_of_the_tenants() -> None:
+    flow = Flow(FlowPlan(), Telemetry())
+    for tenant, hazard in (("red", 0.01), ("blue", 0.4)):
+        flow.learners.waiting(tenant)
+        flow.learners.of(tenant).losses = {"prior": hazard}
+        said = {"batch": np.full((30, 3), hazard), "prior": np.full((30, 3), 0.1)}
+        flow.learners.of(tenant).blend.learn(said, np.zeros((30, 3)), np.ones((30, 3), bool))
+    flow.learners._show_learning()  # pyright: ignore[reportPrivateUsage]
+    assert flow.telemetry.value("log_loss", member="prior") == 0.4
+    weights = [flow.learners.of(tenant).blend.weights["batch"].mean() for tenant in ("red", "blue")]
+    assert flow.telemetry.value("blend_weight", member="batch") == pytest.approx(np.mean(weights))
