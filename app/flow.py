@@ -21,6 +21,7 @@ from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
 from app.learners import Learners
+from app.learning import learning_documents
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
@@ -187,8 +188,9 @@ class Flow:
         """Return the documents of the newest tick by partition; nothing before the first."""
         if self._latest is None:
             return {}
-        outputs = self.publisher.predictions(self._latest)
-        return _by_partition(outputs + self.publisher.services(self.memory) + self.publisher.errors(self.errors))
+        outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
+        outputs += self.publisher.errors(self.errors)
+        return _by_partition(outputs + learning_documents(self.learners))
 
     def settle(self, tick: int, standing: Standing) -> None:
         """Join forecasts whose horizon has closed with what happened, and learn from them once."""

@@ -126,8 +126,13 @@ class Learners:
     def _show_learning(self) -> None:
         """Set the gauges of the members: the worst tenant's loss, and the mean of the tenants' weights."""
         members = [self.of(tenant) for tenant in self.maturing]
-        for name in {name for m in members for name in m.losses}:
-            self.telemetry.log_loss.labels(member=name).set(max(m.losses[name] for m in members if name in m.losses))
+        worst: dict[tuple[str, str], float] = {}
+        for name, horizon, found in (
+            (n, h, v) for m in members for n, by in m.progressive.said().items() for h, v in by.items()
+        ):
+            worst[name, horizon] = max(found.log_loss, worst.get((name, horizon), 0.0))
+        for (name, horizon), loss in worst.items():
+            self.telemetry.log_loss.labels(member=name, horizon=horizon).set(loss)
         for name in {name for m in members for name in m.blend.members}:
             mean = float(np.mean([m.blend.weights[name] for m in members]))
             self.telemetry.blend_weight.labels(member=name).set(mean)

@@ -26,20 +26,24 @@ from models.hazard import INTERVALS, cumulate, log_losses, to_logits
 from models.maturing import Matured
 from models.online import OnlineHazard
 from models.prediction import HORIZONS
+from models.progressive import Progressive
 from models.recalibration import OnlineSigmoid, Subjects
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["BLEND", "PRIOR_VERSION", "SERVED", "Members", "subjects_of"]
+__all__ = ["BLEND", "HALF_LIFE_S", "PRIOR_VERSION", "SERVED", "Members", "subjects_of"]
 
 BLEND, SERVED = "blend", "served"
 """Names of what the members say together, before and after it is corrected."""
+
+HALF_LIFE_S = 86_400.0
+"""Seconds after which a row counts half in what is shown of losses. Guessed: long enough to hold some incidents."""
 
 PRIOR_VERSION = "prior"
 """What stands for a version while there is no champion."""
 
 _HISTORY = SCHEMA.groups.index("incident_history")
 
-_LAYOUT = 2  # of a snapshot, and of the forecasts that wait beside it
+_LAYOUT = 3  # of a snapshot, and of the forecasts that wait beside it
 
 _ONLINE_ROWS = 2_000  # guessed: rows that the online learner takes in before it has a say
 _KEEP = 0.98  # of what recalibration knows, from one longest horizon to the next: half of it is a day and a half old. Guessed.
@@ -69,7 +73,7 @@ class Members:
         self.recalibration = self._uncorrected()
         self.drifts = self._unmoved()
         self.rivalry = Rivalry(self._a_block)
-        self.losses: dict[str, float] = {}
+        self.progressive = self._unjudged()
         self.onsets = 0
         self._judged = PRIOR_VERSION  # whose forecasts everything learned here is about
 
@@ -89,7 +93,7 @@ class Members:
         if champion.version != self._judged:
             self._judged = champion.version
             self.blend.forget("batch")
-            self.recalibration, self.drifts = self._uncorrected(), self._unmoved()
+            self.recalibration, self.drifts, self.progressive = self._uncorrected(), self._unmoved(), self._unjudged()
             self.onsets = 0
         self.drifts.attach(champion.ensemble.reference_)
 
@@ -169,15 +173,13 @@ class Members:
         risen = False
         self.rivalry.learn(matured)
         if pending.version == self._judged:
-            heard = (*self.blend.members, BLEND, SERVED)
-            losses = {name: log_losses(h, y)[at_risk] for name, h in pending.hazards.items() if name in heard}
-            for name, loss in losses.items():
-                before = self.losses.get(name, float(loss.mean()))
-                self.losses[name] = before + 0.02 * (float(loss.mean()) - before)
+            said = {name: pending.hazards[name] for name in (*self.blend.members, BLEND, SERVED) if name in pending.hazards}
+            self.progressive.learn(said, y, at_risk)
             self.recalibration.learn(pending.hazards[BLEND], pending.subjects, y, at_risk)
-            self.blend.learn({name: h for name, h in pending.hazards.items() if name in self.blend.members}, y, at_risk)
-            began, expected = ((said * at_risk).sum(axis=1) for said in (y, pending.hazards[SERVED]))
-            risen = self.drifts.learn(pending.x, losses[SERVED], began, expected)
+            self.blend.learn({name: h for name, h in said.items() if name in self.blend.members}, y, at_risk)
+            served = pending.hazards[SERVED]
+            began, expected = ((each * at_risk).sum(axis=1) for each in (y, served))
+            risen = self.drifts.learn(pending.x, log_losses(served, y)[at_risk], began, expected)
         self.online.learn(pending.x, y, at_risk)
         return risen
 
@@ -196,7 +198,7 @@ class Members:
             "online": self.online.snapshot().decode(),
             "blend": self.blend.snapshot().decode(),
             "recalibration": self.recalibration.snapshot(series).decode(),
-            "losses": self.losses,
+            "progressive": self.progressive.snapshot().decode(),
             "champion": self._judged,
             "onsets": self.onsets,
             "drifts": self.drifts.snapshot().decode(),
@@ -218,11 +220,14 @@ class Members:
         self.online.restore(state["online"].encode())
         self.blend.restore(state["blend"].encode())
         self.recalibration.restore(state["recalibration"].encode(), series)
-        self.losses = dict(state["losses"])
+        self.progressive.restore(state["progressive"].encode())
         self._judged, self.onsets = state["champion"], state["onsets"]
         self.drifts.restore(state["drifts"].encode())
         self.rivalry.restore(state["rivalry"])
         return True
+
+    def _unjudged(self) -> Progressive:
+        return Progressive(keep=0.5 ** (self.learn_s / HALF_LIFE_S))
 
     def _unmoved(self) -> Drifts:
         return Drifts(self._a_block, SCHEMA.names)

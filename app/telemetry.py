@@ -53,8 +53,8 @@ class Telemetry:
         self.matured = Counter("foreshock_matured", "Rows whose horizon closed, by outcome.", ["outcome"], registry=r)
         self.log_loss = Gauge(
             "foreshock_log_loss",
-            "Recent log-loss of a member on matured rows, of the tenant where it is highest.",
-            ["member"],
+            "Recent log-loss of a member on matured rows, nats a row, of the tenant where it is highest.",
+            ["member", "horizon"],
             registry=r,
         )
         self.blend_weight = Gauge(

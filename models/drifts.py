@@ -95,6 +95,11 @@ class Drifts:
             self._said = {k for k in self._said if index[k] >= _SETTLED} | set(lasting.tolist())
         return risen
 
+    @property
+    def incidents(self) -> tuple[float, float]:
+        """How many incidents began in what has matured, and how many were forecast."""
+        return self._began, self._expected
+
     def reasons(self) -> tuple[str, ...]:
         """Return the signs that there are, in words, the surest first."""
         found = ["its loss has risen"] if self.risen else []

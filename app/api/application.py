@@ -21,6 +21,7 @@ from app.api import (
     health,
     impact,
     incidents,
+    learning,
     models,
     predictions,
     problems,
@@ -47,6 +48,7 @@ _RESOURCES = (
     feedback,
     training,
     models,
+    learning,
     stream,
 )  # `feedback/impact` before `feedback/{id}`
 

@@ -30,7 +30,7 @@ __all__ = [
     "tenant_key",
 ]
 
-BUCKETS = ("predictions", "services", "errors", "incidents", "feedback", "models", "training-runs")
+BUCKETS = ("predictions", "services", "errors", "incidents", "feedback", "models", "training-runs", "learning")
 """Buckets that the API watches."""
 
 T = TypeVar("T")

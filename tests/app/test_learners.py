@@ -82,10 +82,11 @@ def test_gauges_show_the_worst_loss_and_the_mean_weight_of_the_tenants() -> None
     flow = Flow(FlowPlan(), Telemetry())
     for tenant, hazard in (("red", 0.01), ("blue", 0.4)):
         flow.learners.waiting(tenant)
-        flow.learners.of(tenant).losses = {"prior": hazard}
         said = {"batch": np.full((30, 3), hazard), "prior": np.full((30, 3), 0.1)}
-        flow.learners.of(tenant).blend.learn(said, np.zeros((30, 3)), np.ones((30, 3), bool))
+        members = flow.learners.of(tenant)
+        members.progressive.learn(said, np.zeros((30, 3)), np.ones((30, 3), bool))
+        members.blend.learn(said, np.zeros((30, 3)), np.ones((30, 3), bool))
     flow.learners._show_learning()  # pyright: ignore[reportPrivateUsage]
-    assert flow.telemetry.value("log_loss", member="prior") == 0.4
+    assert flow.telemetry.value("log_loss", member="batch", horizon="5min") == pytest.approx(-np.log(0.6))
     weights = [flow.learners.of(tenant).blend.weights["batch"].mean() for tenant in ("red", "blue")]
     assert flow.telemetry.value("blend_weight", member="batch") == pytest.approx(np.mean(weights))

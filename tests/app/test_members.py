@@ -12,6 +12,7 @@ from features.memory import Memory, MemoryPlan
 from models.ensemble import Ensemble
 from models.hazard import cumulate
 from models.maturing import Matured, Pending
+from models.prediction import HORIZONS
 from models.recalibration import Subjects
 from models.trees import HazardForest, HazardTrees
 
@@ -75,8 +76,9 @@ def test_the_online_learner_has_a_say_once_it_has_seen_enough() -> None:
         members.learn(matured(members, seed=seed))
     assert members.online.n_rows >= 2_000
     assert members.hazards(rows(3)).keys() == {"prior", "online"}
-    assert members.losses["prior"] > 0
-    assert set(members.losses) >= {"prior", "blend", "served"}
+    said = members.progressive.said()
+    assert set(said) >= {"prior", "blend", "served"}
+    assert said["prior"]["60min"].log_loss > 0
 
 
 def test_shares_sum_to_what_is_served_whoever_has_a_say() -> None:
@@ -129,7 +131,7 @@ def test_a_snapshot_of_another_schema_is_left_out() -> None:
 def test_a_snapshot_of_an_earlier_release_is_left_out() -> None:
     one, other = Members(), Members()
     one.learn(matured(one))
-    earlier = one.snapshot(EVERYBODY).replace(b'"layout": 2, ', b"")
+    earlier = one.snapshot(EVERYBODY).replace(b'"layout": 3, ', b"")
     assert other.restore(earlier, EVERYBODY) is False
     assert other.snapshot(EVERYBODY) == Members().snapshot(EVERYBODY)
 
@@ -145,7 +147,8 @@ def test_members_that_cry_wolf_are_believed_less_and_what_is_served_is_right_aga
         members.learn(Matured(pending, y, np.ones((200, 3), bool)))
     served = members.together({"prior": np.full((200, 3), 0.2)}, subjects(200, members))["served"]
     assert served.mean(axis=0) == pytest.approx(np.full(3, 0.05), abs=0.02)
-    assert members.losses["served"] < members.losses["blend"]
+    said = members.progressive.said()
+    assert all(said["served"][horizon].log_loss < said["blend"][horizon].log_loss for horizon in HORIZONS)
 
 
 def test_subjects_are_quiet_at_the_horizons_that_the_last_onset_lies_before() -> None:
@@ -207,5 +210,5 @@ def test_a_new_champion_is_not_corrected_by_what_came_of_another_ones_forecasts(
         members.learn(waiting)
     assert uncorrected(members)
     assert np.allclose(members.blend.weights["batch"], 0.8)
-    assert members.losses == {}
+    assert members.progressive.said() == {}
     assert members.online.n_rows == 500
