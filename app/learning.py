@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from app.cache.documents import encode_document, tenant_key
-from app.cache.records import LearningRecord, MemberRecord, RivalRecord
+from app.cache.learning_records import LearningRecord, MemberRecord, RivalRecord
 from app.learners import Learners
 from app.members import HALF_LIFE_S, Members
 from app.rivalry import Compared

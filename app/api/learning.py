@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from app.api.learning_schemas import LearningOut
 from app.api.parts import PREFIX, Asked, answer, members
 from app.api.problems import Unknown
-from app.cache.records import LearningRecord
+from app.cache.learning_records import LearningRecord
 
 __all__ = ["router"]
 

@@ -177,7 +177,7 @@ def test_a_forecast_is_settled_once_when_its_horizon_has_closed(tmp_path: Path) 
     assert matured["quiet"] > matured["incident"]
     oldest = min(pending.tick for pending in flow.learners.maturing["default"].pending)
     assert flow.memory.tick - oldest < 60 + flow.learners.maturing["default"].patience
-    assert flow.telemetry.values("log_loss").keys() >= {"prior", "blend"}
+    assert flow.telemetry.values("log_loss").keys() >= {"prior,60min", "blend,5min"}
     assert np.isclose(sum(flow.telemetry.values("blend_weight").values()), 1.0)
 
 

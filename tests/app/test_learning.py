@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.cache.documents import decode_document
-from app.cache.records import LearningRecord
+from app.cache.learning_records import LearningRecord
 from app.flow import Flow, FlowPlan
 from app.learning import learning_documents
 from app.telemetry import Telemetry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.api.learning_schemas import LearningOut
 from app.cache.documents import encode_document
-from app.cache.records import LearningRecord, MemberRecord, RivalRecord
+from app.cache.learning_records import LearningRecord, MemberRecord, RivalRecord
 from models.progressive import Validation
 from tests.api_builders import NOON, Api
 
