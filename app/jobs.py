@@ -20,15 +20,13 @@ from typing import Any
 
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.cache.records import TrainingRun
-from app.champion import Champion
 from app.history.contract import History
 from app.recording import read_recording
 from app.said import resolved, said_of
 from app.store.contract import Documents
-from app.succession import bring_in
+from app.succession import bring_in, champion_of
 from app.telemetry import Telemetry
-from features.errors import ForeshockError, InvalidValue, Overloaded, SnapshotMismatch, UntrustedArtifact
-from features.extract import SCHEMA
+from features.errors import ForeshockError, InvalidValue, Overloaded
 from features.memory import MemoryPlan
 from models.ensemble import Ensemble
 from models.registry import Registry
@@ -38,7 +36,7 @@ from training.labels import Said
 from training.retrain import Plain, retrain
 from training.shadow import AT_ONCE, Patience
 
-__all__ = ["Job", "Jobs", "Trained", "champion_of", "put_run", "register", "run_job"]
+__all__ = ["Job", "Jobs", "Trained", "put_run", "register", "run_job"]
 
 logger = logging.getLogger(__name__)
 
@@ -147,18 +145,6 @@ def run_job(job: Job, history: History, champion: Ensemble | None, now: datetime
         record=outcome.record(dataset.rows, now),
         ensemble=outcome.fitted.ensemble,
     )
-
-
-def champion_of(registry: Registry) -> Champion | None:
-    """Load the champion, None when there is none that this release can serve."""
-    version = registry.champion()
-    if version is None:
-        return None
-    try:
-        return Champion(version.id, registry.load(version.id, SCHEMA))
-    except (SnapshotMismatch, UntrustedArtifact) as exc:
-        logger.warning("the champion is not served: %s", exc)
-        return None
 
 
 @dataclass(frozen=True, slots=True)

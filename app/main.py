@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from app.api.application import create_api
 from app.api.parts import AlertLabels, ApiParts, Health, TrainingRequest
-from app.champion import Champion
 from app.flow import Flow, FlowPlan
 from app.history.delta import DeltaHistory
 from app.ingest.connections import server_of
@@ -31,11 +30,11 @@ from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
-from app.jobs import Job, Jobs, champion_of
+from app.jobs import Job, Jobs
 from app.said import feedback_plan
 from app.settings import Settings
 from app.store.sqlite import open_store
-from app.succession import Rivals
+from app.succession import Champions, Rivals
 from app.supervision import Supervision, SupervisionParts
 from app.telemetry import Telemetry
 from app.ticker import Ticker
@@ -58,7 +57,6 @@ _OTHER_FILES = 1024  # guessed: the store, history's files while they are read, 
 _STARTED_S = 10.0
 _STOPPED_S = 30.0
 _BACKLOG = 2048  # connections that wait to be accepted; uvicorn's own default
-_REFUSED_S = 600.0  # guessed: until a champion that could not be loaded is tried again
 _LATE_TICKS = 3  # a worker further behind the clock is not ready
 
 
@@ -119,6 +117,7 @@ class Node:
         self.engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
         reads = decode if settings.ingest.engine == "auto" else decoder(self.engine)
         self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, reads)
+        self.champions = Champions(self.registry, self.telemetry, time.monotonic)
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
         self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
@@ -135,12 +134,11 @@ class Node:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
-        self._refused: dict[str, tuple[str, float]] = {}
         self._closers: list[Callable[[], None]] = []
 
     def registry(self, tenant: str) -> Registry:
         """Return the model registry of a tenant."""
-        return Registry(self.store.blobs, self.store.documents, tenant)
+        return Registry(self.store.blobs, self.store.documents, self.store.signing_key, tenant)
 
     def start_worker(self) -> None:
         """Restore the state of all partitions and begin to read the log."""
@@ -233,9 +231,8 @@ class Node:
 
     def _worker(self) -> Worker:
         store, settings = self.store, self.settings
-        parts = WorkerParts(
-            store.log, store.checkpoints, store.documents, self.history, self._new_champion, Rivals(self.registry)
-        )
+        rivals = Rivals(self.registry, self.telemetry)
+        parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self.champions, rivals)
         flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
         plan = WorkerPlan(
             checkpoint_s=settings.store.checkpoint_s,
@@ -248,21 +245,6 @@ class Node:
         policy, documents = Policy(first_incidents=self.settings.models.min_incidents), self.store.documents
         parts = SupervisionParts(lambda: self.worker.flow.learners, documents, self.registry, self.ask_training, _utc_now)
         return Supervision(parts, policy, self._patience, self.telemetry)
-
-    def _new_champion(self, tenant: str, version: str) -> Champion | None:
-        registry = self.registry(tenant)
-        serving = registry.champion()
-        if serving is None or serving.id == version:
-            return None
-        refused, until_s = self._refused.get(tenant, ("", 0.0))
-        if serving.id == refused and time.monotonic() < until_s:
-            return None
-        # Noted first, and left there when loading raises: a file is not read at every tick to fail again.
-        self._refused[tenant] = (serving.id, time.monotonic() + _REFUSED_S)
-        champion = champion_of(registry)
-        if champion is not None:
-            del self._refused[tenant]
-        return champion
 
     def _run(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=partial(_until_it_fails, name, target), name=name, daemon=True)
@@ -289,7 +271,7 @@ class Node:
             start_training=self.ask_training,
             registry_of=self.registry,
             rules=self.rules,
-            checks={"worker": self._worker_health, "log": self._log_health},
+            checks={"worker": self._worker_health, "log": self._log_health, "models": self.champions.health},
             default_tenant=self.settings.ingest.default_tenant,
             alerts=AlertLabels.of(self.settings),
             stopping=self._stop.is_set,

@@ -12,7 +12,7 @@ ForeshockError
 ├── StoreFailed           the disk or the log refused; the same input works later
 ├── PartStopped           a thread of the service died
 ├── SnapshotMismatch      a snapshot of another version or another configuration
-└── UntrustedArtifact     a model file whose hash the manifest does not hold
+└── UntrustedArtifact     a model file that no signed entry of the manifest names
 """
 
 from __future__ import annotations
@@ -98,4 +98,4 @@ class SnapshotMismatch(ForeshockError):
 
 
 class UntrustedArtifact(ForeshockError):
-    """A model file is not the one that the registry's manifest names."""
+    """A model file is not one that a signed entry of the registry's manifest names; nothing of it was unpickled."""

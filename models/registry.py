@@ -2,7 +2,7 @@
 
 `training.retrain` adds what it fitted, `app.jobs` promotes it, and workers load the champion between two
 ticks. Artifacts are blobs by sha256; the bucket ``models`` is the manifest: nothing is unpickled unless its
-hash stands there.
+hash stands there, in an entry that was signed with the node's key.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from features.facts import CATEGORIES
 from features.schema import FeatureSchema
 from models.ensemble import Ensemble
 from models.hazard import N_INTERVALS
+from models.signature import check_signature, signed
 from models.version import ModelRecord, ModelVersion, ServingHistory, Step
 
 __all__ = ["BUCKET", "BlobStore", "DocumentStore", "Registry", "Role", "Stored"]
@@ -97,18 +98,22 @@ class Registry:
         Takes the artifacts.
     documents : DocumentStore
         Takes the manifest, in the bucket `BUCKET`.
+    key : bytes
+        Signs what is added, and has signed what is loaded; see `models.signature`.
     tenant : str
         Whose models; it leads every key, and models never cross tenants.
     """
 
-    def __init__(self, blobs: BlobStore, documents: DocumentStore, tenant: str = "default") -> None:
+    def __init__(self, blobs: BlobStore, documents: DocumentStore, key: bytes, tenant: str = "default") -> None:
         self._blobs = blobs
         self._documents = documents
+        self._key = key
+        self._tenant = tenant
         self._versions = f"{tenant}/version/"
         self._serves = f"{tenant}/serving"
 
     def add(self, ensemble: Ensemble, record: ModelRecord) -> ModelVersion:
-        """Store a fitted ensemble and enter its hash into the manifest; it is a candidate.
+        """Store a fitted ensemble and enter its hash into the manifest, signed; it is a candidate.
 
         Returns
         -------
@@ -127,7 +132,7 @@ class Registry:
             river=version_of("river"),
             numpy=np.__version__,
         )
-        self._documents.put(BUCKET, self._versions + version.id, version.to_json())
+        self._documents.put(BUCKET, self._versions + version.id, signed(version.to_json(), self._key, self._tenant))
         return self.version(version.id)
 
     def version(self, version_id: str) -> ModelVersion:
@@ -138,10 +143,7 @@ class Registry:
         UntrustedArtifact
             When the manifest has no such version.
         """
-        document = self._documents.get(BUCKET, self._versions + version_id)
-        if document is None:
-            raise UntrustedArtifact(f"model version {version_id!r} is not in the manifest; list them with `foreshock models`")
-        found = ModelVersion.from_json(document.value)
+        found = ModelVersion.from_json(self._entry(version_id))
         return found.called(self._serving()[0].alias(found.id, found.alias))
 
     def versions(self) -> tuple[ModelVersion, ...]:
@@ -164,23 +166,20 @@ class Registry:
         Raises
         ------
         UntrustedArtifact
-            When the version is not in the manifest, or the bytes are not those that it names.
+            When the version is not in the manifest, its entry was not signed with the key, or the bytes are not those that it names.
+            Nothing was unpickled.
         SnapshotMismatch
-            When it was fitted with another scikit-learn or for another schema, or when it does not load or forecast
+            When it was fitted with another scikit-learn or river or for another schema, or when it does not load or forecast
             with the libraries and the release that are installed.
         """
-        version = self.version(version_id)
-        if version.record.schema_sha256 != schema.sha256:
-            raise SnapshotMismatch(
-                f"model {version_id} was fitted for feature schema version {version.record.schema_version} "
-                f"({version.record.schema_sha256[:8]}), this release has {schema.version} ({schema.sha256[:8]}); "
-                "train again with `foreshock train`"
+        entry = self._entry(version_id)
+        check_signature(entry, self._key, self._tenant, version_id)
+        version = ModelVersion.from_json(entry)
+        if version.id != version_id:
+            raise UntrustedArtifact(
+                f"the entry of model {version_id!r} is that of {version.id!r}; train again with `foreshock train`"
             )
-        if version.sklearn != sklearn.__version__:
-            raise SnapshotMismatch(
-                f"model {version_id} was fitted with scikit-learn {version.sklearn}, installed is {sklearn.__version__}; "
-                "train again with `foreshock train` or install that version"
-            )
+        _check_fits(version, schema)
         data = self._blobs.get(version.sha256)
         digest = sha256(data).hexdigest()
         if digest != version.sha256:
@@ -306,6 +305,12 @@ class Registry:
         self._write(ServingHistory(serving.history[:-1], (*serving.steps, step)), revision)
         return self.version(before)
 
+    def _entry(self, version_id: str) -> bytes:
+        document = self._documents.get(BUCKET, self._versions + version_id)
+        if document is None:
+            raise UntrustedArtifact(f"model version {version_id!r} is not in the manifest; list them with `foreshock models`")
+        return document.value
+
     def _serving(self) -> tuple[ServingHistory, int]:
         document = self._documents.get(BUCKET, self._serves)
         if document is None:
@@ -315,6 +320,26 @@ class Registry:
     def _write(self, serving: ServingHistory, revision: int) -> None:
         kept = replace(serving, steps=serving.steps[-_KEPT_STEPS:])
         self._documents.swap(BUCKET, self._serves, kept.to_json(), revision)
+
+
+def _check_fits(version: ModelVersion, schema: FeatureSchema) -> None:
+    """Refuse a version of another schema or of other libraries, before anything of it is read."""
+    record = version.record
+    if record.schema_sha256 != schema.sha256:
+        raise SnapshotMismatch(
+            f"model {version.id} was fitted for feature schema version {record.schema_version} "
+            f"({record.schema_sha256[:8]}), this release has {schema.version} ({schema.sha256[:8]}); "
+            "train again with `foreshock train`"
+        )
+    for name, made_with, installed in (
+        ("scikit-learn", version.sklearn, sklearn.__version__),
+        ("river", version.river, version_of("river")),
+    ):
+        if made_with != installed:
+            raise SnapshotMismatch(
+                f"model {version.id} was fitted with {name} {made_with}, installed is {installed}; "
+                "train again with `foreshock train` or install that version"
+            )
 
 
 def _earlier(serving: ServingHistory) -> str:

@@ -226,8 +226,9 @@ class ModelVersion:
 
     @classmethod
     def from_json(cls, data: bytes) -> ModelVersion:
-        """Read a version back from `to_json`; in older records one name serves all horizons."""
+        """Read a version back from `to_json`; its signature is left out, and in older records one name serves all horizons."""
         top = json.loads(data)
+        top.pop("signature", None)
         record = top.pop("record")
         for name in ("trained_from", "trained_to", "created_at"):
             record[name] = datetime.fromisoformat(record[name])

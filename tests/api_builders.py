@@ -32,6 +32,7 @@ from features.recovery import advise
 from features.series import WHOLE, SeriesKey
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
 from models.registry import Registry
+from tests.ensembles import KEY
 
 __all__ = [
     "NOON",
@@ -190,7 +191,7 @@ class Api:
 
     def registry(self, tenant: str = "default") -> Registry:
         assert self.blobs is not None, "this test has no place for models"
-        return Registry(self.blobs, self.documents, tenant)
+        return Registry(self.blobs, self.documents, KEY, tenant)
 
     def _start(self, request: TrainingRequest) -> str:
         self.started.append(request)

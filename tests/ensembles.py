@@ -14,7 +14,10 @@ from models.prediction import HORIZONS
 from models.registry import Registry
 from models.version import ModelRecord
 
-__all__ = ["FITTED_AT", "add_version", "an_ensemble"]
+__all__ = ["FITTED_AT", "KEY", "add_version", "an_ensemble"]
+
+KEY = bytes(range(32))
+"""What registries of tests sign with."""
 
 FITTED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 

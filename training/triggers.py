@@ -65,7 +65,7 @@ class Situation:
     champion_age_s : float or None
         Seconds since the champion was fitted; None when there is none.
     champion_fits : bool
-        Whether the champion's feature schema is the present one.
+        Whether the champion can be served: it has the present feature schema and libraries, and was signed with this node's key.
     drifts : tuple of str
         The signs, in words, that the world has moved away from the champion, from `models.drifts`.
     new_feedback : int
@@ -114,7 +114,7 @@ def reason_to_train(situation: Situation, policy: Policy | None = None) -> str |
     if now.cost_s >= policy.cost_s or (now.challenged and now.champion_fits):
         return None
     if not now.champion_fits:
-        return "the feature schema has changed, so the model cannot be served"
+        return "the model cannot be served here: it is of another feature schema or library, or not signed with this node's key"
     if now.new_feedback >= policy.feedback > 0:
         return f"{now.new_feedback} new verdicts"
     if now.new_incidents < policy.new_incidents:

@@ -11,10 +11,11 @@ from uuid import uuid4
 
 from app.api.parts import TrainingRequest
 from app.cache.records import TrainingRun
-from app.jobs import Trained, champion_of, put_run, register, run_job
+from app.jobs import Trained, put_run, register, run_job
 from app.main import Node
 from app.said import said_of
 from app.settings import Settings
+from app.succession import champion_of
 
 __all__ = ["train"]
 

@@ -5,18 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from app.store.folder import sync_folder
+from app.store.folder import UNFINISHED, write_whole
 from features.errors import StoreFailed, UntrustedArtifact
 
 __all__ = ["FileBlobs"]
-
-UNFINISHED = ".unfinished-"
 
 
 class FileBlobs:
@@ -46,7 +42,7 @@ class FileBlobs:
         path = self._path(digest)
         try:
             if not _holds(path, digest):
-                _write(path, data)
+                write_whole(path, data)
         except OSError as exc:
             raise StoreFailed(f"cannot store blob {digest}: {exc}") from exc
         return digest
@@ -74,20 +70,3 @@ def _names(digest: str, data: bytes) -> bool:
 
 def _holds(path: Path, digest: str) -> bool:
     return path.is_file() and _names(digest, path.read_bytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    if not path.parent.is_dir():
-        path.parent.mkdir(exist_ok=True)
-        sync_folder(path.parent.parent)
-    descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)  # a whole file or none, whenever the power goes
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)

@@ -1,4 +1,4 @@
-"""The data folder: who holds it.
+"""The data folder: who holds it, and files in it that are there whole or not at all.
 
 `app.store.sqlite.open_store` holds the folder before it opens anything in it and lets go last.
 The operating system drops the lock with the process, however it ends.
@@ -9,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO
 
 from features.errors import DataInUse, InvalidSetting
 
-__all__ = ["FolderLock", "sync_folder"]
+__all__ = ["UNFINISHED", "FolderLock", "sync_folder", "write_whole"]
+
+UNFINISHED = ".unfinished-"
+"""What the names of files begin with that a crash left half written."""
 
 
 class FolderLock:
@@ -75,6 +79,32 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that only this user can read: all of it durably, or none of it, whenever the power goes.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made when it is absent.
+    data : bytes
+        What it holds then.
+    """
+    if not path.parent.is_dir():
+        path.parent.mkdir(exist_ok=True)
+        sync_folder(path.parent.parent)
+    descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 if sys.platform == "win32":

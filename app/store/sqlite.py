@@ -1,4 +1,4 @@
-"""Everything durable of one machine, in one folder: ``DATA/store.db``, ``DATA/blobs`` and ``DATA/lock``.
+"""Everything durable of one machine, in one folder: ``DATA/store.db``, ``DATA/blobs``, ``DATA/signing.key`` and ``DATA/lock``.
 
 `app.main` opens it once; ingest, worker and API receive the contract that each of them needs.
 """
@@ -13,6 +13,7 @@ from app.settings import StoreSettings
 from app.store.file_blobs import FileBlobs
 from app.store.folder import FolderLock
 from app.store.group_commit import GroupCommit
+from app.store.signing import signing_key
 from app.store.sqlite_checkpoints import SqliteCheckpoints
 from app.store.sqlite_documents import SqliteDocuments
 from app.store.sqlite_log import SqliteLog
@@ -36,6 +37,8 @@ class SqliteStore:
         Buckets of small documents.
     blobs : FileBlobs
         Content-addressed bytes.
+    signing_key : bytes
+        What models are signed with.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class SqliteStore:
         self.documents = SqliteDocuments(writer, readers, now)
         self.checkpoints = SqliteCheckpoints(writer, self.documents, partitions, now)
         self.blobs = FileBlobs(folder / "blobs")
+        self.signing_key = signing_key(folder)
 
     @property
     def failure(self) -> str:
@@ -108,7 +112,7 @@ def open_store(
     DataInUse
         When another process holds the folder.
     InvalidSetting
-        When the folder was made with another number of partitions, or cannot be used.
+        When the folder was made with another number of partitions, cannot be used, or holds a broken key.
     SnapshotMismatch
         When another version of the program made the tables.
     StoreFailed

@@ -22,11 +22,12 @@ from app.cache.records import FeedbackRecord, TrainingRun
 from app.chronicle import Chronicle
 from app.history.contract import History
 from app.history.delta import DeltaHistory
-from app.jobs import Job, Jobs, champion_of, register, run_job
+from app.jobs import Job, Jobs, register, run_job
 from app.said import feedback_of
 from app.settings import StoreSettings
 from app.store.contract import Documents
 from app.store.sqlite import SqliteStore, open_store
+from app.succession import champion_of
 from app.telemetry import Telemetry
 from features.batch import N_BUCKETS, Batch, channel
 from features.errors import InvalidValue, Overloaded
@@ -87,7 +88,7 @@ def open_bench(folder: Path, history: Callable[[], History] | None = None, timeo
         telemetry = Telemetry()
         jobs = Jobs(
             store.documents,
-            lambda tenant: Registry(store.blobs, store.documents, tenant),
+            lambda tenant: Registry(store.blobs, store.documents, store.signing_key, tenant),
             history or partial(DeltaHistory, folder / "history"),
             telemetry,
             now=lambda: NOW,
@@ -115,7 +116,7 @@ def test_a_run_ends_with_a_report_and_a_version(tmp_path: Path) -> None:
         horizons = run.report["horizons"]
         assert isinstance(horizons, Mapping)
         assert set(horizons) == {"5min", "15min", "60min"}
-        registry = Registry(bench.store.blobs, bench.store.documents, "default")
+        registry = Registry(bench.store.blobs, bench.store.documents, bench.store.signing_key)
         assert [version.id for version in registry.versions()] == [run.model_version]
         until(lambda: bench.telemetry.value("training_runs", outcome="succeeded") == 1, "the count")
         until(lambda: bench.run("r2", "nobody").state == "failed", "the next run's end")
@@ -285,7 +286,7 @@ def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tm
     assert shares[-1] == 1.0
     assert trained.incidents >= 10
     with open_bench(tmp_path) as bench:
-        registry = Registry(bench.store.blobs, bench.store.documents, "default")
+        registry = Registry(bench.store.blobs, bench.store.documents, bench.store.signing_key)
         assert champion_of(registry) is None
         version = register(registry, replace(trained, promote=False))
         assert champion_of(registry) is None

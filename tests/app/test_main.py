@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -368,28 +367,6 @@ def test_a_training_run_that_is_asked_for_over_rest_ends_in_a_clear_state(tmp_pa
         until(lambda: running.get(f"/api/v1/training-runs/{run_id}")["state"] == "failed", "the run's end")
         run = running.get(f"/api/v1/training-runs/{run_id}")
         assert "must hold at least 10 incidents" in run["error"]
-
-
-def test_a_champion_that_cannot_be_loaded_is_not_tried_at_every_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    node = Node(settings_in(tmp_path))
-    tried: list[str] = []
-    serving = SimpleNamespace(id="v1")
-
-    def load(_registry: object) -> None:
-        tried.append(serving.id)
-        raise ImportError("a library that this release lacks")
-
-    monkeypatch.setattr("app.main.champion_of", load)
-    monkeypatch.setattr(node, "registry", lambda _tenant: SimpleNamespace(champion=lambda: serving))
-    with closing(node):
-        champions = node.worker.parts.champions
-        with pytest.raises(ImportError):
-            champions("default", "prior")
-        assert [champions("default", "prior") for _ in range(3)] == [None] * 3
-        serving.id = "v2"
-        with pytest.raises(ImportError):
-            champions("default", "prior")
-        assert tried == ["v1", "v2"]
 
 
 def test_a_worker_that_is_behind_the_clock_or_fails_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

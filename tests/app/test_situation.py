@@ -41,7 +41,7 @@ def registered(store: SqliteStore, fitted: Fitted, hours_ago: float, promote: bo
     at = NOW - timedelta(hours=hours_ago)
     serves = dict.fromkeys(HORIZONS, "ensemble")
     record = ModelRecord(SCHEMA.version, SCHEMA.sha256, at, at, "b" * 64, int(hours_ago), serves, at)
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, store.signing_key)
     version = registry.add(fitted.ensemble, record).id
     if promote:
         registry.promote(version)
@@ -56,7 +56,9 @@ def ran(store: SqliteStore, name: str, hours_ago: float, minutes: float = 6.0, *
 
 
 def asked(store: SqliteStore, members: Members | None = None) -> Situation:
-    return situation_of(store.documents, Registry(store.blobs, store.documents), members or Members(), "default", NOW)
+    return situation_of(
+        store.documents, Registry(store.blobs, store.documents, store.signing_key), members or Members(), "default", NOW
+    )
 
 
 def test_before_anything_there_is_nothing(store: SqliteStore) -> None:

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.api.parts import Health
 from app.champion import Champion
 from app.members import Members
 from app.rivalry import Compared
 from app.settings import StoreSettings
 from app.store.sqlite import SqliteStore, open_store
-from app.succession import Rivals, bring_in, succeed
+from app.succession import Champions, Rivals, bring_in, succeed
+from app.telemetry import Telemetry
 from features.extract import SCHEMA
+from features.schema import FeatureSchema
 from models.ensemble import Ensemble
 from models.linear import HazardLinear
 from models.prediction import HORIZONS
@@ -47,6 +50,10 @@ class Bench:
         record = ModelRecord(SCHEMA.version, SCHEMA.sha256, at, at, "b" * 64, number, serves, at)
         return self.registry.add(ensemble(number), record)
 
+    def unsign(self, version: ModelVersion) -> None:
+        """Leave a version's entry as an earlier release wrote it."""
+        self.store.documents.put("models", f"default/version/{version.id}", version.called("candidate").to_json())
+
     def actions(self) -> list[str]:
         return [step.action for step in self.registry.steps()]
 
@@ -54,7 +61,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with open_store(tmp_path, settings=StoreSettings(), max_in_flight_bytes=2**28, now=lambda: NOW) as store:
-        yield Bench(store, Registry(store.blobs, store.documents))
+        yield Bench(store, Registry(store.blobs, store.documents, store.signing_key))
 
 
 def compared(serves: ModelVersion, rival: ModelVersion, hours: int, verdict: str = "open") -> Compared:
@@ -127,7 +134,7 @@ def test_without_patience_a_version_serves_at_once_and_stays(bench: Bench) -> No
 
 def test_rivals_are_put_beside_the_champion_and_taken_away(bench: Bench) -> None:
     first, second = bench.added(1), bench.added(2)
-    rivals, members = Rivals(lambda _: bench.registry), Members()
+    rivals, members = Rivals(lambda _: bench.registry, Telemetry()), Members()
     rivals("default", members)
     assert members.rivalry.rival is None
     bring_in(bench.registry, first, None, PATIENT, NOW)
@@ -150,12 +157,48 @@ def test_a_rival_that_cannot_be_loaded_is_dismissed_with_the_reason(bench: Bench
     members.promote(Champion(first.id, ensemble(1)))
     bring_in(bench.registry, first, None, PATIENT, NOW)
     bring_in(bench.registry, second, first.id, PATIENT, NOW)
-    document = bench.store.documents.get("models", f"default/version/{second.id}")
-    assert document is not None
-    bench.store.documents.put(
-        "models", f"default/version/{second.id}", document.value.replace(b'"sklearn": "', b'"sklearn": "0.')
-    )
-    Rivals(lambda _: bench.registry)("default", members)
+    telemetry = Telemetry()
+    bench.unsign(second)
+    Rivals(lambda _: bench.registry, telemetry)("default", members)
     assert members.rivalry.rival is None
     assert bench.actions()[-1] == "rejected"
-    assert "it cannot be compared" in bench.registry.steps()[-1].why
+    assert "it cannot be compared: model" in bench.registry.steps()[-1].why
+    assert telemetry.values("models_refused") == {"untrusted": 1}
+
+
+def test_a_champion_of_before_models_were_signed_is_refused_said_and_left_alone_for_ten_minutes(bench: Bench) -> None:
+    first, second, telemetry, clock = bench.added(1), bench.added(2), Telemetry(), [0.0]
+    champions = Champions(lambda _: bench.registry, telemetry, lambda: clock[0])
+    bench.registry.promote(first.id)
+    bench.unsign(first)
+    assert [champions("default", "prior") for _ in range(3)] == [None] * 3
+    assert telemetry.values("models_refused") == {"untrusted": 1}
+    health = champions.health()
+    assert health.ok
+    assert f"tenant default is served without its champion: model {first.id!r} is not signed" in health.detail
+    assert "train again from history with `foreshock train`" in health.detail
+    clock[0] = 600.0
+    assert champions("default", "prior") is None
+    assert telemetry.values("models_refused") == {"untrusted": 2}
+    bench.registry.promote(second.id)
+    found = champions("default", "prior")
+    assert found is not None
+    assert found.version == second.id
+    assert champions("default", second.id) is None
+    assert champions.health() == Health(True, "every champion serves")
+
+
+def test_a_champion_that_a_broken_disk_keeps_is_not_read_at_every_tick(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    version, reads = bench.added(1), list[str]()
+
+    def broken(version_id: str, schema: FeatureSchema) -> Ensemble:
+        reads.append(version_id)
+        raise OSError(f"no space for {schema.version}")
+
+    bench.registry.promote(version.id)
+    monkeypatch.setattr(bench.registry, "load", broken)
+    champions = Champions(lambda _: bench.registry, Telemetry(), lambda: 0.0)
+    with pytest.raises(OSError, match="no space"):
+        champions("default", "prior")
+    assert [champions("default", "prior") for _ in range(3)] == [None] * 3
+    assert reads == [version.id]

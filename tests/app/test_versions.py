@@ -18,7 +18,7 @@ from tests.ensembles import add_version
 @pytest.fixture
 def registry(tmp_path: Path) -> Generator[Registry]:
     store = FAMILIES["sqlite"](tmp_path, Clock())
-    yield Registry(store.blobs, store.documents)
+    yield Registry(store.blobs, store.documents, store.signing_key)
     store.close()
 
 

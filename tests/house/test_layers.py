@@ -1,4 +1,4 @@
-"""The core imports what its layer allows. `make check` holds the layers themselves with import-linter."""
+"""The core imports what its layer allows, and one module unpickles. `make check` holds the layers themselves with import-linter."""
 
 from __future__ import annotations
 
@@ -39,3 +39,27 @@ def test_nothing_is_imported_inside_a_function() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert found == []
+
+
+PICKLES = {"pickle", "_pickle", "cloudpickle", "copyreg", "dill", "marshal", "shelve"}
+"""Modules that make objects of bytes."""
+
+
+def unpickles(path: Path) -> Iterator[int]:
+    """Yield the lines at which a module could make objects of bytes."""
+    yield from (line for line, name in imported(path) if name in PICKLES)
+    for node in ast.walk(tree(path)):
+        match node:
+            case ast.Attribute(attr="read_pickle") | ast.Attribute(value=ast.Name(id="joblib"), attr="load"):
+                yield node.lineno
+            case ast.ImportFrom(module="joblib") if any(alias.name == "load" for alias in node.names):
+                yield node.lineno
+            case ast.keyword(arg="allow_pickle", value=ast.expr() as value) if ast.unparse(value) != "False":
+                yield value.lineno
+            case _:
+                pass
+
+
+def test_only_the_registry_unpickles_and_in_one_place() -> None:
+    found = [str(path.relative_to(ROOT)) for path in modules() for _ in unpickles(path)]
+    assert found == ["models/registry.py"]

@@ -22,8 +22,10 @@ from models.ensemble import Ensemble
 from models.linear import HazardLinear
 from models.prediction import HORIZONS
 from models.registry import BUCKET, Registry
+from models.signature import signed
 from models.version import ModelRecord, ModelVersion
 from tests.contracts.stores import FAMILIES, Clock, Store
+from tests.ensembles import KEY
 
 SCHEMA = FeatureSchema(1, (Feature("incident_rate", "incident_history"), Feature("noise", "noise")))
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -48,7 +50,7 @@ def fitted(seed: int = 0) -> Ensemble:
 
 
 def test_a_loaded_ensemble_forecasts_to_the_same_bits(store: Store) -> None:
-    registry, ensemble = Registry(store.blobs, store.documents), fitted()
+    registry, ensemble = Registry(store.blobs, store.documents, KEY), fitted()
     version = registry.add(ensemble, RECORD)
     x = np.random.default_rng(1).random((30, 2)).astype(np.float32)
     assert (registry.load(version.id, SCHEMA).hazards(x) == ensemble.hazards(x)).all()
@@ -56,7 +58,7 @@ def test_a_loaded_ensemble_forecasts_to_the_same_bits(store: Store) -> None:
 
 
 def test_promote_retires_the_one_before_and_rollback_brings_it_back(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     assert registry.champion() is None
     first = registry.add(fitted(0), RECORD)
     second = registry.add(fitted(1), replace(RECORD, created_at=AT.replace(hour=1)))
@@ -73,7 +75,7 @@ def test_promote_retires_the_one_before_and_rollback_brings_it_back(store: Store
 
 
 def test_every_change_of_who_serves_is_a_step_and_no_version_is_pruned(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     versions = [registry.add(fitted(n), replace(RECORD, created_at=AT.replace(hour=n))).id for n in range(4)]
     for n, version in enumerate(versions):
         registry.promote(version, who="ann", why=f"number {n}", at=AT.replace(hour=n))
@@ -90,7 +92,7 @@ def test_every_change_of_who_serves_is_a_step_and_no_version_is_pruned(store: St
 
 
 def test_history_of_an_earlier_release_has_no_steps_and_goes_on(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     first, second = (registry.add(fitted(n), replace(RECORD, created_at=AT.replace(hour=n))).id for n in range(2))
     store.documents.put(BUCKET, "default/serving", json.dumps({"history": [first, second]}).encode())
     assert registry.steps() == ()
@@ -99,7 +101,7 @@ def test_history_of_an_earlier_release_has_no_steps_and_goes_on(store: Store) ->
 
 
 def test_nothing_is_unpickled_that_the_manifest_does_not_name(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     store.blobs.put(b"some pickle")
     with pytest.raises(UntrustedArtifact, match="manifest"):
         registry.load("20260105T000000Z-00000000", SCHEMA)
@@ -122,32 +124,35 @@ class Swapped:
 
 
 def test_an_artifact_with_another_hash_is_refused_before_it_is_read(store: Store) -> None:
-    registry = Registry(Swapped(b"not even a pickle"), store.documents)
+    registry = Registry(Swapped(b"not even a pickle"), store.documents, KEY)
     version = registry.add(fitted(), RECORD)
     with pytest.raises(UntrustedArtifact, match="roll back"):
         registry.load(version.id, SCHEMA)
 
 
 def test_an_artifact_that_is_no_ensemble_is_refused(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     version = registry.add(fitted(), RECORD)
     buffer = io.BytesIO()
     joblib.dump([1, 2], buffer)
-    other = replace(version, sha256=store.blobs.put(buffer.getvalue()))
-    store.documents.put(BUCKET, f"default/version/{version.id}", other.to_json())
+    in_place_of(store, version, buffer.getvalue())
     with pytest.raises(UntrustedArtifact, match="expected an Ensemble"):
         registry.load(version.id, SCHEMA)
 
 
 def in_place_of(store: Store, version: ModelVersion, data: bytes) -> None:
-    """Let the manifest name other bytes, as if a version had been fitted so."""
-    other = replace(version, sha256=store.blobs.put(data))
-    store.documents.put(BUCKET, f"default/version/{version.id}", other.to_json())
+    """Let the manifest name other bytes, as if a version had been fitted so by somebody who has the key."""
+    enter(store, replace(version, sha256=store.blobs.put(data)))
+
+
+def enter(store: Store, version: ModelVersion) -> None:
+    """Write a version's entry, signed as if it had been added so."""
+    store.documents.put(BUCKET, f"default/version/{version.id}", signed(version.to_json(), KEY, "default"))
 
 
 @pytest.mark.parametrize("data", [b"cmodels.gone\nEnsemble\n.", b"cmodels.ensemble\nGone\n.", b"\x80"])
 def test_an_artifact_that_cannot_be_unpickled_here_is_refused_with_a_way_out(store: Store, data: bytes) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     version = registry.add(fitted(), RECORD)
     in_place_of(store, version, data)
     with pytest.raises(SnapshotMismatch, match=r"does not load here.*foreshock train"):
@@ -155,7 +160,7 @@ def test_an_artifact_that_cannot_be_unpickled_here_is_refused_with_a_way_out(sto
 
 
 def test_an_ensemble_that_cannot_forecast_is_refused_before_it_serves(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     version = registry.add(fitted(), RECORD)
     buffer = io.BytesIO()
     joblib.dump(Ensemble((("linear", HazardLinear()),), (("rate", Rate(SCHEMA)),)), buffer)
@@ -165,7 +170,7 @@ def test_an_ensemble_that_cannot_forecast_is_refused_before_it_serves(store: Sto
 
 
 def test_the_mixture_for_categories_is_kept_and_is_the_prior_where_none_was_fitted(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     told = CategoryMixture({"own": 0.7, FLOOR: 0.3})
     without, with_it = registry.add(fitted(), RECORD), registry.add(fitted().telling(told), RECORD)
     assert registry.load(without.id, SCHEMA).categories_ == PRIOR
@@ -174,7 +179,7 @@ def test_the_mixture_for_categories_is_kept_and_is_the_prior_where_none_was_fitt
 
 
 def test_a_mixture_of_sources_that_this_release_lacks_is_refused_with_a_way_out(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     told = CategoryMixture({"own": 0.7, FLOOR: 0.3})
     object.__setattr__(told, "weights", {"moon": 0.7, FLOOR: 0.3})
     version = registry.add(fitted().telling(told), RECORD)
@@ -183,17 +188,79 @@ def test_a_mixture_of_sources_that_this_release_lacks_is_refused_with_a_way_out(
 
 
 def test_another_schema_or_library_is_refused_with_a_way_out(store: Store) -> None:
-    registry = Registry(store.blobs, store.documents)
+    registry = Registry(store.blobs, store.documents, KEY)
     version = registry.add(fitted(), RECORD)
     with pytest.raises(SnapshotMismatch, match="foreshock train"):
         registry.load(version.id, FeatureSchema(2, SCHEMA.features))
-    store.documents.put(BUCKET, f"default/version/{version.id}", replace(version, sklearn="0.1").to_json())
-    with pytest.raises(SnapshotMismatch, match=r"scikit-learn 0\.1"):
+    for changed, words in (
+        (replace(version, sklearn="0.1"), r"scikit-learn 0\.1"),
+        (replace(version, river="0.2"), r"river 0\.2"),
+    ):
+        enter(store, changed)
+        with pytest.raises(SnapshotMismatch, match=f"{words}.*foreshock train"):
+            registry.load(version.id, SCHEMA)
+
+
+class Touch:
+    """A pickle that leaves a file where it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def forged(entry: bytes, sha256: str) -> dict[str, bytes]:
+    """Return what somebody without the key could write in place of an entry."""
+    told = json.loads(entry) | {"sha256": sha256}
+    unsigned = {name: value for name, value in told.items() if name != "signature"}
+    stolen = json.dumps(unsigned).encode()
+    return {
+        "of before": stolen,
+        "tampered": json.dumps(told).encode(),
+        "empty": json.dumps(told | {"signature": ""}).encode(),
+        "no text": json.dumps(told | {"signature": None}).encode(),
+        "other key": signed(stolen, bytes(32), "default"),
+        "other tenant": signed(stolen, KEY, "other"),
+    }
+
+
+def test_a_pickle_whose_entry_was_not_signed_with_the_key_never_runs(store: Store, tmp_path: Path) -> None:
+    registry, ran = Registry(store.blobs, store.documents, KEY), tmp_path / "it ran"
+    version = registry.add(fitted(), RECORD)
+    entry = store.documents.get(BUCKET, f"default/version/{version.id}")
+    assert entry is not None
+    buffer = io.BytesIO()
+    joblib.dump(Touch(ran), buffer)
+    for how, data in forged(entry.value, store.blobs.put(buffer.getvalue())).items():
+        store.documents.put(BUCKET, f"default/version/{version.id}", data)
+        with pytest.raises(UntrustedArtifact, match=r"sign.*train again from history with `foreshock train`"):
+            registry.load(version.id, SCHEMA)
+        assert not ran.exists(), how
+    in_place_of(store, version, buffer.getvalue())
+    with pytest.raises(UntrustedArtifact, match="expected an Ensemble"):
         registry.load(version.id, SCHEMA)
+    assert ran.exists(), "with the key it runs, so the signature is what kept it from running"
+
+
+def test_an_entry_under_the_name_of_another_version_is_refused(store: Store) -> None:
+    registry = Registry(store.blobs, store.documents, KEY)
+    first, second = (registry.add(fitted(n), replace(RECORD, created_at=AT.replace(hour=n))).id for n in range(2))
+    entry = store.documents.get(BUCKET, f"default/version/{first}")
+    assert entry is not None
+    store.documents.put(BUCKET, f"default/version/{second}", entry.value)
+    with pytest.raises(UntrustedArtifact, match=f"{second}.*is that of.*{first}"):
+        registry.load(second, SCHEMA)
+
+
+def test_what_one_node_signed_another_with_the_same_key_loads(store: Store) -> None:
+    version = Registry(store.blobs, store.documents, KEY).add(fitted(), RECORD)
+    assert Registry(store.blobs, store.documents, bytes(KEY)).load(version.id, SCHEMA)
 
 
 def test_models_never_cross_tenants(store: Store) -> None:
-    mine, other = Registry(store.blobs, store.documents, "mine"), Registry(store.blobs, store.documents, "other")
+    mine, other = (Registry(store.blobs, store.documents, KEY, name) for name in ("mine", "other"))
     version = mine.add(fitted(), RECORD)
     mine.promote(version.id)
     assert other.versions() == ()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.commands.train_command import train
-from app.jobs import champion_of
 from app.main import Node
+from app.succession import champion_of
 from features.errors import DataInUse, InvalidValue
 from tests.app.test_jobs import write_history
 from tests.nodes import settings_in
