@@ -43,7 +43,7 @@ def saying(hazard: float) -> Ensemble:
 
 def settings_of(folder: Path) -> Settings:
     shadow = {"models__shadow_hours": PATIENCE.shadow_h, "models__watch_hours": PATIENCE.watch_h}
-    return settings_in(folder, features__tick_s=TICK_S, store__checkpoint_s=3600.0, models__explain_series=0, **shadow)
+    return settings_in(folder, features__tick_s=TICK_S, store__checkpoint_s=3600.0, store__commit_window_ms=0.0, **shadow)
 
 
 class World:
