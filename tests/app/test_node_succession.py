@@ -76,7 +76,7 @@ class World:
             self.tick += 1
             append_markers(self.node.store.log, range(self.tick, self.tick + 1), TICK_S)
             self.node.worker.drain()
-            self.node._train_with_reason("default")  # pyright: ignore[reportPrivateUsage]
+            self.node.supervision.look("default")
             if done():
                 return
         raise AssertionError(f"it was not so after {ticks} ticks: {self.compared()}, {self.node.registry('default').steps()}")
@@ -93,7 +93,7 @@ class World:
         )
 
     def compared(self) -> Compared:
-        found = self.node.worker.flow.members_of("default").rivalry.compared()
+        found = self.node.worker.flow.learners.of("default").rivalry.compared()
         assert found is not None
         return found
 
