@@ -1,6 +1,6 @@
 """A batch model under its version, as it goes from the registry to the forecasters.
 
-`app.jobs` loads it, `app.members` lets it serve, `app.rivalry` compares it.
+`app.succession` loads it, `app.members` lets it serve, `app.rivalry` compares it.
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.commands import backtest_command, demo_command, models_command, replay_command, train_command
+from app.folder import made
 from app.main import Node
 from app.settings import Settings, load_settings
 from app.tuning import settled_collector
-from features.errors import ForeshockError, InvalidValue
+from features.errors import ForeshockError
 
 __all__ = ["app", "main"]
 
@@ -261,11 +262,7 @@ def _settings(config: Path | None, data: Path | None, host: str | None = None, *
 
 
 def _made(config: Path | None, data: Path | None) -> Settings:
-    """Return settings whose data folder is there: what only reads must not make one where a name was mistyped."""
-    settings = _settings(config, data)
-    if not (settings.data / "store.db").is_file():
-        raise InvalidValue(f"{settings.data} is no data folder of Foreshock: there is no store.db in it")
-    return settings
+    return made(_settings(config, data))
 
 
 def _check_roles(roles: str) -> None:

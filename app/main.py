@@ -30,7 +30,8 @@ from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
-from app.jobs import Job, Jobs
+from app.job import Job
+from app.jobs import Jobs
 from app.said import feedback_plan
 from app.settings import Settings
 from app.store.sqlite import open_store
@@ -269,6 +270,7 @@ class Node:
             now=_utc_now,
             new_id=lambda: uuid4().hex,
             start_training=self.ask_training,
+            start_backtest=lambda request: self.jobs.ask_backtest(uuid4().hex, self.job(request), request.reason),
             registry_of=self.registry,
             rules=self.rules,
             checks={"worker": self._worker_health, "log": self._log_health, "models": self.champions.health},

@@ -1,6 +1,6 @@
 """History read back into the Recording that `training.replay` walks.
 
-`app.jobs` calls it before it trains; rows come from `app.history`, arrays go to `training.dataset`.
+`app.job` calls it before a run; rows come from `app.history`, arrays go to `training.dataset`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What people said, from the documents that the API keeps, as training takes it.
 
-`app.jobs` and the commands read it before a run; a verdict on a prediction that was replaced finds its series
+`app.jobs` and `app.folder` read it before a run; a verdict on a prediction that was replaced finds its series
 and time in history.
 """
 

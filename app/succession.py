@@ -1,6 +1,6 @@
 """Who serves: champions and rivals out of the registry, and their comparison turned into its next step.
 
-`app.main` calls it once a minute for every tenant, `app.jobs` brings in new versions, `app.worker` has champions put in and rivals beside
+`app.main` calls it once a minute for every tenant, `app.trained` brings in new versions, `app.worker` has champions put in and rivals beside
 them between two ticks.
 """
 

@@ -63,6 +63,9 @@ class Telemetry:
         self.drifts = Counter("foreshock_drifts", "Changes that the drift watch saw.", registry=r)
         self.history_rows = Counter("foreshock_history_rows", "Rows appended to history.", ["table"], registry=r)
         self.training_runs = Counter("foreshock_training_runs", "Training runs by how they ended.", ["outcome"], registry=r)
+        self.backtests = Counter(
+            "foreshock_backtests", "Backtests that were asked for over REST, by how they ended.", ["outcome"], registry=r
+        )
         self.models_refused = Counter(
             "foreshock_models_refused",
             "Models that were not loaded: untrusted (not signed with the node's key, or changed) or mismatch (of another schema or library).",

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.commands.backtest_command import dataset_of
+from app.folder import EVER, Folder
 from benchmarks.answers import answers_as_json, deliver
 from benchmarks.forecast_quality import SETS, demo_shop
 from training.ablation import Part, ablate
@@ -41,8 +41,8 @@ _NAMES = ("shop", "mercury error", "upptime")
 def rows_of(name: str, folder: Path, seed: int) -> Rows:
     """Return the rows of a set."""
     if name == "shop":
-        with demo_shop(_SHOP_DAYS, seed + 1) as settings:
-            return dataset_of(settings, "default", (None, None), lambda *_: None).rows
+        with demo_shop(_SHOP_DAYS, seed + 1) as settings, Folder(settings) as history:
+            return history.dataset(history.job(since=EVER)).rows
     one = SETS[name](folder)
     return from_events(one.events, incidents=one.incidents, tick=one.tick, horizons=one.horizons, max_rows=_MAX_ROWS).rows
 

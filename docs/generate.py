@@ -184,6 +184,7 @@ def openapi() -> dict[str, Any]:
             now,
             new_id=lambda: "",
             start_training=lambda request: request.reason,
+            start_backtest=lambda request: request.reason,
             registry_of=lambda tenant: Registry(store.blobs, store.documents, store.signing_key, tenant),
         )
         app = create_api(parts)

@@ -1,6 +1,6 @@
 """Where fitted ensembles are kept, named and found again, and what refuses a file that is not one of ours.
 
-`training.retrain` adds what it fitted, `app.jobs` promotes it, and workers load the champion between two
+`app.trained` adds what was fitted, `app.succession` promotes it, and workers load the champion between two
 ticks. Artifacts are blobs by sha256; the bucket ``models`` is the manifest: nothing is unpickled unless its
 hash stands there, in an entry that was signed with the node's key.
 """

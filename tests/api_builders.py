@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from app.api.application import create_api
 from app.api.feed import StreamPlan
 from app.api.parts import ApiParts, Health, TrainingRequest
+from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.records import (
     ErrorGroup,
@@ -44,6 +45,7 @@ __all__ = [
     "an_error_group",
     "an_explanation",
     "an_incident",
+    "put_backtest",
     "put_errors",
     "put_incident",
     "put_prediction",
@@ -155,11 +157,15 @@ def put_training_run(documents: Documents, run: TrainingRun) -> None:
     documents.put("training-runs", tenant_key(run.tenant, run.id), encode_document(run))
 
 
+def put_backtest(documents: Documents, run: BacktestRun) -> None:
+    documents.put("backtests", tenant_key(run.tenant, run.id), encode_document(run))
+
+
 @dataclass(slots=True)
 class Api:
     """The REST API over a store, asked without a socket.
 
-    Training runs are queued by writing their document, as the jobs do.
+    Training runs and backtests are queued by writing their document, as the jobs do.
     """
 
     documents: Documents
@@ -182,6 +188,7 @@ class Api:
                 now=self.clock,
                 new_id=lambda: f"feedback-{next(numbers)}",
                 start_training=self._start,
+                start_backtest=self._start_backtest,
                 registry_of=self.registry,
                 streams=self.streams,
                 stopping=self.stopped.is_set,
@@ -200,6 +207,14 @@ class Api:
         )
         put_training_run(self.documents, run)
         return run.id
+
+    def _start_backtest(self, request: TrainingRequest) -> str:
+        self.started.append(request)
+        words, run_id = request.reason, f"backtest-{len(self.started)}"
+        put_backtest(
+            self.documents, BacktestRun(run_id, "queued", self.clock(), request.since, reason=words, tenant=request.tenant)
+        )
+        return run_id
 
     def ask(
         self,

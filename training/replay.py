@@ -1,6 +1,6 @@
 """History run again through the same memory that live code uses, tick by tick.
 
-`app.jobs` reads history into a `Recording`; `training.dataset` walks it. What was known at a tick is
+`app.job` has history read into a `Recording`; `training.dataset` walks it. What was known at a tick is
 what was received by then, because a Recording is ordered by receipt.
 """
 

@@ -1,6 +1,6 @@
 """Fit, score and judge: one training run from rows to a decision.
 
-`app.jobs` runs it in a process of its own and, on a yes, adds the result to `models.registry`.
+`app.trained` runs it, in a process of its own under a service, and adds the result to `models.registry`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import (
     anomalies,
+    backtests,
     errors,
     feedback,
     health,
@@ -47,6 +48,7 @@ _RESOURCES = (
     impact,
     feedback,
     training,
+    backtests,
     models,
     learning,
     stream,

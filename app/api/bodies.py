@@ -126,12 +126,13 @@ class StepIn(_In):
 
 
 class TrainingIn(_In):
-    """What to train on; everything has a default."""
+    """Which part of history to train on; everything has a default."""
 
     reason: Annotated[str, Field(max_length=1024)] = "asked for over REST"
     since: UtcTime | None = None
+    """Null is `models.history_days` before the end."""
     until: UtcTime | None = None
-    """Behind the interval of history that is learned from; null is now."""
+    """Behind the interval of history that is read; null is now."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
     """Null takes the configured one."""
 
@@ -140,3 +141,7 @@ class TrainingIn(_In):
         if self.since is not None and self.until is not None and not self.since < self.until:
             raise ValueError(f"until must be after since {self.since.isoformat()}, got {self.until.isoformat()}")
         return self
+
+
+class BacktestIn(TrainingIn):
+    """Which part of history to walk through; everything has a default."""

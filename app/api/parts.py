@@ -52,7 +52,7 @@ _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")  # as settings.ingest.default_te
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """A training run that someone asked for.
+    """A training run that someone asked for, or a backtest.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class TrainingRequest:
     reason : str
         Why.
     since, until : datetime or None
-        The half-open interval of history to learn from; None leaves that end to the settings.
+        The half-open interval of history to read; None leaves that end to the settings.
     seed : int or None
         None takes the configured one.
     requested_at : datetime
@@ -140,6 +140,8 @@ class ApiParts:
         Unique ids for feedback.
     start_training : callable
         Queues a run, writes its document in state ``queued`` and returns its id. Called in a thread.
+    start_backtest : callable
+        The same for a backtest.
     registry_of : callable
         The model registry of a tenant.
     rules : Rules
@@ -163,6 +165,7 @@ class ApiParts:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     start_training: Callable[[TrainingRequest], str]
+    start_backtest: Callable[[TrainingRequest], str]
     registry_of: Callable[[str], Registry]
     rules: Rules = DEFAULT
     checks: Mapping[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])

@@ -30,7 +30,17 @@ __all__ = [
     "tenant_key",
 ]
 
-BUCKETS = ("predictions", "services", "errors", "incidents", "feedback", "models", "training-runs", "learning")
+BUCKETS = (
+    "predictions",
+    "services",
+    "errors",
+    "incidents",
+    "feedback",
+    "models",
+    "training-runs",
+    "backtests",
+    "learning",
+)
 """Buckets that the API watches."""
 
 T = TypeVar("T")

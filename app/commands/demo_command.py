@@ -28,10 +28,11 @@ from app.demo.faults import truth_json
 from app.demo.live import live
 from app.demo.render import requests
 from app.demo.simulate import Shop
-from app.jobs import register, run_job
 from app.main import Node, Served
 from app.replay import ReplayClock, append_markers
 from app.settings import Settings
+from app.succession import champion_of
+from app.trained import register, run_job
 from app.tuning import settled_collector
 from features.errors import InvalidValue
 
@@ -191,9 +192,9 @@ def _train(node: Node, progress: Callable[[float, str], None]) -> tuple[dict[str
 
     A folder that has a champion keeps it: the service itself trains again when there is a reason.
     """
-    champion = node.registry("default").champion()
+    champion = champion_of(node.registry("default"))
     if champion is not None:
-        return {"model_version": champion.id, "promoted": True}, f"model {champion.id} serves already"
+        return {"model_version": champion.version, "promoted": True}, f"model {champion.version} serves already"
     now = datetime.now(UTC)
     job = node.job(TrainingRequest("default", "foreshock demo", None, None, None, now))
     trained = run_job(job, node.history, None, now, lambda share: progress(share, "training"))

@@ -22,17 +22,17 @@ from app.cache.records import FeedbackRecord, TrainingRun
 from app.chronicle import Chronicle
 from app.history.contract import History
 from app.history.delta import DeltaHistory
-from app.jobs import Job, Jobs, register, run_job
+from app.job import Job
+from app.jobs import Jobs
 from app.said import feedback_of
 from app.settings import StoreSettings
 from app.store.contract import Documents
 from app.store.sqlite import SqliteStore, open_store
-from app.succession import champion_of
 from app.telemetry import Telemetry
+from app.trained import run_job
 from features.batch import N_BUCKETS, Batch, channel
 from features.errors import InvalidValue, Overloaded
 from features.memory import Memory, MemoryPlan
-from models.feedback import Feedback, Selector, Stretch
 from models.registry import Registry
 from tests.nodes import until
 from training.labels import Said
@@ -130,7 +130,7 @@ def test_too_few_incidents_fail_with_a_clear_message(tmp_path: Path) -> None:
         run = bench.ended()
         assert (run.state, run.error) == (
             "failed",
-            "history of tenant 'default' must hold at least 10 incidents to learn from, got 0; until then the prior is served",
+            "history of tenant 'default' must hold at least 10 incidents to learn from, got 0",
         )
         until(lambda: bench.telemetry.value("training_runs", outcome="failed") == 1, "the count")
 
@@ -209,7 +209,7 @@ def test_at_most_16_runs_wait(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         for number in range(16):
             bench.jobs.ask(f"r{number}", Job(f"tenant-{number}", MemoryPlan()), "")
-        with pytest.raises(Overloaded, match="at most 16 training runs"):
+        with pytest.raises(Overloaded, match="at most 16 training runs and backtests"):
             bench.jobs.ask("r16", Job("default", MemoryPlan()), "")
         assert bench.store.documents.get("training-runs", tenant_key("default", "r16")) is None
 
@@ -223,21 +223,6 @@ def test_one_run_a_tenant_waits_and_a_start_takes_it(tmp_path: Path) -> None:
         assert "must hold at least" in (bench.ended().error or ""), "it was run, not failed as one of before a crash"
         bench.jobs.ask("r3", Job("default", MemoryPlan()), "the place is free again")
         assert bench.ended("r3").state == "failed"
-
-
-class ChattyPipe:
-    """A child that reports progress without end."""
-
-    def poll(self, timeout: float) -> bool:
-        return timeout > 0
-
-    def recv(self) -> tuple[str, float]:
-        return "progress", 0.5
-
-
-def test_progress_without_end_is_stopped_in_time_too(tmp_path: Path) -> None:
-    with open_bench(tmp_path, timeout_s=0.2) as bench, pytest.raises(InvalidValue, match=r"training took over 0\.2 s"):
-        bench.jobs._follow(TrainingRun("r1", "running", NOW), ChattyPipe())  # pyright: ignore[reportPrivateUsage, reportArgumentType]
 
 
 def _feedback(documents: Documents, incident_id: str, verdict: str, number: int = 1) -> None:
@@ -274,42 +259,3 @@ class _Spy:
         job = getattr(ask, "job", None)
         if job is not None:
             self.asked.append(job)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tmp_path: Path) -> None:
-    history = write_history(tmp_path / "history", 1000, 80)
-    shares: list[float] = []
-    trained = run_job(Job("default", MemoryPlan(), stride=5), history, None, NOW, shares.append)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert trained.incidents >= 10
-    with open_bench(tmp_path) as bench:
-        registry = Registry(bench.store.blobs, bench.store.documents, bench.store.signing_key)
-        assert champion_of(registry) is None
-        version = register(registry, replace(trained, promote=False))
-        assert champion_of(registry) is None
-        version = register(registry, replace(trained, promote=True))
-        champion = champion_of(registry)
-        assert champion is not None
-        assert champion.version == version
-        x = np.zeros((2, len(trained.ensemble.background_)), np.float32)
-        assert np.array_equal(champion.ensemble.hazards(x), trained.ensemble.hazards(x))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_run_with_feedback_says_what_it_changed_and_how_it_would_do_without(tmp_path: Path) -> None:
-    history = write_history(tmp_path / "history", 1000, 80)
-    begin_s = (FIRST + 300) * 60
-    quiet = Stretch(Selector("default"), datetime.fromtimestamp(begin_s, UTC), datetime.fromtimestamp(begin_s + 1800, UTC))
-    said = Said(
-        (Feedback("f1", "prevented", "ann", NOW, stretch=quiet), Feedback("f2", "unknown", "ann", NOW, incident="gone"))
-    )
-    trained = run_job(Job("default", MemoryPlan(), stride=5, said=said), history, None, NOW, lambda _share: None)
-    told = trained.report["feedback"]
-    assert (told["changed"], told["labels"]["verdicts"]) == (True, {"prevented": 1, "unknown": 1})
-    assert told["labels"]["rows_left_out"] > 0
-    assert told["scores"]["agreed"]["rows"] > 0
-    assert told["note"] in trained.report["notes"]

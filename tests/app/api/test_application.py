@@ -11,6 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.cache.backtests import put_page
 from app.cache.records import RecentErrors
 from app.telemetry import Telemetry
 from tests.api_builders import (
@@ -52,6 +53,10 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("post", "/api/v1/training-runs"): ("/api/v1/training-runs", {}, 202),
     ("get", "/api/v1/training-runs"): ("/api/v1/training-runs", None, 200),
     ("get", "/api/v1/training-runs/{run_id}"): ("/api/v1/training-runs/run-1", None, 200),
+    ("post", "/api/v1/backtests"): ("/api/v1/backtests", {}, 202),
+    ("get", "/api/v1/backtests"): ("/api/v1/backtests", None, 200),
+    ("get", "/api/v1/backtests/{run_id}"): ("/api/v1/backtests/backtest-2", None, 200),
+    ("get", "/api/v1/backtests/{run_id}/page"): ("/api/v1/backtests/backtest-2/page", None, 200),
     ("get", "/api/v1/models"): ("/api/v1/models", None, 200),
     ("post", "/api/v1/models/{version_id}:promote"): ("/api/v1/models/FIRST:promote", {}, 200),
     ("post", "/api/v1/models:rollback"): ("/api/v1/models:rollback", {}, 200),
@@ -79,6 +84,7 @@ def shop(api: Api) -> Api:
     put_service(api.documents, a_service_summary())
     put_errors(api.documents, "payment", RecentErrors((an_error_group(),), (an_error_event(),)))
     put_incident(api.documents, an_incident())
+    put_page(api.documents, "default", "backtest-2", "<p>", 60.0)
     return api
 
 

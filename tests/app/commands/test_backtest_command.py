@@ -36,7 +36,7 @@ def test_the_report_says_how_every_horizon_did_and_the_page_is_written(tmp_path:
 
 def test_no_history_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     until = datetime(2026, 1, 1, tzinfo=UTC)
-    with pytest.raises(InvalidValue, match="must hold at least 10 incidents, got 0"):
+    with pytest.raises(InvalidValue, match="must hold at least 10 incidents to learn from, got 0"):
         backtest(settings_in(tmp_path), "default", (None, until), None, lambda _share, _text: None)
 
 

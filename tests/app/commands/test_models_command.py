@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.commands.models_command import compare, promote, rollback, show, versions
-from app.commands.train_command import newest_s, train
+from app.commands.train_command import train
+from app.folder import Folder
 from app.main import Node
 from features.errors import InvalidValue, UntrustedArtifact
 from tests.app.test_jobs import FIRST, write_history
@@ -33,8 +34,8 @@ def test_a_trained_version_is_listed_with_its_alias(tmp_path: Path) -> None:
 
 def test_history_that_ends_long_ago_is_trained_up_to_its_end(tmp_path: Path) -> None:
     write_history(tmp_path / "history", 30, 10_000)
-    with closing(Node(settings_in(tmp_path))) as node:
-        assert newest_s(node, "default").timestamp() == (FIRST + 30) * 60
+    with Folder(settings_in(tmp_path)) as folder:
+        assert folder.newest().timestamp() == (FIRST + 30) * 60
     with pytest.raises(InvalidValue, match="must hold at least 10 incidents to learn from, got 0"):
         train(settings_in(tmp_path), "default", lambda _share, _text: None)
 

@@ -1,0 +1,26 @@
+"""A job's rows come from its own part of history, and too few incidents are said before anything is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.job import Job, dataset_of
+from features.errors import InvalidValue
+from features.memory import MemoryPlan
+from tests.app.test_jobs import FIRST, write_history
+
+
+def test_rows_are_those_of_the_jobs_interval_and_progress_ends_at_one(tmp_path: Path) -> None:
+    history, shares = write_history(tmp_path, 200, 40), list[float]()
+    job = Job("default", MemoryPlan(), min_incidents=1)
+    whole = dataset_of(job, history, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    half = dataset_of(replace(job, until=(FIRST + 100) * 60), history, lambda _share: None)
+    assert 0 < len(half.incidents) < len(whole.incidents)
+    assert 0 < len(half.rows.x) < len(whole.rows.x)
+    with pytest.raises(InvalidValue, match=r"tenant 'default' must hold at least 99 incidents to learn from, got \d"):
+        dataset_of(replace(job, min_incidents=99), history, lambda _share: None)
