@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from tests.house.sources import ROOT, repository_files
@@ -33,6 +34,13 @@ def test_what_is_unfinished_names_its_issue() -> None:
 
 def test_no_file_names_a_registry_or_a_folder_of_one_machine() -> None:
     assert lines_that(MACHINE) == []
+
+
+def test_notebooks_are_kept_without_outputs() -> None:
+    notebooks = [path for path in repository_files() if path.suffix == ".ipynb"]
+    cells = [cell for path in notebooks for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    assert cells
+    assert [cell["source"] for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
 
 
 def test_the_rules_find_what_they_are_for() -> None:
