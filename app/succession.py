@@ -121,7 +121,9 @@ class Rivals:
         rivalry.begin(rival, members.version)
 
 
-def bring_in(registry: Registry, version: ModelVersion, serves: str | None, patience: Patience, at: datetime) -> None:
+def bring_in(
+    registry: Registry, version: ModelVersion, serves: str | None, patience: Patience, at: datetime, why: str = ""
+) -> None:
     """Let a version that passed the gate run in shadow, or serve at once where nothing serves or no shadow is wanted.
 
     Parameters
@@ -136,8 +138,9 @@ def bring_in(registry: Registry, version: ModelVersion, serves: str | None, pati
         How long it is compared.
     at : datetime
         Aware UTC.
+    why : str
+        What the gate found.
     """
-    why = "the gate let it serve: it is better on held-out time than what served before"
     if serves is not None and patience.shadow_h > 0:
         registry.challenge(version.id, who=_WHO, why=why, at=at)
     else:

@@ -31,6 +31,8 @@ class Trained:
     ----------
     promote : bool
         Whether the gate lets it serve.
+    reasons : tuple of str
+        Why, in words.
     report : dict
         The evaluation, as `training.report.Report.to_dict`.
     table : str
@@ -44,6 +46,7 @@ class Trained:
     """
 
     promote: bool
+    reasons: tuple[str, ...]
     report: Mapping[str, Any]
     table: str
     incidents: int
@@ -83,6 +86,7 @@ def train(job: Job, dataset: Dataset, champion: Ensemble | None, now: datetime) 
     outcome = retrain(dataset.rows, seed=job.seed, champion=champion, jobs=job.cores, plain=plain)
     return Trained(
         promote=outcome.decision.promote,
+        reasons=outcome.decision.reasons,
         report=outcome.to_dict(),
         table=outcome.report.table(),
         incidents=len(dataset.incidents),
@@ -103,8 +107,10 @@ def register(registry: Registry, trained: Trained, patience: Patience = AT_ONCE)
     patience : Patience
         How long it is compared with what serves; where nothing runs, there is nothing to compare it by.
     """
-    version = registry.add(trained.ensemble, trained.record)
+    why = "; ".join(trained.reasons)
+    version = registry.add(trained.ensemble, trained.record, "" if trained.promote else f"the gate refused it: {why}")
     if trained.promote:
         serves = champion_of(registry)
-        bring_in(registry, version, serves.version if serves else None, patience, trained.record.created_at)
+        at = trained.record.created_at
+        bring_in(registry, version, serves.version if serves else None, patience, at, f"the gate let it serve: {why}")
     return version.id

@@ -112,8 +112,15 @@ class Registry:
         self._versions = f"{tenant}/version/"
         self._serves = f"{tenant}/serving"
 
-    def add(self, ensemble: Ensemble, record: ModelRecord) -> ModelVersion:
+    def add(self, ensemble: Ensemble, record: ModelRecord, refused: str = "") -> ModelVersion:
         """Store a fitted ensemble and enter its hash into the manifest, signed; it is a candidate.
+
+        Parameters
+        ----------
+        ensemble, record
+            The fit, and what training knows of it.
+        refused : str
+            Why the gate keeps it a candidate, a step of its history; empty where it does not.
 
         Returns
         -------
@@ -133,6 +140,10 @@ class Registry:
             numpy=np.__version__,
         )
         self._documents.put(BUCKET, self._versions + version.id, signed(version.to_json(), self._key, self._tenant))
+        serving, revision = self._serving()
+        if refused and not any((step.action, step.version) == ("refused", version.id) for step in serving.steps):
+            step = Step("refused", version.id, serving.champion, record.created_at, "foreshock", refused)
+            self._write(replace(serving, steps=(*serving.steps, step)), revision)
         return self.version(version.id)
 
     def version(self, version_id: str) -> ModelVersion:

@@ -19,9 +19,9 @@ __all__ = ["ACTIONS", "ALIASES", "ModelRecord", "ModelVersion", "ServingHistory"
 ALIASES = ("candidate", "challenger", "champion", "retired")
 """The life of a version: fitted, running in shadow, serving, served before."""
 
-ACTIONS = ("promoted", "rolled_back", "challenged", "rejected", "kept")
+ACTIONS = ("promoted", "rolled_back", "challenged", "rejected", "kept", "refused")
 """What lets a version serve: that it was chosen, or that what served after it was taken back. What does not: that it runs in shadow from
-then on, that it does no more, and that the version that served before is compared with it no more."""
+then on, that it does no more, that the version that served before is compared with it no more, and that the gate refused it after its fit."""
 
 _SHA256_LENGTH = 64
 
@@ -35,9 +35,9 @@ class Step:
     action : str
         One of `ACTIONS`.
     version : str
-        Which version serves from then on; of ``challenged`` and ``rejected`` which one challenges.
+        Which version serves from then on; of ``challenged`` and ``rejected`` which one challenges; of ``refused`` which one was judged.
     before : str or None
-        Which served until then, None when none did; of ``challenged`` and ``rejected`` which one serves.
+        Which served until then, None when none did; of ``challenged``, ``rejected`` and ``refused`` which one serves.
     at : datetime or None
         Aware UTC; None where nobody noted it.
     who, why : str

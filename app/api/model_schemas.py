@@ -12,7 +12,7 @@ __all__ = ["ComparisonOut", "ModelDetailOut"]
 
 
 class _Step(Out):
-    action: Literal["promoted", "rolled_back", "challenged", "rejected", "kept"]
+    action: Literal["promoted", "rolled_back", "challenged", "rejected", "kept", "refused"]
     version: str
     """Which version served from then on; of `challenged` and `rejected` which one challenges."""
     before: str | None

@@ -109,7 +109,7 @@ def _detail(registry: Registry, version_id: str) -> tuple[dict[str, Any], str]:
 
 def _line(step: Step) -> str:
     when = step.at.isoformat(timespec="seconds") if step.at else "at an unknown time"
-    how = "serves" if step.served else "compared"
+    how = "judged" if step.action == "refused" else "serves" if step.served else "compared"
     other = f" {'after' if step.served else 'with'} {step.before}" if step.before else ""
     return f"{when}  {step.action.replace('_', ' ')}: {step.version} {how}{other}, by {step.who}" + (
         f": {step.why}" if step.why else ""

@@ -31,9 +31,14 @@ def test_what_is_registered_is_what_was_fitted_and_serves_if_the_gate_says_so(tm
     with open_bench(tmp_path) as bench:
         registry = Registry(bench.store.blobs, bench.store.documents, bench.store.signing_key)
         assert champion_of(registry) is None
-        version = register(registry, replace(trained, promote=False))
+        refused = register(registry, replace(trained, promote=False, reasons=("it does not beat anybody",)))
+        assert register(registry, replace(trained, promote=False, reasons=("again",))) == refused
         assert champion_of(registry) is None
-        version = register(registry, replace(trained, promote=True))
+        version = register(registry, replace(trained, promote=True, reasons=("it beats climatology",)))
+        assert [(step.action, step.version, step.before, step.who, step.why) for step in registry.steps()] == [
+            ("refused", version, None, "foreshock", "the gate refused it: it does not beat anybody"),
+            ("promoted", version, None, "foreshock", "the gate let it serve: it beats climatology"),
+        ]
         champion = champion_of(registry)
         assert champion is not None
         assert champion.version == version

@@ -12,13 +12,13 @@ from app.versions import compared, must_serve
 from features.errors import InvalidValue
 from models.registry import Registry
 from tests.contracts.stores import FAMILIES, Clock
-from tests.ensembles import add_version
+from tests.ensembles import KEY, add_version
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Generator[Registry]:
     store = FAMILIES["sqlite"](tmp_path, Clock())
-    yield Registry(store.blobs, store.documents, store.signing_key)
+    yield Registry(store.blobs, store.documents, KEY)
     store.close()
 
 
