@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -118,7 +118,8 @@ class Node:
         self.engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
         reads = decode if settings.ingest.engine == "auto" else decoder(self.engine)
         self.receiver = Receiver(self.store.log, self.telemetry, limits, now_ns, reads)
-        self.champions = Champions(self.registry, self.telemetry, time.monotonic)
+        self._registries = cache(self.registry)  # one a tenant, for those that look at every tick
+        self.champions = Champions(self._registries, self.telemetry, time.monotonic)
         self.worker = self._worker()
         self.receiver.lag = self.worker.lag
         self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
@@ -232,7 +233,7 @@ class Node:
 
     def _worker(self) -> Worker:
         store, settings = self.store, self.settings
-        rivals = Rivals(self.registry, self.telemetry)
+        rivals = Rivals(self._registries, self.telemetry)
         parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self.champions, rivals)
         flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
         plan = WorkerPlan(

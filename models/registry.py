@@ -111,6 +111,7 @@ class Registry:
         self._tenant = tenant
         self._versions = f"{tenant}/version/"
         self._serves = f"{tenant}/serving"
+        self._read = (0, ServingHistory())  # the newest that was read, with its revision: the document seldom changes
 
     def add(self, ensemble: Ensemble, record: ModelRecord, refused: str = "") -> ModelVersion:
         """Store a fitted ensemble and enter its hash into the manifest, signed; it is a candidate.
@@ -326,7 +327,11 @@ class Registry:
         document = self._documents.get(BUCKET, self._serves)
         if document is None:
             return ServingHistory(), 0
-        return ServingHistory.from_json(document.value), document.revision
+        revision, history = self._read
+        if document.revision != revision:
+            history = ServingHistory.from_json(document.value)
+            self._read = document.revision, history
+        return history, document.revision
 
     def _write(self, serving: ServingHistory, revision: int) -> None:
         kept = replace(serving, steps=serving.steps[-_KEPT_STEPS:])

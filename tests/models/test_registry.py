@@ -23,7 +23,7 @@ from models.linear import HazardLinear
 from models.prediction import HORIZONS
 from models.registry import BUCKET, Registry
 from models.signature import signed
-from models.version import ModelRecord, ModelVersion
+from models.version import ModelRecord, ModelVersion, ServingHistory
 from tests.contracts.stores import FAMILIES, Clock, Store
 from tests.ensembles import KEY
 
@@ -98,6 +98,23 @@ def test_history_of_an_earlier_release_has_no_steps_and_goes_on(store: Store) ->
     assert registry.steps() == ()
     assert registry.rollback().id == first
     assert [(s.action, s.at) for s in registry.steps()] == [("rolled_back", None)]
+
+
+def test_what_another_registry_changed_is_seen_and_what_did_not_change_is_read_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (Registry(store.blobs, store.documents, KEY) for _ in range(2))
+    first, second = (one.add(fitted(n), replace(RECORD, created_at=AT.replace(hour=n))).id for n in range(2))
+    for version in (first, second):
+        other.promote(version)
+        champion = one.champion()
+        assert champion is not None
+        assert champion.id == version
+    reads: list[bytes] = []
+    read = ServingHistory.from_json
+    monkeypatch.setattr("models.registry.ServingHistory.from_json", lambda data: (reads.append(data), read(data))[1])
+    assert [one.champion() == champion for _ in range(3)] == [True] * 3
+    assert reads == []
 
 
 def test_nothing_is_unpickled_that_the_manifest_does_not_name(store: Store) -> None:
