@@ -21,7 +21,7 @@ from features.rings import Columns
 from models.anomaly import Anomalies, Counts, Verdict
 from models.prediction import AnomalyScore
 
-__all__ = ["ErrorAnomalies"]
+__all__ = ["ErrorAnomalies", "heard"]
 
 _ERRORS, _TOTAL = channel("errors"), channel("total")
 
@@ -54,7 +54,7 @@ class ErrorAnomalies:
         errors, total = memory.rhythm.expected(window)[:, [EXPECTED.index("errors"), EXPECTED.index("total")]].T
         expected = given_traffic(errors, total, counts[:, _TOTAL])
         time_s = np.full(len(counts), float(window * self.tick_s))
-        usual = ~memory.onsets.in_incident() & _heard(memory, window)
+        usual = ~memory.onsets.in_incident() & heard(memory, window)
         due = Counts(expected, memory.rhythm.dispersion())
         self._verdict = self._anomalies.advance(self._values, time_s, usual, due)
 
@@ -72,7 +72,7 @@ class ErrorAnomalies:
         ]
 
 
-def _heard(memory: Memory, window: int) -> BoolArray:
+def heard(memory: Memory, window: int) -> BoolArray:
     """Return the rows of tenants of which something was heard in a window."""
     deaf = [code for name, code in memory.tenants.items() if window in memory.unheard.get(name, range(0))]
     return ~np.isin(memory.pools().tenant, deaf)

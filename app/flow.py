@@ -25,12 +25,14 @@ from app.learning import learning_documents
 from app.publish import Publication, Publisher
 from app.store.contract import Output
 from app.telemetry import Telemetry
+from app.trends import SeriesTrends
 from features.clock import Clock, place
 from features.event import ErrorRecord
 from features.extract import extract
 from features.facts import leading_category
 from features.incident import Incident, Standing
 from features.memory import Memory, MemoryPlan
+from features.rings import Columns
 from features.rules import Rules
 from features.series import WHOLE, SeriesKey
 from features.snapshot import restore, snapshot
@@ -80,6 +82,7 @@ class Flow:
         self.errors: dict[int, PartitionErrors] = {}
         self.learners = Learners(self.memory, telemetry)
         self.anomalies = ErrorAnomalies(plan.memory.tick_s)
+        self.trends = SeriesTrends(plan.memory.tick_s)
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series)
         self._by_category: dict[str, prometheus_client.Counter] = {}
@@ -162,6 +165,7 @@ class Flow:
             self._limit(reason, count)
         incidents = self._incidents(closed.standing, tick)
         self.anomalies.advance(self.memory)
+        self.trends.advance(self.memory)
         x = extract(self.memory)
         self.settle(tick, closed.standing)
         p = cumulate(self.learners.hazards(x, tick))
@@ -190,6 +194,7 @@ class Flow:
             return {}
         outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
         outputs += self.publisher.errors(self.errors)
+        outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
         return _by_partition(outputs + learning_documents(self.learners))
 
     def settle(self, tick: int, standing: Standing) -> None:
@@ -220,12 +225,16 @@ class Flow:
             )
             for row, i in sorted(mine.items())
         ]
-        state = snapshot(self.memory, partition, self.anomalies.parts()) | self.errors_of(partition).snapshot()
+        state = snapshot(self.memory, partition, self._beside()) | self.errors_of(partition).snapshot()
         return state | {"flow/open": json.dumps(standing).encode()}
+
+    def _beside(self) -> dict[str, Columns]:
+        """Return what is kept of rows beside the Memory."""
+        return {**self.anomalies.parts(), **self.trends.parts()}
 
     def restore(self, partition: int, state: Mapping[str, bytes]) -> None:
         """Put the state of a partition back."""
-        restore(self.memory, partition, state, self.anomalies.parts())
+        restore(self.memory, partition, state, self._beside())
         self.errors_of(partition).restore(state)
         for entry in json.loads(state.get("flow/open", b"[]")):
             row = self.memory.directory.find(*entry[:3])

@@ -26,6 +26,7 @@ from app.cache.records import (
     ServiceSummary,
     TrainingRun,
 )
+from app.cache.trend_records import POINT, SINGLE, TrendRecord
 from app.store.contract import Blobs, Documents
 from app.telemetry import Telemetry
 from features.event import ErrorEvent
@@ -51,6 +52,7 @@ __all__ = [
     "put_prediction",
     "put_service",
     "put_training_run",
+    "put_trend",
 ]
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -151,6 +153,23 @@ def put_errors(documents: Documents, service: str, recent: RecentErrors, *, tena
 
 def put_incident(documents: Documents, incident: IncidentRecord) -> None:
     documents.put("incidents", tenant_key(incident.tenant, incident.id), encode_document(incident))
+
+
+def a_trend_row() -> list[float | None]:
+    """Return the numbers of a measure whose upper bound alone meets its limit."""
+    named = {"changed_s": 600.0, "probability": 0.5, "earliest_s": 90.0, "expected_s": None, "latest_s": None}
+    points = [value for in_s in (300.0, 900.0) for value in (in_s, 2.0, 1.0, 3.0, 2.5, 9.0)]
+    assert len(points) % len(POINT) == 0
+    return [*(named.get(name, 1.0) for name in SINGLE), *points]
+
+
+def put_trend(
+    documents: Documents, service: str = "payment", operation: str = WHOLE, *, tenant: str = "default", timed: bool = True
+) -> None:
+    row = a_trend_row()
+    soon = NOON + timedelta(seconds=180)
+    record = TrendRecord(tenant, service, operation, NOON, soon, "ok", row, row if timed else None)
+    documents.put("trends", tenant_key(tenant, service, operation), encode_document(record))
 
 
 def put_training_run(documents: Documents, run: TrainingRun) -> None:

@@ -28,6 +28,7 @@ from app.api import (
     problems,
     stream,
     training,
+    trends,
     webhooks,
 )
 from app.api.feed import Feeds
@@ -42,6 +43,7 @@ _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _RESOURCES = (
     predictions,
     anomalies,
+    trends,
     errors,
     incidents,
     webhooks,

@@ -24,6 +24,7 @@ __all__ = [
     "ModelOut",
     "Out",
     "PredictionOut",
+    "Probability",
     "ProblemOut",
     "RunState",
     "SelectorOut",

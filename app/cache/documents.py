@@ -33,6 +33,7 @@ __all__ = [
 BUCKETS = (
     "predictions",
     "services",
+    "trends",
     "errors",
     "incidents",
     "feedback",

@@ -212,7 +212,7 @@ def test_documents_of_names_that_may_go_expire_a_week_after_their_last_word(line
     flow = line.worker.flow
     flow.errors_of(3).recent.add(an_error_event())
     made = [output for outputs in flow.publish().values() for output in outputs]
-    assert {output.bucket for output in made} == {"predictions", "services", "errors"}
+    assert {output.bucket for output in made} == {"predictions", "services", "trends", "errors", "learning"}
     assert {output.ttl_s for output in made} == {7 * 86_400.0}
 
 

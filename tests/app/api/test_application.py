@@ -12,9 +12,12 @@ import pytest
 import uvicorn
 
 from app.cache.backtests import put_page
+from app.cache.documents import encode_document
+from app.cache.learning_records import LearningRecord
 from app.cache.records import RecentErrors
 from app.telemetry import Telemetry
 from tests.api_builders import (
+    NOON,
     Api,
     a_prediction,
     a_service_summary,
@@ -26,12 +29,15 @@ from tests.api_builders import (
     put_incident,
     put_prediction,
     put_service,
+    put_trend,
 )
 from tests.ensembles import add_version
 
 EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/services"): ("/api/v1/services", None, 200),
     ("get", "/api/v1/anomalies"): ("/api/v1/anomalies?limit=5", None, 200),
+    ("get", "/api/v1/learning"): ("/api/v1/learning", None, 200),
+    ("get", "/api/v1/trends/{service}"): ("/api/v1/trends/payment", None, 200),
     ("get", "/api/v1/predictions"): ("/api/v1/predictions", None, 200),
     ("get", "/api/v1/predictions/{service}"): ("/api/v1/predictions/payment", None, 200),
     ("get", "/api/v1/predictions/{prediction_id}/explanation"): ("/api/v1/predictions/p1/explanation", None, 200),
@@ -85,6 +91,21 @@ def shop(api: Api) -> Api:
     put_errors(api.documents, "payment", RecentErrors((an_error_group(),), (an_error_event(),)))
     put_incident(api.documents, an_incident())
     put_page(api.documents, "default", "backtest-2", "<p>", 60.0)
+    put_trend(api.documents)
+    learned = LearningRecord(
+        tenant="default",
+        as_of=NOON,
+        model_version="prior",
+        half_life_s=60.0,
+        members=(),
+        incidents_began=0.0,
+        incidents_forecast=0.0,
+        rows_waiting=0,
+        online_rows=0,
+        drifts=(),
+        rival=None,
+    )
+    api.documents.put("learning", "default/%2A", encode_document(learned))
     return api
 
 
