@@ -61,7 +61,7 @@ class Situation:
     Parameters
     ----------
     incidents, new_incidents : int
-        Known in all, and since the champion was fitted.
+        Known in all, and since the champion serves.
     champion_age_s : float or None
         Seconds since the champion was fitted; None when there is none.
     champion_fits : bool
@@ -69,7 +69,7 @@ class Situation:
     drifts : tuple of str
         The signs, in words, that the world has moved away from the champion, from `models.drifts`.
     new_feedback : int
-        Verdicts since the champion was fitted.
+        Verdicts that no training run has heard.
     last_attempt_s : float or None
         Seconds since training last ran, with whatever end.
     fruitless : int
