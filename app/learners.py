@@ -18,7 +18,7 @@ from features.incident import Standing
 from features.memory import Memory
 from features.series import SeriesKey
 from models.maturing import Maturing, Pending
-from training.dataset import WARM_TICKS
+from training.dataset import settled
 
 __all__ = ["Learners"]
 
@@ -59,14 +59,14 @@ class Learners:
         """Return blended hazards of all rows, tenant by tenant, and keep what the learners will be asked about."""
         out = np.zeros((len(x), 3))
         tenant_of = self.memory.pools().tenant
-        settled = ~self.memory.onsets.in_incident() & (self.memory.rhythm.windows_seen() >= WARM_TICKS)
+        teaching = settled(self.memory)
         for tenant, code in self.memory.tenants.items():
             rows: IntArray = np.flatnonzero(tenant_of == code)
             members = self.of(tenant)
             subjects = subjects_of(members, self.memory, rows)
             said = members.together(members.hazards(x[rows]), subjects)
             out[rows] = said[SERVED]
-            kept = settled[rows]
+            kept = teaching[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
                 place = {row: i for i, row in enumerate(rows.tolist())}
                 chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
@@ -149,6 +149,7 @@ def _renumbered(maturing: Maturing, place: IntArray) -> Maturing:
     copy = Maturing(maturing.tick_s, maturing.patience)
     starts = [(int(place[row]), start, seen) for row, start, seen in maturing.starts if place[row] >= 0]
     copy.starts = sorted(starts, key=lambda found: (found[2], found[1], found[0]))
+    copy.gaps = list(maturing.gaps)
     for p in maturing.pending:
         kept = place[p.rows] >= 0
         copy.add(p.take(kept, place[p.rows[kept]]))

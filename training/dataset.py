@@ -28,7 +28,7 @@ from training.overlaid import LabelChanges, changes_between
 from training.replay import Recording, walk
 from training.rows import Rows
 
-__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "Gathering", "build", "from_events"]
+__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "Gathering", "build", "from_events", "settled"]
 
 WARM_TICKS = 15
 """Ticks of a series' life that are not learned from: its features are mostly empty."""
@@ -162,7 +162,7 @@ def _part(memory: Memory, past: PastIncidents, only_services: bool) -> Part:
     series = services if only_services else np.arange(len(memory.directory))
     place = np.searchsorted(services, memory.directory.whole[series])
     counts = evidence(memory, past, services)
-    return Part(memory.tick, series, extract(memory)[series], _settled(memory)[series], counts, place)
+    return Part(memory.tick, series, extract(memory)[series], settled(memory)[series], counts, place)
 
 
 def _category(memory: Memory, row: int) -> str:
@@ -170,8 +170,8 @@ def _category(memory: Memory, row: int) -> str:
     return leading_category(memory.facts.categories(memory.plan.rule.m)[memory.directory.whole[row]])
 
 
-def _settled(memory: Memory) -> BoolArray:
-    """Return which series are neither in an incident, nor just out of one, nor too young."""
+def settled(memory: Memory) -> BoolArray:
+    """Return which series, shape (n,), are neither in an incident, nor just out of one, nor too young to be learned from."""
     onsets = memory.onsets
     recovering = onsets.recovering(memory.tick - 1, RECOVERY_TICKS)
     return ~onsets.in_incident() & ~recovering & (memory.rhythm.windows_seen() >= WARM_TICKS)

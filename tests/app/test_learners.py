@@ -14,6 +14,7 @@ from app.telemetry import Telemetry
 from features.extract import SCHEMA
 from tests.lines import open_line
 from tests.recorded import BEGIN_S, recorded
+from training.dataset import RECOVERY_TICKS
 
 SECOND = 10**9
 
@@ -27,6 +28,26 @@ def test_learners_of_a_series_that_is_gone_forget_it(tmp_path: Path) -> None:
     empty = Flow(FlowPlan(), Telemetry())
     empty.learners.restore("default", data)
     assert all(len(pending.rows) == 0 for pending in empty.learners.maturing["default"].pending)
+
+
+def test_windows_of_which_nothing_is_known_are_remembered_over_a_restart() -> None:
+    before, after = Flow(FlowPlan(), Telemetry()).learners, Flow(FlowPlan(), Telemetry()).learners
+    before.waiting("default").unheard(range(30, 42))
+    after.restore("default", before.snapshot()["default"])
+    assert after.waiting("default").gaps == [(30, 42)]
+
+
+def test_nothing_is_learned_from_a_series_that_has_just_left_an_incident_as_in_training(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.send(recorded(45, failing=range(20, 24)))
+        line.end_tick()
+        memory, waiting = line.worker.flow.memory, line.worker.flow.learners.waiting("default").pending
+    left = memory.onsets.columns["last_end"]
+    (row,) = [row for row in np.flatnonzero(left >= 0).tolist() if memory.directory.keys[row].operation == "*"]
+    recovery = range(int(left[row]) + 1, int(left[row]) + RECOVERY_TICKS + 2)
+    asked = {pending.tick: row in pending.rows for pending in waiting if len(pending.rows)}
+    assert [kept for tick, kept in asked.items() if tick in recovery] == [False]
+    assert [kept for tick, kept in asked.items() if tick > recovery.stop] == [True, True]
 
 
 def test_learners_of_another_schema_are_left_out_with_the_rows_that_wait(tmp_path: Path) -> None:
