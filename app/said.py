@@ -7,9 +7,10 @@ and time in history.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pyarrow.compute as pc
 
@@ -27,6 +28,8 @@ from training.labels import FeedbackPlan, Said
 
 __all__ = ["LOOKED_BACK", "feedback_of", "feedback_plan", "reported_of", "resolved", "said_of"]
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 LOOKED_BACK = timedelta(days=3)
@@ -41,25 +44,30 @@ def said_of(documents: Documents, tenant: str, plan: FeedbackPlan) -> Said:
 
 
 def feedback_of(documents: Documents, tenant: str) -> tuple[Feedback, ...]:
-    """Return what people of a tenant said and took back, in the order in which they did."""
-    records = [decode_document(d.value, FeedbackRecord) for d in documents.items("feedback", tenant_key(tenant, ""))]
-    said: list[Feedback] = []
-    for record in sorted(records, key=lambda r: (r.received_at, r.id)):
-        try:
-            said.append(record.feedback())
-        except InvalidValue as exc:
-            logger.warning("feedback %s is left out: %s", record.id, exc)
-    return tuple(said)
+    """Return what people of a tenant said and took back, in the order in which they did; what cannot be read is left out."""
+    said = _readable(documents, "feedback", tenant, lambda value: decode_document(value, FeedbackRecord).feedback())
+    return tuple(sorted(said, key=lambda one: (one.at, one.id)))
 
 
 def reported_of(documents: Documents, tenant: str) -> tuple[Incident, ...]:
     """Return a tenant's incidents that were reported from outside, by start; those of the rule are found anew in history."""
-    records = [decode_document(d.value, IncidentRecord) for d in documents.items("incidents", tenant_key(tenant, ""))]
-    return tuple(
-        Incident(r.id, SeriesKey(r.tenant, r.service, r.operation), r.start, r.detected_at, r.end, r.source, r.category)
-        for r in sorted(records, key=lambda r: (r.start, r.id))
-        if r.source != "rule"
-    )
+    found = _readable(documents, "incidents", tenant, lambda value: _incident(decode_document(value, IncidentRecord)))
+    return tuple(sorted((one for one in found if one.source != "rule"), key=lambda one: (one.start, one.id)))
+
+
+def _readable(documents: Documents, bucket: str, tenant: str, read: Callable[[bytes], T]) -> list[T]:
+    """Read the documents of a tenant; one that a later release wrote, or that holds what it must not, stops no training."""
+    found: list[T] = []
+    for document in documents.items(bucket, tenant_key(tenant, "")):
+        try:
+            found.append(read(document.value))
+        except InvalidValue as exc:
+            logger.warning("%s %s is left out: %s", bucket, document.key, exc)
+    return found
+
+
+def _incident(r: IncidentRecord) -> Incident:
+    return Incident(r.id, SeriesKey(r.tenant, r.service, r.operation), r.start, r.detected_at, r.end, r.source, r.category)
 
 
 def feedback_plan(settings: FeedbackSettings) -> FeedbackPlan:

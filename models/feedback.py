@@ -13,7 +13,7 @@ from datetime import datetime
 from features.errors import InvalidValue
 from features.series import SeriesKey
 
-__all__ = ["REPEATS", "VERDICTS", "Feedback", "Selector", "Stretch", "in_force"]
+__all__ = ["REPEATS", "VERDICTS", "YEARS", "Feedback", "Selector", "Stretch", "in_force"]
 
 VERDICTS = ("confirmed", "false_alarm", "missed", "prevented", "expected", "unknown")
 """confirmed: it was an incident. false_alarm: it was none. missed: there was one that nothing named.
@@ -22,6 +22,9 @@ planned. unknown: nobody can say; leave it out."""
 
 REPEATS = ("day", "week")
 """How often what was expected comes again, at the same local time."""
+
+YEARS = range(1900, 3000)
+"""Years that an interval may lie in: far from where a calendar of any zone ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Stretch:
     Raises
     ------
     InvalidValue
-        When a time is naive or the end is not after the start.
+        When a time is naive or out of `YEARS`, or the end is not after the start.
     """
 
     series: SeriesKey | Selector
@@ -79,6 +82,8 @@ class Stretch:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise InvalidValue(f"start and end must be aware, got {self.start} and {self.end}")
+        if self.start.year not in YEARS or self.end.year not in YEARS:
+            raise InvalidValue(f"start and end must be in the years {YEARS[0]} to {YEARS[-1]}, got {self.start} and {self.end}")
         if self.end <= self.start:
             raise InvalidValue(f"end must be after start, got {self.start} and {self.end}")
 

@@ -139,13 +139,15 @@ def _together(weeks: Sequence[_Week]) -> list[list[_Week]]:
 
 
 def _repeated(plan: Planned, period: timedelta | None, zone: tzinfo, begin: datetime, end: datetime) -> list[Stretch]:
-    """Return a plan's times from shortly before `begin` on to `end`."""
+    """Return a plan's own time, and if it comes again those from shortly before `begin` on to `end`."""
     stretch = plan.stretch
-    if period is None:
-        return [stretch]
+    found = [stretch]  # as it was said: taken to local time, an hour that a change of the clocks repeats would be the other one
+    if period is None or stretch.start >= end:
+        return found
     start_local, end_local = (t.astimezone(zone).replace(tzinfo=None) for t in (stretch.start, stretch.end))
-    found: list[Stretch] = []
-    number = max((begin - stretch.end) // period - 1, 0)
+    if end_local <= start_local:  # the clocks were set back meanwhile
+        end_local = start_local + (stretch.end - stretch.start)
+    number = max((begin - stretch.end) // period - 1, 1)
     while True:
         one = _local(stretch.series, start_local + number * period, end_local + number * period, zone)
         if one.start >= end or (plan.until is not None and one.start > plan.until):

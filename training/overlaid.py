@@ -151,7 +151,8 @@ class Impact:
     as_labelled : Effect or None
         On all held-out rows, by the labels after feedback.
     used : bool
-        Whether the run's model learned from feedback. Not where it is worse beyond doubt on what is agreed on.
+        Whether the run's model learned from feedback. Not where it is worse beyond doubt on what is agreed on, nor where too little of that is
+        left to tell.
     """
 
     changes: LabelChanges
@@ -212,7 +213,7 @@ def impact_of(
     same = ((y == y_laid) & (at_risk == at_risk_laid)).all(axis=1)
     agreed = _effect(plain.take(np.flatnonzero(held_out & same & at_risk.any(axis=1))), models, budget_per_day, seed)
     labelled = _effect(laid.take(np.flatnonzero(held_out & at_risk_laid.any(axis=1))), models, budget_per_day, seed)
-    return Impact(changes, agreed, labelled, used=agreed.kind != "worse")
+    return Impact(changes, agreed, labelled, used=agreed.kind in {"better", "even"})
 
 
 def _effect(test: Rows, models: tuple[Forecaster, Forecaster], budget_per_day: float, seed: int) -> Effect:

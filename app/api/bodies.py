@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from app.api.schemas import Verdict
+from models.feedback import YEARS
 
 __all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "SelectorIn", "StepIn", "TrainingIn", "UtcTime"]
 
@@ -97,6 +98,9 @@ class FeedbackIn(_In):
             raise ValueError("verdict 'missed' needs service, start and end: when nothing named the incident")
         if self.start is not None and self.end is not None and not self.start < self.end:
             raise ValueError(f"end must be after start {self.start.isoformat()}, got {self.end.isoformat()}")
+        for time in (self.start, self.end):
+            if time is not None and time.year not in YEARS:
+                raise ValueError(f"an interval must be in the years {YEARS[0]} to {YEARS[-1]}, got {time.isoformat()}")
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Literal
 
@@ -69,8 +69,7 @@ class FeedbackFilter(Paged):
 @router.post("/feedback", response_model=FeedbackOut, status_code=201, summary="Say what really happened")
 async def give_feedback(asked: Asked, body: FeedbackIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Keep a verdict on a prediction, an incident, or an interval of one or many series."""
-    record = await to_thread.run_sync(_record, asked, body)
-    return await once(asked, "feedback", idempotency_key, body.model_dump_json().encode(), partial(_keep, asked, record))
+    return await once(asked, "feedback", idempotency_key, body.model_dump_json().encode(), partial(_give, asked, body))
 
 
 @router.post(
@@ -78,8 +77,7 @@ async def give_feedback(asked: Asked, body: FeedbackIn, idempotency_key: Idempot
 )
 async def give_feedback_batch(asked: Asked, body: FeedbackBatchIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Keep all verdicts, or none and say of which items why."""
-    records = await to_thread.run_sync(_records, asked, body.items)
-    work = partial(_keep_all, asked, records)
+    work = partial(_give_all, asked, body.items)
     return await once(asked, "feedback:batch", idempotency_key, body.model_dump_json().encode(), work)
 
 
@@ -116,7 +114,12 @@ async def _keep(asked: Ask, record: FeedbackRecord) -> Response:
     return answer(_shown(record, {}), 201, {"Location": f"{PREFIX}/feedback/{record.id}"})
 
 
-async def _keep_all(asked: Ask, records: Sequence[FeedbackRecord]) -> Response:
+async def _give(asked: Ask, body: FeedbackIn) -> Response:
+    return await _keep(asked, await to_thread.run_sync(_record, asked, body, asked.now))
+
+
+async def _give_all(asked: Ask, bodies: Sequence[FeedbackIn]) -> Response:
+    records = await to_thread.run_sync(_records, asked, bodies)
     values = {asked.key(record.id): encode_document(record) for record in records}
     await to_thread.run_sync(asked.parts.documents.add_all, _BUCKET, values)
     return answer({"items": [_shown(record, {}) for record in records], "next": None}, 201)
@@ -152,12 +155,12 @@ def _shown(record: FeedbackRecord, undone: Mapping[str, str]) -> dict[str, objec
 
 
 def _records(asked: Ask, bodies: Sequence[FeedbackIn]) -> list[FeedbackRecord]:
-    """Make the records of a batch, or say of every item that has none why."""
+    """Make the records of a batch, each a microsecond after the one before, or say of every item that has none why."""
     records: list[FeedbackRecord] = []
     reasons: dict[int, str] = {}
     for index, body in enumerate(bodies):
         try:
-            records.append(_record(asked, body))
+            records.append(_record(asked, body, asked.now + timedelta(microseconds=index)))
         except InvalidValue as exc:
             reasons[index] = str(exc)
     if reasons:
@@ -165,12 +168,12 @@ def _records(asked: Ask, bodies: Sequence[FeedbackIn]) -> list[FeedbackRecord]:
     return records
 
 
-def _record(asked: Ask, body: FeedbackIn) -> FeedbackRecord:
+def _record(asked: Ask, body: FeedbackIn, at: datetime) -> FeedbackRecord:
     """Join a verdict with the series and interval of its target, while they are known."""
     kept = FeedbackRecord(
         id=asked.parts.new_id(),
         tenant=asked.tenant,
-        received_at=asked.now,
+        received_at=at,
         verdict=body.verdict,
         prediction_id=body.prediction_id,
         incident_id=body.incident_id,

@@ -55,6 +55,20 @@ def test_what_was_reported_comes_without_what_the_rule_found(store: Store) -> No
     assert said_of(store.documents, "default", FeedbackPlan()) == Said((), (incident,))
 
 
+def test_what_cannot_be_read_is_left_out_and_stops_no_training(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    good = FeedbackRecord("a", "default", NOON, "confirmed", incident_id="i")
+    put(store, good)
+    put(store, replace(good, id="b", incident_id=None))  # without a target
+    webhook = IncidentRecord("w", "default", "web", "*", NOON, NOON, None, "webhook", "unknown")
+    put(store, webhook)
+    put(store, replace(webhook, id="x", end=NOON - timedelta(hours=1)))
+    store.documents.put("feedback", tenant_key("default", "c"), encode_document(good).replace(b"confirmed", b"sensed"))
+    store.documents.put("incidents", tenant_key("default", "y"), b"{")
+    said = said_of(store.documents, "default", FeedbackPlan())
+    assert ([one.id for one in said.feedback], [one.id for one in said.reported]) == (["a"], ["w"])
+    assert [record.getMessage().split()[1] for record in caplog.records] == [f"default/{name}" for name in "bcxy"]
+
+
 def test_the_settings_become_the_plan() -> None:
     settings = FeedbackSettings(time_zone="Europe/Berlin", false_alarm_weight=2.0, max_weight=4.0, half_life_days=1.0)
     assert feedback_plan(settings) == FeedbackPlan("Europe/Berlin", 2.0, 4.0, 86_400.0)

@@ -19,6 +19,12 @@ def test_every_verdict_can_be_given_about_a_stretch(verdict: str) -> None:
     assert Feedback("f", verdict, "ann", AT, stretch=STRETCH).verdict == verdict
 
 
+@pytest.mark.parametrize("year", [1, 1899, 3000, 9999])
+def test_a_stretch_at_the_end_of_all_calendars_is_refused(year: int) -> None:
+    with pytest.raises(InvalidValue, match="years 1900 to 2999"):
+        Stretch(STRETCH.series, AT.replace(year=year), AT.replace(year=year) + timedelta(minutes=5))
+
+
 def test_a_verdict_without_a_target_or_with_two_is_refused() -> None:
     with pytest.raises(InvalidValue, match="target"):
         Feedback("f", "confirmed", "ann", AT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.series import SeriesKey
@@ -47,6 +47,25 @@ def test_what_the_clocks_jump_over_keeps_its_length() -> None:
     found = occurrences([Planned(planned(jump, 30).stretch, "week")], BERLIN, jump, jump + timedelta(days=8))
     assert len(found) == 2
     assert all(stretch.end > stretch.start for stretch in found)
+
+
+@given(st.integers(0, 366 * 24 * 4), st.integers(1, 1439), st.sampled_from(["day", "week"]))
+@example(28_514, 45, "week")  # from 02:30 in summer to 02:15 in winter
+@example(28_517, 30, "day")  # from 02:15 to 02:45, both in winter
+def test_the_time_that_was_named_is_expected_as_it_was_named_also_in_the_hour_that_the_clocks_repeat(
+    quarter: int, minutes: int, repeats: str
+) -> None:
+    said = planned(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarter), minutes).stretch
+    found = occurrences([Planned(said, repeats)], BERLIN, said.start, said.start + timedelta(days=15))
+    assert found[0] == said
+    assert len({stretch.start.astimezone(BERLIN).date() for stretch in found}) == len(found) >= (2 if repeats == "week" else 14)
+
+
+def test_what_began_before_and_ended_after_the_clocks_were_set_back_comes_again_with_its_length() -> None:
+    said = planned(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), 45).stretch  # from 02:30 to 02:15 in Berlin
+    found = occurrences([Planned(said, "week")], BERLIN, said.start, said.start + timedelta(days=8))
+    again = datetime(2026, 11, 1, 1, 30, tzinfo=UTC)
+    assert found == (said, Stretch(DB, again, again + timedelta(minutes=45)))
 
 
 @given(st.integers(0, 400), st.integers(1, 30), st.sampled_from(["day", "week"]))

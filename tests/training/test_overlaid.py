@@ -91,10 +91,10 @@ def test_rows_that_feedback_touches_do_not_decide() -> None:
     assert impact.agreed.rows < impact.as_labelled.rows
 
 
-def test_without_rows_that_are_agreed_on_nothing_is_said_against_it() -> None:
+def test_without_rows_that_are_agreed_on_nothing_speaks_for_it() -> None:
     impact = judged(0.01, 0.4, replace(ROWS, eligible=np.zeros(len(ROWS), bool)))
     assert impact.agreed is not None
-    assert (impact.agreed.rows, impact.agreed.interval, impact.used) == (0, None, True)
+    assert (impact.agreed.rows, impact.agreed.interval, impact.used) == (0, None, False)
     told = impact.to_dict()["scores"]
     assert isinstance(told, dict)
     assert told["agreed"]["without"]["log_loss"] is None

@@ -125,3 +125,15 @@ def test_feedback_that_is_wrong_is_refused_and_the_run_goes_on_without_it() -> N
     assert np.array_equal(outcome.fitted.ensemble.hazards(plain.x), alone.fitted.ensemble.hazards(plain.x))
     assert outcome.fitted.record.data_sha256 == alone.fitted.record.data_sha256
     assert outcome.decision == alone.decision
+
+
+def test_feedback_that_leaves_nothing_to_judge_it_by_is_refused_and_the_run_goes_on_without_it() -> None:
+    plain = few_rows()
+    rows = replace(plain, eligible=np.zeros(len(plain), bool))  # as when somebody says `unknown` of everything and for ever
+    outcome = retrain(rows, plain=with_feedback(plain, rows))
+    impact = outcome.impact
+    assert impact is not None
+    assert impact.agreed is not None
+    assert (impact.used, impact.agreed.kind) == (False, "unknown")
+    assert "are not learned from" in outcome.report.notes[-1]
+    assert outcome.decision.interval is not None

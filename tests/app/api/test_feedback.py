@@ -7,7 +7,8 @@ import pytest
 from app.api.schemas import FeedbackOut, Items
 from app.cache.documents import decode_document
 from app.cache.records import FeedbackRecord
-from models.feedback import Selector
+from app.said import feedback_of
+from models.feedback import Selector, in_force
 from tests.api_builders import Api, a_prediction, an_incident, put_incident, put_prediction
 
 FEEDBACK = "/api/v1/feedback"
@@ -91,6 +92,34 @@ def test_batch_is_kept_whole_and_once(api: Api) -> None:
     assert [item.verdict for item in Items[FeedbackOut].model_validate_json(first.content).items] == ["confirmed", "missed"]
     assert api.post(BATCH, body, {"Idempotency-Key": "k"}).content == first.content
     assert len(api.documents.items("feedback")) == 2
+
+
+def test_verdicts_of_a_batch_were_given_in_its_order(api: Api) -> None:
+    put_incident(api.documents, an_incident())
+    items = [{"verdict": "false_alarm", "incident_id": "i1"}] * 9 + [{"verdict": "confirmed", "incident_id": "i1"}]
+    assert api.post(BATCH, {"items": items}).status_code == 201
+    said = feedback_of(api.documents, "default")
+    assert [one.id for one in said] == [f"feedback-{number}" for number in range(1, 11)]
+    assert [one.verdict for one in in_force(said)] == ["confirmed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (FEEDBACK, {"verdict": "confirmed", "incident_id": "i1"}),
+        (BATCH, {"items": [{"verdict": "confirmed", "incident_id": "i1"}]}),
+    ],
+)
+def test_verdict_that_is_sent_again_gets_its_answer_also_when_the_incident_is_gone(
+    api: Api, path: str, body: dict[str, object]
+) -> None:
+    put_incident(api.documents, an_incident())
+    first = api.post(path, body, {"Idempotency-Key": "k"})
+    assert first.status_code == 201
+    api.documents.delete("incidents", "default/i1")
+    again = api.post(path, body, {"Idempotency-Key": "k"})
+    assert (again.status_code, again.content) == (201, first.content)
+    assert api.post(path, body).status_code == 422
 
 
 def test_batch_with_items_that_cannot_be_kept_names_each_and_keeps_none(api: Api) -> None:
@@ -181,6 +210,8 @@ def test_history_is_filtered_by_who_target_state_and_time_and_comes_in_pages(api
         ({"verdict": "missed", "prediction_id": "p"}, "'missed' needs service"),
         ({"verdict": "confirmed"} | INTERVAL | {"end": INTERVAL["start"]}, "end must be after start"),
         ({"verdict": "confirmed"} | INTERVAL | {"end": "2026-03-02T10:05:00"}, "timezone"),
+        ({"verdict": "expected"} | INTERVAL | {"start": "0001-01-01T00:00:00Z"}, "in the years 1900 to 2999, got 0001"),
+        ({"verdict": "expected"} | INTERVAL | {"end": "9999-12-31T23:30:00Z"}, "in the years 1900 to 2999, got 9999"),
         ({"verdict": "confirmed", "prediction_id": "p", "why": "x" * 4097}, "4096"),
         ({"verdict": "confirmed", "incident_id": "nobody"}, "got 'nobody'"),
     ],
