@@ -103,7 +103,8 @@ async def _events(
     ends = None if chosen.for_s is None else anyio.current_time() + chosen.for_s
     await to_thread.run_sync(partial(feed.look, anyway=True))
     number = _place(feed, last_event_id)
-    yield f"retry: {_RETRY_MS}\n\n".encode()
+    # A place without an event: who is cut off before the first event, or while none was for it, knows from where to go on.
+    yield b"retry: %d\n%s\n" % (_RETRY_MS, b"" if number is None else _id(feed, number))
     if number is None:
         number = feed.newest
         yield _dropped(feed, number, None, f"no events are known since {last_event_id!r}")
@@ -115,7 +116,7 @@ async def _events(
         if lost:
             sent.insert(0, _dropped(feed, number - len(changes), lost, "the stream was read too slowly"))
         if not sent and anyio.current_time() - spoke >= plan.heartbeat_s:
-            sent.append(b": heartbeat\n\n")
+            sent.append(b": heartbeat\n%s\n" % _id(feed, number))
         if sent:
             yield b"".join(sent)
             spoke = anyio.current_time()
@@ -136,18 +137,22 @@ def _place(feed: Feed, last_event_id: str | None) -> int | None:
 
 
 def _dropped(feed: Feed, number: int, lost: int | None, why: str) -> bytes:
-    data = {"lost": lost, "why": f"{why}; read the lists again"}
-    return _event(f"{feed.epoch}-{number}", "dropped", data)
+    return _event(_id(feed, number), "dropped", {"lost": lost, "why": f"{why}; read the lists again"})
 
 
 def _line(asked: Ask, feed: Feed, change: Change) -> bytes | None:
     """Return the event of a change, None where the document is gone or has a later one."""
     data = _data(asked, change)
-    return None if data is None else _event(f"{feed.epoch}-{change.number}", change.kind, data)
+    return None if data is None else _event(_id(feed, change.number), change.kind, data)
 
 
-def _event(name: str, kind: str, data: Mapping[str, object]) -> bytes:
-    return b"id: %s\nevent: %s\ndata: %s\n\n" % (name.encode(), kind.encode(), msgspec.json.encode(data))
+def _id(feed: Feed, number: int) -> bytes:
+    """Return the line of an id; a client sends the last one that it got, also of a block without an event."""
+    return f"id: {feed.epoch}-{number}\n".encode()
+
+
+def _event(place: bytes, kind: str, data: Mapping[str, object]) -> bytes:
+    return b"%sevent: %s\ndata: %s\n\n" % (place, kind.encode(), msgspec.json.encode(data))
 
 
 def _data(asked: Ask, change: Change) -> Mapping[str, object] | None:

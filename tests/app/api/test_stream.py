@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Generator, Iterator
@@ -132,6 +133,29 @@ def test_who_comes_back_with_the_last_id_gets_what_changed_meanwhile(fast: Api) 
             assert [event.data["id"] for event in events(lines, 2)] == ["i2", "i3"]
 
 
+def test_who_is_cut_off_before_the_first_event_misses_nothing_either(fast: Api) -> None:
+    put_incident(fast.documents, an_incident("old"))
+    with served(fast) as address:
+        with listening(address) as lines:
+            name, _, last = next(lines).partition(": ")
+            assert (name, next(lines)) == ("id", "")
+        put_incident(fast.documents, an_incident("i1"))
+        with listening(address, **{"Last-Event-ID": last}) as lines:
+            assert [event.data["id"] for event in events(lines, 1)] == ["i1"]
+
+
+def test_heartbeats_move_the_place_of_who_waits_for_something_else(fast: Api) -> None:
+    put_incident(fast.documents, an_incident("old"))
+    with served(fast) as address:
+        with listening(address, "service=cart") as lines:
+            for number in range(60):  # more than the ring holds
+                put_incident(fast.documents, an_incident(f"i{number}", "payment"))
+            last = next(line for line in lines if line.startswith("id: ") and line.endswith("-60")).removeprefix("id: ")
+        put_incident(fast.documents, an_incident("mine", "cart"))
+        with listening(address, "service=cart", **{"Last-Event-ID": last}) as lines:
+            assert [(event.kind, event.data.get("id")) for event in events(lines, 1)] == [("incident", "mine")]
+
+
 @pytest.mark.parametrize("last", ["5f3-7", "nonsense", "-1", "x-9"])
 def test_an_id_of_another_process_is_answered_with_dropped(fast: Api, last: str) -> None:
     with served(fast) as address, listening(address, **{"Last-Event-ID": last}) as lines:
@@ -184,8 +208,9 @@ def test_client_that_reads_too_slowly_is_told_and_others_are_not_held_up(store: 
 def test_silence_is_broken_by_heartbeats_and_the_stream_ends_when_asked(fast: Api) -> None:
     with served(fast) as address:
         with listening(address) as lines:
-            assert [line for line in (next(lines) for _ in range(5)) if line] == [": heartbeat"] * 2
-        assert httpx.get(f"{address}{STREAM}?for_s=0").text == "retry: 2000\n\n"
+            place, *beats = [line for line in (next(lines) for _ in range(8)) if line]
+        assert beats == [": heartbeat", place] * 2
+        assert re.fullmatch(r"retry: 2000\nid: [0-9a-f]+-0\n\n", httpx.get(f"{address}{STREAM}?for_s=0").text)
 
 
 def test_streams_are_bounded_and_a_client_that_left_makes_room(fast: Api) -> None:
@@ -209,7 +234,7 @@ def test_one_tenant_hears_nothing_of_another(fast: Api) -> None:
 def test_a_server_that_stops_ends_its_streams(fast: Api) -> None:
     with served(fast) as address, listening(address) as lines:
         fast.stopped.set()
-        assert [line for line in lines if line and not line.startswith(":")] == []
+        assert [line for line in lines if line and not line.startswith((":", "id: "))] == []
 
 
 def test_what_cannot_be_asked_for_is_refused(fast: Api) -> None:
