@@ -62,6 +62,7 @@ class Rivalry:
         self._sequence = Sequence(a_block)
         self._n_learned = 0
         self._kept: dict[str, object] | None = None  # of a snapshot, until both models are there again
+        self._compared: Compared | None = None  # put down whole, since supervision reads it while the worker learns
 
     @property
     def name(self) -> str:
@@ -70,12 +71,14 @@ class Rivalry:
 
     def begin(self, rival: Champion | None, serves: str) -> None:
         """Compare a model with that of version `serves` from now on, or none; what a snapshot knew of the same two goes on."""
+        self._compared = None
         self.rival, self.serves = rival, serves
         self._sequence, self._n_learned = Sequence(self.a_block), 0
         kept, self._kept = self._kept, None
         if rival is not None and kept is not None and (kept["rival"], kept["serves"]) == (rival.version, serves):
             self._n_learned = int(str(kept["n_learned"]))
             self._sequence.restore(str(kept["sequence"]).encode())
+        self._put_down()
 
     def hazards(self, x: Float32Array) -> dict[str, FloatArray]:
         """Return what the rival says, shape (n, 3), by its name; nothing without one."""
@@ -90,14 +93,17 @@ class Rivalry:
         difference = np.subtract(*losses)
         self._sequence.learn(self._n_learned, (difference * at_risk).sum(axis=1)[at_risk.any(axis=1)])
         self._n_learned += 1
+        self._put_down()
 
     def compared(self) -> Compared | None:
         """Return how both did so far, None without a rival."""
-        if self.rival is None:
-            return None
-        sequence = self._sequence
-        found = (sequence.n_blocks, sequence.mean, sequence.interval(), sequence.verdict())
-        return Compared(self.serves, self.rival.version, *found)
+        return self._compared
+
+    def _put_down(self) -> None:
+        if self.rival is not None:
+            sequence = self._sequence
+            found = (sequence.n_blocks, sequence.mean, sequence.interval(), sequence.verdict())
+            self._compared = Compared(self.serves, self.rival.version, *found)
 
     def snapshot(self) -> dict[str, object] | None:
         """Return what was compared, None where nothing is."""

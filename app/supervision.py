@@ -82,8 +82,9 @@ class Supervision:
             for tenant in list(self.parts.learners().members):
                 try:
                     self.look(tenant)
-                except ForeshockError as exc:
-                    logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc)
+                except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
+                    unforeseen = None if isinstance(exc, ForeshockError) else exc
+                    logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc, exc_info=unforeseen)
                     self.telemetry.faults.labels(place="triggers").inc()
 
     def look(self, tenant: str) -> None:

@@ -14,15 +14,16 @@ from features.errors import Overloaded
 from tests.nodes import settings_in, until
 
 
-def test_a_queue_that_is_full_ends_neither_the_search_for_reasons_nor_the_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failure", [Overloaded("16 runs wait"), RuntimeError("nobody foresaw it")])
+def test_whatever_fails_ends_neither_the_search_for_reasons_nor_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     monkeypatch.setattr("app.supervision._EVERY_S", 0.01)
     asked: list[str] = []
 
     def refuse(request: TrainingRequest) -> str:
         asked.append(request.tenant)
-        raise Overloaded("16 runs wait")
+        raise failure
 
     node = Node(settings_in(tmp_path))
     node.supervision.parts = replace(node.supervision.parts, ask_training=refuse)
