@@ -21,6 +21,7 @@ from features.incident import Incident
 from features.series import SeriesKey
 from training.labels import FeedbackPlan, Overlay, Scene, next_starts
 from training.rows import Evidence, Rows
+from training.series_rows import SeriesRows
 
 __all__ = ["Part", "Seen"]
 
@@ -165,11 +166,10 @@ def _meanwhile(
 ) -> tuple[BoolArray, BoolArray]:
     """Return which rows lie between a start and its detection, and which within an incident that a person reported."""
     undetected, within = np.zeros(len(series), bool), np.zeros(len(series), bool)
-    number = {key: i for i, key in enumerate(keys)}
+    rows = SeriesRows(keys, series, as_of_s)
     for incident in incidents:
-        mine = series == number.get(incident.series, -1)
-        after = mine & (as_of_s > incident.start.timestamp())
-        undetected |= after & (as_of_s < incident.detected_at.timestamp())
+        after_s = np.nextafter(incident.start.timestamp(), np.inf)
+        undetected[rows.of(incident.series, after_s, incident.detected_at.timestamp())] = True
         if incident.source != "rule" and incident.end is not None:
-            within |= after & (as_of_s < incident.end.timestamp())
+            within[rows.of(incident.series, after_s, incident.end.timestamp())] = True
     return undetected, within

@@ -21,6 +21,7 @@ from features.series import SeriesKey
 from models.feedback import Feedback, Stretch, in_force
 from models.prediction import HORIZONS
 from training.expected import Planned, occurrences, recognised
+from training.series_rows import SeriesRows
 
 __all__ = ["Alarm", "FeedbackPlan", "Overlay", "Said", "Scene", "Upcoming", "next_starts", "overlay"]
 
@@ -165,9 +166,9 @@ class Overlay:
         horizon_s : int
             A row is left out when its horizon ``(as_of, as_of + horizon_s]`` meets an unteachable stretch.
         """
-        usable, rows = np.ones(len(as_of_s), dtype=np.bool_), _Rows(keys, series, as_of_s)
+        usable, rows = np.ones(len(as_of_s), dtype=np.bool_), SeriesRows(keys, series, as_of_s)
         for stretch, reach_s in [*((s, horizon_s) for s in self.unteachable), *((s, 0) for s in self.expected)]:
-            usable[rows.of(stretch, stretch.start.timestamp() - reach_s, stretch.end.timestamp())] = False
+            usable[rows.of(stretch.series, stretch.start.timestamp() - reach_s, stretch.end.timestamp())] = False
         return usable
 
     def watched_until(self, keys: Sequence[SeriesKey], series: IntArray, as_of_s: IntArray) -> FloatArray:
@@ -175,10 +176,10 @@ class Overlay:
 
         An incident within an expected time is not counted, so its absence from there on must not be either.
         """
-        until, rows = np.full(len(as_of_s), np.inf), _Rows(keys, series, as_of_s)
+        until, rows = np.full(len(as_of_s), np.inf), SeriesRows(keys, series, as_of_s)
         for stretch in self.expected:
             begin_s = stretch.start.timestamp()
-            before = rows.of(stretch, -np.inf, begin_s)
+            before = rows.of(stretch.series, -np.inf, begin_s)
             until[before] = np.minimum(until[before], begin_s)
         return until
 
@@ -196,10 +197,10 @@ class Overlay:
         plan : FeedbackPlan
             How much.
         """
-        extra, rows = np.zeros(len(as_of_s)), _Rows(keys, series, as_of_s)
+        extra, rows = np.zeros(len(as_of_s)), SeriesRows(keys, series, as_of_s)
         for alarm in self.alarms:
             age_s = max(end_s - alarm.at.timestamp(), 0.0)
-            meant = rows.of(alarm.stretch, alarm.stretch.start.timestamp(), alarm.stretch.end.timestamp())
+            meant = rows.of(alarm.stretch.series, alarm.stretch.start.timestamp(), alarm.stretch.end.timestamp())
             extra[meant] += plan.false_alarm * 0.5 ** (age_s / plan.half_life_s)
         return np.minimum(1.0 + extra, plan.cap)
 
@@ -335,22 +336,6 @@ class _Laid:
 
 def _within(incident: Incident, stretch: Stretch) -> bool:
     return stretch.start <= incident.start < stretch.end and stretch.covers(incident.series)
-
-
-class _Rows:
-    """Finds the rows of a stretch by their series and time."""
-
-    def __init__(self, keys: Sequence[SeriesKey], series: IntArray, as_of_s: IntArray) -> None:
-        self.keys, self.series, self.as_of_s = keys, series, as_of_s
-        self.number = {key: i for i, key in enumerate(keys)}
-
-    def of(self, stretch: Stretch, begin_s: float, end_s: float) -> IntArray:
-        """Return the rows of the series that a stretch speaks of with ``begin_s <= as_of < end_s``."""
-        meant = np.flatnonzero((self.as_of_s >= begin_s) & (self.as_of_s < end_s))
-        if isinstance(stretch.series, SeriesKey):
-            return meant[self.series[meant] == self.number.get(stretch.series, -1)]
-        named = np.fromiter((stretch.covers(key) for key in self.keys), np.bool_, len(self.keys))
-        return meant[named[self.series[meant]]]
 
 
 def _end(incident: Incident) -> datetime:
