@@ -1,7 +1,7 @@
 """Routes of webhooks: a team's own alerts come in as incidents, so that training knows them as truth.
 
 Alertmanager sends groups of alerts, again and again while they fire, from several replicas and in no certain
-order. An alert is one incident by its fingerprint and start, however often it is sent. Its document is durable
+order. An alert is one incident by its fingerprint and the time that it fires, however often it is sent. Its document is durable
 before the answer; `app.said.reported_of` gives it to training.
 """
 
@@ -66,22 +66,48 @@ def _no_series(asked: Ask, alert: AlertIn) -> str:
 
 def _keep(asked: Ask, alert: AlertIn) -> str:
     """Write the incident of an alert, or what is new of it, and return its id; a race with another writer is run again."""
-    incident = _incident(asked, alert)
-    key, documents = asked.key(incident.id), asked.parts.documents
+    merged = incident = _incident(asked, alert)
+    documents = asked.parts.documents
     for attempt in range(_ATTEMPTS):
-        document = documents.get(_BUCKET, key)
-        known = None if document is None else decode_document(document.value, IncidentRecord)
-        if known is not None and (known.end is not None or incident.end is None):
+        revision, known = _known(asked, alert, incident)
+        merged = incident if known is None else _merged(known, incident)
+        if merged == known:
             break  # said before, or firing that was overtaken by its own end
-        merged = incident if known is None else replace(known, end=incident.end)
-        write = partial(documents.swap, _BUCKET, key, encode_document(merged), document.revision if document else 0)
+        write = partial(documents.swap, _BUCKET, asked.key(merged.id), encode_document(merged), revision)
         try:
             write(ttl_s=asked.parts.alerts.kept_s)
             break
         except Conflict:
             if attempt == _ATTEMPTS - 1:
                 raise
-    return incident.id
+    return merged.id
+
+
+def _known(asked: Ask, alert: AlertIn, incident: IncidentRecord) -> tuple[int, IncidentRecord | None]:
+    """Return the revision and incident that an alert is of, 0 and None for a new one.
+
+    Replicas of Prometheus begin to fire one after the other, and Alertmanager keeps the earliest start that it has heard of, so
+    that the start of one episode may move back after it was sent.
+    """
+    found: list[tuple[int, IncidentRecord]] = []
+    for document in asked.parts.documents.items(_BUCKET, asked.key(f"{_name(alert)}-")):
+        known = decode_document(document.value, IncidentRecord)
+        if known.id == incident.id:
+            return document.revision, known
+        if _overlap(known, incident):
+            found.append((document.revision, known))
+    return min(found, key=lambda one: one[1].start, default=(0, None))
+
+
+def _overlap(known: IncidentRecord, said: IncidentRecord) -> bool:
+    """Return whether two times at which the same alert fired are one; what begins while another has not ended may be a new one."""
+    if said.start <= known.start:
+        return said.end is None or said.end >= known.start
+    return known.end is not None and said.start < known.end
+
+
+def _merged(known: IncidentRecord, said: IncidentRecord) -> IncidentRecord:
+    return replace(known, start=min(known.start, said.start), end=said.end if known.end is None else known.end)
 
 
 def _incident(asked: Ask, alert: AlertIn) -> IncidentRecord:
@@ -90,7 +116,7 @@ def _incident(asked: Ask, alert: AlertIn) -> IncidentRecord:
     series = SeriesKey(asked.tenant, alert.labels[labels.service_label], operation)
     end = alert.ends_at if alert.status == "resolved" else None
     return IncidentRecord(
-        id=_id(alert),
+        id=f"{_name(alert)}-{microseconds(alert.starts_at)}",
         tenant=asked.tenant,
         service=series.service,
         operation=series.operation,
@@ -103,11 +129,10 @@ def _incident(asked: Ask, alert: AlertIn) -> IncidentRecord:
     )
 
 
-def _id(alert: AlertIn) -> str:
-    """Return a name of the alert's fingerprint and start that fits into a path."""
+def _name(alert: AlertIn) -> str:
+    """Return a name of the alert's fingerprint that fits into a path."""
     named = alert.fingerprint or repr(sorted(alert.labels.items()))
-    digest = sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"alert-{digest}-{microseconds(alert.starts_at)}"
+    return f"alert-{sha256(named.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def _predicted(asked: Ask, series: SeriesKey, alert: AlertIn) -> dict[str, float] | None:

@@ -85,6 +85,27 @@ def test_the_same_alerts_in_any_order_and_number_are_one_incident(api: Api) -> N
     assert {incident.end for incident in incidents(api)} == {NOON + timedelta(minutes=10, seconds=0.5)}
 
 
+def test_a_start_that_moves_back_is_of_the_same_incident_whoever_sends_it(api: Api) -> None:
+    first, earlier = "2026-03-02T12:01:00Z", "2026-03-02T12:00:30Z"  # as two replicas of Prometheus fired
+    opened = sent(api, an_alert(startsAt=first)).incidents
+    for alert in (
+        an_alert(startsAt=earlier),
+        an_alert("resolved", startsAt=earlier),
+        an_alert(startsAt=first),
+        an_alert("resolved", startsAt="2026-03-02T12:02:00Z"),
+    ):
+        assert sent(api, alert).incidents == opened
+    (incident,) = incidents(api)
+    assert (incident.start, incident.end) == (NOON + timedelta(seconds=30), NOON + timedelta(minutes=10, seconds=0.5))
+    later = sent(api, an_alert(startsAt="2026-03-02T12:10:00.5Z"), an_alert(startsAt=first, fingerprint="another")).incidents
+    assert len({*later, *opened}) == 3
+
+
+def test_what_fires_anew_after_an_end_that_was_never_sent_is_another_incident(api: Api) -> None:
+    found = sent(api, an_alert(), an_alert(startsAt="2026-03-02T14:00:00Z"))
+    assert len(found.incidents) == 2
+
+
 def test_another_start_is_another_incident_and_senders_without_fingerprints_are_told_apart_by_labels(api: Api) -> None:
     later = {"startsAt": "2026-03-02T14:00:00Z"}
     found = sent(
