@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-LOOKED_BACK = timedelta(days=3)
-"""How long after a prediction a verdict on it is still joined with it, where it was replaced meanwhile. Guessed: a weekend."""
+LOOKED_BACK = timedelta(days=14)
+"""How long after a prediction a verdict on it is still joined with it, where it was replaced meanwhile. Guessed: a review every other week."""
 
 _PART_S = 6 * 3600  # guessed: the predictions of 1,000 series fit some ten MB
 

@@ -17,8 +17,6 @@ __all__ = ["AlertIn", "AlertmanagerIn", "WebhookOut"]
 
 _MOST_ALERTS = 10_000  # a body has a bound of its own; guessed: a group of that many says nothing
 
-Label = Annotated[str, Field(max_length=4096)]
-
 
 class AlertIn(BaseModel):
     """One alert of a group."""
@@ -26,7 +24,7 @@ class AlertIn(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     status: Literal["firing", "resolved"]
-    labels: Annotated[dict[str, Label], Field(max_length=256)]
+    labels: dict[str, str]
     starts_at: UtcTime = Field(alias="startsAt")
     """When it began to fire."""
     ends_at: UtcTime | None = Field(None, alias="endsAt")

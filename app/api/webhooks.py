@@ -23,6 +23,7 @@ from app.cache.records import IncidentRecord, PredictionRecord
 from features.errors import Conflict
 from features.series import WHOLE, SeriesKey
 from features.taxonomy import UNKNOWN
+from models.feedback import YEARS
 
 __all__ = ["SOURCE", "router"]
 
@@ -32,6 +33,7 @@ SOURCE = "webhook"
 """What an incident that came in here names as its source."""
 
 _BUCKET = "incidents"
+_MAX_SERVICE, _MAX_OPERATION = 1024, 4096  # characters, as in feedback
 _ATTEMPTS = 8  # guessed: the replicas that send one alert at the same moment are two or three
 
 
@@ -49,7 +51,7 @@ def _taken(asked: Ask, alerts: Sequence[AlertIn]) -> dict[str, object]:
     kept: dict[str, None] = {}
     ignored: list[dict[str, str]] = []
     for alert in alerts:
-        reason = _no_series(asked, alert)
+        reason = _no_incident(asked, alert)
         asked.parts.telemetry.webhook_alerts.labels(outcome="ignored" if reason else alert.status).inc()
         if reason:
             ignored.append({"fingerprint": alert.fingerprint, "reason": reason})
@@ -58,10 +60,19 @@ def _taken(asked: Ask, alerts: Sequence[AlertIn]) -> dict[str, object]:
     return {"incidents": list(kept), "ignored": ignored}
 
 
-def _no_series(asked: Ask, alert: AlertIn) -> str:
-    """Return why an alert speaks of no series, nothing where it does. Such alerts come with all others of a receiver."""
-    label = asked.parts.alerts.service_label
-    return "" if alert.labels.get(label) else f"it must have the label {label!r}, got {sorted(alert.labels)[:20]}"
+def _no_incident(asked: Ask, alert: AlertIn) -> str:
+    """Return why an alert is no incident of anything here, nothing where it is one. Such alerts come with all others of a receiver."""
+    service, operation = asked.parts.alerts.service_label, asked.parts.alerts.operation_label
+    if not alert.labels.get(service):
+        return f"it must have the label {service!r}, got {sorted(alert.labels)[:20]}"
+    for label, bound in ((service, _MAX_SERVICE), (operation, _MAX_OPERATION)):
+        if len(alert.labels.get(label, "")) > bound:
+            return f"label {label!r} must have at most {bound} characters, got {len(alert.labels[label])}"
+    if alert.starts_at.year not in YEARS:  # Go's zero time stands for none
+        return f"startsAt must be in the years {YEARS[0]} to {YEARS[-1]}, got {alert.starts_at.isoformat()}"
+    if alert.status == "resolved" and alert.ends_at is not None and alert.ends_at.year not in YEARS:
+        return f"endsAt must be in the years {YEARS[0]} to {YEARS[-1]}, got {alert.ends_at.isoformat()}"
+    return ""
 
 
 def _keep(asked: Ask, alert: AlertIn) -> str:

@@ -138,6 +138,24 @@ def test_alert_without_a_service_is_ignored_with_the_reason_and_counted(api: Api
 
 
 @pytest.mark.parametrize(
+    ("alert", "reason"),
+    [
+        (an_alert(startsAt=ZERO), "startsAt must be in the years 1900 to 2999, got 0001"),
+        (an_alert("resolved", endsAt="9999-12-31T00:00:00Z"), "endsAt must be in the years"),
+        (an_alert(labels={"service": "s" * 1025}), "at most 1024 characters, got 1025"),
+        (an_alert(labels={"service": "web", "operation": "o" * 4097}), "at most 4096 characters, got 4097"),
+    ],
+)
+def test_one_alert_that_is_no_incident_does_not_keep_the_others_of_its_group_out(
+    api: Api, alert: dict[str, Any], reason: str
+) -> None:
+    other = an_alert(labels={"service": "payment", "query": "q" * 10_000} | {f"l{n}": "" for n in range(300)})
+    found = sent(api, alert, other)
+    assert (len(found.incidents), len(incidents(api))) == (1, 1)
+    assert [reason in one.reason for one in found.ignored] == [True]
+
+
+@pytest.mark.parametrize(
     ("body", "detail"),
     [
         (a_group(version="3"), "body.version: Input should be '4', got '3'"),
