@@ -117,7 +117,8 @@ class Feed:
         self._monotonic = monotonic
         self._ring: deque[Change] = deque(maxlen=plan.ring)
         self._newest = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the ring; held for a moment, since the event loop takes it
+        self._looking = threading.Lock()
         self._revisions = {bucket: {d.key: d.revision for d in self._documents(bucket)} for bucket in _BUCKETS}
         self._looked = monotonic()
 
@@ -133,7 +134,7 @@ class Feed:
 
     def look(self, *, anyway: bool = False) -> None:
         """Find what changed since the last look, unless another reader has just looked."""
-        with self._lock:
+        with self._looking:
             now = self._monotonic()
             if not anyway and now - self._looked < self._plan.poll_s / 2:
                 return
@@ -164,12 +165,16 @@ class Feed:
         return self._cache.documents(bucket, self._prefix)
 
     def _add(self, bucket: str, documents: Iterable[Document]) -> None:
-        for document in documents:
-            head = _head(document)
-            for kind in _kinds(bucket, head):
-                self._newest += 1
-                change = Change(self._newest, kind, bucket, document.key, document.revision, head.service, head.operation)
-                self._ring.append(change)
+        """Put the changes of documents into the ring, numbered; who looks is alone in doing so."""
+        heads = ((document, _head(document)) for document in documents)
+        told: list[tuple[Kind, Document, _Head]] = [(kind, d, head) for d, head in heads for kind in _kinds(bucket, head)]
+        changes = [
+            Change(number, kind, bucket, document.key, document.revision, head.service, head.operation)
+            for number, (kind, document, head) in enumerate(told, self._newest + 1)
+        ]
+        with self._lock:
+            self._ring.extend(changes)
+            self._newest += len(changes)
 
 
 class Feeds:

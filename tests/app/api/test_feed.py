@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from app.api.feed import Feed, Feeds, StreamPlan
 from app.cache.cache import Cache
-from app.store.contract import Documents
+from app.store.contract import Document, Documents
 from app.telemetry import Telemetry
 from features.errors import Overloaded
 from models.prediction import AnomalyScore
@@ -138,3 +140,32 @@ def test_feeds_that_nobody_listens_to_are_bounded(cache: Cache, documents: Docum
         feeds.leave(tenant)
     assert feeds.enter("b", "e") is first["b"]
     assert feeds.enter("a", "e") is not first["a"]
+
+
+class Slow(Cache):
+    """A cache whose documents take until they are let go."""
+
+    begun, let_go = threading.Event(), threading.Event()
+
+    def documents(self, bucket: str, prefix: str) -> Iterator[Document]:
+        if threading.current_thread().name == "looks":
+            self.begun.set()
+            assert self.let_go.wait(30.0)
+        return super().documents(bucket, prefix)
+
+
+def test_a_look_at_many_documents_holds_up_no_reader(documents: Documents) -> None:
+    cache = Slow(documents, Telemetry())
+    feed, read = feed_of(cache), list[object]()
+    looks = threading.Thread(target=partial(feed.look, anyway=True), name="looks")
+    reads = threading.Thread(target=lambda: read.append(feed.since(0, 10)))
+    looks.start()
+    assert cache.begun.wait(30.0)
+    reads.start()
+    reads.join(2.0)
+    found = list(read)
+    cache.let_go.set()
+    looks.join()
+    reads.join()
+    cache.close()
+    assert found == [([], 0)]
