@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,16 +16,18 @@ import prometheus_client
 
 from app.absorb import PartitionErrors
 from app.anomalies import ErrorAnomalies
-from app.cache.records import IncidentRecord
+from app.cache.records import NOTHING, IncidentRecord, Known
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.ingest.codec import BatchMessage
 from app.learners import Learners
 from app.learning import learning_documents
 from app.publish import Publication, Publisher
+from app.renewal import renewed
 from app.store.contract import Output
 from app.telemetry import Telemetry
 from app.trends import SeriesTrends
+from features.arrays import Float32Array
 from features.clock import Clock, place
 from features.event import ErrorRecord
 from features.extract import extract
@@ -142,7 +144,9 @@ class Flow:
         if count:
             self.telemetry.limited.labels(reason=reason).inc(count)
 
-    def forecast(self, tick: int, offsets: Mapping[int, int], *, publish: bool) -> dict[int, list[Output]]:
+    def forecast(
+        self, tick: int, offsets: Mapping[int, int], known: Sequence[Known] = (), *, publish: bool
+    ) -> dict[int, list[Output]]:
         """Close every window before `tick` and forecast all series in one batch.
 
         Parameters
@@ -151,6 +155,8 @@ class Flow:
             Number of the window that opens.
         offsets : Mapping of int to int
             Offset of the tick's marker in each partition that is owned.
+        known : sequence of Known
+            What is known of every series besides its data; nothing without.
         publish : bool
             Whether documents are made: not while old ticks are caught up with, whose predictions would be
             expired when they were read.
@@ -180,7 +186,7 @@ class Flow:
         for errors in self.errors.values():
             errors.forget(tick)
         self._count(status, incidents)
-        self._latest = Publication(self.memory, x, forecasts, self.learners.members, self.errors, self.anomalies.scores(tick))
+        self._latest = self._publication(x, forecasts, known or [NOTHING] * len(x))
         outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
         self._predicted = {incident.id: self._predicted.get(incident.id) for incident in self._open.values()}
         if publish:
@@ -196,6 +202,30 @@ class Flow:
         outputs += self.publisher.errors(self.errors)
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
         return _by_partition(outputs + learning_documents(self.learners))
+
+    def renew(self, known: Sequence[Known]) -> dict[int, list[Output]]:
+        """Forecast anew, between two ticks, the series of which something came since: another model, or feedback.
+
+        Parameters
+        ----------
+        known : sequence of Known
+            What is known of every series by now.
+
+        Returns
+        -------
+        dict of int to list of Output
+            Documents of these series by partition.
+        """
+        if self._latest is None:
+            return {}
+        new = renewed(self._latest, known, self._status())
+        self._latest = replace(new, rows=self._latest.rows)
+        return _by_partition(self.publisher.predictions(new)) if len(new.rows) else {}
+
+    def _publication(self, x: Float32Array, forecasts: Forecasts, known: Sequence[Known]) -> Publication:
+        memory, scores = self.memory, self.anomalies.scores(self.memory.tick)
+        parts = memory, x, forecasts, self.learners.members, self.errors, scores, known
+        return Publication(*parts, tenant_of=memory.pools().tenant, rows=np.arange(len(x)))
 
     def settle(self, tick: int, standing: Standing) -> None:
         """Join forecasts whose horizon has closed with what happened, and learn from them once."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from app.absorb import PartitionErrors
 from app.cache.documents import encode_document, incident_document, prediction_document, prediction_key, tenant_key
-from app.cache.records import Explanation, GroupContribution, IncidentRecord, ServiceSummary, Trend
+from app.cache.records import Explanation, GroupContribution, IncidentRecord, Known, ServiceSummary, Trend
 from app.chronicle import Forecasts
 from app.members import Members, subjects_of
 from app.store.contract import Output
@@ -67,6 +67,12 @@ class Publication:
         By partition.
     anomalies : Sequence of AnomalyScore
         Of every row's last window.
+    known : Sequence of Known
+        What was known of every row besides its data.
+    tenant_of : IntArray, shape (n,)
+        The number of every row's tenant. Series that came up since the tick have no row here.
+    rows : IntArray
+        Which are published.
     """
 
     memory: Memory
@@ -75,6 +81,13 @@ class Publication:
     members: Mapping[str, Members]
     errors: Mapping[int, PartitionErrors]
     anomalies: Sequence[AnomalyScore]
+    known: Sequence[Known]
+    tenant_of: IntArray
+    rows: IntArray
+
+    def of(self, tenant: str) -> IntArray:
+        """Return the rows of a tenant, also those that are not published."""
+        return np.flatnonzero(self.tenant_of == self.memory.tenants[tenant])
 
 
 class Publisher:
@@ -104,7 +117,7 @@ class Publisher:
                 self.past.add(row, incident.category, detected_s)
 
     def predictions(self, publication: Publication) -> _Placed:
-        """Return the documents of all series."""
+        """Return the documents of the rows that are published."""
         memory = publication.memory
         anomalies = publication.anomalies
         shares = {row: part for tenant in memory.tenants for row, part in self._explained(publication, tenant)}
@@ -113,8 +126,9 @@ class Publisher:
         expires_at = as_of + timedelta(seconds=_LIFE_TICKS * memory.plan.tick_s)
         categories = self.categories(publication)
         outputs: _Placed = []
-        for row, key in enumerate(memory.directory.keys):
-            p = publication.forecasts.p[row]
+        rows: list[int] = publication.rows.tolist()
+        for row in rows:
+            key, p = memory.directory.keys[row], publication.forecasts.p[row]
             explanation, texts = shares.get(row, (None, ()))
             prediction = Prediction(
                 id=publication.forecasts.ids[row],
@@ -131,7 +145,7 @@ class Publisher:
                 anomaly=anomalies[row],
                 model_version=publication.forecasts.versions[row],
             )
-            value = prediction_document(prediction, explanation)
+            value = prediction_document(prediction, explanation, publication.known[row])
             outputs.append(
                 (int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value, _NAME_TTL_S))
             )
@@ -139,14 +153,15 @@ class Publisher:
 
     def categories(self, publication: Publication) -> FloatArray:
         """Return the categories of each row's next incident, if one begins, as its tenant's model tells them, shape (n, 14)."""
-        memory = publication.memory
-        services = np.flatnonzero(memory.directory.is_whole)
-        counts, tenant = evidence(memory, self.past, services), memory.pools().tenant[services]
+        memory, n = publication.memory, len(publication.x)
+        services = np.flatnonzero(memory.directory.is_whole[:n])
+        counts, tenant = evidence(memory, self.past, services), publication.tenant_of[services]
         told = np.zeros((len(services), len(CATEGORIES)))
         for name, code in memory.tenants.items():
             rows = np.flatnonzero(tenant == code)
-            told[rows] = publication.members[name].categories.distribution(counts[rows])
-        return told[np.searchsorted(services, memory.directory.whole)]
+            if len(rows):
+                told[rows] = publication.members[name].categories.distribution(counts[rows])
+        return told[np.searchsorted(services, memory.directory.whole[:n])]
 
     def services(self, memory: Memory) -> _Placed:
         """Return the summaries of all services."""
@@ -207,10 +222,13 @@ class Publisher:
         return outputs
 
     def _explained(self, publication: Publication, tenant: str) -> list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]]:
-        """Return explanations of the tenant's riskiest rows."""
-        memory, members = publication.memory, publication.members[tenant]
-        rows: IntArray = np.flatnonzero(memory.pools().tenant == memory.tenants[tenant])
+        """Return explanations of those of the tenant's riskiest rows that are published."""
+        rows = publication.of(tenant)
         chosen = rows[np.argsort(-publication.forecasts.p[rows, -1], kind="stable")[: self.explain_series]]
+        chosen = chosen[np.isin(chosen, publication.rows)]
+        if not len(chosen):
+            return []
+        memory, members = publication.memory, publication.members[tenant]
         x, background = publication.x[chosen], members.background(publication.x[rows])
         shares = members.shares(x, background, subjects_of(members, memory, chosen))
         base = float(from_logits(members.logit60(background[None], Subjects.nobody(1, len(HORIZONS))))[0])
@@ -251,10 +269,10 @@ def _kinds(publication: Publication, row: int) -> tuple[str, ...]:
 def _bounds(publication: Publication) -> tuple[FloatArray, FloatArray]:
     p = publication.forecasts.p
     lower, upper = np.zeros_like(p), np.ones_like(p)
-    tenant_of = publication.memory.pools().tenant
-    for tenant, code in publication.memory.tenants.items():
-        rows = np.flatnonzero(tenant_of == code)
-        lower[rows], upper[rows] = publication.members[tenant].bounds(p[rows])
+    for tenant in publication.memory.tenants:
+        rows = publication.of(tenant)
+        if len(rows):
+            lower[rows], upper[rows] = publication.members[tenant].bounds(p[rows])
     return np.minimum(lower, p), np.maximum(upper, p)
 
 

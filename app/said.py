@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from app.cache.documents import decode_document, tenant_key
 from app.cache.records import FeedbackRecord, IncidentRecord
 from app.history.contract import History
+from app.renewal import tick_id
 from app.settings import FeedbackSettings
 from app.store.contract import Documents
 from features.errors import InvalidValue
@@ -81,9 +82,10 @@ def resolved(said: Said, history: History, tenant: str) -> Said:
     A prediction is looked for in the `LOOKED_BACK` before the verdict on it, a few hours of history at a time.
     """
     wanted = [one for one in said.feedback if one.prediction is not None and one.stretch is None and one.undoes is None]
+    ids = {tick_id(one.prediction) for one in wanted if one.prediction is not None}
     found: dict[str, Stretch] = {}
     for begin_s in sorted({begin_s for one in wanted for begin_s in _parts_before(one.at)}, reverse=True):
-        missing = {one.prediction for one in wanted if one.prediction not in found}
+        missing = ids - found.keys()
         if missing:
             found |= _predicted(history, tenant, begin_s, missing)
     return replace(said, feedback=tuple(_with_stretch(one, found) for one in said.feedback))
@@ -95,11 +97,11 @@ def _parts_before(at: datetime) -> range:
     return range((last - int(LOOKED_BACK.total_seconds()) // _PART_S) * _PART_S, (last + 1) * _PART_S, _PART_S)
 
 
-def _predicted(history: History, tenant: str, begin_s: int, wanted: set[str | None]) -> dict[str, Stretch]:
+def _predicted(history: History, tenant: str, begin_s: int, wanted: set[str]) -> dict[str, Stretch]:
     """Return by id what some predictions spoke of, of those in one part of history."""
     columns = ["id", "service", "operation", "as_of"]
     table = history.read("predictions", since=begin_s, until=begin_s + _PART_S, tenant=tenant, columns=columns)
-    rows = table.filter(pc.field("id").isin(sorted(i for i in wanted if i))).to_pylist()
+    rows = table.filter(pc.field("id").isin(sorted(wanted))).to_pylist()
     return {row["id"]: _stretch(SeriesKey(tenant, row["service"], row["operation"]), row["as_of"]) for row in rows}
 
 
@@ -109,5 +111,5 @@ def _stretch(series: SeriesKey, as_of_s: int) -> Stretch:
 
 
 def _with_stretch(one: Feedback, found: Mapping[str, Stretch]) -> Feedback:
-    known = found.get(one.prediction or "")
+    known = found.get(tick_id(one.prediction or ""))
     return one if known is None or one.stretch is not None or one.undoes is not None else replace(one, stretch=known)

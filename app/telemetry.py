@@ -12,6 +12,20 @@ __all__ = ["Labelled", "Telemetry"]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+AGES = (
+    5.0,
+    15.0,
+    30.0,
+    45.0,
+    60.0,
+    90.0,
+    120.0,
+    180.0,
+    300.0,
+    600.0,
+    3600.0,
+)  # a prediction is replaced after 60 s, and expires after 180 s
+
 
 class Telemetry:
     """The metrics of one process.
@@ -80,6 +94,15 @@ class Telemetry:
         )
         self.cache_reads = Counter(
             "foreshock_cache_reads", "Reads of documents in memory, by outcome.", ["bucket", "outcome"], registry=r
+        )
+        self.cache_documents = Gauge("foreshock_cache_documents", "Documents in memory.", ["bucket"], registry=r)
+        self.cache_bytes = Gauge("foreshock_cache_bytes", "Bytes of the documents in memory.", ["bucket"], registry=r)
+        self.cache_entries = Gauge("foreshock_cache_entries", "Answers of a service's prediction that are kept.", registry=r)
+        self.cache_evictions = Counter(
+            "foreshock_cache_evictions", "Kept answers that gave way to others, at most so many being kept.", registry=r
+        )
+        self.cache_age_seconds = Histogram(
+            "foreshock_cache_age_seconds", "Age of a service's prediction when it was read.", buckets=AGES, registry=r
         )
         self.faults = Counter("foreshock_faults", "Unexpected failures that were survived, by place.", ["place"], registry=r)
 

@@ -18,7 +18,8 @@ from hashlib import sha256
 
 from app.archive import Archive, HistoryRefused
 from app.cache.documents import decode_document
-from app.cache.records import IncidentRecord
+from app.cache.news import News
+from app.cache.records import IncidentRecord, Known
 from app.champion import Champion
 from app.chunks import chunks, joined
 from app.flow import Flow
@@ -41,6 +42,7 @@ _FEW = 256  # entries that may wait meanwhile; with more of them a read is worth
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
 _LEARNERS = "learners"
+_RENEWAL_S = 1.0  # guessed: between two renewals, however fast verdicts come
 _PUBLISH_S = 30.0  # guessed: documents are never older than this plus one tick, however far behind the worker is
 _MAX_WAITING = 10  # times `flush_rows`, the rows that wait for history before the log has to keep them
 
@@ -127,6 +129,8 @@ class Worker:
         self.plan = plan
         self.flow = make_flow()
         self._make_flow = make_flow
+        self._news = News(parts.documents.watch("models"), parts.documents.watch("feedback"))
+        self._heard, self._renewal_after = self._news.changes, 0.0
         self._partitions: dict[int, _Partition] = {}
         self._last_checkpoint = self._last_published = parts.monotonic()
         self.archive = Archive(parts.history, parts.documents, telemetry, parts.monotonic)
@@ -165,6 +169,8 @@ class Worker:
             if not busy and not self._published:
                 self._commit_outputs(self.flow.publish())
                 self._note_published()
+            elif self._published and self._news.changes != self._heard and self.parts.monotonic() >= self._renewal_after:
+                self._renew()
             return busy
 
     def run(self, stop: threading.Event) -> None:
@@ -257,11 +263,11 @@ class Worker:
                 partition.marker = None
                 partition.markers.append((now_s, partition.marker_offset))
         offsets = {number: p.marker_offset for number, p in self._partitions.items()}
-        self._load_champions()
+        known = self._known()
         overdue = self.parts.monotonic() - self._last_published >= _PUBLISH_S
         publish, self._published = overdue or not self._another_marker_waits(), False
         with self.telemetry.tick_seconds.labels(stage="forecast").time():
-            outputs = self.flow.forecast(now_s // tick_s, offsets, publish=publish)
+            outputs = self.flow.forecast(now_s // tick_s, offsets, known, publish=publish)
         with self.telemetry.tick_seconds.labels(stage="commit").time():
             self._commit_outputs(outputs)
         if publish:
@@ -340,6 +346,20 @@ class Worker:
             self._partitions[commit.partition].committed = commit.offset
         for number, offset in passed.items():
             self.parts.log.trim(number, offset)
+
+    def _renew(self) -> None:
+        """Forecast anew what something came of since the tick: nobody waits a minute for a new model to speak."""
+        known = self._known()
+        with self.telemetry.tick_seconds.labels(stage="renewal").time():
+            self._commit_outputs(self.flow.renew(known))
+        self._renewal_after = self.parts.monotonic() + _RENEWAL_S
+
+    def _known(self) -> list[Known]:
+        """Return what is known of every series, and put in who serves; what comes in between is still news afterwards."""
+        self._heard = self._news.changes
+        known = self._news.known_of(self.flow.memory.directory.keys)
+        self._load_champions()
+        return known
 
     def _load_champions(self) -> None:
         """Put new champions in; one that cannot be had leaves those that serve as they are."""

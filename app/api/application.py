@@ -31,9 +31,11 @@ from app.api import (
     trends,
     webhooks,
 )
+from app.api.entries import Entries
 from app.api.feed import Feeds
 from app.api.parts import PREFIX, ApiParts
 from app.api.schemas import ProblemOut
+from app.api.shortcut import Shortcut
 from app.cache.cache import Cache
 from app.telemetry import Telemetry
 
@@ -93,9 +95,11 @@ def create_api(parts: ApiParts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.cache = cache
+    app.state.entries = Entries(cache, parts.telemetry)
     app.state.feeds = Feeds(cache, parts.streams, time.monotonic)
     problems.install(app)
     app.add_middleware(_Edge, telemetry=parts.telemetry, max_body_bytes=parts.max_body_bytes)
+    app.add_middleware(Shortcut, parts=parts, entries=app.state.entries)  # the last added is asked first
     for module in (*_RESOURCES, health):
         # Without a default answer FastAPI would describe its own form of a 422.
         app.include_router(module.router, responses={"default": {"description": "A problem, RFC 9457"}})

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.parts import ApiParts, Health, answer, members
+from app.cache.cache import Cache
 from features.errors import ForeshockError
 
 __all__ = ["router"]
@@ -30,7 +31,8 @@ async def readyz(
     request: Request, verbose: Annotated[str | None, Query(description="Adds what each check found.")] = None
 ) -> Response:
     """Answer with what the checks found."""
-    checks = cast("ApiParts", request.app.state.parts).checks
+    cache = cast("Cache", request.app.state.cache)
+    checks = {"cache": lambda: _warm(cache), **cast("ApiParts", request.app.state.parts).checks}
     found = {name: await to_thread.run_sync(_checked, check) for name, check in sorted(checks.items())}
     ok = all(health.ok for health in found.values())
     body: dict[str, object] = {"status": "ok" if ok else "not ready"}
@@ -44,6 +46,11 @@ async def metrics(request: Request) -> Response:
     """Render the metrics."""
     rendered = await to_thread.run_sync(cast("ApiParts", request.app.state.parts).telemetry.render)
     return Response(rendered, media_type=None, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _warm(cache: Cache) -> Health:
+    """Say what is in memory: all that the shared buckets held, since the cache is filled before the first request can come."""
+    return Health(True, f"{sum(1 for _ in cache.documents('predictions', ''))} predictions")
 
 
 def _checked(check: Callable[[], Health]) -> Health:

@@ -15,6 +15,7 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.entries import Entries
 from app.api.feed import StreamPlan
 from app.api.pages import Page
 from app.api.problems import InvalidTenant
@@ -42,6 +43,7 @@ __all__ = [
     "answer",
     "answer_page",
     "members",
+    "names_tenant",
 ]
 
 PREFIX = "/api/v1"
@@ -186,6 +188,8 @@ class Ask:
         Of the app.
     cache : Cache
         Of the app.
+    entries : Entries
+        Of the app.
     tenant : str
         From X-Scope-OrgID or the default.
     now : datetime
@@ -194,6 +198,7 @@ class Ask:
 
     parts: ApiParts
     cache: Cache
+    entries: Entries
     tenant: str
     now: datetime
 
@@ -205,6 +210,17 @@ class Ask:
     def prefix(self) -> str:
         """What all keys of the tenant start with."""
         return tenant_key(self.tenant, "")
+
+
+def names_tenant(name: str) -> bool:
+    """Return whether a tenant can have this name. Dots alone have a meaning to paths and object stores.
+
+    Examples
+    --------
+    >>> names_tenant("team-a"), names_tenant(".."), names_tenant("a/b")
+    (True, False, False)
+    """
+    return _TENANT.fullmatch(name) is not None and bool(name.strip("."))
 
 
 async def ask(
@@ -220,12 +236,11 @@ async def ask(
     InvalidTenant
         When the header is no tenant's name.
     """
-    parts = cast("ApiParts", request.app.state.parts)
+    parts, state = cast("ApiParts", request.app.state.parts), request.app.state
     chosen = parts.default_tenant if tenant is None else tenant
-    # Names of dots alone are taken by no tenant: paths and object stores give them a meaning.
-    if _TENANT.fullmatch(chosen) is None or not chosen.strip("."):
+    if not names_tenant(chosen):
         raise InvalidTenant(f"X-Scope-OrgID must be 1 to 128 of A-Z a-z 0-9 _ . - and not dots alone, got {chosen[:200]!r}")
-    return Ask(parts, cast("Cache", request.app.state.cache), chosen, parts.now())
+    return Ask(parts, cast("Cache", state.cache), cast("Entries", state.entries), chosen, parts.now())
 
 
 Asked: TypeAlias = Annotated[Ask, Depends(ask)]

@@ -1,18 +1,22 @@
 """Routes of services and predictions: read from the cache, with the age of what they say.
 
-A prediction is replaced as a whole once a tick, so its id is its entity tag, and it may be kept by
-clients until it expires. It is ``stale`` from then on, without anybody writing that down.
+A prediction is replaced as a whole, so its id is its entity tag, and it may be kept by clients until it expires. It is ``stale`` from
+then on, or from the moment at which another model serves or feedback on the series comes, without anybody writing that down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
+import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
+from app.api.entries import HIDDEN, age_s, headers_of, matches
 from app.api.pages import Listing, Page
 from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
 from app.api.problems import Unknown
@@ -46,14 +50,13 @@ class PredictionFilter(Paged):
     """Of `horizon`."""
     horizon: Horizon = "60min"
 
-    def admits(self, head: PredictionHead, now: datetime) -> bool:
-        """Return whether a prediction is one of those asked for."""
+    def admits(self, head: PredictionHead) -> bool:
+        """Return whether a prediction is one of those asked for, whatever its status."""
         return (
             (self.service is None or head.service == self.service)
             and (self.operation is None or head.operation == self.operation)
             and (self.operations == "all" or head.operation == WHOLE)
             and head.horizons[self.horizon].probability >= self.min_probability
-            and (self.status is None or _status(head, now) == self.status)
         )
 
 
@@ -84,10 +87,11 @@ async def explain_prediction(
         raise Unknown(f"no prediction {prediction_id!r}; one is kept until the next of its series replaces it")
     if record.explanation is None:
         raise Unknown(f"prediction {prediction_id!r} has no explanation; the riskiest series of a tick are explained")
-    shown = shown_prediction(record, asked.now)
+    shown = shown_prediction(record, asked, asked.now)
     kept = ("id", "tenant", "service", "operation", "as_of", "status", "age_s", "model_version", "horizons", "categories")
     body = {name: shown[name] for name in kept} | members(record.explanation)
-    return _tagged(body, record, asked, if_none_match)
+    stale = _stale(record, asked, asked.now)
+    return _tagged(partial(msgspec.json.encode, body), record, asked, stale, if_none_match)
 
 
 @router.get(
@@ -95,59 +99,43 @@ async def explain_prediction(
 )
 async def show_prediction(asked: Asked, service: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Answer with the prediction of a whole service and those of its operations, by name."""
-    records = asked.cache.under("predictions", asked.key(service, ""), PredictionRecord)
-    whole = next((record for record in records if record.operation == WHOLE), None)
-    if whole is None:
+    entry = asked.entries.find(asked.tenant, service, asked.now)
+    if entry is None:
+        asked.cache.count("predictions", "miss")
         raise Unknown(f"no prediction for service {service!r} of tenant {asked.tenant!r}")
-    operations = [shown_prediction(record, asked.now) for record in records if record.operation != WHOLE]
-    return _tagged(shown_prediction(whole, asked.now) | {"operations": operations}, whole, asked, if_none_match)
+    return _tagged(partial(entry.json, asked.now), entry.whole, asked, entry.stale(asked.now), if_none_match)
 
 
 def _page(asked: Ask, chosen: PredictionFilter) -> Page[dict[str, object]]:
-    rows = [row for row in asked.cache.predictions(asked.tenant).rows if chosen.admits(row[1], asked.now)]
+    rows = [row for row in asked.cache.predictions(asked.tenant).rows if chosen.admits(row[1])]
+    if chosen.status is not None:
+        rows = [row for row in rows if _status(row[1], asked) == chosen.status]
     page = _BY_RISK.page(rows, chosen.limit, chosen.cursor)
     records = (asked.cache.one("predictions", key, PredictionRecord) for key, _ in page.rows)
     # A document can expire between the order and this line; the page is then one shorter.
-    return Page(tuple(shown_prediction(record, asked.now) for record in records if record is not None), page.next)
+    return Page(tuple(shown_prediction(record, asked, asked.now) for record in records if record is not None), page.next)
 
 
-def _status(record: PredictionHead | PredictionRecord, now: datetime) -> str:
-    return "stale" if now > record.expires_at else record.status
+def _stale(record: PredictionHead | PredictionRecord, asked: Ask, now: datetime) -> bool:
+    return now > record.expires_at or asked.cache.overtaken(record)
 
 
-def _age_s(record: PredictionRecord, now: datetime) -> float:
-    return max(0.0, (now - record.as_of).total_seconds())
+def _status(record: PredictionHead | PredictionRecord, asked: Ask) -> str:
+    return "stale" if _stale(record, asked, asked.now) else record.status
 
 
-def shown_prediction(record: PredictionRecord, now: datetime) -> dict[str, object]:
+def shown_prediction(record: PredictionRecord, asked: Ask, now: datetime) -> dict[str, object]:
     """Return what lists, answers and events hold of a prediction: all but the explanation, with status and age as of now."""
-    shown = members(record)
-    del shown["explanation"]
-    return shown | {"status": _status(record, now), "age_s": _age_s(record, now)}
+    shown = {name: value for name, value in members(record).items() if name not in HIDDEN}
+    status = "stale" if _stale(record, asked, now) else record.status
+    return shown | {"status": status, "age_s": age_s(record, now)}
 
 
-def _tagged(body: object, record: PredictionRecord, asked: Ask, if_none_match: str | None) -> Response:
-    """Answer with entity tag and age, or with 304 when the client holds this prediction.
-
-    The tag is weak, since the age differs from answer to answer (RFC 9110, 8.8.1), and another one once the
-    prediction is stale. `max-age` is the whole life from `as_of` on: caches subtract `Age` (RFC 9111, 4.2.3).
-    """
-    stale = asked.now > record.expires_at
-    tag = f'W/"{record.id}.stale"' if stale else f'W/"{record.id}"'
-    headers = {
-        "ETag": tag,
-        "Age": str(int(_age_s(record, asked.now))),
-        "Cache-Control": f"private, max-age={max(0, int((record.expires_at - record.as_of).total_seconds()))}",
-        "Vary": "X-Scope-OrgID",
-    }
-    if _matches(if_none_match, tag):
+def _tagged(
+    body: Callable[[], bytes], record: PredictionRecord, asked: Ask, stale: bool, if_none_match: str | None
+) -> Response:
+    """Answer with entity tag and age, or with 304 when the client holds this prediction as it is."""
+    headers = headers_of(record, asked.now, stale)
+    if matches(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return answer(body, headers=headers)
-
-
-def _matches(if_none_match: str | None, tag: str) -> bool:
-    """Compare weakly, as If-None-Match does (RFC 9110, 13.1.2)."""
-    if if_none_match is None:
-        return False
-    held = [part.strip() for part in if_none_match.split(",")]
-    return "*" in held or tag.removeprefix("W/") in [part.removeprefix("W/") for part in held]
+    return Response(body(), 200, headers, "application/json")

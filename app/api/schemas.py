@@ -122,7 +122,7 @@ class PredictionOut(_Out):
     """`*` is the whole service."""
     as_of: AwareDatetime
     status: Status
-    """`stale` once `expires_at` has passed without a newer prediction."""
+    """`stale` once `expires_at` has passed without a newer prediction, another model serves, or feedback came that it does not know of."""
     horizons: dict[Horizon, _Chance]
     categories: list[_Category]
     """At most the three likeliest of an incident, if one begins; none that is not likelier than by guessing. They need not sum to 1."""
@@ -131,6 +131,8 @@ class PredictionOut(_Out):
     model_version: str
     age_s: Annotated[float, Field(ge=0.0)]
     expires_at: AwareDatetime
+    feedback: Annotated[int, Field(ge=0)]
+    """How many verdicts on the series, and withdrawals of some, had come when it was made."""
 
 
 class ServicePredictionOut(PredictionOut):

@@ -167,7 +167,7 @@ def _data(asked: Ask, change: Change) -> Mapping[str, object] | None:
     if prediction is None:
         return None
     if change.kind == "prediction":
-        return shown_prediction(prediction, asked.parts.now())
+        return shown_prediction(prediction, asked, asked.parts.now())
     names = ("tenant", "service", "operation", "as_of")
     return {name: getattr(prediction, name) for name in names} | members(prediction.anomaly)
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from app.cache.records import Explanation, IncidentRecord, PredictionRecord
+from app.cache.records import NOTHING, Explanation, IncidentRecord, Known, PredictionRecord
 from features.errors import InvalidValue
 from features.incident import Incident
 from features.series import SeriesKey
@@ -71,7 +71,7 @@ def prediction_key(series: SeriesKey) -> str:
     return tenant_key(series.tenant, series.service, series.operation)
 
 
-def prediction_document(prediction: Prediction, explanation: Explanation | None = None) -> bytes:
+def prediction_document(prediction: Prediction, explanation: Explanation | None = None, known: Known = NOTHING) -> bytes:
     """Encode a Prediction and its explanation for the bucket ``predictions``.
 
     Parameters
@@ -80,6 +80,8 @@ def prediction_document(prediction: Prediction, explanation: Explanation | None 
         As `models.blend` and `models.explain` made it.
     explanation : Explanation, optional
         What lies behind it; only the riskiest series are explained.
+    known : Known
+        Who served and what people had said when it was made.
 
     Returns
     -------
@@ -102,6 +104,8 @@ def prediction_document(prediction: Prediction, explanation: Explanation | None 
             model_version=prediction.model_version,
             expires_at=prediction.expires_at,
             explanation=explanation,
+            serving=known.serving,
+            feedback=known.feedback,
         )
     )
 

@@ -17,12 +17,14 @@ from models.feedback import VERDICTS, Feedback, Selector, Stretch
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Reason
 
 __all__ = [
+    "NOTHING",
     "RUN_STATES",
     "ErrorGroup",
     "Explanation",
     "FeedbackRecord",
     "GroupContribution",
     "IncidentRecord",
+    "Known",
     "PredictionRecord",
     "RecentErrors",
     "SelectorRecord",
@@ -30,6 +32,18 @@ __all__ = [
     "TrainingRun",
     "Trend",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a series, besides its data, when it was forecast; the members are those of `PredictionRecord`."""
+
+    serving: str = ""
+    feedback: int = 0
+
+
+NOTHING = Known()
+"""What is known where nothing serves and nobody said anything."""
 
 RUN_STATES = ("queued", "running", "succeeded", "failed")
 """States of a training run, in order."""
@@ -84,7 +98,15 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class PredictionRecord:
-    """A Prediction as it is stored: flat keys, with its explanation."""
+    """A Prediction as it is stored: flat keys, with its explanation, and what was known when it was made.
+
+    Parameters
+    ----------
+    serving : str
+        The version that the registry let serve then, empty for none; not `model_version` where that could not be loaded.
+    feedback : int
+        Verdicts on the series, and withdrawals of some, that had come by then.
+    """
 
     id: str
     tenant: str
@@ -99,6 +121,8 @@ class PredictionRecord:
     model_version: str
     expires_at: datetime
     explanation: Explanation | None = None
+    serving: str = ""
+    feedback: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,11 @@ class Checkpoints(Protocol):
 class Watch(Protocol):
     """A live copy of a bucket in memory. Iterating or reading it never touches the disk or network."""
 
+    @property
+    def changes(self) -> int:
+        """How many changes have come so far; the same number again says that no document was written or deleted meanwhile."""
+        ...
+
     def get(self, key: str) -> Document | None:
         """Return a document, None when absent or expired."""
         ...

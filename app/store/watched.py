@@ -43,6 +43,12 @@ class WatchedBucket:
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[Document, float | None]] = {}
         self._keys: list[str] | None = []
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """How many changes have come so far."""
+        return self._changes
 
     def get(self, key: str) -> Document | None:
         """Return a document, None when absent or expired."""
@@ -72,6 +78,7 @@ class WatchedBucket:
                     self._documents.pop(change.key, None)
                 else:
                     self._documents[change.key] = change.document, change.expires
+            self._changes += len(changes)  # at last, so that who asks again with a new number finds the documents
 
     def purge(self, now_s: float) -> None:
         """Drop what has expired."""

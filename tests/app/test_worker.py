@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cache.records import Known
 from app.flow import Flow, FlowPlan
 from app.ingest.codec import BatchMessage, TickMessage, pack
 from app.ingest.receive import messages_of
@@ -116,11 +117,13 @@ def test_a_failing_tick_starts_from_the_checkpoint_and_gives_the_same(
     failures = [FIRST + 12, FIRST + 21]
 
     class Failing(Flow):
-        def forecast(self, tick: int, offsets: Mapping[int, int], *, publish: bool) -> dict[int, list[Output]]:
+        def forecast(
+            self, tick: int, offsets: Mapping[int, int], known: Sequence[Known] = (), *, publish: bool
+        ) -> dict[int, list[Output]]:
             if tick in failures:
                 failures.remove(tick)
                 raise RuntimeError("a defect")
-            return super().forecast(tick, offsets, publish=publish)
+            return super().forecast(tick, offsets, known, publish=publish)
 
     def make(telemetry: Telemetry) -> Flow:
         return Failing(FlowPlan(), telemetry)

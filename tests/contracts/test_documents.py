@@ -115,6 +115,18 @@ def test_items_come_by_key_and_prefix(store: Store) -> None:
     assert len(store.documents.items("members")) == 7
 
 
+def test_a_watch_says_that_nothing_changed_until_something_does(store: Store) -> None:
+    watch, other = store.documents.watch("members"), store.documents.watch("errors")
+    seen = [watch.changes]
+    for change in (lambda: store.documents.put("members", "a", b"1"), lambda: store.documents.delete("members", "a")):
+        change()
+        seen.append(watch.changes)
+    assert len(set(seen)) == 3
+    store.documents.put("errors", "a", b"1")
+    assert (watch.changes, other.changes) != (seen[0], 0)
+    assert watch.changes == seen[-1]
+
+
 def test_a_watch_is_warm_and_current_until_it_is_closed(store: Store) -> None:
     store.documents.put("members", "a", b"1")
     watch, other = store.documents.watch("members"), store.documents.watch("errors")

@@ -20,7 +20,7 @@ def test_ready_when_every_check_is(api: Api) -> None:
     api.checks["worker"] = lambda: Health(True, "lag 0")
     assert (api.get("/readyz").status_code, api.get("/readyz").json()) == (200, {"status": "ok"})
     for query in ("verbose", "verbose=1", "verbose=true"):
-        assert api.get(f"/readyz?{query}").json()["checks"] == {"worker": {"ok": True, "detail": "lag 0"}}
+        assert api.get(f"/readyz?{query}").json()["checks"]["worker"] == {"ok": True, "detail": "lag 0"}
     assert "checks" not in api.get("/readyz?verbose=false").json()
 
 
@@ -33,6 +33,7 @@ def test_not_ready_when_one_check_is_not_or_fails(api: Api) -> None:
     assert response.json() == {
         "status": "not ready",
         "checks": {
+            "cache": {"ok": True, "detail": "0 predictions"},
             "model": {"ok": False, "detail": "warming up"},
             "store": {"ok": False, "detail": "StoreFailed: disk is gone"},
             "worker": {"ok": True, "detail": ""},

@@ -20,7 +20,7 @@ VERDICT = {"verdict": "confirmed", "prediction_id": "p1"}
 
 
 def asked(api: Api) -> Ask:
-    return Ask(api.app.state.parts, api.app.state.cache, "default", api.clock())
+    return Ask(api.app.state.parts, api.app.state.cache, api.app.state.entries, "default", api.clock())
 
 
 def test_same_key_and_body_get_the_first_answer_and_nothing_is_done_twice(api: Api) -> None:

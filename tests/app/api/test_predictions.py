@@ -40,7 +40,7 @@ def test_list_is_riskiest_first_and_has_the_stable_shape(api: Api) -> None:
     item = response.json()["items"][0]
     assert set(item) == {
         *("id", "tenant", "service", "operation", "as_of", "status", "horizons", "categories", "reasons", "anomaly"),
-        *("model_version", "age_s", "expires_at"),
+        *("model_version", "age_s", "expires_at", "feedback"),
     }
     assert item["horizons"]["60min"] == {"probability": 0.5, "lower": 0.25, "upper": 0.5}
 

@@ -92,8 +92,19 @@ def test_reads_are_counted_by_outcome(documents: Documents, cache: Cache, teleme
     put_prediction(documents, a_prediction())
     assert cache.one("predictions", "default/payment/%2A", PredictionRecord) is not None
     assert cache.one("predictions", "default/cart/%2A", PredictionRecord) is None
-    assert cache.under("predictions", "default/cart/", PredictionRecord) == []
+    assert cache.predictions("nobody").rows == ()
     assert (reads(telemetry, "predictions", "hit"), reads(telemetry, "predictions", "miss")) == (1, 2)
+
+
+def test_how_much_is_in_memory_is_told(documents: Documents, cache: Cache, telemetry: Telemetry) -> None:
+    put_prediction(documents, a_prediction("a"))
+    put_prediction(documents, a_prediction("b", tenant="other"))
+    stored = sum(len(document.value) for document in cache.documents("predictions", ""))
+    assert (telemetry.value("cache_documents", bucket="predictions"), telemetry.value("cache_documents", bucket="models")) == (
+        2,
+        0,
+    )
+    assert telemetry.value("cache_bytes", bucket="predictions") == stored > 0
 
 
 def test_stored_reads_past_the_watch(documents: Documents, cache: Cache) -> None:

@@ -57,7 +57,7 @@ def test_document_has_the_members_that_the_design_names() -> None:
     body = json.loads(prediction_document(a_prediction(), an_explanation()))
     assert list(body) == [
         *("id", "tenant", "service", "operation", "as_of", "status", "horizons", "categories", "reasons", "anomaly"),
-        *("model_version", "expires_at", "explanation"),
+        *("model_version", "expires_at", "explanation", "serving", "feedback"),
     ]
     assert body["as_of"] == "2026-03-02T12:00:00Z"
     assert body["explanation"]["groups"][0]["values"] == {"errors_log_5": 2.0, "slope": None}
