@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from app.settings import StoreSettings
 from app.store.contract import Blobs, Checkpoints, Documents, Log
+from app.store.jetstream import ClusterPlan, open_jetstream
 from app.store.sqlite import open_store
+from tests.nats_servers import Accounts
 
 __all__ = ["FAMILIES", "IN_FLIGHT", "PARTITIONS", "Clock", "OpenFamily", "Store"]
 
@@ -68,6 +71,17 @@ def _sqlite(folder: Path, clock: Clock) -> Store:
     return open_store(folder, settings=settings, max_in_flight_bytes=IN_FLIGHT, now=clock)
 
 
+@cache
+def _accounts() -> Accounts:
+    return Accounts()
+
+
+def _jetstream(folder: Path, clock: Clock) -> Store:
+    plan = ClusterPlan(PARTITIONS, streams=2, replicas=1, window_s=0.001, max_in_flight_bytes=IN_FLIGHT)
+    return open_jetstream(_accounts().connect(folder), plan, clock)
+
+
 FAMILIES: dict[str, OpenFamily] = {
     "sqlite": _sqlite,
+    "jetstream": _jetstream,
 }

@@ -1,0 +1,185 @@
+"""Everything durable of a cluster, in the streams of NATS JetStream: the other family beside `app.store.sqlite`.
+
+`app.main` opens it; ingest, worker and API receive the contract that each of them needs, and do not know which family it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nats.aio.msg import Msg
+from nats.js.api import ObjectStoreConfig
+from nats.js.errors import NotFoundError
+from nats.js.object_store import ObjectStore
+
+from app.store.jetstream_blobs import JetStreamBlobs
+from app.store.jetstream_checkpoints import JetStreamCheckpoints
+from app.store.jetstream_documents import STREAM, JetStreamDocuments
+from app.store.jetstream_link import Link
+from app.store.jetstream_log import WAKE, JetStreamLog
+from features.errors import InvalidSetting, StoreFailed
+
+__all__ = ["ClusterPlan", "JetStreamStore", "open_jetstream"]
+
+_OLDEST = (2, 12)
+_DEDUPE_NS = 120 * 10**9  # for how long a message that is sent again is known; longer than anybody tries
+_EXISTS = 10058
+_BLOBS = "FS_BLOBS"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """How the streams of a cluster are made.
+
+    Parameters
+    ----------
+    partitions, streams : int
+        Partitions of the log, fixed when the cluster is made, and the streams over which they are spread.
+    replicas : int
+        Of every stream.
+    window_s : float
+        Seconds for which appends of a partition are gathered.
+    max_in_flight_bytes : int
+        Bytes that may wait before appends are refused.
+    """
+
+    partitions: int = 64
+    streams: int = 8
+    replicas: int = 3
+    window_s: float = 0.005
+    max_in_flight_bytes: int = 2**28
+
+
+class JetStreamStore:
+    """The four contracts over a cluster; made by `open_jetstream`.
+
+    Attributes
+    ----------
+    log : JetStreamLog
+        The durable log.
+    checkpoints : JetStreamCheckpoints
+        State, offset and outputs by partition.
+    documents : JetStreamDocuments
+        Buckets of small documents.
+    blobs : JetStreamBlobs
+        Content-addressed bytes.
+    """
+
+    def __init__(self, link: Link, plan: ClusterPlan, objects: ObjectStore, now: Callable[[], datetime]) -> None:
+        self._link = link
+        self.log = JetStreamLog(link, plan.partitions, plan.streams, plan.window_s, plan.max_in_flight_bytes)
+        self.documents = JetStreamDocuments(link, now)
+        self.checkpoints = JetStreamCheckpoints(link, self.documents, plan.partitions)
+        self.blobs = JetStreamBlobs(link, objects)
+        link.call(self._listen())
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more, empty while all is well: a cluster that is away is waited for."""
+        return ""
+
+    def close(self) -> None:
+        """Let go of the cluster; a second call does nothing."""
+        self.documents.close()
+        self._link.close()
+        self.log.close()
+
+    def __enter__(self) -> JetStreamStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _listen(self) -> None:
+        async def woken(message: Msg) -> None:
+            self.log.told(message.data)
+
+        await self._link.client.subscribe(WAKE, cb=woken)
+
+
+def open_jetstream(connect: Mapping[str, Any], plan: ClusterPlan, now: Callable[[], datetime]) -> JetStreamStore:
+    """Open the store of a cluster, or make its streams.
+
+    Parameters
+    ----------
+    connect : mapping
+        Options of `nats.connect`, ``servers`` among them.
+    plan : ClusterPlan
+        How streams are made; the partitions must be those that they were made with.
+    now : Callable
+        The clock that documents expire by; aware.
+
+    Returns
+    -------
+    JetStreamStore
+        To be closed by the caller.
+
+    Raises
+    ------
+    InvalidSetting
+        When the server is too old, or the streams were made otherwise.
+    StoreFailed
+        When the cluster does not answer or cannot make the streams.
+    """
+    link = Link(connect)
+    try:
+        version = link.client.connected_server_version
+        if (version.major, version.minor) < _OLDEST:
+            raise InvalidSetting(f"the NATS server must be of version {_OLDEST[0]}.{_OLDEST[1]} or newer, got {version}")
+        made = {"FS_STATE": _state_stream(plan)} | {f"FS_LOG_{n}": _log_stream(plan, n) for n in range(plan.streams)}
+        for name, wanted in made.items():
+            _make(link, name, wanted)
+        return JetStreamStore(link, plan, link.call(_objects(link, plan)), now)
+    except BaseException:
+        link.close()
+        raise
+
+
+def _state_stream(plan: ClusterPlan) -> dict[str, Any]:
+    common = _stream(STREAM, ["fs.state.>", "fs.doc.>"], plan)
+    return common | {"max_msgs_per_subject": 1, "allow_atomic": True, "allow_msg_ttl": True}
+
+
+def _log_stream(plan: ClusterPlan, number: int) -> dict[str, Any]:
+    return _stream(f"FS_LOG_{number}", [f"fs.log.{number}.>"], plan)
+
+
+def _stream(name: str, subjects: list[str], plan: ClusterPlan) -> dict[str, Any]:
+    return {
+        "name": name,
+        "subjects": subjects,
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "num_replicas": plan.replicas,
+        "allow_direct": True,
+        "duplicate_window": _DEDUPE_NS,
+        "metadata": {"foreshock.partitions": str(plan.partitions), "foreshock.streams": str(plan.streams)},
+    }
+
+
+def _make(link: Link, name: str, wanted: Mapping[str, Any]) -> None:
+    """Make a stream, or see that one of that name was made alike."""
+    answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
+    if "error" in answer and answer["error"].get("err_code") == _EXISTS:
+        answer = link.call(link.api(f"STREAM.INFO.{name}"))
+    if "error" in answer:
+        raise StoreFailed(f"stream {name} cannot be made: {answer['error'].get('description')}")
+    there = answer["config"]
+    for setting, label in (("foreshock.partitions", "partitions"), ("foreshock.streams", "streams")):
+        asked, found = wanted["metadata"][setting], there.get("metadata", {}).get(setting)
+        if asked != found:
+            raise InvalidSetting(f"the cluster was made with {found} {label}, got {asked}; they are fixed")
+    if there["num_replicas"] < wanted["num_replicas"]:
+        raise InvalidSetting(f"stream {name} has {there['num_replicas']} replicas, {wanted['num_replicas']} are asked for")
+
+
+async def _objects(link: Link, plan: ClusterPlan) -> ObjectStore:
+    stream = link.client.jetstream()
+    try:
+        return await stream.object_store(_BLOBS)
+    except NotFoundError:
+        return await stream.create_object_store(_BLOBS, config=ObjectStoreConfig(replicas=plan.replicas))

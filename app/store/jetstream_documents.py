@@ -1,0 +1,268 @@
+"""Buckets of small documents in one JetStream stream, the newest message of a subject being the document.
+
+Every process that watches keeps the buckets in memory and follows the stream; the checkpoints publish their outputs into the same stream
+(`app.store.jetstream_checkpoints`), so that state and documents change in one batch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from math import ceil
+
+import msgspec
+
+from app.store.contract import Document, Output
+from app.store.jetstream_link import EXPECTED, MAX_BATCH, Draft, Link, Refused, Stored
+from app.store.watched import Change, WatchedBucket, WatchedBuckets
+from features.errors import Conflict, InvalidValue, StoreFailed
+
+__all__ = ["STREAM", "JetStreamDocuments", "drafts_of"]
+
+STREAM = "FS_STATE"
+"""The stream of documents and of the state of partitions."""
+
+_PREFIX = "fs.doc."
+_SLACK_S = 60
+"""Seconds for which the server keeps an expired document: clocks differ, and readers judge by their own."""
+
+_TOMB_S = 86_400
+"""Seconds for which a deletion stays to be seen; who followed nothing for longer loads everything anew."""
+
+_PAGE = {"batch": 1000, "max_bytes": 16 * 2**20}
+_POLL_S = 0.5  # guessed: changes by others are told at once, and this long after if that was lost
+
+
+class _Wire(msgspec.Struct, array_like=True):
+    key: str
+    value: bytes | None
+    expires: float | None
+
+
+def _subject(bucket: str, key: str) -> str:
+    """Return the subject of a document; keys hold what subjects may not."""
+    if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # what comes from outside
+        raise InvalidValue(f"key must be text, got {key!r}")
+    return f"{_PREFIX}{bucket}.{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def _draft(output: Output, now_s: float, expected: int | None = None) -> Draft:
+    expires = None if output.ttl_s is None or output.value is None else now_s + output.ttl_s
+    value = None if output.value is None else bytes(output.value)
+    kept_s = _TOMB_S if value is None else None if output.ttl_s is None else ceil(max(output.ttl_s, 0.0)) + _SLACK_S
+    headers = {} if kept_s is None else {"Nats-TTL": f"{kept_s}s"}
+    if expected is not None:
+        headers[EXPECTED] = str(expected)
+    return Draft(_subject(output.bucket, output.key), msgspec.msgpack.encode(_Wire(output.key, value, expires)), headers)
+
+
+def drafts_of(outputs: Iterable[Output], now_s: float) -> list[tuple[Output, Draft]]:
+    """Return the messages that publish documents, the last word on a key alone: a batch has one message a subject."""
+    last = {(output.bucket, output.key): output for output in outputs}
+    return [(output, _draft(output, now_s)) for output in last.values()]
+
+
+def _change(bucket: str, stored: Stored) -> Change:
+    wire = msgspec.msgpack.decode(stored.data, type=_Wire)
+    document = None if wire.value is None else Document(wire.key, wire.value, stored.sequence)
+    return Change(bucket, wire.key, document, wire.expires)
+
+
+class JetStreamDocuments:
+    """The `Documents` of a cluster.
+
+    Parameters
+    ----------
+    link : Link
+        The connection.
+    now : Callable
+        The clock that expiry follows; aware.
+    """
+
+    def __init__(self, link: Link, now: Callable[[], datetime]) -> None:
+        self._link = link
+        self._now = now
+        self._watched = WatchedBuckets(self.now_s)
+        self._lock = threading.Lock()
+        self._applied: dict[tuple[str, str], int] = {}  # the newest sequence that watches know, by bucket and key
+        self._position = 0
+        self._following: threading.Thread | None = None
+        self._told, self._stop = threading.Event(), threading.Event()
+        self._newest = 0  # the sequence of our own newest write
+
+    def get(self, bucket: str, key: str) -> Document | None:
+        """Return a document, None when absent or expired; as the leader knows it."""
+        return self._live(self._link.call(self._link.newest(STREAM, _subject(bucket, key))))
+
+    def put(self, bucket: str, key: str, value: bytes, *, ttl_s: float | None = None) -> int:
+        """Write a document and return its revision, which rises over the whole store."""
+        return self._write(Output(bucket, key, value, ttl_s))
+
+    def swap(self, bucket: str, key: str, value: bytes, revision: int, *, ttl_s: float | None = None) -> int:
+        """Write a document if its revision is the given one; see `Documents.swap`."""
+        expected = self._expected(bucket, key, revision)
+        try:
+            return self._write(Output(bucket, key, value, ttl_s), expected)
+        except Refused as exc:
+            raise Conflict(f"document {bucket}/{key} must have revision {revision}, got another one meanwhile") from exc
+
+    def add_all(self, bucket: str, values: Mapping[str, bytes]) -> None:
+        """Write documents that must not exist, all or none; see `Documents.add_all`.
+
+        Raises
+        ------
+        Conflict
+            When one exists.
+        InvalidValue
+            When they are more than a batch holds.
+        """
+        if len(values) > MAX_BATCH:
+            raise InvalidValue(f"documents written in one unit must be at most {MAX_BATCH}, got {len(values)}")
+        if not values:
+            return
+        now_s = self.now_s()
+        outputs = [Output(bucket, key, value) for key, value in values.items()]
+        drafts = [_draft(o, now_s, self._expected(bucket, o.key, 0)) for o in outputs]
+        try:
+            sequences = self._link.call(self._link.publish_batch(STREAM, drafts))
+        except Refused as exc:
+            raise Conflict(f"one of {len(values)} documents of {bucket} exists since a moment ago: {exc}") from exc
+        self.written(outputs, now_s, sequences)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove a document; absent is fine."""
+        self._write(Output(bucket, key, None))
+
+    def items(self, bucket: str, prefix: str = "") -> list[Document]:
+        """Return the live documents whose key starts with a prefix, by key."""
+        found = (self._live(stored) for stored in self._all(f"{_PREFIX}{bucket}.>", self._newest)[0])
+        return sorted((d for d in found if d is not None and d.key.startswith(prefix)), key=lambda d: d.key)
+
+    def watch(self, bucket: str) -> WatchedBucket:
+        """Return a live copy of a bucket, warm when the call returns and current when a write of this process returns."""
+        watch = self._watched.make(bucket)
+        last = self._last_sequence()
+        with self._lock:
+            self._follow(last)
+            # Loaded under the lock: what is followed or written meanwhile is applied after it.
+            stored, _ = self._all(f"{_PREFIX}{bucket}.>", max(last, self._newest))
+            changes = [_change(bucket, one) for one in stored]
+            for change, one in zip(changes, stored, strict=True):
+                self._applied[bucket, change.key] = max(one.sequence, self._applied.get((bucket, change.key), 0))
+            self._watched.open(watch, changes)
+        return watch
+
+    def written(self, outputs: Sequence[Output], now_s: float, sequences: Sequence[int]) -> None:
+        """Bring the watches up to date with what this process wrote."""
+        changes: list[tuple[int, Change]] = []
+        for output, sequence in zip(outputs, sequences, strict=True):
+            expires = None if output.ttl_s is None else now_s + output.ttl_s
+            document = None if output.value is None else Document(output.key, bytes(output.value), sequence)
+            changes.append((sequence, Change(output.bucket, output.key, document, expires)))
+        with self._lock:
+            self._newest = max(self._newest, *sequences)
+            self._apply(changes)
+
+    def purge(self) -> int:
+        """Drop what has expired from memory; the server forgets by itself."""
+        self._watched.purge(self.now_s())
+        return 0
+
+    def tell(self) -> None:
+        """Look for changes now: someone said that there are some."""
+        self._told.set()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._stop.set()
+        self._told.set()
+        if self._following is not None:
+            self._following.join()
+
+    def now_s(self) -> float:
+        """Return the clock's unix seconds."""
+        return self._now().timestamp()
+
+    def _write(self, output: Output, expected: int | None = None) -> int:
+        now_s = self.now_s()
+        sequence = self._link.call(self._link.publish(STREAM, _draft(output, now_s, expected)))
+        self.written([output], now_s, [sequence])
+        return sequence
+
+    def _live(self, stored: Stored | None) -> Document | None:
+        if stored is None:
+            return None
+        wire = msgspec.msgpack.decode(stored.data, type=_Wire)
+        gone = wire.value is None or (wire.expires is not None and wire.expires <= self.now_s())
+        return None if gone or wire.value is None else Document(wire.key, wire.value, stored.sequence)
+
+    def _expected(self, bucket: str, key: str, revision: int) -> int:
+        """Return the sequence that the subject must still have, given that its document has a revision now."""
+        stored = self._link.call(self._link.newest(STREAM, _subject(bucket, key)))
+        live = self._live(stored)
+        found = 0 if live is None else live.revision
+        if found != revision:
+            raise Conflict(f"document {bucket}/{key} must have revision {revision}, got {found}")
+        return 0 if stored is None else stored.sequence
+
+    def _last_sequence(self) -> int:
+        answer = self._link.call(self._link.api(f"STREAM.INFO.{STREAM}"))
+        if "error" in answer:
+            raise StoreFailed(f"stream {STREAM}: {answer['error'].get('description')}")
+        return int(answer["state"]["last_seq"])
+
+    def _all(self, subjects: str, at_least: int) -> tuple[list[Stored], int]:
+        """Return the newest message of every subject, from a replica that knows the stream up to a sequence."""
+        while True:
+            found: list[Stored] = []
+            asked: dict[str, object] = {**_PAGE, "multi_last": [subjects]}
+            while True:
+                page, end = self._link.call(self._link.some(STREAM, asked))
+                found += page
+                known = int(end.get("Nats-UpTo-Sequence", end.get("Nats-Last-Sequence", 0)))
+                if not page or int(end.get("Nats-Num-Pending", 0)) == 0:
+                    break
+                asked |= {"seq": page[-1].sequence + 1, "up_to_seq": known}
+            if end.get("Status") == "404":  # nothing there, whatever the replica knows
+                known = at_least
+            if known >= at_least:
+                return found, known
+            self._stop.wait(0.01)
+
+    def _follow(self, position: int) -> None:
+        if self._following is None:
+            self._position = position
+            self._following = threading.Thread(target=self._run, name="documents", daemon=True)
+            self._following.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._told.wait(_POLL_S)
+            self._told.clear()
+            try:
+                while not self._stop.is_set() and self._advance():
+                    pass
+            except StoreFailed:
+                self._stop.wait(_POLL_S)  # the cluster is away; what is in memory stays until it expires
+
+    def _advance(self) -> bool:
+        """Take a page of changes by anybody; return whether there may be more."""
+        asked = {**_PAGE, "seq": self._position + 1, "next_by_subj": f"{_PREFIX}>"}
+        page, end = self._link.call(self._link.some(STREAM, asked))
+        changes = [(one.sequence, _change(one.subject.removeprefix(_PREFIX).rpartition(".")[0], one)) for one in page]
+        with self._lock:
+            self._apply(changes)
+        if page:
+            self._position = page[-1].sequence
+        return bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
+
+    def _apply(self, changes: Sequence[tuple[int, Change]]) -> None:
+        """Apply what is newer than what the watches know; the caller holds the lock."""
+        fresh: list[Change] = []
+        for sequence, change in changes:
+            if sequence > self._applied.get((change.bucket, change.key), 0):
+                self._applied[change.bucket, change.key] = sequence
+                fresh.append(change)
+        self._watched.apply(fresh)

@@ -1,0 +1,279 @@
+"""The durable log by partition, in JetStream streams over which the partitions are spread.
+
+`app.ingest` appends to it; every append of a partition is one message that holds what callers gathered meanwhile, one append a partition
+in flight, so that order holds when one has to be sent again. `app.worker` reads it from any replica. An offset is the message's sequence
+and the place within it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+
+from app.store.contract import Entry
+from app.store.jetstream_link import Draft, Link, Stored
+from features.errors import ForeshockError, InvalidValue, Overloaded, StoreFailed
+
+__all__ = ["WAKE", "JetStreamLog", "log_stream", "log_subject"]
+
+WAKE = "fs.wake"
+"""Subject, outside any stream, on which every process is told of what was appended."""
+
+_PLACES = 12  # bits of an offset for the place within a message
+_GATHERED = 2**_PLACES - 1
+_GATHERED_BYTES = 2**20 - 2**14  # the server's usual bound of a message is 1 MiB; one larger entry goes alone
+_PAGE_BYTES = 16 * 2**20
+_TRIMMED = "fs.doc.log-trimmed."
+
+_decode = msgspec.msgpack.Decoder(list[bytes]).decode
+
+
+def log_stream(partition: int, streams: int) -> str:
+    """Return the stream that holds a partition."""
+    return f"FS_LOG_{partition % streams}"
+
+
+def log_subject(partition: int, streams: int) -> str:
+    """Return the subject of a partition; the stream takes all subjects that begin alike."""
+    return f"fs.log.{partition % streams}.{partition}"
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """Messages of one caller, and what came of them so far."""
+
+    answer: Future[list[int]]
+    offsets: list[int]
+    left: int
+    n_bytes: int
+    failure: ForeshockError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    call: _Call
+    place: int
+    data: bytes
+
+
+class JetStreamLog:
+    """The `Log` of a cluster.
+
+    Parameters
+    ----------
+    link : Link
+        The connection.
+    partitions, streams : int
+        How many partitions the cluster was made with, and over how many streams they are spread.
+    window_s : float
+        Seconds for which appends of a partition are gathered.
+    max_in_flight_bytes : int
+        Bytes that may wait before appends are refused.
+    """
+
+    def __init__(self, link: Link, partitions: int, streams: int, window_s: float, max_in_flight_bytes: int) -> None:
+        self._link = link
+        self._streams = streams
+        self._window_s = window_s
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._lock = threading.Condition()
+        self._in_flight_bytes = 0
+        self._queues: list[deque[_Waiting]] = [deque() for _ in range(partitions)]
+        self._running = [False] * partitions  # touched on the loop alone
+        self._answers = ThreadPoolExecutor(1, "log-answers")
+        self._n_appended = 0
+        self._seen = threading.local()
+        self._trimmed = [0] * partitions
+        self._ends = [0] * partitions
+        for partition in range(partitions):
+            self._ends[partition] = max(self._trimmed[partition], self._last(partition))
+
+    @property
+    def n_partitions(self) -> int:
+        """How many partitions the cluster was made with."""
+        return len(self._queues)
+
+    def append(self, partition: int, batch_id: str, data: bytes) -> int:
+        """Append a message and return its offset once it is durable; see `Log.append`."""
+        return self.append_later([(partition, batch_id, data)]).result()[0]
+
+    def append_many(self, messages: Sequence[tuple[int, str, bytes]]) -> list[int]:
+        """Append messages and return their offsets once all are durable; partitions are not one unit."""
+        return self.append_later(messages).result()
+
+    def append_later(self, messages: Sequence[tuple[int, str, bytes]]) -> Future[list[int]]:
+        """Queue messages and return at once; see `Log.append_later`."""
+        n_bytes = 0
+        for partition, _, data in messages:
+            self._check(partition)
+            n_bytes += len(data)
+        call = _Call(Future(), [0] * len(messages), len(messages), n_bytes)
+        if not messages:
+            call.answer.set_result([])
+            return call.answer
+        with self._lock:
+            if self._in_flight_bytes and self._in_flight_bytes + n_bytes > self._max_in_flight_bytes:
+                raise Overloaded(f"{self._in_flight_bytes} bytes wait for the log, {self._max_in_flight_bytes} may")
+            self._in_flight_bytes += n_bytes
+            touched = {partition for partition, _, _ in messages}
+            for place, (partition, _, data) in enumerate(messages):
+                self._queues[partition].append(_Waiting(call, place, bytes(data)))
+        for partition in touched:
+            self._link.soon(lambda p=partition: self._begin(p))
+        return call.answer
+
+    def read(self, partition: int, after: int, limit: int = 1024) -> list[Entry]:
+        """Return at most `limit` entries with an offset above `after`, in order."""
+        self._check(partition)
+        after = max(after, self._trimmed[partition])
+        if after >= self._ends[partition]:
+            return []
+        found: list[Entry] = []
+        sequence, more = after >> _PLACES, True
+        while more and len(found) < limit:
+            asked = {
+                "seq": max(sequence, 1),
+                "batch": limit,
+                "max_bytes": _PAGE_BYTES,
+                "next_by_subj": self._subject(partition),
+            }
+            page, end = self._link.call(self._link.some(self._stream(partition), asked))
+            found += [entry for stored in page for entry in _entries(stored) if entry.offset > after]
+            more = bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
+            sequence = page[-1].sequence + 1 if page else sequence
+        return found[:limit]
+
+    def end(self, partition: int) -> int:
+        """Return the offset of the last entry that this process knows of, 0 when there was none. Reads memory only."""
+        self._check(partition)
+        return self._ends[partition]
+
+    def trim(self, partition: int, through: int) -> None:
+        """Forget entries up to and with an offset; those that share a message with later ones go with these."""
+        self._check(partition)
+        through = min(through, self._ends[partition])
+        self._trimmed[partition] = max(self._trimmed[partition], through)
+        note = Draft(f"{_TRIMMED}{partition}", msgspec.msgpack.encode([str(partition), b"%d" % self._trimmed[partition], None]))
+        self._link.call(self._link.publish("FS_STATE", note))
+        # Up to the message that holds the next one; the sequence named stays.
+        keep = (through + 1) >> _PLACES if through & _GATHERED < _GATHERED else (through >> _PLACES) + 1
+        answer = self._link.call(
+            self._link.api(f"STREAM.PURGE.{self._stream(partition)}", {"filter": self._subject(partition), "seq": keep})
+        )
+        if "error" in answer:
+            raise StoreFailed(f"partition {partition} was not trimmed: {answer['error'].get('description')}")
+
+    def wait(self, timeout_s: float) -> bool:
+        """Block until something is appended, here or elsewhere, or the time is over; see `Log.wait`."""
+        seen = getattr(self._seen, "value", 0)
+        with self._lock:
+            arrived = self._lock.wait_for(lambda: self._n_appended > seen, timeout_s)
+            self._seen.value = self._n_appended
+        return arrived
+
+    def close(self) -> None:
+        """Answer who waits for an answer that has come, and take no more."""
+        self._answers.shutdown()
+
+    def told(self, data: bytes) -> None:
+        """Take what another process appended, as it said on `WAKE`; called on the loop."""
+        partition, _, offset = data.decode().partition(" ")
+        self._note(int(partition), int(offset))
+
+    def _begin(self, partition: int) -> None:
+        if not self._running[partition]:
+            self._running[partition] = True
+            task = asyncio.get_running_loop().create_task(self._write(partition))
+            task.add_done_callback(lambda done: done.exception())
+
+    async def _write(self, partition: int) -> None:
+        """Append what waits for a partition, message by message, until nothing waits."""
+        queue = self._queues[partition]
+        try:
+            while queue:
+                if len(queue) > 1:
+                    await asyncio.sleep(self._window_s)  # where callers come together, more are on their way
+                await self._write_one(partition, self._gather(queue))
+        finally:
+            self._running[partition] = False
+            if queue:
+                self._begin(partition)
+
+    def _gather(self, queue: deque[_Waiting]) -> list[_Waiting]:
+        taken, n_bytes = [queue.popleft()], 0
+        n_bytes = len(taken[0].data)
+        while queue and len(taken) < _GATHERED and n_bytes + len(queue[0].data) <= _GATHERED_BYTES:
+            n_bytes += len(queue[0].data)
+            taken.append(queue.popleft())
+        return taken
+
+    async def _write_one(self, partition: int, taken: Sequence[_Waiting]) -> None:
+        body = msgspec.msgpack.encode([waiting.data for waiting in taken])
+        draft = Draft(self._subject(partition), body, {"Nats-Msg-Id": uuid.uuid4().hex})
+        try:
+            sequence = await self._link.publish(self._stream(partition), draft)
+        except ForeshockError as exc:
+            self._refuse(taken, exc)
+            return
+        offsets = [(sequence << _PLACES) + place for place in range(len(taken))]
+        self._note(partition, offsets[-1])
+        for waiting, offset in zip(taken, offsets, strict=True):
+            waiting.call.offsets[waiting.place] = offset
+            self._settle(waiting.call)
+        await self._link.client.publish(WAKE, f"{partition} {offsets[-1]}".encode())
+
+    def _refuse(self, taken: Sequence[_Waiting], exc: ForeshockError) -> None:
+        for waiting in taken:
+            waiting.call.failure = waiting.call.failure or exc
+            self._settle(waiting.call)
+
+    def _settle(self, call: _Call) -> None:
+        """Count one message of a caller as answered."""
+        call.left -= 1
+        if call.left == 0:
+            with self._lock:
+                self._in_flight_bytes -= call.n_bytes
+            # On a thread of its own: what a caller does when it is answered may ask the loop for something.
+            self._answers.submit(_answer, call)
+
+    def _note(self, partition: int, end: int) -> None:
+        with self._lock:
+            self._ends[partition] = max(self._ends[partition], end)
+            self._n_appended += 1
+            self._lock.notify_all()
+
+    def _last(self, partition: int) -> int:
+        """Return the offset of the last entry that is there, and note how far was trimmed."""
+        trimmed = self._link.call(self._link.newest("FS_STATE", f"{_TRIMMED}{partition}"))
+        if trimmed is not None:
+            self._trimmed[partition] = int(msgspec.msgpack.decode(trimmed.data)[1])
+        stored = self._link.call(self._link.newest(self._stream(partition), self._subject(partition)))
+        return 0 if stored is None else _entries(stored)[-1].offset
+
+    def _stream(self, partition: int) -> str:
+        return log_stream(partition, self._streams)
+
+    def _subject(self, partition: int) -> str:
+        return log_subject(partition, self._streams)
+
+    def _check(self, partition: int) -> None:
+        if not 0 <= partition < len(self._queues):
+            raise InvalidValue(f"partition must be in [0, {len(self._queues)}), got {partition}")
+
+
+def _answer(call: _Call) -> None:
+    if call.failure is not None:
+        call.answer.set_exception(call.failure)
+    else:
+        call.answer.set_result(call.offsets)
+
+
+def _entries(stored: Stored) -> list[Entry]:
+    return [Entry((stored.sequence << _PLACES) + place, data) for place, data in enumerate(_decode(stored.data))]
