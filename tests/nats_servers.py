@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-__all__ = ["Accounts"]
+__all__ = ["Accounts", "Servers"]
 
 BINARY = Path(sys.executable).parent / "nats-server"
 _ACCOUNTS = 600
@@ -24,7 +24,9 @@ class Accounts:
         self.folder = TemporaryDirectory()
         self.port = _free_port()
         names = [f"a{n}" for n in range(_ACCOUNTS)]
-        accounts = "\n".join(f"  {name} {{ users: [{{user: {name}, password: {name}}}], jetstream: enabled }}" for name in names)
+        accounts = "\n".join(
+            f"  {name} {{ users: [{{user: {name}, password: {name}}}], jetstream: enabled }}" for name in names
+        )
         config = Path(self.folder.name) / "server.conf"
         config.write_text(
             f"listen: 127.0.0.1:{self.port}\nmax_payload: 8MB\n"
@@ -47,6 +49,56 @@ class Accounts:
         self.process.kill()
         self.process.wait()
         self.folder.cleanup()
+
+
+class Servers:
+    """A cluster of real servers on this machine, each of which can be killed and started again.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they keep their data and logs.
+    n : int
+        How many.
+    """
+
+    def __init__(self, folder: Path, n: int = 3) -> None:
+        self.folder = folder
+        self.ports = [_free_port() for _ in range(n)]
+        routes = [_free_port() for _ in range(n)]
+        others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+        self.processes: list[subprocess.Popen[bytes] | None] = [None] * n
+        for number in range(n):
+            (folder / f"{number}.conf").write_text(
+                f"server_name: n{number}\nlisten: 127.0.0.1:{self.ports[number]}\nmax_payload: 8MB\n"
+                f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: always }}\n'
+                f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, routes: [{others}] }}\n"
+            )
+            self.start(number)
+
+    @property
+    def urls(self) -> list[str]:
+        """Addresses of all, also of those that do not run."""
+        return [f"nats://127.0.0.1:{port}" for port in self.ports]
+
+    def start(self, number: int) -> None:
+        """Start a server and wait until it listens."""
+        command = [BINARY, "-c", self.folder / f"{number}.conf", "-l", self.folder / f"{number}.log"]
+        self.processes[number] = subprocess.Popen(command)
+        _until_listening(self.ports[number])
+
+    def kill(self, number: int) -> None:
+        """Kill a server with no chance to say farewell."""
+        process = self.processes[number]
+        if process is not None:
+            process.kill()
+            process.wait()
+            self.processes[number] = None
+
+    def close(self) -> None:
+        """Kill all."""
+        for number in range(len(self.processes)):
+            self.kill(number)
 
 
 def _free_port() -> int:
