@@ -26,7 +26,7 @@ __all__ = ["ClusterPlan", "JetStreamStore", "open_jetstream"]
 
 _OLDEST = (2, 12)
 _DEDUPE_NS = 120 * 10**9  # for how long a message that is sent again is known; longer than anybody tries
-_EXISTS = 10058
+_NO_STREAM = 10059
 _BLOBS = "FS_BLOBS"
 
 
@@ -163,9 +163,9 @@ def _stream(name: str, subjects: list[str], plan: ClusterPlan) -> dict[str, Any]
 
 def _make(link: Link, name: str, wanted: Mapping[str, Any]) -> None:
     """Make a stream, or see that one of that name was made alike."""
-    answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
-    if "error" in answer and answer["error"].get("err_code") == _EXISTS:
-        answer = link.call(link.api(f"STREAM.INFO.{name}"))
+    answer = link.call(link.api(f"STREAM.INFO.{name}"))
+    if "error" in answer and answer["error"].get("err_code") == _NO_STREAM:
+        answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
     if "error" in answer:
         raise StoreFailed(f"stream {name} cannot be made: {answer['error'].get('description')}")
     there = answer["config"]

@@ -92,8 +92,7 @@ class JetStreamLog:
         self._seen = threading.local()
         self._trimmed = [0] * partitions
         self._ends = [0] * partitions
-        for partition in range(partitions):
-            self._ends[partition] = max(self._trimmed[partition], self._last(partition))
+        self.refresh()
 
     @property
     def n_partitions(self) -> int:
@@ -182,6 +181,13 @@ class JetStreamLog:
         """Answer who waits for an answer that has come, and take no more."""
         self._answers.shutdown()
 
+    def refresh(self) -> None:
+        """Ask where all partitions end: what others appended is told, but a word may be lost."""
+        for partition in range(self.n_partitions):
+            last = self._last(partition)
+            if last > self._ends[partition]:
+                self._note(partition, last)
+
     def told(self, data: bytes) -> None:
         """Take what another process appended, as it said on `WAKE`; called on the loop."""
         partition, _, offset = data.decode().partition(" ")
@@ -255,7 +261,7 @@ class JetStreamLog:
         if trimmed is not None:
             self._trimmed[partition] = int(msgspec.msgpack.decode(trimmed.data)[1])
         stored = self._link.call(self._link.newest(self._stream(partition), self._subject(partition)))
-        return 0 if stored is None else _entries(stored)[-1].offset
+        return max(self._trimmed[partition], 0 if stored is None else _entries(stored)[-1].offset)
 
     def _stream(self, partition: int) -> str:
         return log_stream(partition, self._streams)

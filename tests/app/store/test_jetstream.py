@@ -1,0 +1,44 @@
+"""Opening the store of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from features.errors import InvalidSetting, StoreFailed
+from tests.app.store.jetstreams import PLAN, an_account, opened
+
+
+def test_a_cluster_made_with_other_partitions_or_streams_is_refused() -> None:
+    account = an_account()
+    opened(account).close()
+    with pytest.raises(InvalidSetting, match="made with 4 partitions, got 8; they are fixed"):
+        opened(account, replace(PLAN, partitions=8))
+    with pytest.raises(InvalidSetting, match="made with 2 streams, got 1"):
+        opened(account, replace(PLAN, streams=1))
+
+
+def test_more_replicas_than_servers_cannot_be_made() -> None:
+    with pytest.raises(StoreFailed, match=r"stream FS_STATE cannot be made: .*replicas"):
+        opened(an_account(), replace(PLAN, replicas=3))
+
+
+def test_fewer_replicas_than_asked_are_refused() -> None:
+    account = an_account()
+    opened(account).close()
+    with pytest.raises(InvalidSetting, match="has 1 replicas, 3 are asked for"):
+        opened(account, replace(PLAN, replicas=3))
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(StoreFailed, match=r"no server of nats://127\.0\.0\.1:9"):
+        opened(an_account(), servers="nats://127.0.0.1:9", max_reconnect_attempts=1, allow_reconnect=False)
+
+
+def test_closing_twice_is_fine_and_then_nothing_is_written() -> None:
+    store = opened(an_account())
+    store.close()
+    store.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        store.documents.put("members", "a", b"1")
