@@ -54,7 +54,7 @@ def test_weights_and_loads_count() -> None:
 
 
 def test_a_load_that_wavers_moves_nothing() -> None:
-    loads = {partition: 100.0 for partition in range(64)}
+    loads = dict.fromkeys(range(64), 100.0)
     wavering = {partition: load * (1.1 if partition % 2 else 0.95) for partition, load in loads.items()}
     names = of(["a", "b", "c"])
     assert placed(64, names, "least_loaded", loads) == placed(64, names, "least_loaded", wavering)

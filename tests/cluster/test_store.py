@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 

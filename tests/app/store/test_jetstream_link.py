@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
 from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
+from app.store.jetstream_link import EXPECTED
 from features.errors import Conflict
 from tests.app.store.jetstreams import accounts, an_account, opened
 from tests.proxies import Proxy
@@ -41,61 +42,41 @@ def near(account: Path, far: JetStreamStore) -> Generator[JetStreamStore]:
     store.close()
 
 
-def losing_the_answer(proxy: Proxy, write: threading.Thread, taken: object) -> None:
-    """Run a write whose answer is lost, and end the connection once the server has taken it."""
-    proxy.mute()
-    write.start()
-    while not taken():  # type: ignore[operator]
-        write.join(0.01)
-        assert write.is_alive()
-    proxy.cut()
-    write.join()
+def losing_the_answer(proxy: Proxy, said: bytes, write: Callable[[], int]) -> int:
+    """Write, lose the answer to what the writer says, and end the connection when it was lost; return what the write returns."""
+    proxy.mute_at(said)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        while not proxy.lost_bytes:
+            assert not written.done()
+            wait([written], 0.01)
+        proxy.cut()
+        return written.result()
 
 
 def test_an_append_whose_answer_is_lost_is_there_once(proxy: Proxy, far: JetStreamStore, near: JetStreamStore) -> None:
-    offsets: list[int] = []
-    write = threading.Thread(target=lambda: offsets.append(far.log.append(1, "a", b"one")))
-    losing_the_answer(proxy, write, lambda: near.log.end(1) or _last(near))
-    near.log.append(1, "b", b"two")
-    assert [entry.data for entry in near.log.read(1, 0)] == [b"one", b"two"]
-    assert near.log.read(1, 0)[0].offset == offsets[0]
-
-
-def _last(store: JetStreamStore) -> bool:
-    """Whether partition 1 holds anything, by the server's word: nobody told the others, since the writer does not know yet."""
-    store.log.wait(0.01)
-    store.log.refresh()
-    return store.log.end(1) > 0
+    offset = losing_the_answer(proxy, b"Nats-Msg-Id", lambda: far.log.append(1, "a", b"one"))
+    last = near.log.append(1, "b", b"two")
+    assert [(entry.offset, entry.data) for entry in near.log.read(1, 0)] == [(offset, b"one"), (last, b"two")]
 
 
 def test_a_swap_whose_answer_is_lost_won(proxy: Proxy, far: JetStreamStore, near: JetStreamStore) -> None:
     revision = far.documents.put("members", "a", b"0")
-    found: list[int] = []
-    write = threading.Thread(target=lambda: found.append(far.documents.swap("members", "a", b"1", revision)))
-    # The swap asks for the revision first, whose answer is lost too; so it is cut off as soon as something is lost.
-    proxy.mute()
-    write.start()
-    while not proxy.lost_bytes:
-        write.join(0.01)
-    proxy.cut()
-    write.join()
+    found = losing_the_answer(proxy, EXPECTED.encode(), lambda: far.documents.swap("members", "a", b"1", revision))
     there = near.documents.get("members", "a")
     assert there is not None
-    assert (there.value, there.revision) == (b"1", found[0])
+    assert (there.value, there.revision) == (b"1", found)
     with pytest.raises(Conflict):
         far.documents.swap("members", "a", b"2", revision)
 
 
 def test_a_commit_whose_answer_is_lost_is_not_fenced_by_itself(proxy: Proxy, far: JetStreamStore, near: JetStreamStore) -> None:
     head = far.checkpoints.acquire(2, "far")
-    tokens: list[int] = []
-
-    def commit() -> None:
-        outputs = [Output("predictions", f"k{n}", b"v") for n in range(20)]
-        tokens.append(far.checkpoints.commit(2, head.token, 7, {"a": b"1"}, outputs))
-
-    losing_the_answer(proxy, threading.Thread(target=commit), lambda: near.documents.get("predictions", "k19"))
-    assert far.checkpoints.commit(2, tokens[0], 8, {}) > tokens[0]
+    outputs = [Output("predictions", f"k{n}", b"v") for n in range(20)]
+    token = losing_the_answer(
+        proxy, b"Nats-Batch-Commit", lambda: far.checkpoints.commit(2, head.token, 7, {"a": b"1"}, outputs)
+    )
+    assert far.checkpoints.commit(2, token, 8, {}) > token
     after = near.checkpoints.acquire(2, "near")
     assert (after.offset, dict(after.state)) == (8, {"a": b"1"})
     assert len(near.documents.items("predictions")) == 20
