@@ -17,7 +17,7 @@ from nats.js.object_store import ObjectStore
 
 from app.store.jetstream_blobs import JetStreamBlobs
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
-from app.store.jetstream_documents import STREAM, JetStreamDocuments
+from app.store.jetstream_documents import NEWS, STREAM, JetStreamDocuments
 from app.store.jetstream_link import Link
 from app.store.jetstream_log import WAKE, JetStreamLog
 from features.errors import InvalidSetting, StoreFailed
@@ -97,7 +97,11 @@ class JetStreamStore:
         async def woken(message: Msg) -> None:
             self.log.told(message.data)
 
+        async def told(_: Msg) -> None:
+            self.documents.tell()
+
         await self._link.client.subscribe(WAKE, cb=woken)
+        await self._link.client.subscribe(NEWS, cb=told)
 
 
 def open_jetstream(connect: Mapping[str, Any], plan: ClusterPlan, now: Callable[[], datetime]) -> JetStreamStore:

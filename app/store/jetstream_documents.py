@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from math import ceil
+from uuid import uuid4
 
 import msgspec
 
@@ -19,10 +20,13 @@ from app.store.jetstream_link import EXPECTED, MAX_BATCH, Draft, Link, Refused, 
 from app.store.watched import Change, WatchedBucket, WatchedBuckets
 from features.errors import Conflict, InvalidValue, StoreFailed
 
-__all__ = ["STREAM", "JetStreamDocuments", "drafts_of"]
+__all__ = ["NEWS", "STREAM", "JetStreamDocuments", "drafts_of"]
 
 STREAM = "FS_STATE"
 """The stream of documents and of the state of partitions."""
+
+NEWS = "fs.news"
+"""Subject, outside any stream, on which every process is told that documents changed."""
 
 _PREFIX = "fs.doc."
 _SLACK_S = 60
@@ -85,12 +89,13 @@ class JetStreamDocuments:
         self._link = link
         self._now = now
         self._watched = WatchedBuckets(self.now_s)
+        self._known: dict[str, WatchedBucket] = {}
         self._lock = threading.Lock()
-        self._applied: dict[tuple[str, str], int] = {}  # the newest sequence that watches know, by bucket and key
+        self._ahead: dict[tuple[str, str], int] = {}  # sequences of our own writes that are not followed yet
         self._position = 0
         self._following: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._told, self._stop = threading.Event(), threading.Event()
-        self._newest = 0  # the sequence of our own newest write
 
     def get(self, bucket: str, key: str) -> Document | None:
         """Return a document, None when absent or expired; as the leader knows it."""
@@ -136,22 +141,19 @@ class JetStreamDocuments:
         self._write(Output(bucket, key, None))
 
     def items(self, bucket: str, prefix: str = "") -> list[Document]:
-        """Return the live documents whose key starts with a prefix, by key."""
-        found = (self._live(stored) for stored in self._all(f"{_PREFIX}{bucket}.>", self._newest)[0])
-        return sorted((d for d in found if d is not None and d.key.startswith(prefix)), key=lambda d: d.key)
+        """Return the live documents whose key starts with a prefix, by key, from memory: what others wrote is there a moment later."""
+        self._follow()
+        with self._lock:
+            known = self._copy(bucket)
+        return list(known.items(prefix))
 
     def watch(self, bucket: str) -> WatchedBucket:
         """Return a live copy of a bucket, warm when the call returns and current when a write of this process returns."""
+        self._follow()
         watch = self._watched.make(bucket)
-        last = self._last_sequence()
         with self._lock:
-            self._follow(last)
-            # Loaded under the lock: what is followed or written meanwhile is applied after it.
-            stored, _ = self._all(f"{_PREFIX}{bucket}.>", max(last, self._newest))
-            changes = [_change(bucket, one) for one in stored]
-            for change, one in zip(changes, stored, strict=True):
-                self._applied[bucket, change.key] = max(one.sequence, self._applied.get((bucket, change.key), 0))
-            self._watched.open(watch, changes)
+            documents = self._copy(bucket).changes(bucket)
+            self._watched.open(watch, documents)
         return watch
 
     def written(self, outputs: Sequence[Output], now_s: float, sequences: Sequence[int]) -> None:
@@ -162,11 +164,17 @@ class JetStreamDocuments:
             document = None if output.value is None else Document(output.key, bytes(output.value), sequence)
             changes.append((sequence, Change(output.bucket, output.key, document, expires)))
         with self._lock:
-            self._newest = max(self._newest, *sequences)
-            self._apply(changes)
+            for sequence, change in changes:
+                if sequence > self._position:
+                    self._ahead[change.bucket, change.key] = sequence
+            self._apply([change for sequence, change in changes if sequence > self._position])
+        self._link.start(self._link.client.publish(NEWS, b""))
 
     def purge(self) -> int:
         """Drop what has expired from memory; the server forgets by itself."""
+        with self._lock:
+            for known in self._known.values():
+                known.purge(self.now_s())
         self._watched.purge(self.now_s())
         return 0
 
@@ -207,33 +215,17 @@ class JetStreamDocuments:
             raise Conflict(f"document {bucket}/{key} must have revision {revision}, got {found}")
         return 0 if stored is None else stored.sequence
 
-    def _last_sequence(self) -> int:
-        answer = self._link.call(self._link.api(f"STREAM.INFO.{STREAM}"))
-        if "error" in answer:
-            raise StoreFailed(f"stream {STREAM}: {answer['error'].get('description')}")
-        return int(answer["state"]["last_seq"])
-
-    def _all(self, subjects: str, at_least: int) -> tuple[list[Stored], int]:
-        """Return the newest message of every subject, from a replica that knows the stream up to a sequence."""
-        while True:
-            found: list[Stored] = []
-            asked: dict[str, object] = {**_PAGE, "multi_last": [subjects]}
-            while True:
-                page, end = self._link.call(self._link.some(STREAM, asked))
-                found += page
-                known = int(end.get("Nats-UpTo-Sequence", end.get("Nats-Last-Sequence", 0)))
-                if not page or int(end.get("Nats-Num-Pending", 0)) == 0:
-                    break
-                asked |= {"seq": page[-1].sequence + 1, "up_to_seq": known}
-            if end.get("Status") == "404":  # nothing there, whatever the replica knows
-                known = at_least
-            if known >= at_least:
-                return found, known
-            self._stop.wait(0.01)
-
-    def _follow(self, position: int) -> None:
-        if self._following is None:
-            self._position = position
+    def _follow(self) -> None:
+        """Have all documents in memory, as of now at least, and follow what changes from then on."""
+        with self._starting:
+            if self._following is not None:
+                return
+            # A replica may be behind. What is written now through the leader is seen only after all that was written before.
+            mark = Draft(f"{_PREFIX}_mark.{uuid4().hex}", msgspec.msgpack.encode(_Wire("", None, None)), {"Nats-TTL": "60s"})
+            marked = self._link.call(self._link.publish(STREAM, mark))
+            while self._position < marked:
+                if not self._advance():
+                    self._stop.wait(0.01)
             self._following = threading.Thread(target=self._run, name="documents", daemon=True)
             self._following.start()
 
@@ -253,16 +245,22 @@ class JetStreamDocuments:
         page, end = self._link.call(self._link.some(STREAM, asked))
         changes = [(one.sequence, _change(one.subject.removeprefix(_PREFIX).rpartition(".")[0], one)) for one in page]
         with self._lock:
-            self._apply(changes)
-        if page:
-            self._position = page[-1].sequence
+            self._apply([c for sequence, c in changes if sequence > self._ahead.get((c.bucket, c.key), 0)])
+            if page:
+                self._position = page[-1].sequence
+                self._ahead = {place: sequence for place, sequence in self._ahead.items() if sequence > self._position}
         return bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
 
-    def _apply(self, changes: Sequence[tuple[int, Change]]) -> None:
-        """Apply what is newer than what the watches know; the caller holds the lock."""
-        fresh: list[Change] = []
-        for sequence, change in changes:
-            if sequence > self._applied.get((change.bucket, change.key), 0):
-                self._applied[change.bucket, change.key] = sequence
-                fresh.append(change)
-        self._watched.apply(fresh)
+    def _apply(self, changes: Sequence[Change]) -> None:
+        """Apply changes to memory and watches; the caller holds the lock."""
+        by_bucket: dict[str, list[Change]] = {}
+        for change in changes:
+            by_bucket.setdefault(change.bucket, []).append(change)
+        for bucket, of_bucket in by_bucket.items():
+            self._copy(bucket).apply(of_bucket)
+        self._watched.apply(changes)
+
+    def _copy(self, bucket: str) -> WatchedBucket:
+        if bucket not in self._known:
+            self._known[bucket] = WatchedBucket(self.now_s, lambda _: None)
+        return self._known[bucket]

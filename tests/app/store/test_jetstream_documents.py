@@ -1,0 +1,63 @@
+"""What is particular to the documents of a cluster: others change them too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+
+import pytest
+
+from app.store.jetstream import JetStreamStore
+from features.errors import InvalidValue
+from tests.app.store.jetstreams import an_account, opened
+
+
+@pytest.fixture
+def pair() -> Generator[tuple[JetStreamStore, JetStreamStore]]:
+    account = an_account()
+    one, other = opened(account), opened(account)
+    yield one, other
+    one.close()
+    other.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_watch_follows_what_another_process_writes_and_deletes(pair: tuple[JetStreamStore, JetStreamStore]) -> None:
+    one, other = pair
+    watch = other.documents.watch("members")
+    for n in range(50):
+        one.documents.put("members", f"k{n % 7}", b"%d" % n)
+        if n % 5 == 0:
+            one.documents.delete("members", f"k{(n + 3) % 7}")
+    until(lambda: list(watch.items()) == one.documents.items("members"))
+
+
+def test_a_watch_never_goes_back_behind_a_write_of_its_own_process(pair: tuple[JetStreamStore, JetStreamStore]) -> None:
+    one, other = pair
+    watch = one.documents.watch("members")
+    for n in range(100):
+        other.documents.put("members", "k", b"other")
+        revision = one.documents.put("members", "k", b"%d" % n)
+        there = watch.get("k")
+        assert there is not None
+        assert there.revision >= revision
+
+
+def test_a_large_bucket_is_read_page_by_page(pair: tuple[JetStreamStore, JetStreamStore]) -> None:
+    one, other = pair
+    for n in range(3):
+        one.documents.add_all("errors", {f"{n}/{i}": bytes(100) for i in range(900)})
+    assert len(other.documents.items("errors")) == 2700
+    assert len(other.documents.items("errors", "1/")) == 900
+    assert len(list(other.documents.watch("errors").items())) == 2700
+
+
+def test_a_unit_larger_than_a_batch_is_refused(pair: tuple[JetStreamStore, JetStreamStore]) -> None:
+    with pytest.raises(InvalidValue, match="at most 1000, got 1001"):
+        pair[0].documents.add_all("errors", {str(i): b"" for i in range(1001)})
