@@ -152,7 +152,7 @@ class JetStreamDocuments:
         self._follow()
         watch = self._watched.make(bucket)
         with self._lock:
-            documents = self._copy(bucket).changes(bucket)
+            documents = self._copy(bucket).copied(bucket)
             self._watched.open(watch, documents)
         return watch
 

@@ -80,7 +80,7 @@ class WatchedBucket:
                     self._documents[change.key] = change.document, change.expires
             self._changes += len(changes)  # at last, so that who asks again with a new number finds the documents
 
-    def changes(self, bucket: str) -> list[Change]:
+    def copied(self, bucket: str) -> list[Change]:
         """Return what would make an empty copy of a bucket like this one."""
         with self._lock:
             return [Change(bucket, key, document, expires) for key, (document, expires) in self._documents.items()]
