@@ -34,7 +34,9 @@ from app.job import Job
 from app.jobs import Jobs
 from app.said import feedback_plan
 from app.settings import Settings
-from app.store.sqlite import open_store
+from app.store.cluster import open_cluster
+from app.store.jetstream import JetStreamStore
+from app.store.sqlite import SqliteStore, open_store
 from app.succession import Champions, Rivals
 from app.supervision import Supervision, SupervisionParts
 from app.telemetry import Telemetry
@@ -105,13 +107,7 @@ class Node:
         self.settings = settings
         self.telemetry = Telemetry()
         self.rules = _rules(settings.features.taxonomy)
-        self.store = open_store(
-            settings.data,
-            settings=settings.store,
-            max_in_flight_bytes=settings.ingest.max_in_flight_bytes,
-            now=_utc_now,
-            telemetry=self.telemetry,
-        )
+        self.store = _open_store(settings, self.telemetry)
         self.history = DeltaHistory(settings.data / "history")
         self.plan = memory_plan(settings)
         limits = Limits.of(settings.ingest, settings.features.tick_s)
@@ -296,6 +292,14 @@ class Node:
             return Health(False, self.store.failure)
         ends = sum(self.store.log.end(n) for n in range(self.store.log.n_partitions))
         return Health(True, f"{self.store.log.n_partitions} partitions, {ends} offsets")
+
+
+def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetStreamStore:
+    """Open the family of the store that the settings name."""
+    if settings.nats_url:
+        return open_cluster(settings, _utc_now, telemetry)
+    in_flight = settings.ingest.max_in_flight_bytes
+    return open_store(settings.data, settings=settings.store, max_in_flight_bytes=in_flight, now=_utc_now, telemetry=telemetry)
 
 
 def _until_it_fails(name: str, target: Callable[[], None]) -> None:

@@ -134,7 +134,7 @@ def _uniform(partitions: int, names: Sequence[str]) -> NDArray[np.float64]:
     """Return a number in (0, 1) for each partition (rows) and member (columns), the same on every node."""
     of_name = np.array([int.from_bytes(sha256(name.encode()).digest()[:8], "big") for name in names], np.uint64)
     mixed = _mix(_mix(np.arange(partitions, dtype=np.uint64))[:, None] ^ of_name[None, :])
-    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53 + 2.0**-54
+    return np.asarray((mixed >> np.uint64(11)) / 2.0**53 + 2.0**-54, np.float64)
 
 
 def _mix(x: _U64) -> _U64:

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from features.errors import InvalidSetting
 
 __all__ = [
+    "ClusterSettings",
     "FeatureSettings",
     "FeedbackSettings",
     "IngestSettings",
@@ -121,6 +122,25 @@ class StoreSettings(_Group):
     """Rows of history held in memory before an append is made early."""
 
 
+class ClusterSettings(_Group):
+    """A NATS JetStream cluster in the place of the data folder's store; only read where `nats_url` names one."""
+
+    credentials: Path | None = None
+    """File with a user's JWT and key, as `nsc` writes it. None connects without, or with what `nats_url` holds."""
+    ca: Path | None = None
+    """PEM file of the authority that signed the servers' certificates. None trusts those of the system, where a URL begins with `tls://`."""
+    monitor_urls: tuple[str, ...] = ()
+    """Addresses of the servers' monitoring, such as `http://n1:8222`, one for each server. They are asked at the start whether a server writes through to the disk before it answers."""
+    allow_unsynced: bool = False
+    """Start although a server does not say that it writes through (`sync_interval: always`). What was acknowledged within the last two minutes can then be lost when machines lose power."""
+    replicas: int = Field(default=3, ge=1, le=5)
+    """Servers that hold each message. 3 survive the loss of one; 1 survives none and is for trying out; 5 survive two, and each write waits for three."""
+    partitions: int = Field(default=64, ge=1, le=1024)
+    """Partitions of the log, fixed when the cluster is made, in the place of `store.partitions`. No more workers than that can share the work."""
+    streams: int = Field(default=8, ge=1, le=64)
+    """Streams over which partitions are spread, fixed when the cluster is made, so that several servers lead. More cost memory in every server."""
+
+
 class FeatureSettings(_Group):
     """Windows, series and the rule that finds incidents."""
 
@@ -207,9 +227,12 @@ class Settings(BaseSettings):
 
     data: Path = Path("data")
     """Folder of the log, the state, the history and the models. One process holds it at a time."""
+    nats_url: str = ""
+    """Servers of a NATS JetStream cluster that keeps log, state, documents and models instead of the data folder, such as `nats://n1:4222,nats://n2:4222,nats://n3:4222`; history stays in the folder. Empty by default: one machine needs no cluster."""
     server: ServerSettings = ServerSettings()
     ingest: IngestSettings = IngestSettings()
     store: StoreSettings = StoreSettings()
+    cluster: ClusterSettings = ClusterSettings()
     features: FeatureSettings = FeatureSettings()
     models: ModelSettings = ModelSettings()
     feedback: FeedbackSettings = FeedbackSettings()

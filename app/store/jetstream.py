@@ -15,11 +15,13 @@ from nats.js.api import ObjectStoreConfig
 from nats.js.errors import NotFoundError
 from nats.js.object_store import ObjectStore
 
+from app.settings import Settings
 from app.store.jetstream_blobs import JetStreamBlobs
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
 from app.store.jetstream_documents import NEWS, STREAM, JetStreamDocuments
 from app.store.jetstream_link import Link
-from app.store.jetstream_log import WAKE, JetStreamLog
+from app.store.jetstream_log import WAKE, JetStreamLog, Layout
+from app.telemetry import Telemetry
 from features.errors import InvalidSetting, StoreFailed
 
 __all__ = ["ClusterPlan", "JetStreamStore", "open_jetstream"]
@@ -52,6 +54,12 @@ class ClusterPlan:
     window_s: float = 0.005
     max_in_flight_bytes: int = 2**28
 
+    @classmethod
+    def of(cls, settings: Settings) -> ClusterPlan:
+        """Return what the settings say."""
+        cluster, window_s = settings.cluster, settings.store.commit_window_ms / 1000
+        return cls(cluster.partitions, cluster.streams, cluster.replicas, window_s, settings.ingest.max_in_flight_bytes)
+
 
 class JetStreamStore:
     """The four contracts over a cluster; made by `open_jetstream`.
@@ -68,11 +76,12 @@ class JetStreamStore:
         Content-addressed bytes.
     """
 
-    def __init__(self, link: Link, plan: ClusterPlan, objects: ObjectStore, now: Callable[[], datetime]) -> None:
+    def __init__(self, link: Link, log: JetStreamLog, objects: ObjectStore, now: Callable[[], datetime]) -> None:
         self._link = link
-        self.log = JetStreamLog(link, plan.partitions, plan.streams, plan.window_s, plan.max_in_flight_bytes)
+        self.closed: Callable[[], None] = lambda: None  # called once the cluster is let go of
+        self.log = log
         self.documents = JetStreamDocuments(link, now)
-        self.checkpoints = JetStreamCheckpoints(link, self.documents, plan.partitions)
+        self.checkpoints = JetStreamCheckpoints(link, self.documents, log.n_partitions)
         self.blobs = JetStreamBlobs(link, objects)
         link.call(self._listen())
 
@@ -86,6 +95,7 @@ class JetStreamStore:
         self.documents.close()
         self._link.close()
         self.log.close()
+        self.closed()
 
     def __enter__(self) -> JetStreamStore:
         return self
@@ -104,7 +114,9 @@ class JetStreamStore:
         await self._link.client.subscribe(NEWS, cb=told)
 
 
-def open_jetstream(connect: Mapping[str, Any], plan: ClusterPlan, now: Callable[[], datetime]) -> JetStreamStore:
+def open_jetstream(
+    connect: Mapping[str, Any], plan: ClusterPlan, now: Callable[[], datetime], telemetry: Telemetry | None = None
+) -> JetStreamStore:
     """Open the store of a cluster, or make its streams.
 
     Parameters
@@ -115,6 +127,8 @@ def open_jetstream(connect: Mapping[str, Any], plan: ClusterPlan, now: Callable[
         How streams are made; the partitions must be those that they were made with.
     now : Callable
         The clock that documents expire by; aware.
+    telemetry : Telemetry, optional
+        Where the store counts.
 
     Returns
     -------
@@ -133,10 +147,12 @@ def open_jetstream(connect: Mapping[str, Any], plan: ClusterPlan, now: Callable[
         version = link.client.connected_server_version
         if (version.major, version.minor) < _OLDEST:
             raise InvalidSetting(f"the NATS server must be of version {_OLDEST[0]}.{_OLDEST[1]} or newer, got {version}")
-        made = {"FS_STATE": _state_stream(plan)} | {f"FS_LOG_{n}": _log_stream(plan, n) for n in range(plan.streams)}
+        made = {STREAM: _state_stream(plan)} | {f"FS_LOG_{n}": _log_stream(plan, n) for n in range(plan.streams)}
         for name, wanted in made.items():
             _make(link, name, wanted)
-        return JetStreamStore(link, plan, link.call(_objects(link, plan)), now)
+        layout = Layout(plan.partitions, plan.streams)
+        log = JetStreamLog(link, layout, plan.window_s, plan.max_in_flight_bytes, telemetry or Telemetry())
+        return JetStreamStore(link, log, link.call(_objects(link, plan)), now)
     except BaseException:
         link.close()
         raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from hashlib import sha256
 
 from nats.js.errors import NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
@@ -33,21 +33,21 @@ class JetStreamBlobs:
 
     def put(self, data: bytes) -> str:
         """Store bytes durably and return their sha256 in hexadecimal."""
-        name = sha256(data).hexdigest()
+        name = hashlib.sha256(data).hexdigest()
         if not self._link.call(self._has(name)):
             self._link.call(self._objects.put(name, data))
         return name
 
-    def get(self, sha256_hex: str) -> bytes:
+    def get(self, sha256: str) -> bytes:
         """Return the bytes of a hash; see `Blobs.get`."""
-        if _SHA256.fullmatch(sha256_hex) is None:
-            raise UntrustedArtifact(f"a blob is named by 64 lower-case hexadecimal digits, got {sha256_hex!r}")
+        if _SHA256.fullmatch(sha256) is None:
+            raise UntrustedArtifact(f"a blob is named by 64 lower-case hexadecimal digits, got {sha256!r}")
         try:
-            data = self._link.call(self._objects.get(sha256_hex)).data or b""
+            data = self._link.call(self._objects.get(sha256)).data or b""
         except (ObjectNotFoundError, NotFoundError) as exc:
-            raise UntrustedArtifact(f"there is no blob {sha256_hex}") from exc
-        if sha256(data).hexdigest() != sha256_hex:
-            raise UntrustedArtifact(f"the bytes stored as {sha256_hex} are others")
+            raise UntrustedArtifact(f"there is no blob {sha256}") from exc
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise UntrustedArtifact(f"the bytes stored as {sha256} are others")
         return data
 
     async def _has(self, name: str) -> bool:

@@ -19,9 +19,10 @@ import msgspec
 
 from app.store.contract import Entry
 from app.store.jetstream_link import Draft, Link, Stored
+from app.telemetry import Telemetry
 from features.errors import ForeshockError, InvalidValue, Overloaded, StoreFailed
 
-__all__ = ["WAKE", "JetStreamLog", "log_stream", "log_subject"]
+__all__ = ["WAKE", "JetStreamLog", "Layout"]
 
 WAKE = "fs.wake"
 """Subject, outside any stream, on which every process is told of what was appended."""
@@ -35,14 +36,26 @@ _TRIMMED = "fs.doc.log-trimmed."
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
-def log_stream(partition: int, streams: int) -> str:
-    """Return the stream that holds a partition."""
-    return f"FS_LOG_{partition % streams}"
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where partitions lie.
 
+    Parameters
+    ----------
+    partitions, streams : int
+        How many partitions the cluster was made with, and over how many streams they are spread.
+    """
 
-def log_subject(partition: int, streams: int) -> str:
-    """Return the subject of a partition; the stream takes all subjects that begin alike."""
-    return f"fs.log.{partition % streams}.{partition}"
+    partitions: int
+    streams: int
+
+    def stream(self, partition: int) -> str:
+        """Return the stream that holds a partition."""
+        return f"FS_LOG_{partition % self.streams}"
+
+    def subject(self, partition: int) -> str:
+        """Return the subject of a partition; the stream takes all subjects that begin alike."""
+        return f"fs.log.{partition % self.streams}.{partition}"
 
 
 @dataclass(slots=True, eq=False)
@@ -70,17 +83,21 @@ class JetStreamLog:
     ----------
     link : Link
         The connection.
-    partitions, streams : int
-        How many partitions the cluster was made with, and over how many streams they are spread.
+    layout : Layout
+        Where partitions lie.
     window_s : float
         Seconds for which appends of a partition are gathered.
     max_in_flight_bytes : int
         Bytes that may wait before appends are refused.
+    telemetry : Telemetry
+        Receives ``append_seconds`` and ``bytes_in_flight``.
     """
 
-    def __init__(self, link: Link, partitions: int, streams: int, window_s: float, max_in_flight_bytes: int) -> None:
+    def __init__(self, link: Link, layout: Layout, window_s: float, max_in_flight_bytes: int, telemetry: Telemetry) -> None:
+        partitions = layout.partitions
         self._link = link
-        self._streams = streams
+        self._layout = layout
+        self._telemetry = telemetry
         self._window_s = window_s
         self._max_in_flight_bytes = max_in_flight_bytes
         self._lock = threading.Condition()
@@ -121,6 +138,7 @@ class JetStreamLog:
             if self._in_flight_bytes and self._in_flight_bytes + n_bytes > self._max_in_flight_bytes:
                 raise Overloaded(f"{self._in_flight_bytes} bytes wait for the log, {self._max_in_flight_bytes} may")
             self._in_flight_bytes += n_bytes
+            self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
             touched = {partition for partition, _, _ in messages}
             for place, (partition, _, data) in enumerate(messages):
                 self._queues[partition].append(_Waiting(call, place, bytes(data)))
@@ -141,9 +159,9 @@ class JetStreamLog:
                 "seq": max(sequence, 1),
                 "batch": limit,
                 "max_bytes": _PAGE_BYTES,
-                "next_by_subj": self._subject(partition),
+                "next_by_subj": self._layout.subject(partition),
             }
-            page, end = self._link.call(self._link.some(self._stream(partition), asked))
+            page, end = self._link.call(self._link.some(self._layout.stream(partition), asked))
             found += [entry for stored in page for entry in _entries(stored) if entry.offset > after]
             more = bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
             sequence = page[-1].sequence + 1 if page else sequence
@@ -164,7 +182,9 @@ class JetStreamLog:
         # Up to the message that holds the next one; the sequence named stays.
         keep = (through + 1) >> _PLACES if through & _GATHERED < _GATHERED else (through >> _PLACES) + 1
         answer = self._link.call(
-            self._link.api(f"STREAM.PURGE.{self._stream(partition)}", {"filter": self._subject(partition), "seq": keep})
+            self._link.api(
+                f"STREAM.PURGE.{self._layout.stream(partition)}", {"filter": self._layout.subject(partition), "seq": keep}
+            )
         )
         if "error" in answer:
             raise StoreFailed(f"partition {partition} was not trimmed: {answer['error'].get('description')}")
@@ -222,9 +242,10 @@ class JetStreamLog:
 
     async def _write_one(self, partition: int, taken: Sequence[_Waiting]) -> None:
         body = msgspec.msgpack.encode([waiting.data for waiting in taken])
-        draft = Draft(self._subject(partition), body, {"Nats-Msg-Id": uuid.uuid4().hex})
+        draft = Draft(self._layout.subject(partition), body, {"Nats-Msg-Id": uuid.uuid4().hex})
         try:
-            sequence = await self._link.publish(self._stream(partition), draft)
+            with self._telemetry.append_seconds.time():
+                sequence = await self._link.publish(self._layout.stream(partition), draft)
         except ForeshockError as exc:
             self._refuse(taken, exc)
             return
@@ -246,6 +267,7 @@ class JetStreamLog:
         if call.left == 0:
             with self._lock:
                 self._in_flight_bytes -= call.n_bytes
+                self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
             # On a thread of its own: what a caller does when it is answered may ask the loop for something.
             self._answers.submit(_answer, call)
 
@@ -260,14 +282,8 @@ class JetStreamLog:
         trimmed = self._link.call(self._link.newest("FS_STATE", f"{_TRIMMED}{partition}"))
         if trimmed is not None:
             self._trimmed[partition] = int(msgspec.msgpack.decode(trimmed.data)[1])
-        stored = self._link.call(self._link.newest(self._stream(partition), self._subject(partition)))
+        stored = self._link.call(self._link.newest(self._layout.stream(partition), self._layout.subject(partition)))
         return max(self._trimmed[partition], 0 if stored is None else _entries(stored)[-1].offset)
-
-    def _stream(self, partition: int) -> str:
-        return log_stream(partition, self._streams)
-
-    def _subject(self, partition: int) -> str:
-        return log_subject(partition, self._streams)
 
     def _check(self, partition: int) -> None:
         if not 0 <= partition < len(self._queues):

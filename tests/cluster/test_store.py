@@ -12,7 +12,7 @@ import pytest
 from app.store.contract import Commit, Output
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
 from features.errors import Fenced, StoreFailed
-from tests.nats_servers import Servers
+from tests.cluster.servers import Servers
 
 pytestmark = pytest.mark.cluster
 

@@ -12,7 +12,7 @@ from app.settings import StoreSettings
 from app.store.contract import Blobs, Checkpoints, Documents, Log
 from app.store.jetstream import ClusterPlan, open_jetstream
 from app.store.sqlite import open_store
-from tests.nats_servers import Accounts
+from tests.cluster.servers import Accounts
 
 __all__ = ["FAMILIES", "IN_FLIGHT", "PARTITIONS", "Clock", "OpenFamily", "Store"]
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
-from tests.nats_servers import Accounts
+from tests.cluster.servers import Accounts
 
 __all__ = ["PLAN", "accounts", "an_account", "opened"]
 

@@ -65,12 +65,13 @@ class Servers:
     def __init__(self, folder: Path, n: int = 3) -> None:
         self.folder = folder
         self.ports = [_free_port() for _ in range(n)]
+        self._monitors = [_free_port() for _ in range(n)]
         routes = [_free_port() for _ in range(n)]
         others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * n
         for number in range(n):
             (folder / f"{number}.conf").write_text(
-                f"server_name: n{number}\nlisten: 127.0.0.1:{self.ports[number]}\nmax_payload: 8MB\n"
+                f"server_name: n{number}\nhttp: 127.0.0.1:{self._monitors[number]}\nlisten: 127.0.0.1:{self.ports[number]}\nmax_payload: 8MB\n"
                 f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: always }}\n'
                 f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, routes: [{others}] }}\n"
             )
@@ -80,6 +81,11 @@ class Servers:
     def urls(self) -> list[str]:
         """Addresses of all, also of those that do not run."""
         return [f"nats://127.0.0.1:{port}" for port in self.ports]
+
+    @property
+    def monitors(self) -> list[str]:
+        """Addresses of their monitoring."""
+        return [f"http://127.0.0.1:{port}" for port in self._monitors]
 
     def start(self, number: int) -> None:
         """Start a server and wait until it listens."""

@@ -1,0 +1,94 @@
+"""How a node comes to the store of a cluster: what the settings say, and whether the servers keep what they acknowledge.
+
+`app.main` calls it where `nats_url` names a cluster.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from app.settings import Settings
+from app.store.folder import FolderLock
+from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
+from app.telemetry import Telemetry
+from features.errors import InvalidSetting
+
+__all__ = ["ask_servers", "open_cluster"]
+
+_ANSWER_S = 5.0
+
+
+def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Telemetry) -> JetStreamStore:
+    """Open the store of the cluster that the settings name.
+
+    Raises
+    ------
+    DataInUse
+        When another process holds the data folder.
+    InvalidSetting
+        When a file cannot be read, a server does not write through, or the cluster was made otherwise.
+    StoreFailed
+        When the cluster does not answer.
+    """
+    ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced)
+    lock = FolderLock(settings.data)  # history lies there
+    try:
+        store = open_jetstream(_options(settings), ClusterPlan.of(settings), now, telemetry)
+    except BaseException:
+        lock.release()
+        raise
+    store.closed = lock.release
+    return store
+
+
+def ask_servers(monitors: Sequence[str], allow_unsynced: bool) -> None:
+    """Ask servers whether they write through before they answer.
+
+    Parameters
+    ----------
+    monitors : sequence of str
+        Addresses of their monitoring.
+    allow_unsynced : bool
+        Take them as they are.
+
+    Raises
+    ------
+    InvalidSetting
+        When one does not, or none can be asked, and that is not allowed.
+    """
+    if allow_unsynced:
+        return
+    if not monitors:
+        raise InvalidSetting(
+            "setting cluster.monitor_urls must name the servers' monitoring, so that they can be asked whether they write through;"
+            " or set cluster.allow_unsynced"
+        )
+    for url in monitors:
+        try:
+            config = httpx.get(f"{url.rstrip('/')}/jsz", params={"config": "true"}, timeout=_ANSWER_S).raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as exc:
+            raise InvalidSetting(f"setting cluster.monitor_urls: {url} does not answer: {exc}") from exc
+        if not config.get("config", {}).get("sync_always"):
+            raise InvalidSetting(
+                f"the server at {url} does not write through: set sync_interval: always in its jetstream section,"
+                " or cluster.allow_unsynced"
+            )
+
+
+def _options(settings: Settings) -> Mapping[str, Any]:
+    """Return the options of a connection."""
+    cluster = settings.cluster
+    options: dict[str, Any] = {"servers": [url.strip() for url in settings.nats_url.split(",")]}
+    if cluster.credentials is not None:
+        options["user_credentials"] = str(cluster.credentials)
+    if cluster.ca is not None:
+        try:
+            options["tls"] = ssl.create_default_context(cafile=str(cluster.ca))
+        except (OSError, ssl.SSLError) as exc:
+            raise InvalidSetting(f"setting cluster.ca: {cluster.ca}: {exc}") from exc
+    return options
