@@ -22,7 +22,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.commands import backtest_command, demo_command, models_command, replay_command, train_command
+from app.commands import backtest_command, cluster_command, demo_command, models_command, replay_command, train_command
 from app.folder import made
 from app.main import Node
 from app.settings import Settings, load_settings
@@ -243,6 +243,21 @@ def check_config(config: ConfigOption = None, data: DataOption = None, as_json: 
     """Check the settings and print what is in force."""
     settings = _settings(config, data)
     print(settings.model_dump_json(indent=None if as_json else 2))
+
+
+@app.command("cluster-config")
+def cluster_config(
+    hosts: Annotated[list[str], typer.Argument(help="Names or addresses of the servers: three or five, or one to try it out.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files, HOST.conf each.")] = Path(),
+    store_dir: Annotated[str, typer.Option("--store-dir", help="Where each server keeps its data.")] = "/var/lib/nats",
+    token: Annotated[
+        str, typer.Option("--token", envvar="FORESHOCK_NATS_TOKEN", help="What clients and servers have to show.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the configuration of the NATS servers of a cluster."""
+    report, table = cluster_command.write_configs(hosts, out, store_dir, token)
+    _answer(report, as_json, table)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from features.arrays import FloatArray
 from features.errors import InvalidValue
 
 __all__ = ["HEADROOM", "STRATEGIES", "Candidate", "placed"]
@@ -109,7 +110,7 @@ def placed(
     return [names[i] for i in _fill(preferred, size, bound)]
 
 
-def _fill(preferred: NDArray[np.float64], size: NDArray[np.float64], bound: NDArray[np.float64]) -> list[int]:
+def _fill(preferred: FloatArray, size: FloatArray, bound: FloatArray) -> list[int]:
     """Give every partition to whom it prefers most of those with room, the largest first; without room to whom has most left."""
     owner = [0] * len(size)
     taken = np.zeros(len(bound))
@@ -121,7 +122,7 @@ def _fill(preferred: NDArray[np.float64], size: NDArray[np.float64], bound: NDAr
     return owner
 
 
-def _sizes(partitions: int, loads: Mapping[int, float] | None) -> NDArray[np.float64]:
+def _sizes(partitions: int, loads: Mapping[int, float] | None) -> FloatArray:
     """Return how much each partition counts, in steps of a factor of two: a load that wavers moves nothing."""
     if not loads or not any(load > 0 for load in loads.values()):
         return np.ones(partitions)
@@ -130,11 +131,12 @@ def _sizes(partitions: int, loads: Mapping[int, float] | None) -> NDArray[np.flo
     return 2.0 ** np.round(np.log2(found / mean))
 
 
-def _uniform(partitions: int, names: Sequence[str]) -> NDArray[np.float64]:
+def _uniform(partitions: int, names: Sequence[str]) -> FloatArray:
     """Return a number in (0, 1) for each partition (rows) and member (columns), the same on every node."""
     of_name = np.array([int.from_bytes(sha256(name.encode()).digest()[:8], "big") for name in names], np.uint64)
     mixed = _mix(_mix(np.arange(partitions, dtype=np.uint64))[:, None] ^ of_name[None, :])
-    return np.asarray((mixed >> np.uint64(11)) / 2.0**53 + 2.0**-54, np.float64)
+    uniform: FloatArray = np.ldexp((mixed >> np.uint64(11)).astype(np.float64), -53)
+    return uniform + 2.0**-54
 
 
 def _mix(x: _U64) -> _U64:

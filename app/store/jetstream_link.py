@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import random
 import threading
 import uuid
@@ -26,6 +27,8 @@ from nats.errors import Error as NatsError
 from features.errors import StoreFailed
 
 __all__ = ["EXPECTED", "MAX_BATCH", "Draft", "Link", "Refused", "Stored"]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -98,12 +101,18 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
         self._closed = False
-        options: dict[str, Any] = {"max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
+        heard: list[Exception] = []
+
+        async def hear(exc: Exception) -> None:
+            logger.warning("the cluster said: %s", exc)
+            heard[:] = [exc]
+
+        options: dict[str, Any] = {"error_cb": hear, "max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
         try:
             self.client: Client = self.call(nats.connect(**options))
         except (NatsError, OSError, TimeoutError) as exc:
             self._end_loop()
-            raise StoreFailed(f"no server of {connect.get('servers')} answers: {exc}") from exc
+            raise StoreFailed(f"no server of {connect.get('servers')} lets us in: {heard[0] if heard else exc}") from exc
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and return what it returns. Blocks; never call it on the loop."""

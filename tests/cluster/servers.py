@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-__all__ = ["Accounts", "Servers"]
+__all__ = ["BINARY", "Accounts", "Servers", "free_port", "until_listening"]
 
 BINARY = Path(sys.executable).parent / "nats-server"
 _ACCOUNTS = 600
@@ -22,7 +22,7 @@ class Accounts:
 
     def __init__(self) -> None:
         self.folder = TemporaryDirectory()
-        self.port = _free_port()
+        self.port = free_port()
         names = [f"a{n}" for n in range(_ACCOUNTS)]
         accounts = "\n".join(
             f"  {name} {{ users: [{{user: {name}, password: {name}}}], jetstream: enabled }}" for name in names
@@ -37,7 +37,7 @@ class Accounts:
         atexit.register(self.close)
         self._free = itertools.count()
         self._of: dict[Path, str] = {}
-        _until_listening(self.port)
+        until_listening(self.port)
 
     def connect(self, folder: Path) -> dict[str, object]:
         """Return options of a connection to the account that stands for a folder."""
@@ -59,21 +59,23 @@ class Servers:
     folder : Path
         Where they keep their data and logs.
     n : int
-        How many.
+        How many; one is no cluster.
+    sync : str
+        When they write through.
     """
 
-    def __init__(self, folder: Path, n: int = 3) -> None:
+    def __init__(self, folder: Path, n: int = 3, sync: str = "always") -> None:
         self.folder = folder
-        self.ports = [_free_port() for _ in range(n)]
-        self._monitors = [_free_port() for _ in range(n)]
-        routes = [_free_port() for _ in range(n)]
+        self.ports = [free_port() for _ in range(n)]
+        self._monitors = [free_port() for _ in range(n)]
+        routes = [free_port() for _ in range(n)]
         others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * n
         for number in range(n):
             (folder / f"{number}.conf").write_text(
                 f"server_name: n{number}\nhttp: 127.0.0.1:{self._monitors[number]}\nlisten: 127.0.0.1:{self.ports[number]}\nmax_payload: 8MB\n"
-                f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: always }}\n'
-                f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, routes: [{others}] }}\n"
+                f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: {sync} }}\n'
+                + (f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, routes: [{others}] }}\n" if n > 1 else "")
             )
             self.start(number)
 
@@ -91,7 +93,7 @@ class Servers:
         """Start a server and wait until it listens."""
         command = [BINARY, "-c", self.folder / f"{number}.conf", "-l", self.folder / f"{number}.log"]
         self.processes[number] = subprocess.Popen(command)
-        _until_listening(self.ports[number])
+        until_listening(self.ports[number])
 
     def kill(self, number: int) -> None:
         """Kill a server with no chance to say farewell."""
@@ -107,17 +109,19 @@ class Servers:
             self.kill(number)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _until_listening(port: int) -> None:
+def until_listening(port: int, host: str = "127.0.0.1") -> None:
+    """Wait until somebody listens."""
     deadline = time.monotonic() + 20.0
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            socket.create_connection((host, port), timeout=1.0).close()
             return
         except OSError:
             time.sleep(0.02)
