@@ -128,15 +128,14 @@ def _sizes(partitions: int, loads: Mapping[int, float] | None) -> FloatArray:
         return np.ones(partitions)
     mean = float(np.mean(list(loads.values())))
     found = np.array([max(loads.get(partition, mean), mean / 16) for partition in range(partitions)])
-    return 2.0 ** np.round(np.log2(found / mean))
+    return np.asarray(np.exp2(np.round(np.log2(found / mean))), np.float64)
 
 
 def _uniform(partitions: int, names: Sequence[str]) -> FloatArray:
     """Return a number in (0, 1) for each partition (rows) and member (columns), the same on every node."""
     of_name = np.array([int.from_bytes(sha256(name.encode()).digest()[:8], "big") for name in names], np.uint64)
     mixed = _mix(_mix(np.arange(partitions, dtype=np.uint64))[:, None] ^ of_name[None, :])
-    uniform: FloatArray = np.ldexp((mixed >> np.uint64(11)).astype(np.float64), -53)
-    return uniform + 2.0**-54
+    return np.asarray(np.ldexp((mixed >> np.uint64(11)).astype(np.float64), -53) + 2.0**-54, dtype=np.float64)
 
 
 def _mix(x: _U64) -> _U64:
