@@ -192,7 +192,7 @@ def open_folder(data: Path | str = "data", *, tenant: str = "default", config: P
 
 def made(settings: Settings) -> Settings:
     """Return settings whose data folder is there: what only reads must not make one where a name was mistyped."""
-    if not (settings.data / "store.db").is_file():
+    if not settings.nats_url and not (settings.data / "store.db").is_file():
         raise InvalidValue(f"{settings.data} is no data folder of Foreshock: there is no store.db in it")
     return settings
 

@@ -15,6 +15,7 @@ import httpx
 from app.settings import Settings
 from app.store.folder import FolderLock
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
+from app.store.signing import signing_key
 from app.telemetry import Telemetry
 from features.errors import InvalidSetting
 
@@ -38,11 +39,13 @@ def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
     ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced)
     lock = FolderLock(settings.data)  # history lies there
     try:
+        key = signing_key(settings.data)
         store = open_jetstream(_options(settings), ClusterPlan.of(settings), now, telemetry)
     except BaseException:
         lock.release()
         raise
     store.closed = lock.release
+    store.signing_key = key
     return store
 
 

@@ -74,7 +74,11 @@ class JetStreamStore:
         Buckets of small documents.
     blobs : JetStreamBlobs
         Content-addressed bytes.
+    signing_key : bytes
+        With which models are signed; whoever opens the store for a node gives it the node's.
     """
+
+    signing_key: bytes = b""
 
     def __init__(self, link: Link, log: JetStreamLog, objects: ObjectStore, now: Callable[[], datetime]) -> None:
         self._link = link

@@ -36,6 +36,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from app.main import Node, memory_plan
 from app.replay import append_markers
 from app.settings import load_settings
+from app.store.sqlite import SqliteStore
 from features.errors import DataInUse, InvalidSetting, PartStopped, StoreFailed
 from tests.app.ingest.requests import a_span, as_json, as_protobuf, span_id, traces
 from tests.nodes import DEADLINE_S, RunningNode, counted, history_rows, run_node, settings_in, until
@@ -389,6 +390,7 @@ def test_a_store_that_failed_for_good_is_not_ready_and_ends_the_node(tmp_path: P
 
     with run_node(tmp_path) as running:
         running.node.check_alive()
+        assert isinstance(running.node.store, SqliteStore)
         with pytest.raises(StoreFailed, match="until the service starts again"):
             running.node.store.log._writer.change(end_writer)  # pyright: ignore[reportPrivateUsage]
         ready = running.client.get(f"{running.served.api}/readyz?verbose")
