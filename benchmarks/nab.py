@@ -38,8 +38,7 @@ def told(recordings: Sequence[Recording]) -> list[FloatArray]:
         at = np.minimum(tick, lengths - 1)  # a file that is over repeats its last row, and nobody listens
         value = np.array([recording.value[i] for recording, i in zip(recordings, at.tolist(), strict=True)])
         time_s = np.array([recording.time_s[i] for recording, i in zip(recordings, at.tolist(), strict=True)])
-        verdict = anomalies.advance(value, time_s, usual)
-        one = np.where(verdict.begins, 1.0 - verdict.tail, 0.0)
+        one = anomalies.outstanding(anomalies.advance(value, time_s, usual))
         for number in np.flatnonzero(tick < lengths).tolist():
             scores[number][tick] = one[number]
     return scores

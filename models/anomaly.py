@@ -16,7 +16,7 @@ import numpy as np
 from features.arrays import BoolArray, FloatArray, IntArray
 from features.errors import InvalidValue
 from features.rings import Columns
-from models.experts import EXPERTS, Experts
+from models.experts import BELIEFS, EXPERTS, Experts
 from models.frequencies import Frequencies, Scale
 from models.tails import tail as count_tail
 
@@ -28,17 +28,26 @@ ANOMALY = 1e-3
 WARM_TICKS = 15
 """Values before which nothing is said."""
 
-_EACH = Scale(
-    low=-3.0, high=7.0, bins=20, believed=lambda octave: (1.0 + 2.0**octave) ** -1.5, weight=30.0, memory=20_000, beyond=0.02
-)
-"""Of one expert's statistic, by its logarithm to base 2. Of deviations a heavy tail is believed. The rarest fiftieth is extrapolated: what
-an outlier is worth does not hang on the age of its series."""
+_LOW = -3.0
+
+
+def _each_believed(octave: FloatArray) -> FloatArray:
+    """Return what is believed of the experts' statistics, and at last of the excess over expected counts, by their logarithms to base 2."""
+    statistic = 2.0**octave
+    beliefs = [BELIEFS[name].tail(statistic[:, place]) for place, name in enumerate(EXPERTS)]
+    tail = np.stack([*beliefs, (1.0 + statistic[:, -1]) ** -1.5], axis=1)  # guessed, the last one: counts are bursty
+    return np.where(octave > _LOW, tail, 1.0)
+
+
+_EACH = Scale(low=_LOW, high=7.0, bins=20, believed=_each_believed, weight=30.0, memory=20_000, beyond=0.02)
+"""Of one expert's statistic, by its logarithm to base 2. The rarest fiftieth is extrapolated: what an outlier is worth does not hang on the
+age of its series."""
 
 _TOGETHER = Scale(
     low=0.0,
     high=4.0,
     bins=40,
-    believed=lambda mean: np.minimum(10.0 ** (-2.4 * (mean - 0.13)), 1.0),
+    believed=lambda mean: np.minimum(10.0 ** (-3.3 * (mean - 0.06)), 1.0),
     weight=20_000.0,
     memory=50_000,
 )
@@ -52,6 +61,13 @@ _BLOCKS, _BLOCK_TICKS = 3, 20
 EPISODE_TICKS = _BLOCKS * _BLOCK_TICKS
 """An episode: for 40 to 60 ticks after a surprise, only a greater one counts. Of 20 to 150 chosen on the files for choosing: all the same;
 300 is worse."""
+
+_GRADES = 3.0
+"""Grades of a tail in a power of ten: only a higher grade makes an episode worse. Of 2 to 4 all the same on the files for choosing, and on
+series made of them; every rise made several alarms of one."""
+
+_LIFE = 100_000.0
+"""Ticks from which on a series is no older."""
 
 _COUNTS_WEIGHT = 1.0  # guessed: as much as any whole expert
 _LEAST_DUE = 1e-300
@@ -86,7 +102,7 @@ class Verdict:
     tail : FloatArray, shape (n,)
         How likely a value as unusual as this is, in (0, 1]: below 0.001 comes once in a thousand ticks. 1 before `WARM_TICKS`.
     begins : BoolArray, shape (n,)
-        Whether it is more unusual than all of the last `EPISODE_TICKS`: an episode begins, or becomes worse.
+        Whether it is more unusual by a grade than all of the last `EPISODE_TICKS`: an episode begins, or becomes worse.
     since : IntArray, shape (n,)
         Ticks since the newest anomaly began; -1 if it is longer ago than an episode lasts.
     expected, lower, upper : FloatArray, shape (n,)
@@ -122,7 +138,7 @@ class Anomalies:
     def __init__(self) -> None:
         self.experts = Experts()
         self.each, self.together = Frequencies(len(EXPERTS) + 1, _EACH), Frequencies(1, _TOGETHER)
-        self.columns = Columns(peaks=("f4", (_BLOCKS,), -1), began=("u4", (), 0))
+        self.columns = Columns(peaks=("f4", (_BLOCKS,), 0), began=("u4", (), 0))
 
     def grow(self, length: int) -> None:
         """Make room for `length` series."""
@@ -169,20 +185,29 @@ class Anomalies:
         tail = np.where(warm, np.clip(self.together.tail(mean[:, None])[:, 0], 1e-12, 1.0), 1.0)
         if counts is not None:
             tail = np.where(value < _FEW, np.maximum(tail, _FEW_TAIL), tail)
-        begins = self._begins(np.where(warm, mean, 0.0), ticks)
+        begins = self._begins(_grade(tail), ticks)
         self.each.learn(octaves, usual)
         self.together.learn(mean[:, None], usual & warm)
         return Verdict(tail, begins, self._since(begins & (tail <= ANOMALY), ticks), expected, lower, upper)
 
-    def _begins(self, mean: FloatArray, ticks: IntArray) -> BoolArray:
-        """Return where a surprise is greater than all of an episode's length before, and note it."""
+    def outstanding(self, verdict: Verdict) -> FloatArray:
+        """Return how outstanding the newest values were in the lives of their series, in [0, 1), shape (n,); 0 for what continues an episode.
+
+        What is as rare as a tail says comes the more often the longer a series lives, and people expect alarms by the month rather than
+        by the tick. Half way between: the tail, by grades, times the square root of the age.
+        """
+        age = np.minimum(self.experts.columns["ticks"].astype(float), _LIFE)
+        rare = 10.0 ** (-_grade(verdict.tail) / _GRADES) * np.sqrt(age / _LIFE)
+        return np.where(verdict.begins, 1.0 - rare, 0.0)
+
+    def _begins(self, grade: FloatArray, ticks: IntArray) -> BoolArray:
+        """Return where a grade is higher than all of an episode's length before, and note it."""
         peaks = self.columns["peaks"]
         new_block = ticks % _BLOCK_TICKS == 0
         peaks[new_block, 1:] = peaks[new_block, :-1]
-        peaks[new_block, 0] = -1.0
-        surprise = mean.astype(np.float32)
-        begins = surprise > peaks.max(1)
-        peaks[:, 0] = np.maximum(peaks[:, 0], surprise)
+        peaks[new_block, 0] = 0.0
+        begins = grade > peaks.max(1)
+        peaks[:, 0] = np.maximum(peaks[:, 0], grade)
         return begins
 
     def _since(self, found: BoolArray, ticks: IntArray) -> IntArray:
@@ -191,6 +216,11 @@ class Anomalies:
         within = (began > 0) & (ticks - began < EPISODE_TICKS)
         began[:] = np.where(found & ~within, ticks, began)
         return np.where(within | found, ticks - began, -1).astype(np.int64)
+
+
+def _grade(tail: FloatArray) -> FloatArray:
+    """Return how many thirds of a power of ten a tail is below 1."""
+    return np.floor(-_GRADES * np.log10(tail))
 
 
 def _mean(surprise: FloatArray, weights: FloatArray) -> FloatArray:
@@ -218,7 +248,7 @@ class Detector:
         self._anomalies.grow(1)
 
     def score_one(self, time: datetime | float, value: float) -> float:
-        """Return one minus the tail probability, and 0 for what only continues an episode; then learn.
+        """Return how outstanding a value is, in [0, 1): `Anomalies.outstanding`; 0 for what only continues an episode. Then learn.
 
         Parameters
         ----------
@@ -229,4 +259,4 @@ class Detector:
         """
         time_s = time.timestamp() if isinstance(time, datetime) else time
         verdict = self._anomalies.advance(np.array([value], float), np.array([time_s], float), np.ones(1, np.bool_))
-        return float(1.0 - verdict.tail[0]) if verdict.begins[0] else 0.0
+        return float(self._anomalies.outstanding(verdict)[0])

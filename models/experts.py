@@ -13,28 +13,51 @@ import numpy as np
 from features.arrays import BoolArray, FloatArray
 from features.rings import Columns
 from models.autoregression import ORDER, Autoregression
+from models.beliefs import Belief, Heavy, Light
+from models.extents import Extents
 from models.season import Season
 from models.shapes import LENGTH, Shapes
 
-__all__ = ["EXPERTS", "Experts", "Opinion"]
+__all__ = ["BELIEFS", "EXPERTS", "Experts", "Opinion"]
 
 EXPERTS = {
-    "season": 0.5,
+    "season": 1.0,
     "week": 0.5,
-    "range": 1.0,
-    "shape": 1.0,
+    "range": 2.0,
+    "hour": 2.0,
+    "shape": 0.5,
     "unrest": 1.0,
+    "tremor": 1.0,
+    "turns": 2.0,
     "sustained": 1.0,
     "autoregression": 0.25,
     "fast": 0.25,
     "slow": 0.25,
 }
-"""Weights of the experts. Whole, halves where two see nearly the same, quarters where most of what is seen is over at once;
-other weights score no better on the files for choosing (docs/measurements.md)."""
+"""Weights of the experts, doubled or halved one by one for as long as that made thresholds hold better from some of the files for choosing,
+and series made of them, to others (docs/measurements.md)."""
+
+BELIEFS: Mapping[str, Belief] = {
+    "season": Heavy(0.52, 1.59),
+    "week": Heavy(0.64, 1.79),
+    "range": Heavy(0.036, 0.8, share=0.0025),
+    "hour": Heavy(0.122, 1.44, share=0.0046),
+    "shape": Heavy(0.54, 1.73),
+    "unrest": Light(0.255, 0.82),
+    "tremor": Light(0.305, 0.86),
+    "turns": Light(0.056, 1.09),
+    "sustained": Heavy(0.27, 1.62),
+    "autoregression": Heavy(0.49, 1.87),
+    "fast": Heavy(0.56, 1.73),
+    "slow": Heavy(0.57, 1.73),
+}
+"""How their statistics are distributed in a series of which nothing is known: fitted to the mean over the files for choosing and series made
+of them."""
 
 _FAST, _SLOW, _LONG = 10.0, 300.0, 2000.0  # guessed: ticks over which levels are averaged
 _DEVIATION = 1000.0  # guessed: ticks over which deviations are averaged
-_SUSTAINED, _UNREST = 36.0, 12.0  # ticks; of 12, 24 and 36 chosen on the files for choosing
+_SUSTAINED, _UNREST = 36.0, np.array([12.0, 6.0])  # ticks; of 6 to 36 chosen on the files for choosing
+_TURNS = 24.0  # guessed: ticks over which turns are counted
 _FIRST = 3.0  # ticks before which nothing is usual
 _OFF_BOUND, _LEVEL_BOUND = 20.0, 50.0  # guessed: deviations that one value moves averages by, at most
 _STILL = 0.05  # guessed: share of the usual spread below which a series is still, and no stiller
@@ -79,16 +102,16 @@ class Experts:
     """
 
     def __init__(self) -> None:
-        self.season, self.shapes, self.autoregression = Season(), Shapes(), Autoregression()
+        self.season, self.shapes, self.autoregression, self.extents = Season(), Shapes(), Autoregression(), Extents()
         self.columns = Columns(
             ticks=("u4", (), 0),
             learned=("u4", (), 0),
             levels=("f4", (3,), 0),  # fast, slow, long
             deviations=("f4", (7,), 0),  # fast, slow, season, week, autoregression, shape, long
-            extent=("f4", (2,), 0),  # least and largest value
             last=("f4", (LENGTH,), 0),  # values, newest first
             sustained=("f4", (), 0),
-            unrest=("f4", (2,), 0),  # short, long
+            scatter=("f4", (len(_UNREST), 2), 0),  # by span: of late, usual
+            turning=("f4", (2,), 0),  # of late, usual
         )
 
     def grow(self, length: int) -> None:
@@ -103,6 +126,7 @@ class Experts:
             "season": self.season.columns,
             "shapes": self.shapes.columns,
             "autoregression": self.autoregression.columns,
+            "extents": self.extents.columns,
         }
 
     def advance(self, value: FloatArray, time_s: FloatArray, usual: BoolArray) -> Opinion:
@@ -131,6 +155,8 @@ class Experts:
         before = (c["last"][:, :ORDER] - levels[:, 2:]) / deviation[:, 6:]
         before = np.where(known[:, None], np.clip(before, -_LEVEL_BOUND, _LEVEL_BOUND), 0.0)
         error = self.autoregression.error(standard, before)
+        beyond, beyond_hour = self.extents.beyond(value, at_hour.hour, least)
+        turns = self._turns(value, ticks)
         c["last"][:] = np.concatenate([value[:, None], c["last"][:, :-1]], axis=1)
         distance = self.shapes.distance(c["last"])
         distance = np.where(np.isfinite(distance) & (ticks > LENGTH), distance, 0.0)
@@ -145,9 +171,12 @@ class Experts:
         told = {
             "season": np.abs(off) / spread,
             "week": ratio[:, 3],
-            "range": self._beyond(value, least),
+            "range": beyond,
+            "hour": beyond_hour,
             "shape": ratio[:, 5],
-            "unrest": unrest,
+            "unrest": unrest[:, 0],
+            "tremor": unrest[:, 1],
+            "turns": turns,
             "sustained": sustained,
             "autoregression": ratio[:, 4],
             "fast": ratio[:, 0],
@@ -156,6 +185,7 @@ class Experts:
         statistics = np.where(known[:, None], np.stack([told[name] for name in EXPERTS], axis=1), 0.0)
         self.autoregression.learn(error, before, deviation[:, 4], usual)
         self.shapes.learn(c["last"], deviation[:, 6], usual & (ticks >= LENGTH))
+        self.extents.learn(value, at_hour.hour, usual)
         self._learn(value, apart, learned, usual)
         self.season.learn(value, replace(at_hour, spread=spread), usual)
         return Opinion(statistics, at_hour.of_day + at_hour.of_week, spread)
@@ -165,14 +195,14 @@ class Experts:
         c = self.columns
         new = np.flatnonzero(c["ticks"] == 0)
         c["levels"][new] = value[new, None]
-        c["extent"][new] = value[new, None]
         c["last"][new] = value[new, None]
 
-    def _beyond(self, value: FloatArray, least: FloatArray) -> FloatArray:
-        """Return how far values leave the range of all so far, in units of its width."""
-        low, high = self.columns["extent"].astype(float).T
-        beyond = np.maximum(np.maximum(value - high, low - value), 0.0)
-        return np.where(beyond > least, beyond / np.maximum(high - low, least), 0.0)
+    def _turns(self, value: FloatArray, ticks: FloatArray) -> FloatArray:
+        """Return how much more or less often than usual the values turn from rising to falling or back."""
+        last, turning = self.columns["last"], self.columns["turning"]
+        turned = (value - last[:, 0]) * (last[:, 0] - last[:, 1]) < 0.0
+        turning[:, 0] += (turned - turning[:, 0]) / np.minimum(ticks, _TURNS)
+        return np.where(ticks > 2 * _TURNS, np.abs(turning[:, 0].astype(float) - turning[:, 1]), 0.0)
 
     def _sustained(self, off: FloatArray, ticks: FloatArray) -> FloatArray:
         """Return how far the values of the last minutes are off together."""
@@ -181,11 +211,11 @@ class Experts:
         return np.where(ticks > _SUSTAINED, np.abs(mean.astype(float)), 0.0)
 
     def _unrest(self, off: FloatArray, known: BoolArray, ticks: FloatArray) -> FloatArray:
-        """Return how much more or less than usual the values scatter; both are anomalies."""
-        unrest = self.columns["unrest"]
-        size = np.where(known, np.log(np.abs(off) + _STILL), 0.0)
-        unrest[:, 0] += (size - unrest[:, 0]) / np.minimum(ticks, _UNREST)
-        return np.where(ticks > 2 * _UNREST, np.abs(unrest[:, 0].astype(float) - unrest[:, 1]), 0.0)
+        """Return how much more or less than usual the values scatter, by span; both are anomalies."""
+        scatter = self.columns["scatter"]
+        size = np.where(known, np.log(np.abs(off) + _STILL), 0.0)[:, None]
+        scatter[..., 0] += (size - scatter[..., 0]) / np.minimum(ticks[:, None], _UNREST)
+        return np.where(ticks[:, None] > 2 * _UNREST, np.abs(scatter[..., 0].astype(float) - scatter[..., 1]), 0.0)
 
     def _learn(self, value: FloatArray, apart: FloatArray, learned: FloatArray, usual: BoolArray) -> None:
         c, row = self.columns, np.flatnonzero(usual)
@@ -200,8 +230,7 @@ class Experts:
         for place, ticks in ((1, _SLOW), (2, _LONG)):
             level = c["levels"][:, place]
             level[row] += (value[row] - level[row]) / np.minimum(number, ticks)
-        size = c["unrest"]
-        size[row, 1] += (size[row, 0] - size[row, 1]) / np.minimum(number, _DEVIATION)
-        extent = c["extent"]
-        extent[row, 0] = np.minimum(extent[row, 0], value[row])
-        extent[row, 1] = np.maximum(extent[row, 1], value[row])
+        scatter, turning = c["scatter"], c["turning"]
+        span = np.minimum(number, _DEVIATION)
+        scatter[row, :, 1] += (scatter[row, :, 0] - scatter[row, :, 1]) / span[:, None]
+        turning[row, 1] += (turning[row, 0] - turning[row, 1]) / span

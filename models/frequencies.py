@@ -29,7 +29,7 @@ class Scale:
     bins : int
         How many, of equal width.
     believed : callable
-        The tail of a statistic before any is seen.
+        The tail of statistics before any is seen, shape (..., kinds); 1 at `low`.
     weight : float
         Observations that the belief counts for.
     memory : int
@@ -80,13 +80,13 @@ class Frequencies:
 
     def __init__(self, kinds: int, scale: Scale) -> None:
         self.scale = scale
-        self.columns = Columns(at_least=("u2", (kinds, scale.bins + 1), 0))
+        self.columns = Columns(reached=("u2", (kinds, scale.bins + 1), 0))
         edges = np.linspace(scale.low, scale.high, scale.bins + 1)
-        self._imagined = scale.weight * scale.believed(edges)
+        self._imagined = scale.weight * scale.believed(np.repeat(edges[:, None], kinds, axis=1)).T
 
     def tail(self, statistic: FloatArray) -> FloatArray:
         """Return how likely statistics as large as these are, shape (n, kinds)."""
-        at_least, scale, place = self.columns["at_least"], self.scale, self._place(statistic)
+        at_least, scale, place = self.columns["reached"], self.scale, self._place(statistic)
         lower = np.minimum(place.astype(np.int64), scale.bins - 1)[..., None]
         edge = np.take_along_axis(at_least, lower, -1)[..., 0].astype(np.float64)
         after = np.take_along_axis(at_least, lower + 1, -1)[..., 0].astype(np.float64)
@@ -96,7 +96,7 @@ class Frequencies:
 
     def learn(self, statistic: FloatArray, usual: BoolArray) -> None:
         """Count the statistics of the usual rows."""
-        at_least, scale = self.columns["at_least"], self.scale
+        at_least, scale = self.columns["reached"], self.scale
         reached = np.arange(scale.bins + 1, dtype=np.float32) <= self._place(statistic)[..., None].astype(np.float32)
         reached[..., -1] = False
         at_least += reached & usual[:, None, None]
@@ -108,7 +108,7 @@ class Frequencies:
         scale = self.scale
         rare = np.nonzero(tail < 2.0 * scale.beyond)
         width = (scale.high - scale.low) / scale.bins
-        survival = self.columns["at_least"][rare] + self._imagined
+        survival = self.columns["reached"][rare] + self._imagined[rare[1]]
         survival /= survival[:, :1]
         row = np.arange(len(survival))
         place = np.clip((survival > scale.beyond).sum(-1) - 1, 0, scale.bins - 1)

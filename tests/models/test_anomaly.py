@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -53,11 +54,13 @@ def test_one_series_gives_the_same_as_many_at_once() -> None:
         [rng.normal(size=400), rng.poisson(0.1, 400), np.exp(3 * rng.normal(size=400)), np.full(400, 7.5)], axis=1
     )
     values[300:, 0] += 8.0
-    together = run(grown(4), values)
+    together = grown(4)
+    scores = np.array([together.outstanding(run(together, row[None], i)[0]) for i, row in enumerate(values)])
+    assert (scores.max(0)[:3] > 0.9).all()
     for column in range(4):
         alone = Detector()
         said = [alone.score_one(START_S + 60.0 * i, value) for i, value in enumerate(values[:, column].tolist())]
-        assert said == [float(1.0 - v.tail[column]) if v.begins[column] else 0.0 for v in together]
+        assert said == scores[:, column].tolist()
 
 
 def test_time_may_be_a_date() -> None:
@@ -160,8 +163,18 @@ def test_few_errors_are_no_anomaly_and_counts_that_were_due_are_less_of_one() ->
     assert unexpected.since[0] == 0
 
 
-def test_a_series_takes_less_than_a_kibibyte_and_a_half() -> None:
-    assert sum(columns.nbytes_a_row for columns in Anomalies().parts().values()) <= 1536
+def test_what_is_as_rare_stands_out_less_in_a_longer_life() -> None:
+    anomalies = grown(2)
+    verdict = run(anomalies, np.zeros((1, 2)))[0]
+    anomalies.experts.columns["ticks"][:] = (400, 40_000)
+    rare = replace(verdict, tail=np.full(2, 1e-3), begins=np.array([True, True]))
+    short, long = (1.0 - anomalies.outstanding(rare)).tolist()
+    assert long == pytest.approx(10.0 * short)
+    assert not anomalies.outstanding(replace(rare, begins=np.array([False, False]))).any()
+
+
+def test_a_series_takes_less_than_two_kibibytes() -> None:
+    assert sum(columns.nbytes_a_row for columns in Anomalies().parts().values()) <= 2048
 
 
 def test_what_is_no_number_is_refused() -> None:

@@ -36,6 +36,9 @@ DAILY = 20.0 * (HOURS < 6)
         ("autoregression", np.cumsum(NOISE) * 0.1, [np.sum(NOISE) * 0.1 + 3.0]),
         ("shape", np.tile([0.0, 1.0], 2000) + 0.01 * NOISE, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
         ("unrest", NOISE, [0.0] * 15),
+        ("tremor", NOISE, [0.0] * 8),
+        ("turns", NOISE, (0.1 * np.arange(30)).tolist()),
+        ("hour", DAILY[:-1] + 0.3 * NOISE, [20.0 - DAILY[-1]]),
         ("sustained", NOISE, [2.0] * 30),
     ],
 )

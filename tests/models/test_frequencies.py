@@ -54,4 +54,4 @@ def test_rows_that_are_not_usual_are_not_counted_and_old_ones_fade() -> None:
     seen.columns.grow(2)
     for _ in range(10):
         seen.learn(np.full((2, 1), 3.0), np.array([True, False]))
-    assert seen.columns["at_least"][:, 0, 0].tolist() == [6, 0]
+    assert seen.columns["reached"][:, 0, 0].tolist() == [6, 0]
