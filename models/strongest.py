@@ -1,0 +1,118 @@
+"""One answer of several signals: the most surprising one, as a tail that is right although it was chosen, and one anomaly an episode.
+
+`app.anomalies` gives it what the judges of a series' signals say; what comes back stands in the series' Prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.arrays import BoolArray, FloatArray, IntArray
+from features.rings import Columns
+from models.anomaly import ANOMALY, EPISODE_TICKS
+from models.frequencies import Frequencies, Scale
+
+__all__ = ["Chosen", "Strongest"]
+
+_LEAST_TAIL = 1e-12
+
+_SCALE = Scale(
+    low=0.0,
+    high=6.0,
+    bins=48,
+    believed=lambda decades: np.minimum(10.0**-decades, 1.0),
+    weight=3_000.0,
+    memory=60_000,
+)
+"""Of the decades of the tail of the strongest signal. Weight and memory are guessed: two days of minutes weigh as much as
+what the signals' own tails promise, and six weeks are remembered, in which one in a thousand comes 60 times."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """What is said of a tick.
+
+    Parameters
+    ----------
+    signal : IntArray, shape (n,)
+        The most surprising signal.
+    tail : FloatArray, shape (n,)
+        How likely a tick is of which any signal is as surprising, in (0, 1].
+    since : IntArray, shape (n,)
+        Ticks since the newest anomaly began; -1 if it is longer ago than an episode lasts.
+    """
+
+    signal: IntArray
+    tail: FloatArray
+    since: IntArray
+
+
+class Strongest:
+    """The most surprising signal of every series.
+
+    Notes
+    -----
+    Of S signals the least tail p comes with the probability ``1 - (1 - p) ** S`` where they are independent, and less often where they
+    are not (Sidak 1967). How often it really came is counted, and weighed against that; where it came oftener, that counts.
+
+    References
+    ----------
+    Sidak (1967), Rectangular confidence regions for the means of multivariate normal distributions, JASA 62.
+
+    Examples
+    --------
+    >>> strongest = Strongest()
+    >>> strongest.grow(1)
+    >>> said = strongest.advance(np.array([[0.5, 0.001, 1.0]]), np.array([[False, True, False]]), np.ones(1, np.bool_), 10)
+    >>> said.signal.tolist(), said.tail.round(4).tolist(), said.since.tolist()
+    ([1], [0.002], [-1])
+    """
+
+    def __init__(self) -> None:
+        self.seen = Frequencies(1, _SCALE)
+        self.columns = Columns(began=("u4", (), 0))
+
+    def grow(self, length: int) -> None:
+        """Make room for `length` series."""
+        for columns in self.parts().values():
+            columns.grow(length)
+
+    def parts(self) -> Mapping[str, Columns]:
+        """Return all state by name."""
+        return {"strongest": self.seen.columns, "began": self.columns}
+
+    def advance(self, tails: FloatArray, begins: BoolArray, usual: BoolArray, tick: int) -> Chosen:
+        """Choose, then learn how surprising what is chosen usually is.
+
+        Parameters
+        ----------
+        tails : FloatArray, shape (n, n_signals)
+            Of every signal; 1 where it is not judged.
+        begins : BoolArray, shape (n, n_signals)
+            Whether it is more unusual than all of its last hour.
+        usual : BoolArray, shape (n,)
+            Which rows belong to no incident.
+        tick : int
+            The window's number; it grows.
+        """
+        signal = tails.argmin(1)
+        row, judged = np.arange(len(tails)), (tails < 1.0).sum(1)
+        least = np.clip(tails[row, signal], _LEAST_TAIL, 1.0)
+        promised = -np.expm1(judged * np.log1p(-np.minimum(least, 1.0 - 1e-9)))
+        decades = -np.log10(np.clip(promised, _LEAST_TAIL, 1.0))
+        tail = np.where(
+            judged > 0, np.clip(np.maximum(self.seen.tail(decades[:, None])[:, 0], promised), _LEAST_TAIL, 1.0), 1.0
+        )
+        self.seen.learn(decades[:, None], usual & (judged > 0))
+        found = (tail <= ANOMALY) & (begins & (tails <= ANOMALY)).any(1)
+        return Chosen(signal, tail, self._since(found, tick))
+
+    def _since(self, found: BoolArray, tick: int) -> IntArray:
+        """Return ticks since an anomaly began, and note where one begins: what comes within an episode of another is the same."""
+        began = self.columns["began"]
+        within = (began > 0) & (tick - began.astype(np.int64) < EPISODE_TICKS)
+        began[:] = np.where(found & ~within, tick, began)
+        return np.where(within | found, tick - began.astype(np.int64), -1).astype(np.int64)
