@@ -1,81 +1,141 @@
-"""How unusual every series' errors are, tick by tick.
+"""How unusual every series is, tick by tick: its errors, and of busy services how many requests fail, how long they take, how many come.
 
-`app.flow.forecast` asks it when a tick ends; `app.publish` puts what it says into the predictions. The judge is
-`models.judge.Judge`; here it meets `features.memory.Memory`.
+`app.flow.forecast` asks it when a tick ends; `app.publish` puts what it says into the predictions. The judges are `models.judge.Judge`;
+here they meet `features.memory.Memory`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
-from features.arrays import BoolArray
+from features.arrays import BoolArray, FloatArray
 from features.batch import channel
 from features.clock import Clock
 from features.memory import Memory
 from features.rates import given_traffic
 from features.rhythm import EXPECTED
 from features.rings import Columns
+from features.sparse import Slots, Sparse
+from features.vitals import VITALS, Vitals, busy
 from models.anomaly import Counts, Verdict
 from models.judge import Judge
-from models.prediction import AnomalyScore
+from models.prediction import SIGNALS, AnomalyScore
 from models.strongest import Chosen, Strongest
 
-__all__ = ["ErrorAnomalies", "heard"]
+__all__ = ["SeriesAnomalies", "heard"]
 
 _ERRORS, _TOTAL = channel("errors"), channel("total")
+_ONE_SIDED = np.array([True, True, False])  # of VITALS: fewer failures and shorter durations are good news
+_GOOD_NEWS = 0.5
 
 
-class ErrorAnomalies:
-    """The judge of errors, with a row for every row of a Memory.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """What the judges say of a tick.
+
+    Parameters
+    ----------
+    tails, begins : arrays, shape (n, len(SIGNALS))
+        Of every signal; 1 and False where it is not judged.
+    numbers : FloatArray, shape (n, len(SIGNALS), 4)
+        Value, expectation and bounds.
+    """
+
+    tails: FloatArray
+    begins: BoolArray
+    numbers: FloatArray
+
+
+class SeriesAnomalies:
+    """The judges, with a row for every row of a Memory.
 
     Parameters
     ----------
     tick_s : int
         Seconds of a window.
+
+    Notes
+    -----
+    A service has its vital signs judged from the first hour on in which enough requests are usual; what is kept of them takes as much
+    again for each of them as what is kept of its errors, and nothing of other series.
     """
 
     def __init__(self, tick_s: int) -> None:
         self.tick_s = tick_s
         self.newest: Chosen | None = None
         """What was said of the newest window, in arrays."""
-        self._judge, self._strongest = Judge(), Strongest()
-        self._values = np.zeros(0)
-        self._verdict: Verdict | None = None
+        self._errors, self._strongest = Judge(), Strongest()
+        self._slots, self._vitals = Slots(), Judge()
+        self._last = Columns(last=("f4", (len(VITALS),), 0))  # values, where a window says none
+        self._numbers = np.zeros((0, len(SIGNALS), 4))
 
     def parts(self) -> Mapping[str, Columns]:
         """Return all state by name, for a snapshot beside that of the Memory."""
-        return {f"anomaly_{name}": columns for name, columns in {**self._judge.parts(), **self._strongest.parts()}.items()}
+        vitals = {f"vital_{name}": self._sparse(columns, len(VITALS)) for name, columns in self._vitals.parts().items()}
+        own = {**self._errors.parts(), **self._strongest.parts(), **vitals, "vital_last": self._sparse(self._last, 1)}
+        return {f"anomaly_{name}": columns for name, columns in own.items()}
 
     def advance(self, memory: Memory) -> None:
         """Judge the window that just closed, and learn it where it belongs to no incident and its tenant was heard."""
-        for part in (self._judge, self._strongest):
-            part.grow(len(memory.directory))
-        window = memory.tick - 1
-        counts = memory.windows.recent(1)[:, 0].astype(float)
-        self._values = np.maximum(counts[:, _ERRORS], 0.0)
-        errors, total = memory.rhythm.expected(window)[:, [EXPECTED.index("errors"), EXPECTED.index("total")]].T
-        expected = given_traffic(errors, total, counts[:, _TOTAL])
-        time_s = np.full(len(counts), float(window * self.tick_s))
+        window, n = memory.tick - 1, len(memory.directory)
+        self._slots.take(busy(memory))
+        for columns in self.parts().values():
+            columns.grow(n)
         usual = ~memory.onsets.in_incident() & heard(memory, window)
-        due = Counts(expected, memory.rhythm.dispersion())
-        said = self._verdict = self._judge.advance(self._values, time_s, usual, due)
-        self.newest = self._strongest.advance(said.tail[:, None], said.begins[:, None], usual, window)
+        errors = self._judge_errors(memory, usual)
+        told = _Told(np.ones((n, len(SIGNALS))), np.zeros((n, len(SIGNALS)), np.bool_), np.zeros((n, len(SIGNALS), 4)))
+        told.tails[:, 0], told.begins[:, 0], told.numbers[:, 0] = errors[0].tail, errors[0].begins, errors[1]
+        if len(self._slots.rows):
+            self._judge_vitals(memory, usual, told)
+        self.newest = self._strongest.advance(told.tails, told.begins, usual, window)
+        self._numbers = told.numbers
 
     def scores(self, tick: int) -> list[AnomalyScore]:
         """Return what was said of the newest window, as of the tick at whose start it had closed."""
-        said, newest = self._verdict, self.newest
-        if said is None or newest is None:
+        newest = self.newest
+        if newest is None:
             return []
-        columns = np.stack([1.0 - newest.tail, self._values, said.expected, said.lower, said.upper], axis=1).tolist()
+        numbers = self._numbers[np.arange(len(self._numbers)), newest.signal]
+        columns = np.concatenate([1.0 - newest.tail[:, None], numbers], axis=1).tolist()
         closed = Clock.at((tick - 1) * self.tick_s)
         began = [closed - timedelta(seconds=ago * self.tick_s) if ago >= 0 else None for ago in newest.since.tolist()]
+        signals = [SIGNALS[place] for place in newest.signal.tolist()]
         return [
-            AnomalyScore(score, value, expected, lower, upper, since)
-            for (score, value, expected, lower, upper), since in zip(columns, began, strict=True)
+            AnomalyScore(score, value, expected, lower, upper, since, signal)
+            for (score, value, expected, lower, upper), since, signal in zip(columns, began, signals, strict=True)
         ]
+
+    def _sparse(self, columns: Columns, width: int) -> Sparse:
+        return Sparse(self._slots, columns, width)
+
+    def _judge_errors(self, memory: Memory, usual: BoolArray) -> tuple[Verdict, FloatArray]:
+        """Return what is said of all series' errors, and value, expectation and bounds."""
+        window = memory.tick - 1
+        counts = memory.windows.recent(1)[:, 0].astype(float)
+        value = np.maximum(counts[:, _ERRORS], 0.0)
+        errors, total = memory.rhythm.expected(window)[:, [EXPECTED.index("errors"), EXPECTED.index("total")]].T
+        due = Counts(given_traffic(errors, total, counts[:, _TOTAL]), memory.rhythm.dispersion())
+        said = self._errors.advance(value, np.full(len(value), float(window * self.tick_s)), usual, due)
+        return said, np.stack([value, said.expected, said.lower, said.upper], axis=1)
+
+    def _judge_vitals(self, memory: Memory, usual: BoolArray, told: _Told) -> None:
+        """Say of busy services what their vital signs are like; what a window does not say stays what it was, and is not learned."""
+        rows = self._slots.rows
+        vitals, shape = Vitals.of(memory, rows), (len(rows), len(VITALS))
+        value = np.where(vitals.known, vitals.judged, self._last["last"])
+        self._last["last"][:] = value
+        learned = (vitals.known & usual[rows, None]).ravel()
+        said = self._vitals.advance(value.ravel(), np.full(value.size, float((memory.tick - 1) * self.tick_s)), learned)
+        expected, tail = said.expected.reshape(shape), said.tail.reshape(shape)
+        tail = np.where(_ONE_SIDED & (value < expected), np.maximum(tail, _GOOD_NEWS), tail)
+        told.tails[rows, 1:] = np.where(vitals.known, tail, 1.0)
+        told.begins[rows, 1:] = said.begins.reshape(shape) & vitals.known
+        bounds = (vitals.shown(side.reshape(shape)) for side in (value, said.expected, said.lower, said.upper))
+        told.numbers[rows, 1:] = np.stack(list(bounds), axis=2)
 
 
 def heard(memory: Memory, window: int) -> BoolArray:

@@ -15,7 +15,7 @@ import numpy as np
 import prometheus_client
 
 from app.absorb import PartitionErrors
-from app.anomalies import ErrorAnomalies
+from app.anomalies import SeriesAnomalies
 from app.cache.records import NOTHING, IncidentRecord, Known
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
@@ -83,7 +83,7 @@ class Flow:
         self.memory = Memory(plan.memory)
         self.errors: dict[int, PartitionErrors] = {}
         self.learners = Learners(self.memory, telemetry)
-        self.anomalies = ErrorAnomalies(plan.memory.tick_s)
+        self.anomalies = SeriesAnomalies(plan.memory.tick_s)
         self.trends = SeriesTrends(plan.memory.tick_s)
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series)

@@ -12,10 +12,13 @@ from datetime import datetime
 from features.errors import InvalidValue
 from features.series import SeriesKey
 
-__all__ = ["HORIZONS", "STATUSES", "AnomalyScore", "Chance", "ExpectedCategory", "Prediction", "Reason"]
+__all__ = ["HORIZONS", "SIGNALS", "STATUSES", "AnomalyScore", "Chance", "ExpectedCategory", "Prediction", "Reason"]
 
 HORIZONS = {"5min": 300, "15min": 900, "60min": 3600}
 """Horizons by name, in seconds, ascending."""
+
+SIGNALS = ("errors", "failed", "latency", "traffic")
+"""What an anomaly is of: errors, the share of requests that failed, their mean duration in seconds, requests."""
 
 STATUSES = ("warming_up", "prior", "ok", "in_incident", "stale")
 
@@ -77,10 +80,12 @@ class AnomalyScore:
     score : float
         One minus the tail probability, in [0, 1].
     value, expected, lower, upper : float
-        Errors in the window, and what the baseline expected with its bounds.
+        The signal in the window, and what was expected of it with its bounds.
     since : datetime or None
         Aware UTC: start of the window with which an anomaly began that is less than an episode old. However long it goes on, one
         episode is one anomaly.
+    signal : str
+        The most surprising one of `SIGNALS`; of an episode whose signals became calm, the one it began with.
     """
 
     score: float
@@ -89,6 +94,7 @@ class AnomalyScore:
     lower: float
     upper: float
     since: datetime | None = None
+    signal: str = "errors"
 
 
 @dataclass(frozen=True, slots=True)

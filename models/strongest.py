@@ -17,7 +17,7 @@ from models.frequencies import Frequencies, Scale
 
 __all__ = ["Chosen", "Strongest"]
 
-_LEAST_TAIL = 1e-12
+_LEAST_TAIL, _CALM = 1e-12, 1e-2
 
 _SCALE = Scale(
     low=0.0,
@@ -38,7 +38,7 @@ class Chosen:
     Parameters
     ----------
     signal : IntArray, shape (n,)
-        The most surprising signal.
+        The most surprising signal; of an episode that became calm, the one it began with.
     tail : FloatArray, shape (n,)
         How likely a tick is of which any signal is as surprising, in (0, 1].
     since : IntArray, shape (n,)
@@ -56,7 +56,7 @@ class Strongest:
     Notes
     -----
     Of S signals the least tail p comes with the probability ``1 - (1 - p) ** S`` where they are independent, and less often where they
-    are not (Sidak 1967). How often it really came is counted, and weighed against that; where it came oftener, that counts.
+    are not (Sidak 1967). How often it really came is counted, and weighed against that; what is said is never less than p.
 
     References
     ----------
@@ -73,7 +73,7 @@ class Strongest:
 
     def __init__(self) -> None:
         self.seen = Frequencies(1, _SCALE)
-        self.columns = Columns(began=("u4", (), 0))
+        self.columns = Columns(began=("u4", (), 0), signal=("u1", (), 0))
 
     def grow(self, length: int) -> None:
         """Make room for `length` series."""
@@ -108,11 +108,13 @@ class Strongest:
         )
         self.seen.learn(decades[:, None], usual & (judged > 0))
         found = (tail <= ANOMALY) & (begins & (tails <= ANOMALY)).any(1)
-        return Chosen(signal, tail, self._since(found, tick))
+        since = self._since(found, signal, tick)
+        return Chosen(np.where((since >= 0) & (tail > _CALM), self.columns["signal"], signal), tail, since)
 
-    def _since(self, found: BoolArray, tick: int) -> IntArray:
+    def _since(self, found: BoolArray, signal: IntArray, tick: int) -> IntArray:
         """Return ticks since an anomaly began, and note where one begins: what comes within an episode of another is the same."""
         began = self.columns["began"]
         within = (began > 0) & (tick - began.astype(np.int64) < EPISODE_TICKS)
-        began[:] = np.where(found & ~within, tick, began)
+        new = found & ~within
+        began[new], self.columns["signal"][new] = tick, signal[new]
         return np.where(within | found, tick - began.astype(np.int64), -1).astype(np.int64)

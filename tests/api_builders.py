@@ -87,7 +87,7 @@ def a_prediction(
         },
         categories=(ExpectedCategory("resource", 0.75), ExpectedCategory("network", 0.25)),
         reasons=(Reason("errors rise", "errors", 1.25),),
-        anomaly=AnomalyScore(0.9, 7.0, 2.0, 0.0, 5.0),
+        anomaly=AnomalyScore(0.995, 7.0, 2.0, 0.0, 5.0),
         model_version="prior",
     )
 

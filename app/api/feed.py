@@ -29,6 +29,8 @@ Kind: TypeAlias = Literal["prediction", "anomaly", "incident", "model"]
 
 _BUCKETS = ("predictions", "incidents", "models")
 
+_RARE = 0.99  # guessed: of 10,000 services, a hundred events a minute at the most
+
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
@@ -239,6 +241,10 @@ def _head(document: Document) -> _Head:
 
 def _kinds(bucket: str, head: _Head) -> tuple[Kind, ...]:
     if bucket == "predictions":
-        strange = head.anomaly is not None and head.anomaly.value > head.anomaly.upper
-        return ("prediction", "anomaly") if strange else ("prediction",)
+        return ("prediction", "anomaly") if head.anomaly is not None and _strange(head.anomaly) else ("prediction",)
     return ("incident",) if bucket == "incidents" else ("model",)
+
+
+def _strange(anomaly: AnomalyScore) -> bool:
+    """Return whether a window is worth an event: outside its bounds, which the most surprising of four signals often is, and rare."""
+    return anomaly.score >= _RARE and not anomaly.lower <= anomaly.value <= anomaly.upper

@@ -14,7 +14,7 @@ ANOMALIES = "/api/v1/anomalies"
 
 def put(api: Api, service: str, operation: str, minutes_ago: int | None, score: float, tenant: str = "default") -> None:
     since = None if minutes_ago is None else NOON - timedelta(minutes=minutes_ago)
-    anomaly = AnomalyScore(score, 7.0, 2.0, 0.0, 5.0, since)
+    anomaly = AnomalyScore(score, 7.0, 2.0, 0.0, 5.0, since, "latency")
     put_prediction(api.documents, replace(a_prediction(service, operation, tenant=tenant), anomaly=anomaly))
 
 
@@ -37,7 +37,7 @@ def test_newest_come_first_and_of_one_tick_the_most_unlikely(api: Api) -> None:
     assert listed(api) == [("payment", "*"), ("cart", "GET /cart"), ("cart", "*")]
     item = api.get(ANOMALIES).json()["items"][0]
     assert item["since"] == "2026-03-02T11:58:00Z"
-    assert item["prediction_id"] == "default-payment-*"
+    assert (item["prediction_id"], item["signal"]) == ("default-payment-*", "latency")
     assert (item["tenant"], item["value"], item["expected"], item["upper"]) == ("default", 7.0, 2.0, 5.0)
 
 

@@ -63,12 +63,16 @@ def test_only_what_changes_from_then_on_is_a_change_and_comes_in_its_order(cache
     assert kinds(feed, feed.newest) == []
 
 
-def test_prediction_whose_window_is_above_its_bounds_is_an_anomaly_too(cache: Cache, documents: Documents) -> None:
+def test_prediction_whose_window_is_rare_and_out_of_its_bounds_is_an_anomaly_too(cache: Cache, documents: Documents) -> None:
     feed = feed_of(cache)
     calm = replace(a_prediction("calm"), anomaly=AnomalyScore(0.5, 2.0, 2.0, 0.0, 5.0))
     put_prediction(documents, calm)
+    put_prediction(documents, replace(a_prediction("outside"), anomaly=AnomalyScore(0.9, 9.0, 2.0, 0.0, 5.0)))
     put_prediction(documents, replace(a_prediction("loud"), anomaly=AnomalyScore(0.999, 9.0, 2.0, 0.0, 5.0)))
-    assert [kind for _, kind, _ in kinds(feed)] == ["prediction", "prediction", "anomaly"]
+    put_prediction(
+        documents, replace(a_prediction("silent"), anomaly=AnomalyScore(0.999, 1.0, 9.0, 4.0, 15.0, None, "traffic"))
+    )
+    assert [service for _, kind, service in kinds(feed) if kind == "anomaly"] == ["loud", "silent"]
 
 
 def test_who_was_away_finds_each_document_once_with_its_last_change(cache: Cache, documents: Documents) -> None:
