@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from app.combinations import Combinations
 from features.arrays import BoolArray, FloatArray
 from features.batch import channel
 from features.clock import Clock
@@ -30,7 +31,8 @@ __all__ = ["SeriesAnomalies", "heard"]
 
 _ERRORS, _TOTAL = channel("errors"), channel("total")
 _ONE_SIDED = np.array([True, True, False])  # of VITALS: fewer failures and shorter durations are good news
-_GOOD_NEWS = 0.5
+_GOOD_NEWS, _LEAST_SIDE = 0.5, 1e-9
+_OF_VITALS = slice(1, 1 + len(VITALS))  # of SIGNALS; the last one is their combination
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +72,23 @@ class SeriesAnomalies:
         """What was said of the newest window, in arrays."""
         self._errors, self._strongest = Judge(), Strongest()
         self._slots, self._vitals = Slots(), Judge()
+        self.combinations = Combinations(self._slots)
         self._last = Columns(last=("f4", (len(VITALS),), 0))  # values, where a window says none
+        self.tails: FloatArray = np.ones((0, len(SIGNALS)))
+        """What the judge of each signal said of it, 1 where it said nothing."""
         self._numbers = np.zeros((0, len(SIGNALS), 4))
 
     def parts(self) -> Mapping[str, Columns]:
         """Return all state by name, for a snapshot beside that of the Memory."""
         vitals = {f"vital_{name}": self._sparse(columns, len(VITALS)) for name, columns in self._vitals.parts().items()}
-        own = {**self._errors.parts(), **self._strongest.parts(), **vitals, "vital_last": self._sparse(self._last, 1)}
+        together = {f"combination_{name}": columns for name, columns in self.combinations.parts().items()}
+        own = {
+            **self._errors.parts(),
+            **self._strongest.parts(),
+            **vitals,
+            **together,
+            "vital_last": self._sparse(self._last, 1),
+        }
         return {f"anomaly_{name}": columns for name, columns in own.items()}
 
     def advance(self, memory: Memory) -> None:
@@ -92,7 +104,7 @@ class SeriesAnomalies:
         if len(self._slots.rows):
             self._judge_vitals(memory, usual, told)
         self.newest = self._strongest.advance(told.tails, told.begins, usual, window)
-        self._numbers = told.numbers
+        self.tails, self._numbers = told.tails, told.numbers
 
     def scores(self, tick: int) -> list[AnomalyScore]:
         """Return what was said of the newest window, as of the tick at whose start it had closed."""
@@ -132,10 +144,15 @@ class SeriesAnomalies:
         said = self._vitals.advance(value.ravel(), np.full(value.size, float((memory.tick - 1) * self.tick_s)), learned)
         expected, tail = said.expected.reshape(shape), said.tail.reshape(shape)
         tail = np.where(_ONE_SIDED & (value < expected), np.maximum(tail, _GOOD_NEWS), tail)
-        told.tails[rows, 1:] = np.where(vitals.known, tail, 1.0)
-        told.begins[rows, 1:] = said.begins.reshape(shape) & vitals.known
+        told.tails[rows, _OF_VITALS] = np.where(vitals.known, tail, 1.0)
+        told.begins[rows, _OF_VITALS] = said.begins.reshape(shape) & vitals.known
         bounds = (vitals.shown(side.reshape(shape)) for side in (value, said.expected, said.lower, said.upper))
-        told.numbers[rows, 1:] = np.stack(list(bounds), axis=2)
+        told.numbers[rows, _OF_VITALS] = np.stack(list(bounds), axis=2)
+        side = np.maximum((said.upper - said.lower).reshape(shape) / 2.0, _LEAST_SIDE)
+        off = np.where(vitals.known, (value - expected) / side, 0.0)
+        tail, told.numbers[rows, -1] = self.combinations.advance(memory, off, vitals.known.all(1) & usual[rows])
+        told.tails[rows, -1] = np.where(vitals.known.all(1), tail, 1.0)
+        told.begins[rows, -1] = True  # `Strongest` makes one anomaly of an episode
 
 
 def heard(memory: Memory, window: int) -> BoolArray:

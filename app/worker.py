@@ -41,7 +41,7 @@ _GATHER_S = 0.02  # guessed: nothing needs the worker sooner, and a read costs n
 _FEW = 256  # entries that may wait meanwhile; with more of them a read is worth it at once
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
-_LEARNERS = "learners"
+_LEARNERS, _FORESTS = "learners", "forests"
 _RENEWAL_S = 1.0  # guessed: between two renewals, however fast verdicts come
 _PUBLISH_S = 30.0  # guessed: documents are never older than this plus one tick, however far behind the worker is
 _MAX_WAITING = 10  # times `flush_rows`, the rows that wait for history before the log has to keep them
@@ -141,7 +141,8 @@ class Worker:
     def acquire(self) -> None:
         """Take over all partitions and restore their state; what was read since is read again."""
         with self._lock:
-            flow, partitions, learners = self._make_flow(), dict[int, _Partition](), dict[str, bytes]()
+            flow, partitions = self._make_flow(), dict[int, _Partition]()
+            learners, forests = dict[str, bytes](), dict[str, bytes]()
             for number in range(self.parts.log.n_partitions):
                 head = self.parts.checkpoints.acquire(number, self.plan.owner)
                 flow.restore(number, head.state)
@@ -150,8 +151,11 @@ class Worker:
                 partition.markers = [(s, offset) for s, offset in json.loads(head.state.get(_MARKERS, b"[]"))]
                 partitions[number] = partition
                 learners |= joined(head.state, _LEARNERS)
+                forests |= joined(head.state, _FORESTS)
             for tenant, data in learners.items():
                 flow.learners.restore(tenant, data)
+            for tenant, data in forests.items():
+                flow.anomalies.combinations.restore(tenant, data)
             flow.recall(decode_document(d.value, IncidentRecord) for d in self.parts.documents.items("incidents"))
             self.flow, self._partitions = flow, partitions
 
@@ -334,6 +338,7 @@ class Worker:
             state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
             if number == 0:  # learners are a tenant's, not a partition's
                 state |= chunks(self.flow.learners.snapshot(), _LEARNERS)
+                state |= chunks(self.flow.anomalies.combinations.snapshot(), _FORESTS)
             digests = {name: _digest(value) for name, value in state.items()}
             changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
             changed |= dict.fromkeys(partition.written.keys() - state.keys())

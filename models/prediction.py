@@ -17,8 +17,9 @@ __all__ = ["HORIZONS", "SIGNALS", "STATUSES", "AnomalyScore", "Chance", "Expecte
 HORIZONS = {"5min": 300, "15min": 900, "60min": 3600}
 """Horizons by name, in seconds, ascending."""
 
-SIGNALS = ("errors", "failed", "latency", "traffic")
-"""What an anomaly is of: errors, the share of requests that failed, their mean duration in seconds, requests."""
+SIGNALS = ("errors", "failed", "latency", "traffic", "combination")
+"""What an anomaly is of: errors, the share of requests that failed, their mean duration in seconds, requests, and how unusual the last
+three are together, in bits."""
 
 STATUSES = ("warming_up", "prior", "ok", "in_incident", "stale")
 

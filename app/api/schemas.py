@@ -97,8 +97,9 @@ class _Anomaly(_Out):
     expected: float
     lower: float
     upper: float
-    signal: Literal["errors", "failed", "latency", "traffic"]
-    """What was the most surprising: errors, the share of requests that failed, their mean duration in seconds, or requests."""
+    signal: Literal["errors", "failed", "latency", "traffic", "combination"]
+    """What was the most surprising: errors, the share of requests that failed, their mean duration in seconds, requests, or how unusual
+    the last three are together, in bits."""
     since: AwareDatetime | None
     """Start of the window with which an anomaly began; null once it is longer ago than an episode lasts."""
 

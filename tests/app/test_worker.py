@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cache.records import Known
@@ -22,6 +23,7 @@ from app.telemetry import Telemetry
 from app.worker import WorkerPlan
 from features.batch import Batch
 from features.errors import Fenced, StoreFailed
+from models.multivariate import Multivariate
 from tests.lines import TICK_S, open_line
 from tests.nodes import history_rows
 from tests.recorded import BEGIN_S, recorded
@@ -387,14 +389,19 @@ def test_a_worker_that_never_catches_up_publishes_every_half_minute(tmp_path: Pa
         assert {later - earlier for earlier, later in pairwise(seen)} == {5}, "five ticks of seven seconds"
 
 
-def test_learners_are_kept_in_the_state_and_leave_nothing_behind(tmp_path: Path) -> None:
+def test_learners_and_forests_are_kept_in_the_state_and_leave_nothing_behind(tmp_path: Path) -> None:
     with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
+        forest = Multivariate(8)
+        forest.learn(np.random.default_rng(0).uniform(size=(60, 8)))
+        line.worker.flow.anomalies.combinations.restore("default", forest.snapshot())
         line.send(LINES, line.worker.drain)
         line.end_tick()
         state = line.store.checkpoints.acquire(0, "a look").state
         assert [key for key in state if key.startswith("learners/")] == ["learners/default/00000"]
         assert not [file for file in (tmp_path / "blobs").rglob("*") if file.is_file()]
         assert line.store.documents.items("learners") == []
+        line.worker.acquire()
+        assert line.worker.flow.anomalies.combinations.snapshot() == {"default": forest.snapshot()}
 
 
 def _run_until(run: Callable[[threading.Event], None], done: Callable[[], bool]) -> None:

@@ -1,0 +1,151 @@
+"""Combinations of vital signs that are unusual together: of each busy service its own deviations and those of what it calls.
+
+`app.anomalies` gives the deviations once a tick and takes a tail probability as one more signal. There is one forest a tenant
+(`models.multivariate.Multivariate`); how surprised it usually is by a service is kept with the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+import numpy as np
+
+from features.arrays import BoolArray, FloatArray, IntArray
+from features.memory import Memory
+from features.rings import Columns
+from features.sparse import Slots, Sparse
+from features.vitals import VITALS
+from models.frequencies import Frequencies, Scale
+from models.multivariate import MOST_ROWS, Multivariate
+
+__all__ = ["Combinations"]
+
+_CALLED = np.array([VITALS.index("failed"), VITALS.index("latency")])
+_WIDTH = 2 * len(VITALS) + len(_CALLED)
+_LATELY = 5.0  # guessed: ticks over which deviations are averaged, for what is mild and lasts
+_NOW_STEEP, _LATELY_STEEP = 0.5, 1.5  # guessed: averages vary less
+_MOST = 10.0  # guessed: bounds of 95 % that a deviation counts for at most
+_YOUNG = 60  # guessed: usual ticks before which a service's own deviations teach nothing, and its surprises before which none is said
+_MEMORY = 2_000.0  # guessed: ticks over which a service's surprise is averaged
+_LEAST_TAIL = 1e-12
+_SIDE = 1.96 * 1.2533  # mean absolute deviations to each side that hold 95 % of a normal distribution
+
+_FALL, _FROM = 5.0, 1.45
+"""Octaves by which tails fall with each bit of surprise, and the bits from which they do: measured on independent normal deviations."""
+
+_SCALE = Scale(
+    low=0.5,
+    high=6.5,
+    bins=48,
+    believed=lambda bits: np.minimum(np.exp2(-_FALL * (bits - _FROM)), 1.0),
+    weight=300.0,
+    memory=60_000,
+    beyond=0.01,
+)
+
+
+class Combinations:
+    """One more signal of busy services.
+
+    Parameters
+    ----------
+    slots : Slots
+        Whose columns these are.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._forests: dict[str, Multivariate] = {}
+        self._seen = Frequencies(1, _SCALE)
+        self._own = Columns(lately=("f4", (len(VITALS),), 0), ticks=("u4", (), 0), level=("f4", (2,), 0))  # mean, deviation
+        self._hashes: IntArray = np.zeros(0, np.int64)
+
+    def parts(self) -> Mapping[str, Columns]:
+        """Return what is kept of each service by name."""
+        return {"seen": Sparse(self._slots, self._seen.columns), "own": Sparse(self._slots, self._own)}
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Return the forests by tenant; they are nobody's alone."""
+        return {tenant: forest.snapshot() for tenant, forest in sorted(self._forests.items())}
+
+    def restore(self, tenant: str, data: bytes) -> None:
+        """Put a forest back; one of other trees begins anew."""
+        self._forest(tenant).restore(data)
+
+    def advance(self, memory: Memory, deviations: FloatArray, usual: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Judge a tick's combinations, then learn them.
+
+        Parameters
+        ----------
+        memory : Memory
+            Whose rows the slots are.
+        deviations : FloatArray, shape (n_slots, 3)
+            Of the vital signs from what was expected, in units of the distance to the bounds.
+        usual : BoolArray, shape (n_slots,)
+            Where all vital signs are known and no incident stands.
+
+        Returns
+        -------
+        tail : FloatArray, shape (n_slots,)
+            1 before the forest has seen a window, and an hour after it.
+        numbers : FloatArray, shape (n_slots, 4)
+            Bits of surprise, those expected, and bounds.
+        """
+        x = self._vectors(memory, np.clip(deviations, -_MOST, _MOST))
+        bits = np.full(len(x), np.nan)
+        settled = self._own["ticks"] >= _YOUNG
+        self._own["ticks"][:] += usual
+        usual = usual & settled
+        tenant_of = memory.pools().tenant[self._slots.rows]
+        for tenant, code in memory.tenants.items():
+            rows = np.flatnonzero(tenant_of == code)
+            if len(rows):
+                forest = self._forest(tenant)
+                bits[rows] = forest.score(x[rows])
+                forest.learn(x[self._sample(memory, rows[usual[rows]])])
+        known, seen = np.isfinite(bits) & settled, self._seen.columns["at_least"][:, 0, 0].astype(np.int64)
+        bits = np.where(known, bits, 0.0)
+        told = np.clip(self._seen.tail(bits[:, None])[:, 0], _LEAST_TAIL, 1.0)
+        tail = np.where(known & (seen >= _YOUNG), told, 1.0)
+        level, deviation = self._own["level"].astype(float).T
+        side = _SIDE * deviation
+        numbers = np.stack([bits, level, np.maximum(level - side, 0.0), level + side], axis=1)
+        self._seen.learn(bits[:, None], usual & known)
+        self._learn(bits, seen, np.flatnonzero(usual & known))
+        return tail, numbers
+
+    def _forest(self, tenant: str) -> Multivariate:
+        if tenant not in self._forests:
+            self._forests[tenant] = Multivariate(_WIDTH)
+        return self._forests[tenant]
+
+    def _vectors(self, memory: Memory, deviations: FloatArray) -> FloatArray:
+        """Return deviations now and lately, and the worst of the services called, in [0, 1]."""
+        lately = self._own["lately"]
+        lately[:] += (deviations - lately) / _LATELY
+        called = np.zeros((len(lately), len(_CALLED)))
+        callers, callees, _ = memory.graph.arrays(memory.tick, memory.services())
+        by, of = self._slots.find(callers), self._slots.find(callees)
+        both = (by >= 0) & (of >= 0)
+        np.maximum.at(called, by[both], lately[of[both]][:, _CALLED].astype(float))
+        slow = np.concatenate([lately.astype(float), called], axis=1)
+        return 0.5 + 0.5 * np.tanh(np.concatenate([_NOW_STEEP * deviations, _LATELY_STEEP * slow], axis=1))
+
+    def _sample(self, memory: Memory, places: IntArray) -> IntArray:
+        """Return the services that this tick is learned of: all of a few, of many others every time, in an order of their names."""
+        keys = memory.directory.keys
+        if len(self._hashes) < len(self._slots.rows):
+            new = [
+                crc32(str(keys[row]).encode("utf-8", "surrogatepass")) for row in self._slots.rows[len(self._hashes) :].tolist()
+            ]
+            self._hashes = np.concatenate([self._hashes, np.array(new, np.int64)])
+        turns = -(-len(places) // MOST_ROWS)
+        chosen = places[self._hashes[places] % turns == memory.tick % turns] if turns > 1 else places
+        return chosen[np.argsort(self._hashes[chosen], kind="stable")][:MOST_ROWS]
+
+    def _learn(self, bits: FloatArray, seen: IntArray, rows: IntArray) -> None:
+        """Let the mean surprise of services, and its mean deviation, follow."""
+        level, number = self._own["level"], np.minimum(seen[rows] + 1.0, _MEMORY)
+        level[rows, 0] += (bits[rows] - level[rows, 0]) / number
+        level[rows, 1] += (np.abs(bits[rows] - level[rows, 0]) - level[rows, 1]) / number
