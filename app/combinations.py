@@ -1,7 +1,7 @@
-"""Combinations of vital signs that are unusual together: of each busy service its own deviations and those of what it calls.
+"""Combinations of vital signs that are unusual together, where each may be usual.
 
-`app.anomalies` gives the deviations once a tick and takes a tail probability as one more signal. There is one forest a tenant
-(`models.multivariate.Multivariate`); how surprised it usually is by a service is kept with the service.
+`app.anomalies` gives the deviations of every busy service's vital signs once a tick and takes a tail probability as one more signal. There
+is one forest a tenant (`models.multivariate.Multivariate`); how surprised it usually is by a service is kept with the service.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ from features.sparse import Slots, Sparse
 from features.vitals import VITALS
 from models.frequencies import Frequencies, Scale
 from models.multivariate import MOST_ROWS, Multivariate
+from models.routine import Routine
 
 __all__ = ["Combinations"]
 
-_CALLED = np.array([VITALS.index("failed"), VITALS.index("latency")])
-_WIDTH = 2 * len(VITALS) + len(_CALLED)
-_LATELY = 5.0  # guessed: ticks over which deviations are averaged, for what is mild and lasts
-_NOW_STEEP, _LATELY_STEEP = 0.5, 1.5  # guessed: averages vary less
+_FAILED, _LATENCY, _TRAFFIC = (VITALS.index(name) for name in ("failed", "latency", "traffic"))
+_WIDTH = 2 * len(VITALS)
+_LATELY = 10.0  # ticks over which deviations are averaged, for what is mild and lasts; 5 and 10 tried
+_STEEP = 0.2  # of the map into [0, 1]: five deviations are halfway to its end. 0.2 to 0.5 tried: steep ones put what is rare together
+_SPREADS, _SPREAD_TICKS, _SPREAD_BORROWED = 0.05, 1_000.0, 60.0  # guessed: variance before any is known, and what it weighs
+_SPREAD_BOUND = 16.0  # guessed: variances that one square counts for at most
 _MOST = 10.0  # guessed: bounds of 95 % that a deviation counts for at most
 _YOUNG = 60  # guessed: usual ticks before which a service's own deviations teach nothing, and its surprises before which none is said
 _MEMORY = 2_000.0  # guessed: ticks over which a service's surprise is averaged
 _LEAST_TAIL = 1e-12
 _SIDE = 1.96 * 1.2533  # mean absolute deviations to each side that hold 95 % of a normal distribution
 
-_FALL, _FROM = 5.0, 1.45
+_FALL, _FROM = 5.5, 1.4
 """Octaves by which tails fall with each bit of surprise, and the bits from which they do: measured on independent normal deviations."""
 
 _SCALE = Scale(
@@ -57,13 +60,19 @@ class Combinations:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._forests: dict[str, Multivariate] = {}
-        self._seen = Frequencies(1, _SCALE)
-        self._own = Columns(lately=("f4", (len(VITALS),), 0), ticks=("u4", (), 0), level=("f4", (2,), 0))  # mean, deviation
+        self._seen, self._routine = Frequencies(1, _SCALE), Routine()
+        self._own = Columns(
+            lately=("f4", (len(VITALS),), 0),
+            spread=("f4", (_WIDTH,), _SPREADS),
+            ticks=("u4", (), 0),
+            level=("f4", (2,), 0),  # mean and deviation of surprise
+        )
         self._hashes: IntArray = np.zeros(0, np.int64)
 
     def parts(self) -> Mapping[str, Columns]:
         """Return what is kept of each service by name."""
-        return {"seen": Sparse(self._slots, self._seen.columns), "own": Sparse(self._slots, self._own)}
+        own = {"seen": self._seen.columns, "routine": self._routine.columns, "own": self._own}
+        return {name: Sparse(self._slots, columns) for name, columns in own.items()}
 
     def snapshot(self) -> dict[str, bytes]:
         """Return the forests by tenant; they are nobody's alone."""
@@ -92,10 +101,9 @@ class Combinations:
         numbers : FloatArray, shape (n_slots, 4)
             Bits of surprise, those expected, and bounds.
         """
-        x = self._vectors(memory, np.clip(deviations, -_MOST, _MOST))
-        bits = np.full(len(x), np.nan)
         settled = self._own["ticks"] >= _YOUNG
-        self._own["ticks"][:] += usual
+        x = self._vectors(np.clip(deviations, -_MOST, _MOST), usual)
+        bits = np.full(len(x), np.nan)
         usual = usual & settled
         tenant_of = memory.pools().tenant[self._slots.rows]
         for tenant, code in memory.tenants.items():
@@ -109,6 +117,7 @@ class Combinations:
         told = np.clip(self._seen.tail(bits[:, None])[:, 0], _LEAST_TAIL, 1.0)
         tail = np.where(known & (seen >= _YOUNG), told, 1.0)
         level, deviation = self._own["level"].astype(float).T
+        tail = self._routine.excused(tail, bits, level, np.full(len(bits), float((memory.tick - 1) * memory.plan.tick_s)))
         side = _SIDE * deviation
         numbers = np.stack([bits, level, np.maximum(level - side, 0.0), level + side], axis=1)
         self._seen.learn(bits[:, None], usual & known)
@@ -120,17 +129,22 @@ class Combinations:
             self._forests[tenant] = Multivariate(_WIDTH)
         return self._forests[tenant]
 
-    def _vectors(self, memory: Memory, deviations: FloatArray) -> FloatArray:
-        """Return deviations now and lately, and the worst of the services called, in [0, 1]."""
-        lately = self._own["lately"]
+    def _vectors(self, deviations: FloatArray, usual: BoolArray) -> FloatArray:
+        """Return recent deviations, and sums and differences of two, each in units of its own, in [0, 1]; then learn the units.
+
+        Trees cut along axes: what two signs seldom do together must be an axis to be seen while both are mild.
+        """
+        lately, spread = self._own["lately"], self._own["spread"]
         lately[:] += (deviations - lately) / _LATELY
-        called = np.zeros((len(lately), len(_CALLED)))
-        callers, callees, _ = memory.graph.arrays(memory.tick, memory.services())
-        by, of = self._slots.find(callers), self._slots.find(callees)
-        both = (by >= 0) & (of >= 0)
-        np.maximum.at(called, by[both], lately[of[both]][:, _CALLED].astype(float))
-        slow = np.concatenate([lately.astype(float), called], axis=1)
-        return 0.5 + 0.5 * np.tanh(np.concatenate([_NOW_STEEP * deviations, _LATELY_STEEP * slow], axis=1))
+        one = lately.astype(float)
+        failed, latency, traffic = one[:, _FAILED], one[:, _LATENCY], one[:, _TRAFFIC]
+        x = np.concatenate([one, np.stack([latency - traffic, failed + latency, failed - traffic], axis=1)], axis=1)
+        told = 0.5 + 0.5 * np.tanh(_STEEP * x / np.sqrt(spread.astype(float)))
+        self._own["ticks"][:] += usual
+        rows = np.flatnonzero(usual)
+        number = np.minimum(self._own["ticks"][rows] + _SPREAD_BORROWED, _SPREAD_TICKS)[:, None]
+        spread[rows] += (np.minimum(x[rows] ** 2, _SPREAD_BOUND * spread[rows]) - spread[rows]) / number
+        return told
 
     def _sample(self, memory: Memory, places: IntArray) -> IntArray:
         """Return the services that this tick is learned of: all of a few, of many others every time, in an order of their names."""

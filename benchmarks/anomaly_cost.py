@@ -3,9 +3,9 @@
     python -m benchmarks.anomaly_cost [--series 10000] [--services 1000] [--ticks 20] [--json]
 
 The median CPU time of a tick on one core, after ten: of `models.anomaly.Anomalies.advance` with Poisson counts and the tail of counts; of
-`app.anomalies.SeriesAnomalies.advance` over a `features.memory.Memory` in which every service has two hundred requests a minute and calls
-the next one, and the other series are operations; and of the same where every series is a service. Of the latter two it is said what the
-forest takes of it: its scores and what it learns (`app.combinations`).
+`app.anomalies.SeriesAnomalies.advance` over a `features.memory.Memory` in which every service has two hundred requests a minute, and
+the other series are operations; and of the same where every series is a service. Beside them stands what of it one forest takes: to score
+all services, and to learn from the bounded sample of a tick.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from app.anomalies import SeriesAnomalies
 from benchmarks.answers import answers_as_json, deliver
-from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, channel
+from features.batch import N_BUCKETS, N_CHANNELS, Batch, channel
 from features.memory import Memory, MemoryPlan
 from features.sparse import Sparse
 from models.anomaly import Anomalies, Counts
@@ -29,7 +29,7 @@ __all__ = ["main"]
 
 _FIRST = 10  # ticks in which arrays are touched for the first time
 _BEGIN = 28_404_000
-_WIDTH = 8  # of vectors
+_WIDTH = 6  # of vectors
 
 
 def _of_errors(n: int, ticks: int, rng: np.random.Generator) -> tuple[float, int]:
@@ -48,16 +48,13 @@ def _of_all(n: int, services: int, ticks: int, rng: np.random.Generator) -> dict
     memory, judge, spent = Memory(MemoryPlan(max_series=2 * n, max_series_per_tenant=2 * n)), SeriesAnomalies(60), list[float]()
     memory.begin(_BEGIN)
     names = [(f"service {i % services}", "*" if i < services else f"GET /{i}") for i in range(n)]
-    calls = tuple(Call(f"service {i}", f"service {i + 1}", 200.0, 0.0) for i in range(services - 1))
     for tick in range(_FIRST + ticks):
         counts = np.zeros((n, N_CHANNELS))
         counts[:, channel("total")] = total = rng.poisson(200.0, n)
         counts[:, channel("failed")] = counts[:, channel("errors")] = rng.poisson(2.0, n)
         counts[:, channel("duration_sum_s")] = 0.05 * rng.gamma(np.maximum(total, 1))
         times = np.full(n, (_BEGIN + tick) * 60)
-        memory.add(
-            "default", 0, Batch("traces", n, tuple(names), np.arange(n), times, counts, np.zeros((n, N_BUCKETS)), calls=calls)
-        )
+        memory.add("default", 0, Batch("traces", n, tuple(names), np.arange(n), times, counts, np.zeros((n, N_BUCKETS))))
         memory.advance(_BEGIN + tick + 1)
         spent.append(_ms(lambda: judge.advance(memory)))
     parts = judge.parts().values()

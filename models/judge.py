@@ -8,17 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from features.arrays import BoolArray, FloatArray
 from features.rings import Columns
-from models.anomaly import ANOMALY, Anomalies, Counts, Verdict
+from models.anomaly import Anomalies, Counts, Verdict
 from models.routine import Routine
 
 __all__ = ["Judge"]
-
-_ROUTINE_TAIL = 1e-2
-"""Least tail of what is routine. Guessed, as for few errors: a job that a series does every night is never an emergency by its size."""
 
 
 class Judge:
@@ -26,6 +21,7 @@ class Judge:
 
     Examples
     --------
+    >>> import numpy as np
     >>> judge, rng = Judge(), np.random.default_rng(0)
     >>> judge.grow(1)
     >>> for tick in range(300):
@@ -49,5 +45,4 @@ class Judge:
     def advance(self, value: FloatArray, time_s: FloatArray, usual: BoolArray, counts: Counts | None = None) -> Verdict:
         """Judge a tick's values, then learn them; parameters as of `models.anomaly.Anomalies.advance`."""
         said = self.anomalies.advance(value, time_s, usual, counts)
-        routine = self.routine.advance(value, said.expected, time_s, said.tail <= ANOMALY)
-        return replace(said, tail=np.where(routine, np.maximum(said.tail, _ROUTINE_TAIL), said.tail))
+        return replace(said, tail=self.routine.excused(said.tail, value, said.expected, time_s))

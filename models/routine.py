@@ -1,6 +1,6 @@
 """What surprises a series every day at about the same time, and so is no anomaly: a nightly job, a morning's rush.
 
-`app.anomalies` asks it about every window that its judge found surprising. The judge learns levels by the hour and keeps known incidents
+`models.judge` and `app.combinations` ask it about every window that they found surprising. The judge learns levels by the hour and keeps known incidents
 out; a job that begins within an hour, or breaks the incident rule each night, would surprise it for ever.
 """
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.arrays import BoolArray, FloatArray, IntArray
 from features.rings import Columns
+from models.anomaly import ANOMALY
 
 __all__ = ["REPEATS", "Routine"]
 
@@ -23,6 +24,9 @@ _DAYS_AGO = (1, 2, 3, 7)
 REPEATS = 2
 """Days, of the last three and the same one last week, that make a routine. One would let yesterday's failure hide today's; of failures
 at random times, one a day, two of these fall into the same hour once in a hundred days. A job of working days is known on Mondays."""
+
+_USUAL_TAIL = 1e-2
+"""Least tail of what is routine. Guessed, as for few errors: a job that a series does every night is never an emergency by its size."""
 
 _ASKED = np.uint8(sum(1 << ago for ago in _DAYS_AGO))
 _REACH = 1.5  # guessed: how much further than before a routine may go
@@ -80,6 +84,10 @@ class Routine:
             further = ~(np.abs(peak - expected[rows]) >= np.abs(value[rows] - expected[rows]))
             c["peak"][rows] = np.where(further, value[rows], peak)
         return routine
+
+    def excused(self, tail: FloatArray, value: FloatArray, expected: FloatArray, time_s: FloatArray) -> FloatArray:
+        """Return tails of which none that is routine is an anomaly, then note all that are; parameters as of `advance`."""
+        return np.where(self.advance(value, expected, time_s, tail <= ANOMALY), np.maximum(tail, _USUAL_TAIL), tail)
 
     def _known(self, rows: IntArray, value: FloatArray, expected: FloatArray, time_s: FloatArray) -> BoolArray:
         """Return where surprises came on enough of the days before, and went about as far."""

@@ -391,8 +391,8 @@ def test_a_worker_that_never_catches_up_publishes_every_half_minute(tmp_path: Pa
 
 def test_learners_and_forests_are_kept_in_the_state_and_leave_nothing_behind(tmp_path: Path) -> None:
     with open_line(tmp_path, WorkerPlan(checkpoint_s=0.0)) as line:
-        forest = Multivariate(8)
-        forest.learn(np.random.default_rng(0).uniform(size=(60, 8)))
+        forest = Multivariate(6)
+        forest.learn(np.random.default_rng(0).uniform(size=(60, 6)))
         line.worker.flow.anomalies.combinations.restore("default", forest.snapshot())
         line.send(LINES, line.worker.drain)
         line.end_tick()
