@@ -64,7 +64,7 @@ class Combinations:
         self._own = Columns(
             lately=("f4", (len(VITALS),), 0),
             spread=("f4", (_WIDTH,), _SPREADS),
-            ticks=("u4", (), 0),
+            ticks=("u4", (2,), 0),  # usual ones, and those of them with a surprise
             level=("f4", (2,), 0),  # mean and deviation of surprise
         )
         self._hashes: IntArray = np.zeros(0, np.int64)
@@ -101,7 +101,7 @@ class Combinations:
         numbers : FloatArray, shape (n_slots, 4)
             Bits of surprise, those expected, and bounds.
         """
-        settled = self._own["ticks"] >= _YOUNG
+        settled = self._own["ticks"][:, 0] >= _YOUNG
         x = self._vectors(np.clip(deviations, -_MOST, _MOST), usual)
         bits = np.full(len(x), np.nan)
         usual = usual & settled
@@ -112,7 +112,7 @@ class Combinations:
                 forest = self._forest(tenant)
                 bits[rows] = forest.score(x[rows])
                 forest.learn(x[self._sample(memory, rows[usual[rows]])])
-        known, seen = np.isfinite(bits) & settled, self._seen.columns["at_least"][:, 0, 0].astype(np.int64)
+        known, seen = np.isfinite(bits) & settled, self._own["ticks"][:, 1].astype(np.int64)
         bits = np.where(known, bits, 0.0)
         told = np.clip(self._seen.tail(bits[:, None])[:, 0], _LEAST_TAIL, 1.0)
         tail = np.where(known & (seen >= _YOUNG), told, 1.0)
@@ -121,7 +121,7 @@ class Combinations:
         side = _SIDE * deviation
         numbers = np.stack([bits, level, np.maximum(level - side, 0.0), level + side], axis=1)
         self._seen.learn(bits[:, None], usual & known)
-        self._learn(bits, seen, np.flatnonzero(usual & known))
+        self._learn(bits, np.flatnonzero(usual & known))
         return tail, numbers
 
     def _forest(self, tenant: str) -> Multivariate:
@@ -140,9 +140,9 @@ class Combinations:
         failed, latency, traffic = one[:, _FAILED], one[:, _LATENCY], one[:, _TRAFFIC]
         x = np.concatenate([one, np.stack([latency - traffic, failed + latency, failed - traffic], axis=1)], axis=1)
         told = 0.5 + 0.5 * np.tanh(_STEEP * x / np.sqrt(spread.astype(float)))
-        self._own["ticks"][:] += usual
+        self._own["ticks"][:, 0] += usual
         rows = np.flatnonzero(usual)
-        number = np.minimum(self._own["ticks"][rows] + _SPREAD_BORROWED, _SPREAD_TICKS)[:, None]
+        number = np.minimum(self._own["ticks"][rows, 0] + _SPREAD_BORROWED, _SPREAD_TICKS)[:, None]
         spread[rows] += (np.minimum(x[rows] ** 2, _SPREAD_BOUND * spread[rows]) - spread[rows]) / number
         return told
 
@@ -158,8 +158,9 @@ class Combinations:
         chosen = places[self._hashes[places] % turns == memory.tick % turns] if turns > 1 else places
         return chosen[np.argsort(self._hashes[chosen], kind="stable")][:MOST_ROWS]
 
-    def _learn(self, bits: FloatArray, seen: IntArray, rows: IntArray) -> None:
+    def _learn(self, bits: FloatArray, rows: IntArray) -> None:
         """Let the mean surprise of services, and its mean deviation, follow."""
-        level, number = self._own["level"], np.minimum(seen[rows] + 1.0, _MEMORY)
+        self._own["ticks"][rows, 1] += 1
+        level, number = self._own["level"], np.minimum(self._own["ticks"][rows, 1], _MEMORY)
         level[rows, 0] += (bits[rows] - level[rows, 0]) / number
         level[rows, 1] += (np.abs(bits[rows] - level[rows, 0]) - level[rows, 1]) / number

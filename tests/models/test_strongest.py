@@ -63,6 +63,8 @@ def test_what_only_goes_on_begins_nothing() -> None:
 
 def test_incidents_are_not_learned() -> None:
     strongest = grown()
-    before = strongest.parts()["strongest"]["at_least"].copy()
+    before = strongest.seen.tail(np.array([[2.0]]))
     strongest.advance(np.array([[1e-9]]), np.zeros((1, 1), np.bool_), ~USUAL, 5)
-    assert (strongest.parts()["strongest"]["at_least"] == before).all()
+    assert (strongest.seen.tail(np.array([[2.0]])) == before).all()
+    strongest.advance(np.array([[1e-9]]), np.zeros((1, 1), np.bool_), USUAL, 6)
+    assert (strongest.seen.tail(np.array([[2.0]])) > before).all()
