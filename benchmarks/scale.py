@@ -81,8 +81,8 @@ def measure(n_series: int, ticks: int, warm: int, seed: int, serves: Champion) -
             "series": population.n_series,
             "services": population.n_services,
             "share_with_errors": float(np.mean(errors)),
-            "incidents": flow.members_of(TENANT).onsets,
-            "rows_learned": flow.members_of(TENANT).online.n_rows,
+            "incidents": flow.learners.of(TENANT).onsets,
+            "rows_learned": flow.learners.of(TENANT).online.n_rows,
             "seconds": {part: float(np.mean([one.get(part, 0.0) for one in measured])) for part in _PARTS},
             "slowest": {part: float(np.max([one.get(part, 0.0) for one in measured])) for part in _PARTS},
             "line_s": float(np.mean([sum(one.get(part, 0.0) for part in _LINE) for one in measured])),
@@ -117,7 +117,7 @@ def _minute(flow: Flow, population: Population, tick: int, *, publish: bool) -> 
 
 
 def _watch(watch: Stopwatch, flow: Flow) -> None:
-    ensemble = flow.members_of(TENANT).champion
+    ensemble = flow.learners.of(TENANT).champion
     assert ensemble is not None  # promoted by `_flow`
     for owner, names, part in (
         (flow, ("absorb",), "absorb"),
@@ -126,7 +126,7 @@ def _watch(watch: Stopwatch, flow: Flow) -> None:
         (app.flow, ("extract",), "features"),
         (flow.anomalies, ("advance",), "anomalies"),
         (ensemble.ensemble, ("hazards",), "ensemble"),
-        (flow, ("_hazards",), "online, blend"),
+        (flow.learners, ("hazards",), "online, blend"),
         (flow, ("settle",), "settle"),
         (flow.chronicle, ("add_closed", "add_errors", "add_forecasts", "add_incidents"), "history rows"),
         (flow.anomalies, ("scores",), "documents"),
@@ -148,14 +148,17 @@ def _state(flow: Flow) -> list[tuple[str, object]]:
         ("incidents, intensity", (memory.onsets, memory.excitation)),
         ("names as they come, calls", memory),
         ("anomalies", flow.anomalies),
-        ("forecasts that wait", flow.maturing),
-        ("learners", [(m.online, m.blend, m.recalibration, m.drifts, m.rivalry) for m in flow.members.values()]),
+        ("forecasts that wait", flow.learners.maturing),
+        (
+            "learners",
+            [(m.online, m.blend, m.recalibration, m.drifts, m.rivalry, m.progressive) for m in flow.learners.members.values()],
+        ),
         ("what was forecast before", flow.publisher),
         ("recent errors", [part.recent for part in errors]),
         ("repeats", [part.repeats for part in errors]),
         ("fingerprints", errors),
         ("rows for history", flow.chronicle),
-        ("the champion", flow.members),
+        ("the champion", flow.learners),
         ("the newest tick", flow),
     ]
 

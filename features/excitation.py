@@ -76,10 +76,10 @@ class Excitation:
         self.tick_s = tick_s
         self.columns = Columns(
             decayed=("f4", (len(DECAYS_MIN),), 0),
-            last=("i8", (_LAST,), -1),  # windows, newest first
+            last=("i4", (_LAST,), -1),  # windows, newest first
             gaps=("f4", (3,), 0),  # faded number, sum and sum of squares of minutes
-            events=("i8", (), 0),
-            ticks=("i8", (), 0),  # seen
+            events=("u4", (), 0),
+            ticks=("u4", (), 0),  # seen
         )
 
     def advance(self, increment: Increment) -> None:

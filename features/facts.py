@@ -8,14 +8,18 @@ training call `apply` with the same facts.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features import taxonomy
 from features.arrays import Float32Array, FloatArray, IntArray
+from features.levels import MAX_LEVELS, Levels
+from features.planes import Planes
 from features.rings import Columns, chronological
 
 __all__ = ["CATEGORIES", "MAX_LEVELS", "Fact", "Facts", "leading_category"]
@@ -23,17 +27,12 @@ __all__ = ["CATEGORIES", "MAX_LEVELS", "Fact", "Facts", "leading_category"]
 CATEGORIES = (*taxonomy.CATEGORIES, taxonomy.UNKNOWN)
 """The 13 categories, and what could not be told."""
 
-MAX_LEVELS = 32
-"""Names of gauges and sums that are kept for a service."""
-
 _SLOTS = 64
 _FINE = 60
 _ALL = slice(None)
-_LEVEL_MEMORY = 1440.0
 _AHEAD = _SLOTS - _FINE - 1
+_NOVEL, _STARTED = len(CATEGORIES), len(CATEGORIES) + 1  # columns beside those of the categories
 _MAX_NAMES = 256  # instances and versions remembered for a service, guessed
-_MAX_LEVEL = 1e18  # its square and the sums of it are finite in single precision
-_LEVEL_SEEN = 30  # values before a level has a mean of its own, guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,36 @@ def leading_category(counts: FloatArray) -> str:
     return CATEGORIES[int(counts.argmax())] if counts.any() else taxonomy.UNKNOWN
 
 
+class _Kept:
+    """What `features.snapshot` keeps of facts, under the names that it always had."""
+
+    def __init__(self) -> None:
+        self.counts = Planes(len(CATEGORIES) + 2, _SLOTS)
+        self.levels = Levels(_SLOTS)
+        self._own = Columns(changed=("i8", (), -1), born=("i8", (), -1))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._own[name]
+
+    def __len__(self) -> int:
+        return len(self._own["born"])
+
+    def grow(self, length: int) -> None:
+        for part in (self.counts, self.levels, self._own):
+            part.grow(length)
+
+    def snapshot(self, rows: IntArray) -> dict[str, NDArray[Any]]:
+        counts = self.counts.dense(np.arange(_SLOTS), rows=rows)
+        counted = {"category": counts[:, :, :_NOVEL], "novel": counts[:, :, _NOVEL], "started": counts[:, :, _STARTED]}
+        return {**counted, **self.levels.snapshot(rows), **self._own.snapshot(rows)}
+
+    def restore(self, rows: IntArray, arrays: Mapping[str, NDArray[Any]]) -> None:
+        counts = [arrays["category"], arrays["novel"][:, :, None], arrays["started"][:, :, None]]
+        self.counts.restore(rows, np.concatenate(counts, axis=2))
+        self.levels.restore(rows, arrays)
+        self._own.restore(rows, arrays)
+
+
 class Facts:
     """Service-level state over all rows (rows of operations stay empty).
 
@@ -91,30 +120,25 @@ class Facts:
 
     def __init__(self) -> None:
         self.tick = -1
-        self.columns = Columns(
-            category=("f4", (_SLOTS, len(CATEGORIES)), 0),
-            novel=("f4", (_SLOTS,), 0),
-            started=("f4", (_SLOTS,), 0),
-            level=("f4", (MAX_LEVELS, _SLOTS), float("nan")),
-            changed=("i8", (), -1),
-            born=("i8", (), -1),
-            level_mean=("f4", (MAX_LEVELS,), 0),
-            level_square=("f4", (MAX_LEVELS,), 0),
-            level_seen=("f4", (MAX_LEVELS,), 0),
-        )
-        self.level_names: list[dict[str, int]] = []
-        self.instances: list[dict[str, int]] = []
-        self.versions: list[dict[str, int]] = []
-        self.names_dropped = 0
+        self.columns = _Kept()
+        self.levels_of = self.columns.levels
+        self.instances: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        self.versions: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self._pending: dict[tuple[int, int, str, str], float] = {}
+
+    @property
+    def level_names(self) -> defaultdict[int, dict[str, int]]:
+        """Places of the names of a service's levels, by row."""
+        return self.levels_of.names
+
+    @property
+    def names_dropped(self) -> int:
+        """How many values of levels were left out because their service has too many."""
+        return self.levels_of.dropped
 
     def grow(self, length: int) -> None:
         """Make room for `length` rows."""
         self.columns.grow(length)
-        while len(self.level_names) < length:
-            self.level_names.append({})
-            self.instances.append({})
-            self.versions.append({})
 
     def gather(self, row: int, window: int, kind: str, name: str, value: float) -> None:
         """Gather the fields of a `Fact` until the tick ends: levels keep the last value, the rest adds up."""
@@ -133,9 +157,13 @@ class Facts:
         if self.tick < 0:
             self.tick = tick - 1
         self.turn(tick - 1)  # ticks may have been missed: their slots still hold what was there before
+        counted: list[tuple[int, int, int, float]] = []
         for fact in facts:
             if tick - _FINE < fact.window < tick + _AHEAD:
-                self._apply(fact)
+                self._apply(fact, counted)
+        if counted:
+            places, values = np.array([where for *where, _ in counted], np.int64).T, np.array([value for *_, value in counted])
+            self.columns.counts.add_numbers(places[0], places[1], places[2], values)
         self.turn(tick)
 
     def turn(self, tick: int, rows: IntArray | slice = _ALL, since: int | None = None) -> None:
@@ -151,80 +179,64 @@ class Facts:
             The tick at which the rows stand, where it is not that of the rings.
         """
         since = self.tick if since is None else since
+        some = None if isinstance(rows, slice) else np.isin(np.arange(len(self.columns)), rows)
         for now in range(max(since + 1, tick - _SLOTS), tick + 1):
             slot = (now - _FINE - 1) % _SLOTS
-            for name in ("category", "novel", "started"):
-                self.columns[name][rows, slot] = 0
-            self.columns["level"][rows, :, slot] = np.nan
+            self.columns.counts.clear(slot, some)
+            self.levels_of.clear(slot, some)
+            if now % _FINE == 0:
+                self.columns.counts.tidy()
         self.tick = max(tick, self.tick)
 
     def categories(self, length: int) -> FloatArray:
         """Return errors by category over the last `length` windows, shape (n, 14)."""
-        return self.columns["category"][:, chronological(self.tick - 1, length, _SLOTS)].sum(1)
+        return self._sums(length)[:, : len(CATEGORIES)]
 
     def novel(self, length: int) -> FloatArray:
         """Return first-seen fingerprints over the last `length` windows, shape (n,)."""
-        return self.columns["novel"][:, chronological(self.tick - 1, length, _SLOTS)].sum(1)
+        return self._sums(length)[:, _NOVEL]
 
     def started(self, length: int) -> FloatArray:
         """Return new instances over the last `length` windows, shape (n,)."""
-        return self.columns["started"][:, chronological(self.tick - 1, length, _SLOTS)].sum(1)
+        return self._sums(length)[:, _STARTED]
 
-    def levels(self) -> Float32Array:
-        """Return levels over the last 60 windows, oldest first, NaN where absent, shape (n, 32, 60)."""
-        return self.columns["level"][:, :, chronological(self.tick - 1, _FINE, _SLOTS)]
+    def levels(self, rows: IntArray | None = None) -> Float32Array:
+        """Return levels over the last 60 windows, oldest first, NaN where absent, of all rows or of some, shape (n, 32, 60)."""
+        return self.levels_of.last(chronological(self.tick - 1, _FINE, _SLOTS), rows)
 
     def distance(self) -> FloatArray:
         """Return how many of its own deviations each level is from its long mean, shape (n, 32).
 
         Over the last five windows; 0 where a level is absent or was seen fewer than 30 times.
         """
-        c = self.columns
-        recent = c["level"][:, :, chronological(self.tick - 1, 5, _SLOTS)]
-        known = ~np.isnan(recent)
-        count = known.sum(2)
-        now = np.where(known, recent, 0.0).sum(2) / np.maximum(count, 1)
-        spread = np.sqrt(np.maximum(c["level_square"] - c["level_mean"] ** 2, 0.0)) + 1e-3 * np.abs(c["level_mean"]) + 1e-9
-        usable = (count > 0) & (c["level_seen"] >= _LEVEL_SEEN)
-        return np.where(usable, np.clip((now - c["level_mean"]) / spread, -20.0, 20.0), 0.0).astype(float)
+        return self.levels_of.distance(chronological(self.tick - 1, 5, _SLOTS))
 
     def since_change(self) -> IntArray:
         """Return ticks since the version last changed, -1 where it never did, shape (n,)."""
         changed = self.columns["changed"]
         return np.where(changed >= 0, self.tick - changed, -1)
 
-    def _apply(self, fact: Fact) -> None:
+    def _sums(self, length: int) -> FloatArray:
+        return self.columns.counts.sums(chronological(self.tick - 1, length, _SLOTS))
+
+    def _apply(self, fact: Fact, counted: list[tuple[int, int, int, float]]) -> None:
+        """Apply a fact; what adds up is gathered, to be added with others at once."""
         slot = fact.window % _SLOTS
         match fact.kind:
             case "category":
-                self.columns["category"][fact.row, slot, CATEGORIES.index(fact.name)] += fact.value
+                counted.append((fact.row, slot, CATEGORIES.index(fact.name), fact.value))
             case "novel":
-                self.columns["novel"][fact.row, slot] += fact.value
+                counted.append((fact.row, slot, _NOVEL, fact.value))
             case "level":
-                self._apply_level(fact, slot)
+                self.levels_of.put(fact.row, slot, fact.name, fact.value)
             case "instance":
                 if self._first_time(self.instances[fact.row], fact):
-                    self.columns["started"][fact.row, slot] += 1
+                    counted.append((fact.row, slot, _STARTED, 1.0))
             case "version":
                 if self._first_time(self.versions[fact.row], fact):
                     self.columns["changed"][fact.row] = fact.window
             case _:
                 pass  # edges are applied by `features.graph`
-
-    def _apply_level(self, fact: Fact, slot: int) -> None:
-        if not math.isfinite(fact.value):
-            return  # one NaN would stay in the running means for ever
-        value = min(max(fact.value, -_MAX_LEVEL), _MAX_LEVEL)
-        names = self.level_names[fact.row]
-        if fact.name not in names and len(names) >= MAX_LEVELS:
-            self.names_dropped += 1
-            return
-        place = (fact.row, names.setdefault(fact.name, len(names)))
-        self.columns["level"][(*place, slot)] = value
-        # A running mean at first, then exponentially weighted over about a day.
-        seen = self.columns["level_seen"][place] = min(self.columns["level_seen"][place] + 1, _LEVEL_MEMORY)
-        for name, moment in (("level_mean", value), ("level_square", value**2)):
-            self.columns[name][place] += (moment - self.columns[name][place]) / seen
 
     @staticmethod
     def _first_time(seen: dict[str, int], fact: Fact) -> bool:

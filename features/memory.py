@@ -30,7 +30,9 @@ from features.windows import Increment, Windows
 __all__ = ["Closed", "Memory", "MemoryPlan"]
 
 _USUAL = np.array([CHANNELS.index(name) for name in EXPECTED])
+_JUDGED = slice(0, int(_USUAL.max()) + 1)
 _TOTAL = channel("total")
+_HEARD = (_TOTAL, channel("inner"), channel("logs"))
 _ERRORS = channel("errors")
 _FEW_DUE = 10.0  # of ten due requests at most one comes by chance five times in ten thousand
 
@@ -177,7 +179,7 @@ class Memory:
         if row is not None:
             return row
         row = self.directory.row(tenant, service, operation, partition)
-        if len(self.directory) > len(self.facts.level_names):
+        if len(self.directory) > len(self.facts.columns):
             self._grow(tenant)
         if row is None:
             return -1
@@ -244,9 +246,7 @@ class Memory:
 
     def last_data(self) -> IntArray:
         """Return ticks since each series last had a span or log record within 60, else 60, shape (n,)."""
-        fine = self.windows.fine()
-        busy = fine[:, :, [_TOTAL, channel("inner"), channel("logs")]].sum(-1) > 0
-        return np.where(busy.any(1), busy[:, ::-1].argmax(1), busy.shape[1]).astype(np.int64)
+        return self.windows.silence(_HEARD)
 
     def _grow(self, tenant: str) -> None:
         self.tenants.setdefault(tenant, len(self.tenants))
@@ -330,7 +330,7 @@ class Memory:
     def _judge(self, skipped: int) -> Standing:
         """Judge the window that just closed, and the one before it again with what came late."""
         window = self.tick - 1
-        recent = self.windows.fine()
+        recent = self.windows.fine(_JUDGED)
         expected = self.rhythm.expected(window)
         heard = self._heard(recent, expected)
         self._note_unheard(window, skipped, recent[:, -1:, _TOTAL].astype(float), expected[:, 0])

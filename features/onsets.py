@@ -21,6 +21,8 @@ __all__ = ["DECAYS_MIN", "Onsets", "Pools"]
 DECAYS_MIN = (5.0, 15.0, 60.0, 1440.0)
 """Time constants in minutes of the decayed counts of onsets."""
 
+_MOST = 255
+
 _BORROW_HOURS = 24.0  # guessed: a series with a day of history weighs as much as what it borrows, at first one onset a week
 
 
@@ -56,12 +58,12 @@ class Onsets:
         self.tick_s = tick_s
         self.columns = Columns(
             flags=("u1", (rule.m,), 0),
-            open_since=("i8", (), -1),
-            last_onset=("i8", (), -1),
-            last_end=("i8", (), -1),
+            open_since=("i4", (), -1),
+            last_onset=("i4", (), -1),
+            last_end=("i4", (), -1),
             decayed=("f4", (len(DECAYS_MIN),), 0),
             onsets=("f4", (), 0),
-            week=("f4", (HOURS,), 0),
+            week=("u1", (HOURS,), 0),  # onsets in each hour, 255 at most
             observed=("f4", (), 0),
         )
 
@@ -89,7 +91,8 @@ class Onsets:
         fade = np.exp(-self.tick_s * (skipped + 1) / 60.0 / np.array(DECAYS_MIN))
         c["decayed"][:] = c["decayed"] * fade + standing.began[:, None]
         c["onsets"][:] += standing.began
-        c["week"][:, (window * self.tick_s // 3600) % HOURS] += standing.began
+        at_hour = c["week"][:, (window * self.tick_s // 3600) % HOURS]
+        at_hour += standing.began & (at_hour < _MOST)
         c["observed"][:] += self.tick_s / 3600.0
         c["last_onset"][standing.began] = window
         c["last_end"][standing.ended] = window

@@ -6,9 +6,13 @@ the surprise features and the anomaly score ask it what was to be expected.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
-from features.arrays import BoolArray, FloatArray, IntArray
+import numpy as np
+from numpy.typing import NDArray
+
+from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.rates import ratio
 from features.rings import Columns
 
@@ -21,6 +25,8 @@ EXPECTED = ("total", "failed", "errors", "warnings")
 _YOUNG = 120.0  # guessed: windows for which an hour borrows half from the broader level
 _MEMORY = 60.0 * 8  # guessed: an hour of the week remembers eight weeks of one-minute windows
 _FLAT_MEMORY = 60.0 * 24 * 14
+_MOST = 4e9  # whose root is about the largest number in half precision
+_NO_HOUR = -1
 
 
 class Rhythm:
@@ -48,8 +54,7 @@ class Rhythm:
 
     def __init__(self, tick_s: int = 60) -> None:
         self.tick_s = tick_s
-        width = len(EXPECTED) + 1  # the sums, then the number of windows
-        self.columns = Columns(week=("f4", (HOURS, width), 0), flat=("f4", (width + 1,), 0))
+        self.columns = _Kept()
 
     def hour(self, tick: int) -> int:
         """Return the hour of the week, 0 to 167, that a window starts in (the epoch was a Thursday)."""
@@ -68,23 +73,23 @@ class Rhythm:
             Rows to learn; a window within an incident is left out, or it would become the norm.
         """
         rows = np.flatnonzero(usual)
-        week, flat = self.columns["week"], self.columns["flat"]
+        now, flat = self.columns["now"], self.columns["flat"]
         seen = np.concatenate([values[rows], np.ones((len(rows), 1))], axis=1)
-        hour = self.hour(tick)
-        fade = np.where(week[rows, hour, -1:] >= _MEMORY, 1 - 1 / _MEMORY, 1.0)
-        week[rows, hour] = week[rows, hour] * fade + seen
+        self._turn(self.hour(tick))
+        fade = np.where(now[rows, -1:] >= _MEMORY, 1 - 1 / _MEMORY, 1.0)
+        now[rows] = now[rows] * fade + seen
         squared = values[rows, 2:3] ** 2
         fade = np.where(flat[rows, -2:-1] >= _FLAT_MEMORY, 1 - 1 / _FLAT_MEMORY, 1.0)
         flat[rows] = flat[rows] * fade + np.concatenate([seen, squared], axis=1)
 
     def expected(self, tick: int) -> FloatArray:
         """Return the mean per window at a tick, shape (n, 4)."""
-        week, flat = self.columns["week"], self.columns["flat"]
-        hour = self.hour(tick)
+        flat, hour = self.columns["flat"], self.hour(tick)
         count = flat[:, -2:-1]
         level = np.divide(flat[:, :-2], count, out=np.zeros_like(flat[:, :-2]), where=count > 0)
-        for sums in (week[:, hour % 24 :: 24].sum(1), week[:, hour]):
-            level = (sums[:, :-1] + _YOUNG * level) / (sums[:, -1:] + _YOUNG)
+        sums = self._sums(np.arange(hour % 24, HOURS, 24))
+        for one in (sums.sum(1), sums[:, hour // 24]):
+            level = (one[:, :-1] + _YOUNG * level) / (one[:, -1:] + _YOUNG)
         return level.astype(float)
 
     def season(self, tick: int) -> FloatArray:
@@ -114,3 +119,55 @@ class Rhythm:
     def windows_seen(self) -> IntArray:
         """Return how many windows each row was taught, shape (n,)."""
         return self.columns["flat"][:, -2].astype(np.int64)
+
+    def _sums(self, hours: IntArray) -> Float32Array:
+        """Return sums and numbers of the windows of some hours of the week, with those of the hour that is not over, shape (n, hours, 5)."""
+        c = self.columns
+        means, number = c["root"][:, hours].astype(np.float32) ** 2, c["seen"][:, hours].astype(np.float32)
+        at, place = np.nonzero(c["hour"][:, None] == hours)
+        # What the hour not over brings pushes out what is oldest.
+        number[at, place] = np.minimum(number[at, place], np.maximum(_MEMORY - c["now"][at, -1], 0.0))
+        sums = np.concatenate([means * number[..., None], number[..., None]], axis=2)
+        sums[at, place] += c["now"][at]
+        return sums
+
+    def _turn(self, hour: int) -> None:
+        """Add the hour that is over to what is known of it, where another one begins."""
+        c = self.columns
+        if (c["hour"] == hour).all():
+            return
+        for old in np.unique(c["hour"]).tolist():
+            rows = np.flatnonzero(c["hour"] == old)
+            if old in (hour, _NO_HOUR):
+                continue
+            sums = self._sums(np.array([old]))[rows, 0]
+            means = np.divide(sums[:, :-1], sums[:, -1:], out=np.zeros_like(sums[:, :-1]), where=sums[:, -1:] > 0)
+            c["root"][rows, old], c["seen"][rows, old] = _rooted(means), np.rint(sums[:, -1])
+            c["now"][rows] = 0.0
+        c["hour"][:] = hour
+
+
+class _Kept(Columns):
+    """Means by hour of week in half precision, as roots, whose errors are then below the noise of counts; sums of the hour that is not over."""
+
+    def __init__(self) -> None:
+        width = len(EXPECTED)
+        super().__init__(
+            root=("f2", (HOURS, width), 0),
+            seen=("u2", (HOURS,), 0),  # windows
+            hour=("i2", (), _NO_HOUR),
+            now=("f4", (width + 1,), 0),  # the sums, then the number of windows
+            flat=("f4", (width + 2,), 0),
+        )
+
+    def restore(self, rows: IntArray, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Put the rows of a snapshot back; earlier releases kept sums in single precision."""
+        if "week" in arrays:
+            sums, number = arrays["week"][..., :-1], arrays["week"][..., -1:]
+            means = np.divide(sums, number, out=np.zeros_like(sums), where=number > 0)
+            arrays = {**arrays, "root": _rooted(means), "seen": np.rint(number[..., 0])}
+        super().restore(rows, arrays)
+
+
+def _rooted(means: Float32Array) -> NDArray[np.float16]:
+    return np.sqrt(np.clip(means, 0.0, _MOST)).astype(np.float16)

@@ -7,14 +7,33 @@ restore serve all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import IntArray
 
-__all__ = ["Columns", "chronological"]
+__all__ = ["Columns", "Kept", "chronological"]
+
+
+_SPARE = 8  # guessed: room grows by an eighth, so that an eighth of it is unused at most
+
+
+class Kept(Protocol):
+    """State by series that `features.snapshot` saves."""
+
+    def grow(self, length: int) -> None:
+        """Make room for `length` rows."""
+        ...
+
+    def snapshot(self, rows: IntArray) -> dict[str, NDArray[Any]]:
+        """Return copies of some rows of everything."""
+        ...
+
+    def restore(self, rows: IntArray, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Put the rows of a snapshot back."""
+        ...
 
 
 class Columns:
@@ -49,7 +68,7 @@ class Columns:
     def grow(self, length: int) -> None:
         """Make room for `length` rows, filled with the fill values."""
         if length > len(next(iter(self._arrays.values()))):
-            capacity = max(length, 2 * self._length, 16)
+            capacity = length + length // _SPARE + 8
             for name, (dtype, row, fill) in self._shapes.items():
                 bigger = np.full((capacity, *row), fill, dtype)
                 bigger[: self._length] = self._arrays[name][: self._length]

@@ -58,7 +58,7 @@ def latency(view: View) -> list[FloatArray]:
     """Return latency quantiles in log seconds and their shift against the time before."""
     five = view.histogram(5)
     seconds = np.log(np.maximum(np.stack([quantile(five, 0.5), quantile(five, 0.95)]), 1e-4))
-    slow, hours = quantile(view.histogram(15), 0.95), quantile(view.coarse[:, :, -five.shape[1] :].sum(1, dtype=float), 0.95)
+    slow, hours = quantile(view.histogram(15), 0.95), quantile(view.histogram_before(), 0.95)
     known = (slow > 0) & (hours > 0)
     long_shift = np.where(known, np.log(np.where(known, slow, 1.0) / np.where(known, hours, 1.0)), 0.0)
     mean = np.log(ratio(view.counts("duration_sum_s"), view.counts("total")) + 1e-3)

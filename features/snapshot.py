@@ -19,7 +19,7 @@ from features.durations import Meters
 from features.errors import SnapshotMismatch
 from features.join import EdgeJoin
 from features.memory import Memory
-from features.rings import Columns
+from features.rings import Columns, Kept
 from features.series import SeriesKey
 
 __all__ = ["VERSION", "restore", "snapshot"]
@@ -100,9 +100,10 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes], beside: 
     for part in (memory.windows, memory.facts):
         part.turn(memory.tick, np.array(rows, np.int64), since=head["tick"])  # and these rows too
     for row, service in zip(rows, head["services"], strict=True):
-        memory.facts.level_names[row] = dict(service["levels"])
-        memory.facts.instances[row] = dict(service["instances"])
-        memory.facts.versions[row] = dict(service["versions"])
+        facts = memory.facts
+        for kept, name in ((facts.level_names, "levels"), (facts.instances, "instances"), (facts.versions, "versions")):
+            if service[name]:
+                kept[row] = dict(service[name])
     for tenant, caller, callee, calls, tick in head["edges"]:
         memory.graph.edges[tenant, caller, callee] = (calls, tick)
     memory.meters[partition] = Meters(memory.plan.tick_s)
@@ -123,9 +124,9 @@ def _head(memory: Memory, partition: int, rows: IntArray) -> dict[str, Any]:
         # Pairs, not objects: their order is part of the state.
         "services": [
             {
-                "levels": list(facts.level_names[r].items()),
-                "instances": list(facts.instances[r].items()),
-                "versions": list(facts.versions[r].items()),
+                "levels": list(facts.level_names.get(r, {}).items()),
+                "instances": list(facts.instances.get(r, {}).items()),
+                "versions": list(facts.versions.get(r, {}).items()),
             }
             for r in rows
         ],
@@ -149,7 +150,7 @@ def _check(memory: Memory, head: Mapping[str, Any]) -> None:
         )
 
 
-def _parts(memory: Memory, beside: Mapping[str, Columns] | None) -> dict[str, Columns]:
+def _parts(memory: Memory, beside: Mapping[str, Columns] | None) -> dict[str, Kept]:
     return {
         **(beside or {}),
         "windows": memory.windows.columns,
@@ -160,7 +161,7 @@ def _parts(memory: Memory, beside: Mapping[str, Columns] | None) -> dict[str, Co
     }
 
 
-def _arrays(parts: Mapping[str, Columns], rows: IntArray) -> dict[str, NDArray[Any]]:
+def _arrays(parts: Mapping[str, Kept], rows: IntArray) -> dict[str, NDArray[Any]]:
     return {f"{part}.{name}": array for part, columns in parts.items() for name, array in columns.snapshot(rows).items()}
 
 

@@ -45,11 +45,11 @@ def levels(view: View) -> list[FloatArray]:
     levels shows: how many names its neighbours have must not change what a falling level says.
     """
     facts = view.memory.facts
-    used = max((len(names) for names in facts.level_names), default=0)
+    rows, used = facts.levels_of.rows(), max((len(names) for names in facts.level_names.values()), default=0)
     n = len(view.whole)
     if used == 0:
         return [np.zeros(n)] * 5
-    values = facts.levels()[:, :used].astype(float)
+    values = facts.levels(rows)[:, :used].astype(float)
     known = ~np.isnan(values)
     count = known.sum(2)
     filled = np.where(known, values, 0.0)
@@ -64,12 +64,14 @@ def levels(view: View) -> list[FloatArray]:
     correlation = np.where(enough, ratio(covariance, np.sqrt(spread * step_spread)), 0.0)
     growth = np.where(enough, ratio(covariance, step_spread) * 30.0 / (np.abs(mean) + 1e-9), 0.0)
     growth = np.clip(growth, -5.0, 5.0)
-    far = facts.distance()[:, :used]
+    far = facts.distance()[rows, :used]
     ordered = np.sort(far, axis=1)
     rising = ((correlation > _STEADY) & (growth > _GROWING)).sum(1).astype(float)
-    second = ordered[:, -2] if used > 1 else np.zeros(n)
+    second = ordered[:, -2] if used > 1 else np.zeros(len(rows))
     columns = [ordered[:, -1], second, growth.max(1), np.maximum(correlation.max(1), 0.0), rising]
-    return [np.maximum(column, 0.0)[view.whole] for column in columns]
+    shown = np.zeros((len(columns), n))
+    shown[:, rows] = np.maximum(np.stack(columns), 0.0)
+    return list(shown[:, view.whole])
 
 
 def neighbours(view: View) -> list[FloatArray]:

@@ -15,7 +15,8 @@ import numpy as np
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import channel
 from features.gathering import WIDTH, Gathering
-from features.rings import Columns, chronological
+from features.planes import Planes, Rings
+from features.rings import chronological
 
 __all__ = ["AHEAD", "COARSE", "FINE", "WIDTH", "Increment", "Windows"]
 
@@ -33,6 +34,7 @@ AHEAD = 3
 _SLOTS = FINE + AHEAD + 1
 _MAX = channel("duration_max_s")
 _ALL = slice(None)
+_TIDY = 60  # guessed: ticks between two looks for planes that hold nothing any more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +81,7 @@ class Windows:
     def __init__(self, lateness: int = 5) -> None:
         self.lateness = min(lateness, FINE - 1)
         self.tick = -1
-        self.columns = Columns(fine=("f4", (_SLOTS, WIDTH), 0), coarse=("f4", (_SLOTS, WIDTH), 0))
+        self.columns = Rings(fine=Planes(WIDTH, _SLOTS, _MAX), coarse=Planes(WIDTH, _SLOTS, _MAX))
         self._gathering = Gathering()
 
     def begin(self, tick: int) -> None:
@@ -160,33 +162,54 @@ class Windows:
         since = self.tick if since is None else since
         self.tick = max(tick, self.tick)
         fine, coarse = self.columns["fine"], self.columns["coarse"]
+        some = None if isinstance(rows, slice) else np.isin(np.arange(len(fine)), rows)
         if tick - since >= (FINE + COARSE) * SPAN:  # nothing that is kept reaches that far back
-            fine[rows] = 0
-            coarse[rows] = 0
+            for slot in range(_SLOTS):
+                fine.clear(slot, some)
+                coarse.clear(slot, some)
             return
         for leaving in range(since - FINE, tick - FINE):
-            old, new = leaving % _SLOTS, leaving // SPAN % _SLOTS
             if leaving % SPAN == 0:
-                coarse[rows, new] = 0
-            top = np.maximum(coarse[rows, new, _MAX], fine[rows, old, _MAX])
-            coarse[rows, new] += fine[rows, old]
-            coarse[rows, new, _MAX] = top
-            fine[rows, old] = 0
+                coarse.clear(leaving // SPAN % _SLOTS, some)
+            fine.move(leaving % _SLOTS, coarse, leaving // SPAN % _SLOTS, some)
+            if leaving % _TIDY == 0:
+                fine.tidy()
+                coarse.tidy()
 
-    def fine(self) -> Float32Array:
-        """Return the last 60 closed windows, oldest first, shape (n, 60, WIDTH)."""
-        return self.columns["fine"][:, chronological(self.tick - 1, FINE, _SLOTS)]
+    def fine(self, columns: slice = _ALL) -> Float32Array:
+        """Return the last 60 closed windows, oldest first, shape (n, 60, WIDTH) or as many columns as asked for."""
+        return self.recent(FINE, columns)
 
     def coarse(self) -> Float32Array:
         """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH).
 
         The newest may still be filling: a fine window moves here when it is 60 ticks old.
         """
-        return self.columns["coarse"][:, chronological((self.tick - FINE - 1) // SPAN, COARSE, _SLOTS)]
+        return self.columns["coarse"].dense(self._before())
 
-    def recent(self, length: int) -> Float32Array:
-        """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH)."""
-        return self.columns["fine"][:, chronological(self.tick - 1, length, _SLOTS)]
+    def recent(self, length: int, columns: slice = _ALL) -> Float32Array:
+        """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH) or as many columns as asked for."""
+        return self.columns["fine"].dense(chronological(self.tick - 1, length, _SLOTS), columns)
+
+    def channel(self, number: int, rows: slice = _ALL) -> FloatArray:
+        """Return one column of the last 60 closed windows, oldest first, of a range of rows, shape (n, 60)."""
+        fine, slots = self.columns["fine"], chronological(self.tick - 1, FINE, _SLOTS)
+        return fine.dense(slots, slice(number, number + 1), np.arange(len(fine))[rows])[:, :, 0].astype(float)
+
+    def silence(self, columns: Sequence[int]) -> IntArray:
+        """Return how many windows closed since the last with a number in any of some columns, at most 60, shape (n,)."""
+        return FINE - 1 - self.columns["fine"].newest(chronological(self.tick - 1, FINE, _SLOTS), columns)
+
+    def sums(self, length: int, skip: int = 0) -> FloatArray:
+        """Return the sums of all columns over the last closed windows but the newest `skip`, shape (n, WIDTH)."""
+        return self.columns["fine"].sums(chronological(self.tick - 1 - skip, length, _SLOTS))
+
+    def sums_before(self) -> FloatArray:
+        """Return the sums of all columns over all that is kept from before the fine windows, shape (n, WIDTH)."""
+        return self.columns["coarse"].sums(self._before())
+
+    def _before(self) -> IntArray:
+        return chronological((self.tick - FINE - 1) // SPAN, COARSE, _SLOTS)
 
     def _gathered(self, tick: int, whole: IntArray | None) -> Increment:
         rows, windows, values = self._gathering.take()
@@ -206,9 +229,4 @@ class Windows:
 
     def _put(self, grain: str, increment: Increment, chosen: BoolArray, places: IntArray) -> None:
         """Add the chosen rows of an increment to the slots of one ring."""
-        ring, at = self.columns[grain], (increment.rows[chosen], places[chosen] % _SLOTS)
-        values = increment.values[chosen].astype(np.float32)
-        top = ring[(*at, _MAX)]
-        np.add.at(ring, at, values)
-        ring[(*at, _MAX)] = top
-        np.maximum.at(ring[:, :, _MAX], at, values[:, _MAX])
+        self.columns[grain].add(increment.rows[chosen], places[chosen] % _SLOTS, increment.values[chosen])

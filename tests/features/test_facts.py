@@ -71,7 +71,7 @@ def test_rings_hold_what_a_dictionary_holds(steps: list[tuple[int, list[tuple[in
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_level_that_is_no_number_teaches_nothing(value: float) -> None:
     facts = some(*(level(START - 40 + i, 5.0) for i in range(40)), level(START, value))
-    assert facts.columns["level_mean"][0, 0] == 5.0
+    assert facts.levels_of.means(0)[0] == 5.0
     assert facts.distance()[0, 0] == 0.0
     assert np.isnan(facts.levels()[0, 0, -1])
 

@@ -58,8 +58,7 @@ def test_unusual_windows_are_not_learned() -> None:
 
 def test_old_rate_is_forgotten_after_the_memory_is_full() -> None:
     rhythm = taught([[100.0, 0.0, 0.0, 0.0]] * 600 + [[10.0, 0.0, 0.0, 0.0]] * 20)
-    week = rhythm.columns["week"]
-    assert week[:, :, -1].max() <= 480.0
+    assert rhythm.columns["seen"].max() <= 480
     rhythm.columns["flat"][:, -2] = 60.0 * 24 * 14  # two weeks
     total = rhythm.columns["flat"][0, 0]
     rhythm.learn(620, np.array([[0.0, 0.0, 0.0, 0.0]]), ALWAYS)
@@ -84,3 +83,18 @@ def test_expected_lies_between_nothing_and_the_largest_seen(values: list[list[fl
     largest = np.array(values).max(0) if values else np.zeros(4)
     assert (expected[0] <= largest * (1 + 1e-5)).all()
     assert (rhythm.dispersion() >= 1).all()
+
+
+@pytest.mark.parametrize("rate", [0.002, 3.0, 250_000.0])
+def test_half_precision_costs_less_than_a_thousandth_of_what_is_expected(rate: float) -> None:
+    rhythm = taught([[rate, 0.0, 0.0, 0.0]] * 10_080)
+    assert rhythm.expected(20_000)[0, 0] == pytest.approx(rate, rel=1e-3)
+
+
+def test_hours_of_a_snapshot_of_earlier_releases_are_taken_over() -> None:
+    rhythm = taught([])
+    week = np.zeros((1, HOURS, 5), np.float32)
+    week[0, 7] = [4000.0, 40.0, 20.0, 0.0, 400.0]
+    flat = np.array([[4000.0, 40.0, 20.0, 0.0, 400.0, 9.0]], np.float32)
+    rhythm.columns.restore(np.array([0]), {"week": week, "flat": flat})
+    assert rhythm.expected(7 * 60)[0] == pytest.approx([10.0, 0.1, 0.05, 0.0], rel=1e-3)
