@@ -86,7 +86,7 @@ class Flow:
         self.anomalies = SeriesAnomalies(plan.memory.tick_s)
         self.trends = SeriesTrends(plan.memory.tick_s)
         self.chronicle = Chronicle()
-        self.publisher = Publisher(plan.explain_series)
+        self.publisher = Publisher(plan.explain_series, plan.memory.rule.m)
         self._by_category: dict[str, prometheus_client.Counter] = {}
         self._open: dict[int, Incident] = {}
         self._predicted: dict[str, Mapping[str, float] | None] = {}  # at the start of open incidents, by their id

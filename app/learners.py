@@ -6,8 +6,6 @@ beside that of partition 0, since what is learned belongs to a tenant and not to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 import numpy as np
 
@@ -20,9 +18,13 @@ from features.series import SeriesKey
 from models.maturing import Maturing, Pending
 from training.dataset import settled
 
-__all__ = ["Learners"]
+__all__ = ["MOST_ROWS", "Learners"]
 
 _LEARN_EVERY = 5  # ticks between two forecasts that the learners wait for; neighbours say nearly the same
+
+MOST_ROWS = 2_000
+"""Rows of a tenant that wait of one tick. Of more series every other, third, ... waits, another one each time: as many rows teach what holds
+for all, and 14 forecasts of every row would be most of a series' memory."""
 
 
 class Learners:
@@ -34,13 +36,17 @@ class Learners:
         Whose rows are forecast.
     telemetry : Telemetry
         Where it counts.
+    most_rows : int
+        Rows of a tenant that wait of one tick.
     """
 
-    def __init__(self, memory: Memory, telemetry: Telemetry) -> None:
+    def __init__(self, memory: Memory, telemetry: Telemetry, most_rows: int = MOST_ROWS) -> None:
         self.memory = memory
+        self.most_rows = most_rows
         self.telemetry = telemetry
         self.members: dict[str, Members] = {}
         self.maturing: dict[str, Maturing] = {}
+        self._rank: IntArray = np.zeros(0, np.int64)
 
     def of(self, tenant: str) -> Members:
         """Return the forecasters of a tenant."""
@@ -68,8 +74,7 @@ class Learners:
             out[rows] = said[SERVED]
             kept = teaching[rows]
             if tick % _LEARN_EVERY == 0 and kept.any():
-                place = {row: i for i, row in enumerate(rows.tolist())}
-                chosen = np.array([place[row] for row in self._by_name(rows[kept].tolist())], np.int64)
+                chosen = np.searchsorted(rows, self._thinned(self._by_name(rows[kept]), tick))
                 hazards = {name: h[chosen] for name, h in said.items()} | members.rivalry.hazards(x[rows[chosen]])
                 about = subjects.take(chosen)
                 pending = Pending(tick, about.series, x[about.series], hazards, members.version, about.quiet, about.record)
@@ -97,7 +102,7 @@ class Learners:
         keys = self.memory.directory.keys
         found: dict[str, bytes] = {}
         for tenant in sorted(self.maturing):
-            own = self._by_name([row for row, key in enumerate(keys) if key.tenant == tenant])
+            own = self._by_name(np.array([row for row, key in enumerate(keys) if key.tenant == tenant], np.int64)).tolist()
             place = np.full(len(keys), -1, np.int64)
             place[own] = np.arange(len(own))
             wire = _LearnerWire(
@@ -119,9 +124,19 @@ class Learners:
         row = self.memory.directory.find(*key)
         return -1 if row is None else row
 
-    def _by_name(self, rows: Iterable[int]) -> list[int]:
+    def _by_name(self, rows: IntArray) -> IntArray:
         """Return rows in an order that partitions do not change: in which they came to be first known hangs on what was read first."""
-        return sorted(rows, key=lambda row: _parts(self.memory.directory.keys[row]))
+        keys = self.memory.directory.keys
+        if len(self._rank) != len(keys):
+            order = sorted(range(len(keys)), key=lambda row: _parts(keys[row]))
+            self._rank = np.empty(len(keys), np.int64)
+            self._rank[order] = np.arange(len(keys))
+        return rows[np.argsort(self._rank[rows])]
+
+    def _thinned(self, rows: IntArray, tick: int) -> IntArray:
+        """Return at most `most_rows` rows, evenly spread, so that every row has its turn."""
+        step = -(-len(rows) // self.most_rows)
+        return rows[tick // _LEARN_EVERY % step :: step]
 
     def _show_learning(self) -> None:
         """Set the gauges of the members: the worst tenant's loss, and the mean of the tenants' weights."""

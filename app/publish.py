@@ -36,7 +36,6 @@ from models.trend import slope
 
 __all__ = ["Publication", "Publisher"]
 
-_KEPT_TICKS = 70  # forecasts that an incident may look back on: the longest horizon and the rule's windows
 _LIFE_TICKS = 3  # ticks after which a prediction is expired; one may be late without alarm
 _INCIDENT_TTL_S = 30 * 86_400.0
 _NAME_TTL_S = 7 * 86_400.0  # guessed: documents of names that are gone stay for a week
@@ -97,17 +96,20 @@ class Publisher:
     ----------
     explain_series : int
         Series explained every tick, riskiest first, of each tenant.
+    kept_ticks : int
+        Ticks that an incident's start may lie before its detection.
     """
 
-    def __init__(self, explain_series: int) -> None:
+    def __init__(self, explain_series: int, kept_ticks: int = 60) -> None:
         self.explain_series = explain_series
+        self.kept_ticks = kept_ticks
         self._past: dict[int, FloatArray] = {}
         self.past = PastIncidents()
 
     def remember(self, tick: int, p: FloatArray) -> None:
         """Keep the probabilities of a tick, so that an incident can say what was predicted at its start."""
         self._past[tick] = p
-        self._past.pop(tick - _KEPT_TICKS, None)
+        self._past.pop(tick - self.kept_ticks - 1, None)
 
     def recall(self, memory: Memory, incidents: Iterable[IncidentRecord]) -> None:
         """Remember the categories of incidents after a restart; what was detected after the memory's tick will be found again."""
