@@ -295,7 +295,8 @@ class Flow:
         status[memory.last_data() >= _STALE_TICKS] = "stale"
         status[known < WARM_TICKS] = "warming_up"
         status[memory.onsets.in_incident()] = "in_incident"
-        return status.tolist()
+        names = {name: name for name in np.unique(status).tolist()}  # one text each, not one a row
+        return [names[name] for name in status.tolist()]
 
     def _incidents(self, standing: Standing, tick: int) -> list[tuple[int, Incident]]:
         """Return the incidents (row, incident) that began or ended at this tick."""

@@ -22,7 +22,7 @@ __all__ = ["MOST_ROWS", "Learners"]
 
 _LEARN_EVERY = 5  # ticks between two forecasts that the learners wait for; neighbours say nearly the same
 
-MOST_ROWS = 2_000
+MOST_ROWS = 1_000
 """Rows of a tenant that wait of one tick. Of more series every other, third, ... waits, another one each time: as many rows teach what holds
 for all, and 14 forecasts of every row would be most of a series' memory."""
 

@@ -43,7 +43,7 @@ from training.fit import fit
 __all__ = ["main"]
 
 _FITTED_SERIES, _FITTED_TICKS, _STRIDE = 300, 1440, 5
-_FLUSH_TICKS = 5
+_FLUSH_TICKS, _FLUSH_ROWS = 5, 200_000  # as `store.checkpoint_s` and `store.history_flush_rows` have it
 _LINE = ("windows", "features", "anomalies", "ensemble", "online, blend", "settle")
 _PARTS = (*_LINE, "history rows", "documents", "rest", "absorb")
 
@@ -111,7 +111,7 @@ def _minute(flow: Flow, population: Population, tick: int, *, publish: bool) -> 
     for partition, message in population.messages(tick):
         flow.absorb(partition, message)
     flow.forecast(tick + 1, dict.fromkeys(range(PARTITIONS), tick - START_TICK), publish=publish)
-    if tick % _FLUSH_TICKS == 0:
+    if tick % _FLUSH_TICKS == 0 or flow.chronicle.n_rows > _FLUSH_ROWS:
         flow.chronicle.tables()
         flow.chronicle.clear()
 

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 
-__all__ = ["Planes", "Rings"]
+__all__ = ["KINDS", "Planes", "Rings"]
 
 _LARGEST = {np.uint8: 255.0, np.uint16: 65_535.0}  # whole numbers that the narrow kinds hold, from 0 on
-_KINDS: tuple[type[Any], ...] = (*_LARGEST, np.float32)
-_WIDEST = len(_KINDS) - 1
+KINDS: tuple[type[Any], ...] = (*_LARGEST, np.float32)
+"""Bytes, two bytes and single precision."""
+
 _KIND_BITS = 2  # of the number that says where a plane is
 _NOWHERE = -1
-_SPARE = 8  # guessed: room grows by an eighth, so that an eighth of it is unused at most
+_SPARE = 16  # guessed: room grows by a sixteenth, so that hardly more of it is unused
 
 
 class _Pool:
@@ -75,6 +76,10 @@ class Planes:
         Of each series.
     largest : int, optional
         Column whose numbers do not add up: the largest is kept.
+    left_out : sequence of int, optional
+        Columns of which nothing is kept.
+    kinds : tuple of types, optional
+        What planes are made of, the narrowest first; numbers are as exact as the last of them.
 
     Examples
     --------
@@ -85,13 +90,17 @@ class Planes:
     ([[0.0, 0.0], [0.0, 300.0]], 1)
     """
 
-    def __init__(self, columns: int, slots: int, largest: int = -1) -> None:
+    def __init__(
+        self, columns: int, slots: int, largest: int = -1, left_out: Sequence[int] = (), kinds: tuple[type[Any], ...] = KINDS
+    ) -> None:
         self.columns = columns
         self.slots = slots
         self._largest = largest
         self._length = 0
         self._places: NDArray[np.int32] = np.full((0, columns), _NOWHERE, np.int32)
-        self._pools = [_Pool(slots, dtype) for dtype in _KINDS]
+        self._kept: BoolArray = ~np.isin(np.arange(columns), left_out)
+        self._kinds = kinds
+        self._pools = [_Pool(slots, dtype) for dtype in kinds]
 
     def __len__(self) -> int:
         return self._length
@@ -157,6 +166,12 @@ class Planes:
             else:
                 values[rows[pool.owners // self.columns] & (pool.owners >= 0)] = 0
 
+    def replace(self, slot: int, rows: BoolArray, values: Float32Array) -> None:
+        """Put numbers in place of a slot of the rows that are marked, shape (marked rows, columns)."""
+        self.clear(slot, rows)
+        at, column = np.nonzero(values)
+        self._write(np.flatnonzero(rows)[at], column, np.full(len(at), slot), values[at, column])
+
     def tidy(self) -> None:
         """Give back the room of planes that hold nothing any more."""
         for pool in self._pools:
@@ -208,9 +223,12 @@ class Planes:
 
     def _write(self, row: IntArray, column: IntArray, slot: IntArray, values: FloatArray | Float32Array) -> None:
         """Add numbers to places that differ from each other."""
+        kept = self._kept[column]
+        if not kept.all():
+            row, column, slot, values = row[kept], column[kept], slot[kept], values[kept]
         old, value = self._read(row, column, slot), values.astype(np.float32)
         new = np.where(column == self._largest, np.maximum(old, value), old + value)
-        self._widen(row * self.columns + column, _kinds_of(new))
+        self._widen(row * self.columns + column, self._kinds_of(new))
         codes = self._places[row, column]
         for kind, pool in enumerate(self._pools):
             chosen = _kind(codes) == kind
@@ -223,6 +241,13 @@ class Planes:
             chosen = _kind(codes) == kind
             found[chosen] = pool.values[slot[chosen], codes[chosen] >> _KIND_BITS]
         return found
+
+    def _kinds_of(self, values: Float32Array) -> IntArray:
+        """Return the narrowest kind that holds each number exactly, else the last."""
+        whole = (values == np.floor(values)) & (values >= 0.0)
+        fits = [whole & (values <= _LARGEST[kind]) for kind in self._kinds[:-1]]
+        last = len(self._kinds) - 1
+        return np.select(fits, range(last), last).astype(np.int64) if fits else np.zeros(len(values), np.int64)
 
     def _widen(self, owner: IntArray, kind: IntArray) -> None:
         """Give planes that are to hold numbers of a kind the room for it."""
@@ -284,10 +309,3 @@ class Rings:
 def _kind(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the kind of planes by where they are; one beyond all kinds for nowhere."""
     return codes & ((1 << _KIND_BITS) - 1)
-
-
-def _kinds_of(values: Float32Array) -> IntArray:
-    """Return the narrowest kind that holds each number exactly."""
-    whole = (values == np.floor(values)) & (values >= 0.0)
-    fits = [whole & (values <= largest) for largest in _LARGEST.values()]
-    return np.select(fits, range(_WIDEST), _WIDEST).astype(np.int64)

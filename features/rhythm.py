@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from features.planes import Planes
 from features.rates import ratio
 from features.rings import Columns
 
@@ -123,7 +124,7 @@ class Rhythm:
     def _sums(self, hours: IntArray) -> Float32Array:
         """Return sums and numbers of the windows of some hours of the week, with those of the hour that is not over, shape (n, hours, 5)."""
         c = self.columns
-        means, number = c["root"][:, hours].astype(np.float32) ** 2, c["seen"][:, hours].astype(np.float32)
+        means, number = c.roots.dense(hours) ** 2, c["seen"][:, hours].astype(np.float32)
         at, place = np.nonzero(c["hour"][:, None] == hours)
         # What the hour not over brings pushes out what is oldest.
         number[at, place] = np.minimum(number[at, place], np.maximum(_MEMORY - c["now"][at, -1], 0.0))
@@ -137,37 +138,48 @@ class Rhythm:
         if (c["hour"] == hour).all():
             return
         for old in np.unique(c["hour"]).tolist():
-            rows = np.flatnonzero(c["hour"] == old)
             if old in (hour, _NO_HOUR):
                 continue
-            sums = self._sums(np.array([old]))[rows, 0]
-            means = np.divide(sums[:, :-1], sums[:, -1:], out=np.zeros_like(sums[:, :-1]), where=sums[:, -1:] > 0)
-            c["root"][rows, old], c["seen"][rows, old] = _rooted(means), np.rint(sums[:, -1])
-            c["now"][rows] = 0.0
+            marked: BoolArray = c["hour"] == old
+            sums = self._sums(np.array([old]))[marked, 0]
+            c.roots.replace(old, marked, _rooted(sums[:, :-1], sums[:, -1:]))
+            c["seen"][marked, old] = np.rint(sums[:, -1])
+            c["now"][marked] = 0.0
         c["hour"][:] = hour
 
 
 class _Kept(Columns):
-    """Means by hour of week in half precision, as roots, whose errors are then below the noise of counts; sums of the hour that is not over."""
+    """Roots of means by hour of week in half precision, whose errors are then below the noise of counts, and sums of the hour that is not over."""
 
     def __init__(self) -> None:
         width = len(EXPECTED)
+        self.roots = Planes(width, HOURS, kinds=(np.float16,))
         super().__init__(
-            root=("f2", (HOURS, width), 0),
             seen=("u2", (HOURS,), 0),  # windows
             hour=("i2", (), _NO_HOUR),
             now=("f4", (width + 1,), 0),  # the sums, then the number of windows
             flat=("f4", (width + 2,), 0),
         )
 
+    def grow(self, length: int) -> None:
+        """Make room for `length` rows."""
+        super().grow(length)
+        self.roots.grow(length)
+
+    def snapshot(self, rows: IntArray) -> dict[str, NDArray[Any]]:
+        """Return copies of some rows of everything."""
+        return {"root": self.roots.dense(np.arange(HOURS), rows=rows).astype(np.float16), **super().snapshot(rows)}
+
     def restore(self, rows: IntArray, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Put the rows of a snapshot back; earlier releases kept sums in single precision."""
         if "week" in arrays:
             sums, number = arrays["week"][..., :-1], arrays["week"][..., -1:]
-            means = np.divide(sums, number, out=np.zeros_like(sums), where=number > 0)
-            arrays = {**arrays, "root": _rooted(means), "seen": np.rint(number[..., 0])}
+            arrays = {**arrays, "root": _rooted(sums, number), "seen": np.rint(number[..., 0])}
         super().restore(rows, arrays)
+        self.roots.restore(rows, arrays["root"].astype(np.float32))
 
 
-def _rooted(means: Float32Array) -> NDArray[np.float16]:
-    return np.sqrt(np.clip(means, 0.0, _MOST)).astype(np.float16)
+def _rooted(sums: Float32Array, number: Float32Array) -> Float32Array:
+    """Return the roots of means, within what half precision holds."""
+    means = np.divide(sums, number, out=np.zeros_like(sums), where=number > 0)
+    return np.sqrt(np.clip(means, 0.0, _MOST))

@@ -17,7 +17,7 @@ from features.arrays import IntArray
 __all__ = ["Columns", "Kept", "chronological"]
 
 
-_SPARE = 8  # guessed: room grows by an eighth, so that an eighth of it is unused at most
+_SPARE = 16  # guessed: room grows by a sixteenth, so that hardly more of it is unused
 
 
 class Kept(Protocol):

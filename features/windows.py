@@ -33,6 +33,8 @@ AHEAD = 3
 
 _SLOTS = FINE + AHEAD + 1
 _MAX = channel("duration_max_s")
+_FOR_METERS = (channel("served"),)  # told apart before counts come here
+_IN_FINE = (*_FOR_METERS, channel("duration_sum_s"), _MAX)  # nothing that lasts hours is made of them but the histogram
 _ALL = slice(None)
 _TIDY = 60  # guessed: ticks between two looks for planes that hold nothing any more
 
@@ -81,7 +83,7 @@ class Windows:
     def __init__(self, lateness: int = 5) -> None:
         self.lateness = min(lateness, FINE - 1)
         self.tick = -1
-        self.columns = Rings(fine=Planes(WIDTH, _SLOTS, _MAX), coarse=Planes(WIDTH, _SLOTS, _MAX))
+        self.columns = Rings(fine=Planes(WIDTH, _SLOTS, _MAX, _FOR_METERS), coarse=Planes(WIDTH, _SLOTS, _MAX, _IN_FINE))
         self._gathering = Gathering()
 
     def begin(self, tick: int) -> None:
@@ -181,7 +183,7 @@ class Windows:
         return self.recent(FINE, columns)
 
     def coarse(self) -> Float32Array:
-        """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH).
+        """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH), without sums and maxima of durations.
 
         The newest may still be filling: a fine window moves here when it is 60 ticks old.
         """

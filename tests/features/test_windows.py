@@ -62,7 +62,7 @@ class Reference:
             newest = (tick - FINE - 1) // SPAN
             spans = [range(b * SPAN, min((b + 1) * SPAN, tick - FINE)) for b in range(newest - COARSE + 1, newest + 1)]
             assert windows.coarse()[row, :, 0].tolist() == [sum(self.sums[row, w] for w in span) for span in spans]
-            assert windows.coarse()[row, :, MAX].tolist() == [max(self.top.get((row, w), 0) for w in s) for s in spans]
+            assert not windows.coarse()[row, :, MAX].any()  # their histogram alone is kept for hours
 
 
 @st.composite
