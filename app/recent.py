@@ -10,6 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from zlib import compress, decompress
+
+import msgspec
 
 from app.cache.documents import decode_document, encode_document
 from app.cache.records import ErrorGroup, RecentErrors
@@ -19,11 +22,18 @@ from features.recovery import advise
 __all__ = ["Recent"]
 
 _MAX_EVENTS = 50
+_MAX_OPEN = 4  # guessed: groups that are kept as objects, in twice the room
+_MAX_LOOSE = 6  # guessed: events that wait to be compressed with the others, which takes a millisecond
 _MAX_GROUPS = 200  # guessed: what a person can look through; the least recent group makes room
 _MAX_OPERATIONS = 16
 _MAX_SERVICES = 2_000  # guessed: a full service takes up to 300 KB; the least recent one makes room
 _MAX_CHARS = 1024  # of a stack or attribute; history keeps what the ingest limits leave
 _MAX_ATTRIBUTES = 16
+
+
+_encoder = msgspec.msgpack.Encoder()
+_group_decoder = msgspec.msgpack.Decoder(ErrorGroup)
+_decoder = msgspec.msgpack.Decoder(list[ErrorEvent])
 
 
 @dataclass(slots=True)
@@ -59,18 +69,31 @@ class _Group:
 
 @dataclass(slots=True)
 class _Service:
-    groups: dict[str, _Group] = field(default_factory=dict[str, _Group])
-    events: deque[ErrorEvent] = field(default_factory=lambda: deque[ErrorEvent](maxlen=_MAX_EVENTS))
+    groups: dict[str, _Group | bytes] = field(default_factory=dict[str, _Group | bytes])  # encoded but for the newest
+    loose: deque[ErrorEvent] = field(default_factory=lambda: deque[ErrorEvent](maxlen=_MAX_EVENTS))  # the newest
+    packed: bytes = b""  # those before them, compressed: like errors take a twelfth of their room
     uncut: int = 0  # how many of the newest events are as they came
+
+    def events(self) -> tuple[ErrorEvent, ...]:
+        older = _decoder.decode(decompress(self.packed)) if self.packed else []
+        return (*older, *self.loose)[-_MAX_EVENTS:]
 
     def cut(self) -> None:
         """Bound what the newest events hold; most of what comes in a rush of errors is gone before."""
-        if self.uncut:
-            for _ in range(min(self.uncut, len(self.events))):
-                self.events.rotate(1)  # the newest comes to the front
-                self.events[0] = _cut(self.events[0])
-            self.events.rotate(-min(self.uncut, len(self.events)))
-            self.uncut = 0
+        if not self.uncut:
+            return
+        for _ in range(min(self.uncut, len(self.loose))):
+            self.loose.rotate(1)  # the newest comes to the front
+            self.loose[0] = _cut(self.loose[0])
+        self.loose.rotate(-min(self.uncut, len(self.loose)))
+        self.uncut = 0
+        for fingerprint, group in reversed(list(self.groups.items())[:-_MAX_OPEN]):
+            if isinstance(group, bytes):  # and so are all before it
+                break
+            self.groups[fingerprint] = _encoder.encode(group.record())
+        if len(self.loose) > _MAX_LOOSE:
+            self.packed = compress(_encoder.encode(self.events()), 1)
+            self.loose.clear()
 
 
 class Recent:
@@ -93,7 +116,7 @@ class Recent:
         newest = self._newest
         service = newest[1] if newest is not None and newest[0] == key else self._last(key)
         self._changed.add(key)
-        service.events.append(event)
+        service.loose.append(event)
         service.uncut += 1
         known = service.groups.pop(event.fingerprint, None)
         if known is None:
@@ -102,6 +125,7 @@ class Recent:
                 del service.groups[next(iter(service.groups))]
             service.groups[event.fingerprint] = known
             return True
+        known = _opened(known)
         known.grow(event)
         service.groups[event.fingerprint] = known
         return False
@@ -124,8 +148,12 @@ class Recent:
     def kinds(self, tenant: str, service: str, most: int = 3) -> tuple[str, ...]:
         """Return the kinds of error that a service showed last, the latest first."""
         known = self._services.get((tenant, service))
-        newest = reversed(list(known.groups.values())) if known else ()
-        return tuple(dict.fromkeys(group.began.kind for group in newest))[:most]
+        kinds: dict[str, None] = {}
+        for group in reversed(list(known.groups.values()) if known else ()):
+            kinds.setdefault(_opened(group).began.kind)
+            if len(kinds) == most:
+                break
+        return tuple(kinds)
 
     def take_changed(self) -> dict[tuple[str, str], bytes]:
         """Return the documents of the services that changed since the last call, by (tenant, service)."""
@@ -143,14 +171,14 @@ class Recent:
         for key, value in documents.items():
             tenant, service = key.split("\0", 1)
             record = decode_document(value, RecentErrors)
-            self._services[tenant, service] = _Service(
-                {group.fingerprint: _begun(group) for group in record.groups}, deque(record.events, maxlen=_MAX_EVENTS)
-            )
+            restored = _Service({group.fingerprint: _encoder.encode(group) for group in record.groups})
+            restored.packed = compress(_encoder.encode(record.events), 1)
+            self._services[tenant, service] = restored
 
     def _document(self, key: tuple[str, str]) -> RecentErrors:
         service = self._services[key]
         service.cut()
-        return RecentErrors(tuple(group.record() for group in service.groups.values()), tuple(service.events))
+        return RecentErrors(tuple(_opened(group).record() for group in service.groups.values()), service.events())
 
 
 def _cut(event: ErrorEvent) -> ErrorEvent:
@@ -164,6 +192,10 @@ def _cut(event: ErrorEvent) -> ErrorEvent:
 
 def _begun(group: ErrorGroup) -> _Group:
     return _Group(group, group.count, group.first_seen, group.last_seen, group.message, group.operations)
+
+
+def _opened(group: _Group | bytes) -> _Group:
+    return _begun(_group_decoder.decode(group)) if isinstance(group, bytes) else group
 
 
 def _first(event: ErrorEvent) -> ErrorGroup:

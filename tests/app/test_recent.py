@@ -78,3 +78,14 @@ def test_stacks_and_attributes_are_cut_but_not_those_of_the_event_itself() -> No
     assert (kept.stack, len(kept.attributes)) == ("s" * 1024, 16)
     assert kept.attributes["k0"] == "v" * 1024
     assert len(event.stack) == 5000
+
+
+def test_what_is_kept_compressed_says_the_same() -> None:
+    packed, loose = Recent(), Recent()
+    for number in range(150):
+        event = replace(an_error_event(), fingerprint=f"f{number * number % 31}", message=f"order {number} not paid")
+        assert packed.add(event) == loose.add(event)
+        packed.cut()
+    assert packed.snapshot() == loose.snapshot()
+    assert packed.kinds("default", "payment") == loose.kinds("default", "payment")
+    assert packed.take_changed() == loose.take_changed()
