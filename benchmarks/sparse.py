@@ -127,18 +127,13 @@ def _cost(n: int, ticks: int = 21) -> None:
         took.append([_ms(call) for call in calls])
     said = [f"{ms:.1f} ms" for ms in np.median(took, axis=0)]
     print(f"{n:,} series, median of {ticks} ticks: state {said[0]}, group {said[1]} of {said[2]} for all features")
-    print(f"{memory.excitation.columns.nbytes_a_row} of {_bytes_a_row(memory):,} bytes a series")
+    print(f"{memory.excitation.columns.nbytes_a_row} bytes a series")
 
 
 def _ms(call: Callable[[], object]) -> float:
     begun = time.perf_counter()
     call()
     return 1e3 * (time.perf_counter() - begun)
-
-
-def _bytes_a_row(memory: Memory) -> int:
-    parts = (memory.windows, memory.rhythm, memory.onsets, memory.facts, memory.excitation)
-    return sum(part.columns.nbytes_a_row for part in parts)
 
 
 def main() -> int:
