@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from app.flow import Flow, FlowPlan
+from app.learners import Learners
 from app.replay import signal_of, times_of
 from app.telemetry import Telemetry
-from features.extract import SCHEMA
+from features.extract import SCHEMA, extract
+from features.memory import Memory, MemoryPlan
+from features.series import WHOLE
 from tests.lines import open_line
 from tests.recorded import BEGIN_S, recorded
 from training.dataset import RECOVERY_TICKS
@@ -111,3 +114,18 @@ def test_gauges_show_the_worst_loss_and_the_mean_weight_of_the_tenants() -> None
     assert flow.telemetry.value("log_loss", member="batch", horizon="5min") == pytest.approx(-np.log(0.6))
     weights = [flow.learners.of(tenant).blend.weights["batch"].mean() for tenant in ("red", "blue")]
     assert flow.telemetry.value("blend_weight", member="batch") == pytest.approx(np.mean(weights))
+
+
+def test_of_many_series_as_many_wait_as_may_and_others_each_time() -> None:
+    memory = Memory(MemoryPlan())
+    for k in range(11):
+        memory.row("default", f"s{k:02d}", WHOLE, 0)
+    memory.begin(100)
+    for tick in range(101, 126):
+        memory.advance(tick)
+    learners, x = Learners(memory, Telemetry(), most_rows=4), extract(memory)
+    for tick in (125, 130, 135):
+        learners.hazards(x, tick)
+    waiting = [pending.rows.tolist() for pending in learners.waiting("default").pending]
+    assert max(len(rows) for rows in waiting) <= 4
+    assert sorted(row for rows in waiting for row in rows) == list(range(11))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -152,3 +154,13 @@ def test_a_thousand_forecasts_stay_in_order_of_time() -> None:
         one.add(Pending(tick, np.array([0]), np.zeros((1, 1), np.float32), {}, "v1", np.ones((1, 3), bool), np.zeros((1, 3))))
     other.restore(one.snapshot(), lambda rows: rows)
     assert [p.tick for p in other.pending] == list(range(1005))
+
+
+def test_what_waits_is_known_to_half_and_said_to_single_precision() -> None:
+    maturing, given = Maturing(), pending(100, [3])
+    maturing.add(replace(given, x=np.array([[0.1, 1e6]], np.float32), hazards={"trees": np.full((1, 3), 0.1)}))
+    assert maturing.pending[0].x.dtype == np.float16
+    (matured,) = maturing.due(999)
+    assert matured.pending.x[0].tolist() == pytest.approx([0.1, 65_504.0], rel=5e-4)
+    assert matured.pending.hazards["trees"].dtype == np.float64
+    assert matured.pending.hazards["trees"][0].tolist() == pytest.approx([0.1] * 3, rel=1e-7)
