@@ -22,8 +22,8 @@ from features.recovery import advise
 __all__ = ["Recent"]
 
 _MAX_EVENTS = 50
-_MAX_OPEN = 4  # guessed: groups that are kept as objects, in twice the room
-_MAX_LOOSE = 6  # guessed: events that wait to be compressed with the others, which takes a millisecond
+_MAX_OPEN = 2  # guessed: groups that are kept as objects, in twice the room
+_MAX_LOOSE = 4  # guessed: events that wait to be compressed with the others, which takes a millisecond
 _MAX_GROUPS = 200  # guessed: what a person can look through; the least recent group makes room
 _MAX_OPERATIONS = 16
 _MAX_SERVICES = 2_000  # guessed: a full service takes up to 300 KB; the least recent one makes room
@@ -90,7 +90,7 @@ class _Service:
         for fingerprint, group in reversed(list(self.groups.items())[:-_MAX_OPEN]):
             if isinstance(group, bytes):  # and so are all before it
                 break
-            self.groups[fingerprint] = _encoder.encode(group.record())
+            self.groups[fingerprint] = _closed(group.record())
         if len(self.loose) > _MAX_LOOSE:
             self.packed = compress(_encoder.encode(self.events()), 1)
             self.loose.clear()
@@ -171,7 +171,7 @@ class Recent:
         for key, value in documents.items():
             tenant, service = key.split("\0", 1)
             record = decode_document(value, RecentErrors)
-            restored = _Service({group.fingerprint: _encoder.encode(group) for group in record.groups})
+            restored = _Service({group.fingerprint: _closed(group) for group in record.groups})
             restored.packed = compress(_encoder.encode(record.events), 1)
             self._services[tenant, service] = restored
 
@@ -194,8 +194,15 @@ def _begun(group: ErrorGroup) -> _Group:
     return _Group(group, group.count, group.first_seen, group.last_seen, group.message, group.operations)
 
 
+def _closed(group: ErrorGroup) -> bytes:
+    return _encoder.encode(replace(group, advice=None))  # which its kind says again
+
+
 def _opened(group: _Group | bytes) -> _Group:
-    return _begun(_group_decoder.decode(group)) if isinstance(group, bytes) else group
+    if not isinstance(group, bytes):
+        return group
+    record = _group_decoder.decode(group)
+    return _begun(replace(record, advice=advise(record.kind)))
 
 
 def _first(event: ErrorEvent) -> ErrorGroup:
