@@ -94,5 +94,5 @@ class View:
         """Return the sums of all columns over the last windows but the newest `skip`; for no length over all before the fine ones."""
         windows, asked = self.memory.windows, (length, skip)
         if asked not in self._sums:
-            self._sums[asked] = windows.sums(length, skip) if length else windows.sums_before()
+            self._sums[asked] = windows.sums(length, skip)
         return self._sums[asked][self.rows]

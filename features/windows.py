@@ -203,12 +203,13 @@ class Windows:
         return FINE - 1 - self.columns["fine"].newest(chronological(self.tick - 1, FINE, _SLOTS), columns)
 
     def sums(self, length: int, skip: int = 0) -> FloatArray:
-        """Return the sums of all columns over the last closed windows but the newest `skip`, shape (n, WIDTH)."""
-        return self.columns["fine"].sums(chronological(self.tick - 1 - skip, length, _SLOTS))
+        """Return the sums of all columns over the last closed windows but the newest `skip`, shape (n, WIDTH).
 
-    def sums_before(self) -> FloatArray:
-        """Return the sums of all columns over all that is kept from before the fine windows, shape (n, WIDTH)."""
-        return self.columns["coarse"].sums(self._before())
+        For a length of 0 over all that is kept from before the fine windows.
+        """
+        if not length:
+            return self.columns["coarse"].sums(self._before())
+        return self.columns["fine"].sums(chronological(self.tick - 1 - skip, length, _SLOTS))
 
     def _before(self) -> IntArray:
         return chronological((self.tick - FINE - 1) // SPAN, COARSE, _SLOTS)
