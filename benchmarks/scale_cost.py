@@ -60,17 +60,17 @@ def bytes_of(parts: Iterable[tuple[str, object]]) -> dict[str, int]:
 
     Arrays count what they allocate, views the array that they look at.
     """
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # what was seen stays alive, or another object may come to have its id
     return {name: _walk(held, seen) for name, held in parts}
 
 
-def _walk(held: object, seen: set[int]) -> int:
+def _walk(held: object, seen: dict[int, object]) -> int:
     total, waiting = 0, [held]
     while waiting:
         one: Any = waiting.pop()
         if id(one) in seen or isinstance(one, type) or callable(one):
             continue
-        seen.add(id(one))
+        seen[id(one)] = one
         if isinstance(one, np.ndarray):
             waiting += [] if one.base is None else [one.base]
             total += sys.getsizeof(one)
