@@ -151,7 +151,7 @@ class FeatureSettings(_Group):
     max_operations: int = Field(default=64, ge=1, le=4096)
     """Operations of a service that are series of their own; the rest is `_other`."""
     max_series: int = Field(default=20_000, ge=1, le=10_000_000)
-    """Series in memory, about 8 KiB each. Data of further ones is refused and counted."""
+    """Series in memory, about 12 KiB each. Data of further ones is refused and counted."""
     max_series_per_tenant: int = Field(default=10_000, ge=1, le=10_000_000)
     """Series that one tenant may take of `max_series`, so that it leaves room for others. Data of further ones is refused and counted. With one tenant set both alike."""
     incident_k: int = Field(default=2, ge=1, le=60)
