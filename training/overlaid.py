@@ -20,12 +20,15 @@ from models.hazard import cumulate, log_losses, reached
 from training.alerting import alert_column, score_events
 from training.bootstrap import Interval, average_precision, blocks_of
 from training.choice import Kind, kind_of
+from training.contrast import Contrast, contrast_of
 from training.detail import json_of
 from training.rows import Rows
 
 __all__ = ["Effect", "Impact", "LabelChanges", "changes_between", "impact_of"]
 
 _RESAMPLES = 200  # enough for a 90 % interval
+
+_TELLS = {"better": "are told beyond doubt", "even": "are told no better than without", "worse": "are told worse than without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +150,31 @@ class Impact:
     changes : LabelChanges
         Which labels it changed.
     agreed : Effect or None
-        On held-out rows whose labels feedback leaves alone: what everybody agrees on decides. None where nothing changed.
+        On held-out rows whose labels feedback leaves alone. None where nothing changed.
     as_labelled : Effect or None
         On all held-out rows, by the labels after feedback.
-    used : bool
-        Whether the run's model learned from feedback. Not where it is worse beyond doubt on what is agreed on, nor where too little of that is
-        left to tell.
+    contrast : Contrast or None
+        On held-out rows before incidents: whether those that people took away are told from those that stand.
     """
 
     changes: LabelChanges
     agreed: Effect | None = None
     as_labelled: Effect | None = None
-    used: bool = True
+    contrast: Contrast | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether the run's model learned from feedback.
+
+        Where people took away enough held-out incidents, these decide: what was learned from earlier verdicts must tell them from those that
+        stand, beyond doubt, and must not be worse beyond doubt by the labels that people gave. Verdicts by chance teach no such thing. Elsewhere
+        it must not be worse beyond doubt where labels are agreed on, and enough of that must be left to tell.
+        """
+        if self.agreed is None or self.as_labelled is None or self.contrast is None:
+            return True
+        if self.contrast.kind == "unknown":
+            return self.agreed.kind in {"better", "even"}
+        return self.contrast.kind == "better" and self.as_labelled.kind != "worse"
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON values; what is not defined is None."""
@@ -168,6 +184,7 @@ class Impact:
             "used": self.used,
             "labels": asdict(self.changes),
             "scores": {name: None if effect is None else _plain(effect) for name, effect in effects},
+            "contrast": None if self.contrast is None else _told(self.contrast),
             "note": self.note,
         }
 
@@ -177,9 +194,17 @@ class Impact:
         n = sum(self.changes.verdicts.values())
         if self.agreed is None:
             return f"{n} verdicts changed no label"
-        verb = {"better": "better", "worse": "worse", "even": "neither better nor worse", "unknown": "not comparable"}
         done = "are learned from" if self.used else "are not learned from"
-        return f"{n} verdicts {done}: with them log loss on held-out rows that they do not touch is {verb[self.agreed.kind]}"
+        return f"{n} verdicts {done}: {self._because(self.agreed)}"
+
+    def _because(self, agreed: Effect) -> str:
+        verb = {"better": "better", "worse": "worse", "even": "neither better nor worse", "unknown": "not comparable"}
+        if self.contrast is None or self.contrast.kind == "unknown":
+            return f"with them log loss on held-out rows that they do not touch is {verb[agreed.kind]}"
+        if self.contrast.kind == "better" and not self.used:
+            return "with them log loss on held-out rows is worse by their own labels"
+        what = f"the {self.contrast.taken_away} held-out incidents that people took away from the {self.contrast.stand} others"
+        return f"with them {what} {_TELLS[self.contrast.kind]}"
 
 
 def impact_of(
@@ -213,7 +238,8 @@ def impact_of(
     same = ((y == y_laid) & (at_risk == at_risk_laid)).all(axis=1)
     agreed = _effect(plain.take(np.flatnonzero(held_out & same & at_risk.any(axis=1))), models, budget_per_day, seed)
     labelled = _effect(laid.take(np.flatnonzero(held_out & at_risk_laid.any(axis=1))), models, budget_per_day, seed)
-    return Impact(changes, agreed, labelled, used=agreed.kind in {"better", "even"})
+    shown = np.flatnonzero(held_out)
+    return Impact(changes, agreed, labelled, contrast_of(plain.take(shown), laid.take(shown), models, seed=seed))
 
 
 def _effect(test: Rows, models: tuple[Forecaster, Forecaster], budget_per_day: float, seed: int) -> Effect:
@@ -253,6 +279,12 @@ def _scores(
         "recall": json_of(events.recall),
         "false_alarms_a_day": json_of(events.false_alarms_a_day),
     }
+
+
+def _told(contrast: Contrast) -> dict[str, object]:
+    told = {"stand": contrast.stand, "taken_away": contrast.taken_away, "kind": contrast.kind}
+    scores = {name: json_of(getattr(contrast, name)) for name in ("without", "with_feedback", "interval")}
+    return told | scores
 
 
 def _plain(effect: Effect) -> dict[str, object]:

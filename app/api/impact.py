@@ -28,7 +28,7 @@ async def show_impact(asked: Asked) -> Response:
     measured = [run for run in runs if run.state == "succeeded" and run.report is not None and run.report.get("feedback")]
     run = max(measured, key=lambda run: (run.requested_at, run.id), default=None)
     if run is None or run.report is None:
-        nothing = dict.fromkeys(("run", "ended_at", "model_version", "changed", "used", "labels", "scores"))
+        nothing = dict.fromkeys(("run", "ended_at", "model_version", "changed", "used", "labels", "scores", "contrast"))
         return answer(nothing | {"standing": len(standing), "waiting": len(standing), "note": _NONE_YET})
     told = cast("Mapping[str, object]", run.report["feedback"])
     return answer(
@@ -37,6 +37,7 @@ async def show_impact(asked: Asked) -> Response:
             "ended_at": run.ended_at,
             "model_version": run.model_version,
             **{name: told[name] for name in ("changed", "used", "labels", "scores", "note")},
+            "contrast": told.get("contrast"),  # reports of earlier releases have none
             "standing": len(standing),
             "waiting": sum(said.at > run.requested_at for said in standing),
         }

@@ -53,9 +53,22 @@ class _Effect(Out):
     kind: Literal["better", "even", "worse", "unknown"]
 
 
+class _Contrast(Out):
+    """Whether held-out incidents that people took away are told from those that stand."""
+
+    stand: int
+    taken_away: int
+    without: float | None
+    """Share of pairs, one row before an incident of each kind, in which the one that stands was forecast higher; a half is chance."""
+    with_feedback: float | None
+    interval: tuple[float, float] | None
+    """90 % block-bootstrap interval of the difference; above 0 feedback made it better. Null where a kind has fewer than 5."""
+    kind: Literal["better", "even", "worse", "unknown"]
+
+
 class _EffectOn(Out):
     agreed: _Effect | None
-    """On rows whose labels feedback leaves alone; this decides whether feedback is used."""
+    """On rows whose labels feedback leaves alone; this decides whether feedback is used where the contrast is unknown."""
     as_labelled: _Effect | None
     """On all rows, by the labels after feedback."""
 
@@ -70,10 +83,12 @@ class ImpactOut(Out):
     changed: bool | None
     """Whether feedback changed any label."""
     used: bool | None
-    """Whether the run's model learned from it; not where that made it worse beyond doubt."""
+    """Whether the run's model learned from it; not where later verdicts do not bear out earlier ones, or where that made it worse beyond doubt."""
     labels: _LabelChanges | None
     scores: _EffectOn | None
     """Before and after, on time held out; null inside where no label changed."""
+    contrast: _Contrast | None
+    """Null where no label changed, or where an earlier release ran."""
     note: str
     """The same in words."""
     standing: int

@@ -12,7 +12,8 @@ from features.incident import Incident
 from features.series import SeriesKey
 from models.feedback import Feedback, Stretch
 from tests.training_rows import Flat, simulated_rows
-from training.overlaid import Impact, LabelChanges, changes_between, impact_of
+from training.contrast import Contrast
+from training.overlaid import Effect, Impact, LabelChanges, changes_between, impact_of
 from training.rows import Rows
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -89,6 +90,24 @@ def test_rows_that_feedback_touches_do_not_decide() -> None:
     assert impact.as_labelled is not None
     assert (impact.as_labelled.kind, impact.agreed.kind, impact.used) == ("better", "worse", False)
     assert impact.agreed.rows < impact.as_labelled.rows
+
+
+def decided(contrast: str, agreed: str, as_labelled: str) -> bool:
+    ends = {"better": (-0.2, -0.1), "even": (-0.1, 0.1), "worse": (0.1, 0.2)}
+    on_agreed, by_labels = (Effect(9, 9, {}, {}, 0.0, ends[kind]) for kind in (agreed, as_labelled))
+    interval = None if contrast == "unknown" else tuple(-end for end in reversed(ends[contrast]))
+    found = Contrast(9, 9, 0.5, 0.5, interval)  # pyright: ignore[reportArgumentType]
+    return Impact(NOTHING, on_agreed, by_labels, found).used
+
+
+def test_where_enough_was_taken_away_later_verdicts_have_to_bear_out_earlier_ones() -> None:
+    # Incidents that nobody came to speak against what was learned, so what is agreed on does not decide.
+    assert decided("better", agreed="worse", as_labelled="even")
+    assert not decided("better", agreed="even", as_labelled="worse")
+    # Half the incidents taken away by chance: saying less of everything has the lower loss by such labels.
+    assert not decided("even", agreed="even", as_labelled="better")
+    assert decided("unknown", agreed="even", as_labelled="worse")
+    assert not decided("unknown", agreed="worse", as_labelled="better")
 
 
 def test_without_rows_that_are_agreed_on_nothing_speaks_for_it() -> None:

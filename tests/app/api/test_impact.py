@@ -66,6 +66,9 @@ def test_scores_before_and_after_are_those_of_the_run(api: Api) -> None:
     assert told.scores.agreed.without.log_loss == impact.agreed.without["log_loss"]
     assert told.scores.agreed.with_feedback.log_loss == impact.agreed.with_feedback["log_loss"]
     assert (told.scores.agreed.kind, told.used, told.changed) == ("better", True, True)
+    assert told.contrast is not None
+    assert (told.contrast.kind, told.contrast.taken_away) == ("unknown", 0)
+    assert told.contrast.stand == plain.events()
 
 
 def test_what_was_said_since_the_run_waits_and_what_was_taken_back_does_not(api: Api) -> None:
