@@ -44,7 +44,7 @@ import numpy as np
 
 from app.cache.records import TrainingRun
 from app.champion import Champion
-from app.chronicle import Chronicle
+from app.chronicle import Chronicle, Forecasts
 from app.flow import Flow, FlowPlan
 from app.ingest.codec import BatchMessage
 from app.jobs import Trained, champion_of, put_run, register
@@ -58,8 +58,8 @@ from benchmarks.changed_world_report import ARMS, CHANGED_S, CHANGES, DAYS, Live
 from benchmarks.small_shop import BEGIN_S, TICK_S, SmallShop
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
-from features.incident import Standing
-from features.memory import MemoryPlan
+from features.incident import Incident, Standing
+from features.memory import Closed, Memory, MemoryPlan
 from models.ensemble import Ensemble
 from models.hazard import log_losses
 from models.maturing import Matured
@@ -75,7 +75,7 @@ from training.triggers import reason_to_train
 __all__ = ["Observed", "lived", "main", "shop_of"]
 
 _SERVICES, _FAULTS_A_DAY = 8, 2.5
-_STRIDE = 3  # ticks between two rows that are trained on
+_STRIDE = 5  # ticks between two rows that are trained on
 _ASK_EVERY = 10  # ticks between two looks for reasons to train
 _HOUR_S = 3600
 _RESAMPLES = 1000
@@ -145,11 +145,28 @@ class Observed(Members):
         return super().learn(matured)
 
 
+class _Unwritten(Chronicle):
+    """What history would get, which nobody writes."""
+
+    def add_closed(self, memory: Memory, closed: Closed, offsets: Mapping[int, int]) -> None:
+        """Write nothing."""
+
+    def add_errors(self, offsets: Mapping[int, int]) -> None:
+        """Write nothing."""
+
+    def add_forecasts(self, memory: Memory, forecasts: Forecasts, offsets: Mapping[int, int]) -> None:
+        """Write nothing."""
+
+    def add_incidents(self, incidents: Sequence[tuple[int, Incident]], memory: Memory, offsets: Mapping[int, int]) -> None:
+        """Write nothing."""
+
+
 class _Gathered(Flow):
     """A Flow whose rows are gathered for training as they are forecast, and whose history is written nowhere."""
 
     def __init__(self, plan: FlowPlan) -> None:
         super().__init__(plan, Telemetry())
+        self.chronicle = _Unwritten()
         self.gathering = Gathering(self.memory, stride=_STRIDE, services=True)
 
     def settle(self, tick: int, standing: Standing) -> None:
@@ -191,7 +208,6 @@ class _Run:
             for output in outputs:
                 if output.value is not None:
                     self.store.documents.put(output.bucket, output.key, output.value)
-        self.flow.chronicle = Chronicle()
 
     def _ask(self, now_s: int) -> None:
         now = datetime.fromtimestamp(now_s, UTC)
