@@ -1,6 +1,6 @@
 """What adaptation is worth when the world changes, and whether it ever promotes a worse model.
 
-    python -m benchmarks.changed_world [--seeds 20] [--first 0] [--out FILE]
+    python -m benchmarks.changed_world [--seeds 20] [--first 0] [--keep DIR] [--out FILE]
 
 Each seed is a shop of its own (`benchmarks.small_shop`): eight services, five faults in two days in each, a tick every two minutes, five days. At the
 end of the third day one thing changes, in turn by seed: a new release doubles the share of failed requests, usual ones and those of faults
@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import sys
 import tempfile
 import time
@@ -58,6 +59,7 @@ from benchmarks.changed_world_report import ARMS, CHANGED_S, CHANGES, DAYS, Live
 from benchmarks.small_shop import BEGIN_S, TICK_S, SmallShop
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.errors import InvalidValue
+from features.extract import SCHEMA
 from features.incident import Incident, Standing
 from features.memory import Closed, Memory, MemoryPlan
 from models.ensemble import Ensemble
@@ -260,8 +262,18 @@ def _judged(at_s: int, why: str, models: Sequence[Ensemble], rows: Rows) -> Prom
     return Promotion(at_s, why, float(worse.mean()), *ends)
 
 
-def lived(seed: int) -> Lived:
-    """Run a seed in a folder of its own."""
+def lived(seed: int, keep: Path | None = None) -> Lived:
+    """Run a seed in a folder of its own, or take what was kept of it."""
+    path = None if keep is None else keep / f"changed-{seed}-{SCHEMA.sha256[:8]}.pickle"
+    if path is not None and path.exists():
+        return pickle.loads(path.read_bytes())
+    found = _lived(seed)
+    if path is not None:
+        path.write_bytes(pickle.dumps(found))
+    return found
+
+
+def _lived(seed: int) -> Lived:
     with tempfile.TemporaryDirectory() as folder:
         settings = StoreSettings(commit_window_ms=0.0)
         clock = lambda: datetime.fromtimestamp(BEGIN_S, UTC)  # noqa: E731 - nothing expires
@@ -274,12 +286,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What adaptation is worth when the world changes.")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder for what seeds came to, so that they can be run in parts")
     parser.add_argument("--out", type=Path, help="also write losses by hour, reasons and promotions as JSON")
     asked = parser.parse_args()
     found: list[Lived] = []
     for seed in range(asked.first, asked.first + asked.seeds):
         begun = time.perf_counter()
-        one = lived(seed)
+        one = lived(seed, asked.keep)
         found.append(one)
         means = {arm: [round(one.losses.within(*window).mean(arm), 4) for window in windows().values()] for arm in ARMS}
         print(f"seed {seed} {one.change}: {means}, {dict(one.steps)}, {time.perf_counter() - begun:.0f} s", flush=True)
