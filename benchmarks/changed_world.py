@@ -9,7 +9,7 @@ end of the third day one thing changes, in turn by seed: a new release doubles t
 Its counts go through the real line as Batches (`app.flow.Flow`: Memory, features, rule, blend, online learner, recalibration, drift watch,
 anomalies), with the clock of the simulation. Every twenty minutes it is asked as in the service what follows from the comparison of champion and
 rival (`app.succession.succeed`) and whether there is a reason to train (`app.situation`, `training.triggers`); then a run is made
-(`training.retrain`: fit, held-out scores, gate) on all rows so far, and registered (`app.jobs.register`), so that what passes runs in
+(`training.retrain`: fit, held-out scores, gate) on all rows so far, and registered (`app.trained.register`), so that what passes runs in
 shadow, takes over, and is watched. Three things are left out: the log and history on disk (rows are gathered as they are forecast), a process
 of its own for training (it is taken to last no time), and documents for readers.
 
@@ -48,13 +48,14 @@ from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.flow import Flow, FlowPlan
 from app.ingest.codec import BatchMessage
-from app.jobs import Trained, champion_of, put_run, register
+from app.jobs import put_run
 from app.members import SERVED, Members
 from app.settings import StoreSettings
 from app.situation import situation_of
 from app.store.sqlite import SqliteStore, open_store
-from app.succession import Rivals, succeed
+from app.succession import Rivals, champion_of, succeed
 from app.telemetry import Telemetry
+from app.trained import Trained, register
 from benchmarks.changed_world_report import ARMS, CHANGED_S, CHANGES, DAYS, Lived, Losses, Promotion, lines, plain, windows
 from benchmarks.small_shop import BEGIN_S, TICK_S, SmallShop
 from features.arrays import Float32Array, FloatArray, IntArray
@@ -183,10 +184,10 @@ class _Run:
         self.seed, self.store = seed, store
         self.change, self.shop = shop_of(seed)
         self.flow = _Gathered(FlowPlan(MemoryPlan(tick_s=TICK_S)))
-        self.members = Observed(self.flow.members_of(_TENANT).learn_s)
-        self.flow.members[_TENANT] = self.members
-        self.registry = Registry(store.blobs, store.documents, _TENANT)
-        self.rivals = Rivals(lambda _tenant: self.registry)
+        self.members = Observed(self.flow.learners.of(_TENANT).learn_s)
+        self.flow.learners.members[_TENANT] = self.members
+        self.registry = Registry(store.blobs, store.documents, store.signing_key, _TENANT)
+        self.rivals = Rivals(lambda _tenant: self.registry, self.flow.telemetry)
         self.reasons: list[tuple[int, str]] = []
         self.patience = Patience()
 
@@ -230,7 +231,9 @@ class _Run:
             outcome = retrain(rows, seed=self.seed, champion=champion, jobs=1)
         except InvalidValue as exc:
             return replace(run, state="failed", ended_at=now, error=str(exc))
-        trained = Trained(outcome.decision.promote, {}, "", 0, outcome.record(rows, now), outcome.fitted.ensemble)
+        decision = outcome.decision
+        record = outcome.record(rows, now)
+        trained = Trained(decision.promote, decision.reasons, {}, "", 0, record, outcome.fitted.ensemble)
         return replace(run, state="succeeded", ended_at=now, model_version=register(self.registry, trained, self.patience))
 
     def _losses(self) -> Losses:
