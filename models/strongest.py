@@ -19,6 +19,14 @@ __all__ = ["Chosen", "Strongest"]
 
 _LEAST_TAIL, _CALM = 1e-12, 1e-2
 
+_UNTIL_KNOWN = 3
+"""Ticks after which what was said is learned: those after which the incident rule, as it is set by default, has seen that an incident began.
+What belongs to an incident teaches nothing, its first windows neither."""
+
+_FRESH_TICKS = 5
+"""Ticks for which what began in one signal may become an anomaly of the whole: the corrected tail is reached later than a signal's own,
+which begins anew only by whole grades. Guessed."""
+
 _SCALE = Scale(
     low=0.0,
     high=6.0,
@@ -73,7 +81,9 @@ class Strongest:
 
     def __init__(self) -> None:
         self.seen = Frequencies(1, _SCALE)
-        self.columns = Columns(began=("u4", (), 0), signal=("u1", (), 0))
+        self.columns = Columns(
+            began=("u4", (), 0), fresh=("u4", (), 0), signal=("u1", (), 0), waiting=("f4", (_UNTIL_KNOWN,), -1)
+        )
 
     def grow(self, length: int) -> None:
         """Make room for `length` series."""
@@ -106,10 +116,21 @@ class Strongest:
         tail = np.where(
             judged > 0, np.clip(np.maximum(self.seen.tail(decades[:, None])[:, 0], promised), _LEAST_TAIL, 1.0), 1.0
         )
-        self.seen.learn(decades[:, None], usual & (judged > 0))
-        found = (tail <= ANOMALY) & (begins & (tails <= ANOMALY)).any(1)
+        self._learn_later(np.where(judged > 0, decades, -1.0), usual)
+        fresh = self.columns["fresh"]
+        fresh[(begins & (tails <= ANOMALY)).any(1)] = tick
+        found = (tail <= ANOMALY) & (fresh > 0) & (tick - fresh.astype(np.int64) < _FRESH_TICKS)
         since = self._since(found, signal, tick)
         return Chosen(np.where((since >= 0) & (tail > _CALM), self.columns["signal"], signal), tail, since)
+
+    def _learn_later(self, decades: FloatArray, usual: BoolArray) -> None:
+        """Learn what was said a few ticks ago, where no incident has been found to stand since."""
+        waiting = self.columns["waiting"]
+        oldest = waiting[:, 0].astype(float)
+        self.seen.learn(np.maximum(oldest, 0.0)[:, None], usual & (oldest >= 0.0))
+        waiting[:, :-1] = waiting[:, 1:]
+        waiting[:, -1] = decades
+        waiting[~usual] = -1.0
 
     def _since(self, found: BoolArray, signal: IntArray, tick: int) -> IntArray:
         """Return ticks since an anomaly began, and note where one begins: what comes within an episode of another is the same."""

@@ -61,10 +61,24 @@ def test_what_only_goes_on_begins_nothing() -> None:
     assert (said.tail[0] <= ANOMALY, said.since.tolist()) == (True, [-1])
 
 
-def test_incidents_are_not_learned() -> None:
+def test_incidents_are_not_learned_nor_what_they_began_with() -> None:
     strongest = grown()
     before = strongest.seen.tail(np.array([[2.0]]))
-    strongest.advance(np.array([[1e-9]]), np.zeros((1, 1), np.bool_), ~USUAL, 5)
-    assert (strongest.seen.tail(np.array([[2.0]])) == before).all()
-    strongest.advance(np.array([[1e-9]]), np.zeros((1, 1), np.bool_), USUAL, 6)
-    assert (strongest.seen.tail(np.array([[2.0]])) > before).all()
+
+    def advance(tick: int, usual: bool) -> bool:
+        strongest.advance(np.array([[1e-9]]), np.zeros((1, 1), np.bool_), USUAL if usual else ~USUAL, tick)
+        return bool((strongest.seen.tail(np.array([[2.0]])) == before).all())
+
+    # Two windows pass before the rule sees that an incident began.
+    assert all(advance(tick, usual) for tick, usual in enumerate([True, True, False, False, True, True, True]))
+    assert not advance(7, True), "what no incident followed is learned a few ticks later"
+
+
+def test_a_surprise_is_an_anomaly_though_its_corrected_tail_is_reached_a_tick_later() -> None:
+    strongest = grown()
+    tails, begins = [0.0009, 1e-5, 1e-5], [True, False, False]
+    said = [
+        strongest.advance(np.full((1, 2), tail), np.full((1, 2), begin), USUAL, tick)
+        for tick, (tail, begin) in enumerate(zip(tails, begins, strict=True), 5)
+    ]
+    assert [int(one.since[0]) for one in said] == [-1, 0, 1]
