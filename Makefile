@@ -8,6 +8,8 @@ SCANNER := app/ingest/_scan.c $(wildcard app/ingest/scanner/*.h)
 SECONDS ?= 120
 SEED ?= 1
 WORKERS ?= 1
+# A file of tests is one process's, since what its tests share is made once.
+PARALLEL ?= -n auto --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The lock holds all that is wanted, so pip resolves nothing. Where a package wants another one's extra (`coverage[toml]`), the pip
 # of Python 3.11 (23.2) takes the newest release of that instead of the pin, and lacks its hash from the next release on.
@@ -29,7 +31,7 @@ run: setup ## Start the demonstration; it prints its address
 	$(BIN)/foreshock demo
 
 test: setup-dev ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: format lint types imports coverage notebooks docs ## Everything that CI runs
 
@@ -46,7 +48,7 @@ imports: setup-dev ## Check that imports go one way
 	$(BIN)/lint-imports
 
 coverage: setup-dev ## Run the tests with line and branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 notebooks: setup-dev ## Execute every notebook
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \

@@ -34,7 +34,11 @@ def install(cache: pytest.Cache) -> Path:
             shutil.copy(path, fresh)
         command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         subprocess.run(command, cwd=fresh, check=True, capture_output=True, text=True, timeout=300)
-        fresh.rename(folder)
+        try:
+            fresh.rename(folder)
+        except OSError:  # another process of the tests was there first
+            shutil.rmtree(fresh)
+            assert folder.exists()
     return folder
 
 
