@@ -45,7 +45,7 @@ __all__ = ["main"]
 _FITTED_SERIES, _FITTED_TICKS, _STRIDE = 300, 1440, 5
 _FLUSH_TICKS, _FLUSH_ROWS = 5, 200_000  # as `store.checkpoint_s` and `store.history_flush_rows` have it
 _LINE = ("windows", "features", "anomalies", "ensemble", "online, blend", "settle")
-_PARTS = (*_LINE, "history rows", "documents", "rest", "absorb")
+_PARTS = (*_LINE, "trends", "history rows", "documents", "rest", "absorb")
 
 
 def champion(seed: int) -> Champion:
@@ -125,6 +125,8 @@ def _watch(watch: Stopwatch, flow: Flow) -> None:
         (flow.memory, ("advance",), "windows"),
         (app.flow, ("extract",), "features"),
         (flow.anomalies, ("advance",), "anomalies"),
+        (flow.trends, ("advance",), "trends"),
+        (flow.trends, ("outputs",), "documents"),
         (ensemble.ensemble, ("hazards",), "ensemble"),
         (flow.learners, ("hazards",), "online, blend"),
         (flow, ("settle",), "settle"),
@@ -148,6 +150,7 @@ def _state(flow: Flow) -> list[tuple[str, object]]:
         ("incidents, intensity", (memory.onsets, memory.excitation)),
         ("names as they come, calls", memory),
         ("anomalies", flow.anomalies),
+        ("trends", flow.trends),
         ("forecasts that wait", flow.learners.maturing),
         (
             "learners",
