@@ -12,10 +12,12 @@ import base64
 import json
 import logging
 import random
+import re
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -39,10 +41,15 @@ MAX_BATCH = 1000
 """Messages of an atomic batch at most; the server's own limit."""
 
 _WRONG_SEQUENCE = (10071, 10164)  # of one message, and of one in a batch
+_UNDER_WAY = (
+    10158,
+    10176,
+)  # an earlier try is not stored yet; a batch whose beginning got lost, so that nothing of it is stored
 _NO_MESSAGE = 10037
 _UNAVAILABLE = 503
 _REQUEST_S = 2.0  # guessed: a leader that lives answers sooner
 _PAUSE_S = 0.1
+_HEADER_BYTES = 4096  # of the few headers that we set, and to spare
 _PATIENCE_S = 10.0
 """For how long is tried again. Twice the longest time without a leader that was measured (ENGINE: 5.7 s)."""
 
@@ -109,14 +116,19 @@ class Link:
 
         options: dict[str, Any] = {"error_cb": hear, "max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
         try:
-            self.client: Client = self.call(nats.connect(**options))
+            self.client: Client = self.call(asyncio.wait_for(nats.connect(**options), _PATIENCE_S))
         except (NatsError, OSError, TimeoutError) as exc:
             self._end_loop()
-            raise StoreFailed(f"no server of {connect.get('servers')} lets us in: {heard[0] if heard else exc}") from exc
+            raise StoreFailed(
+                f"no server of {_without_secrets(connect.get('servers'))} lets us in: {heard[0] if heard else exc}"
+            ) from exc
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and return what it returns. Blocks; never call it on the loop."""
-        return self.start(work).result()
+        try:
+            return self.start(work).result()
+        except CancelledError as exc:
+            raise StoreFailed("the connection to the cluster was closed meanwhile") from exc
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop.
@@ -138,11 +150,17 @@ class Link:
     def close(self) -> None:
         """Send what is buffered and let go; a second call does nothing."""
         if not self._closed:
+            closing = self.start(_close(self.client))
+            self._closed = True
             try:
-                self.call(_close(self.client))
+                closing.result()
             finally:
-                self._closed = True
                 self._end_loop()
+
+    @property
+    def max_bytes(self) -> int:
+        """How many bytes of data a message may have: what the servers take, without room for headers."""
+        return self.client.max_payload - _HEADER_BYTES
 
     async def api(self, name: str, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask JetStream's API and return its answer, an error of its own among them; ask again while nobody answers."""
@@ -211,10 +229,15 @@ class Link:
             while True:
                 message = await subscription.next_msg(timeout=_REQUEST_S)
                 headers = {str(name): value for name, value in (message.headers or {}).items()}
+                if headers.get("Status") == "404":
+                    return found, headers
+                if headers.get("Status", "204") != "204":
+                    said = f"stream {stream} could not be read: status {headers['Status']}"
+                    raise _NotNow(said) if headers["Status"] == str(_UNAVAILABLE) else StoreFailed(said)
+                if int(headers["Nats-Last-Sequence"]) != (found[-1].sequence if found else 0):
+                    raise _NotNow(f"stream {stream}: messages were lost after sequence {found[-1].sequence if found else 0}")
                 if "Status" in headers:
-                    if headers["Status"] in {"204", "404"}:
-                        return found, headers
-                    raise StoreFailed(f"stream {stream} could not be read: status {headers['Status']}")
+                    return found, headers
                 found.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), message.data, headers))
         finally:
             await subscription.unsubscribe()
@@ -231,13 +254,36 @@ class Link:
         async def once() -> list[int]:
             nonlocal tries
             tries += 1
-            if tries > 1 and EXPECTED in first.headers:
-                there = await self._newest(stream, first.subject)
-                if there is not None and there.headers.get(_MARK) == mark:
-                    return list(range(there.sequence, there.sequence + len(drafts)))
-            return await send(marked)
+            if tries == 1 or EXPECTED not in first.headers:
+                return await send(marked)
+            if taken := await self._taken(stream, drafts, mark):
+                return taken
+            try:
+                return await send(marked)
+            except Refused as exc:  # perhaps by an earlier try of our own, on its way while we looked
+                if taken := await self._taken(stream, drafts, mark):
+                    return taken
+                if await self._unchanged(stream, drafts):
+                    raise _NotNow(f"an earlier try is under way: {exc}") from exc
+                raise
 
         return await self._insist(stream, once)
+
+    async def _taken(self, stream: str, drafts: Sequence[Draft], mark: str) -> list[int]:
+        """Return the sequences of drafts whose first one is there under our mark, none where it is not."""
+        there = await self._newest(stream, drafts[0].subject)
+        if there is None or there.headers.get(_MARK) != mark:
+            return []
+        return list(range(there.sequence, there.sequence + len(drafts)))
+
+    async def _unchanged(self, stream: str, drafts: Sequence[Draft]) -> bool:
+        """Return whether every compare-and-set would win by what is stored now."""
+        for draft in drafts:
+            if EXPECTED in draft.headers:
+                there = await self._newest(stream, draft.subject)
+                if str(0 if there is None else there.sequence) != draft.headers[EXPECTED]:
+                    return False
+        return True
 
     async def _publish(self, drafts: Sequence[Draft]) -> list[int]:
         draft = drafts[0]
@@ -249,6 +295,7 @@ class Link:
         for number, draft in enumerate(drafts[:-1], 1):
             headers = {**draft.headers, "Nats-Batch-Id": name, "Nats-Batch-Sequence": str(number)}
             if number > 1:
+                self._check_size(draft.subject, draft.data)
                 await self.client.publish(draft.subject, draft.data, headers=headers)
                 continue
             begun = await self._ask(draft.subject, draft.data, headers)
@@ -259,8 +306,15 @@ class Link:
         return list(range(end - last + 1, end + 1))
 
     async def _ask(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        self._check_size(subject, data)
         message: Msg = await self.client.request(subject, data, timeout=_REQUEST_S, headers=dict(headers) if headers else None)
         return json.loads(message.data) if message.data else {}
+
+    def _check_size(self, subject: str, data: bytes) -> None:
+        if len(data) > self.max_bytes:  # the server would end the connection of all
+            raise StoreFailed(
+                f"{subject}: a message must have at most {self.max_bytes} bytes by the servers' max_payload, got {len(data)}"
+            )
 
     async def _insist(self, what: str, once: Callable[[], Awaitable[T]]) -> T:
         """Try until it is answered: while a leader is elected nobody answers."""
@@ -276,6 +330,8 @@ class Link:
             pause = min(2 * pause, 1.0)
 
     def _end_loop(self) -> None:
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_end_others(), self._loop).result(_REQUEST_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_REQUEST_S)
         if not self._loop.is_running():
@@ -286,11 +342,24 @@ class _NotNow(Exception):
     """The server stored nothing for now."""
 
 
+async def _end_others() -> None:
+    """Cancel what still runs, so that nobody waits for ever for its answer."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 async def _close(client: Client) -> None:
     try:
         await asyncio.wait_for(client.drain(), _REQUEST_S)
     except (NatsError, OSError, TimeoutError):
         await client.close()
+
+
+def _without_secrets(servers: object) -> str:
+    """Return servers' addresses without the token or the password before the @."""
+    return re.sub(r"//[^/\s']*@", "//", str(servers))
 
 
 def _sequence(subject: str, answer: Mapping[str, Any]) -> int:
@@ -307,7 +376,7 @@ def _sequence(subject: str, answer: Mapping[str, Any]) -> int:
     said = f"{subject}: {error.get('description')} ({error.get('err_code')})"
     if error.get("err_code") in _WRONG_SEQUENCE:
         raise Refused(said)
-    if error.get("code") == _UNAVAILABLE:
+    if error.get("code") == _UNAVAILABLE or error.get("err_code") in _UNDER_WAY:
         raise _NotNow(said)
     raise StoreFailed(said)
 

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
+from nats.aio.msg import Msg
 
+from app.store import jetstream_link
 from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
-from app.store.jetstream_link import EXPECTED
-from features.errors import Conflict
+from app.store.jetstream_link import EXPECTED, Stored
+from features.errors import Conflict, StoreFailed
 from tests.app.store.jetstreams import accounts, an_account, opened
 from tests.proxies import Proxy
 
@@ -80,3 +82,75 @@ def test_a_commit_whose_answer_is_lost_is_not_fenced_by_itself(proxy: Proxy, far
     after = near.checkpoints.acquire(2, "near")
     assert (after.offset, dict(after.state)) == (8, {"a": b"1"})
     assert len(near.documents.items("predictions")) == 20
+
+
+def test_a_try_that_is_refused_because_the_one_before_is_only_now_stored_was_taken(
+    proxy: Proxy, far: JetStreamStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = far.checkpoints.acquire(2, "far")
+    link = far.checkpoints._link  # pyright: ignore[reportPrivateUsage]
+    look = link._newest  # pyright: ignore[reportPrivateUsage]
+    before = link.call(look("FS_STATE", "fs.state.2.head"))
+    looks = iter([before])
+
+    async def late(stream: str, subject: str) -> Stored | None:
+        """Answer first as a leader that has not got to the earlier try."""
+        return next(looks, None) or await look(stream, subject)
+
+    monkeypatch.setattr(link, "_newest", late)
+    token = losing_the_answer(proxy, b"Nats-Batch-Commit", lambda: far.checkpoints.commit(2, head.token, 7, {"a": b"1"}))
+    assert far.checkpoints.commit(2, token, 8, {}) > token
+
+
+def test_a_page_that_lost_messages_on_its_way_is_asked_for_again(near: JetStreamStore) -> None:
+    link = near.log._link  # pyright: ignore[reportPrivateUsage]
+    pages = iter([[1, 3], [1, 2, 3], [1]])
+
+    async def answer(asked: Msg) -> None:
+        *places, last = [0, *next(pages)]
+        for place in [*places[1:], last]:
+            headers = {"Nats-Subject": "s", "Nats-Sequence": str(place), "Nats-Last-Sequence": str(place - 1)}
+            await link.client.publish(asked.reply, b"", headers=headers)
+        end = {"Status": "204", "Nats-Num-Pending": "0", "Nats-Last-Sequence": "3"}
+        await link.client.publish(asked.reply, b"", headers=end)
+
+    link.call(link.client.subscribe("$JS.API.DIRECT.GET.OTHER", cb=answer))
+    page, _ = link.call(link.some("OTHER", {"seq": 1}))
+    assert [stored.sequence for stored in page] == [1, 2, 3]
+
+
+def test_a_read_waits_while_nobody_serves_the_stream(near: JetStreamStore) -> None:
+    link = near.log._link  # pyright: ignore[reportPrivateUsage]
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(lambda: link.call(link.some("LATE", {"seq": 1, "batch": 1, "next_by_subj": "late"})))
+        assert not wait([read], 0.05).done
+        made = {"name": "LATE", "subjects": ["late"], "allow_direct": True}
+        assert "error" not in link.call(link.api("STREAM.CREATE.LATE", made))
+        assert read.result(10)[0] == []
+
+
+def test_a_document_larger_than_the_servers_take_is_refused_with_the_bound(near: JetStreamStore) -> None:
+    with pytest.raises(StoreFailed, match="at most 8384512 bytes by the servers' max_payload"):
+        near.documents.put("members", "a", bytes(2**23))
+    assert near.documents.put("members", "a", b"1")
+
+
+def test_who_waits_while_the_connection_is_closed_is_told(account: Path) -> None:
+    store = opened(account)
+    link = store.log._link  # pyright: ignore[reportPrivateUsage]
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: link.call(link.api("NOBODY.ANSWERS")))
+        wait([asked], 0.05)
+        store.close()
+        with pytest.raises(StoreFailed):
+            asked.result(10)
+
+
+def test_servers_that_are_away_are_not_waited_for_for_ever_and_the_error_shows_no_token(
+    account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jetstream_link, "_PATIENCE_S", 0.3)
+    with pytest.raises(StoreFailed) as failed:
+        opened(account, servers=["nats://s3cret@127.0.0.1:9", "nats://u:s3cret@127.0.0.1:10"])
+    assert "s3cret" not in str(failed.value)
+    assert "nats://127.0.0.1:9" in str(failed.value)
