@@ -96,9 +96,9 @@ class JetStreamStore:
 
     def close(self) -> None:
         """Let go of the cluster; a second call does nothing."""
+        self.log.close()
         self.documents.close()
         self._link.close()
-        self.log.close()
         self.closed()
 
     def __enter__(self) -> JetStreamStore:

@@ -20,7 +20,7 @@ import msgspec
 from app.store.contract import Entry
 from app.store.jetstream_link import Draft, Link, Stored
 from app.telemetry import Telemetry
-from features.errors import ForeshockError, InvalidValue, Overloaded, StoreFailed
+from features.errors import BodyTooLarge, ForeshockError, InvalidValue, Overloaded, StoreFailed
 
 __all__ = ["WAKE", "JetStreamLog", "Layout"]
 
@@ -30,7 +30,9 @@ WAKE = "fs.wake"
 _PLACES = 12  # bits of an offset for the place within a message
 _GATHERED = 2**_PLACES - 1
 _GATHERED_BYTES = 2**20 - 2**14  # the server's usual bound of a message is 1 MiB; one larger entry goes alone
+_PACKING_BYTES = 16  # around one entry that goes alone
 _PAGE_BYTES = 16 * 2**20
+_CLOSE_S = 15.0  # what is under way is answered sooner, see `Link`
 _TRIMMED = "fs.doc.log-trimmed."
 
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -102,6 +104,8 @@ class JetStreamLog:
         self._max_in_flight_bytes = max_in_flight_bytes
         self._lock = threading.Condition()
         self._in_flight_bytes = 0
+        self._waiting = 0  # callers that are not answered
+        self._closing = False
         self._queues: list[deque[_Waiting]] = [deque() for _ in range(partitions)]
         self._running = [False] * partitions  # touched on the loop alone
         self._answers = ThreadPoolExecutor(1, "log-answers")
@@ -129,14 +133,20 @@ class JetStreamLog:
         n_bytes = 0
         for partition, _, data in messages:
             self._check(partition)
+            if len(data) + _PACKING_BYTES > self._link.max_bytes:
+                most = self._link.max_bytes - _PACKING_BYTES
+                raise BodyTooLarge(f"a message must have at most {most} bytes by the servers' max_payload, got {len(data)}")
             n_bytes += len(data)
         call = _Call(Future(), [0] * len(messages), len(messages), n_bytes)
         if not messages:
             call.answer.set_result([])
             return call.answer
         with self._lock:
+            if self._closing:
+                raise StoreFailed("the log is closed")
             if self._in_flight_bytes and self._in_flight_bytes + n_bytes > self._max_in_flight_bytes:
                 raise Overloaded(f"{self._in_flight_bytes} bytes wait for the log, {self._max_in_flight_bytes} may")
+            self._waiting += 1
             self._in_flight_bytes += n_bytes
             self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
             touched = {partition for partition, _, _ in messages}
@@ -181,6 +191,8 @@ class JetStreamLog:
         self._link.call(self._link.publish("FS_STATE", note))
         # Up to the message that holds the next one; the sequence named stays.
         keep = (through + 1) >> _PLACES if through & _GATHERED < _GATHERED else (through >> _PLACES) + 1
+        if keep <= 1:
+            return  # nothing lies before the first message, and a purge up to 0 is one of everything
         answer = self._link.call(
             self._link.api(
                 f"STREAM.PURGE.{self._layout.stream(partition)}", {"filter": self._layout.subject(partition), "seq": keep}
@@ -198,7 +210,14 @@ class JetStreamLog:
         return arrived
 
     def close(self) -> None:
-        """Answer who waits for an answer that has come, and take no more."""
+        """Take no more, and finish what waits for as long as the cluster may be away; then refuse it. Called before the link is closed."""
+        with self._lock:
+            self._closing = True
+            self._lock.wait_for(lambda: not self._waiting, _CLOSE_S)
+        if self._waiting:
+            self._link.soon(self._give_up)
+            with self._lock:
+                self._lock.wait_for(lambda: not self._waiting, _CLOSE_S)
         self._answers.shutdown()
 
     def refresh(self) -> None:
@@ -212,6 +231,11 @@ class JetStreamLog:
         """Take what another process appended, as it said on `WAKE`; called on the loop."""
         partition, _, offset = data.decode().partition(" ")
         self._note(int(partition), int(offset))
+
+    def _give_up(self) -> None:
+        """Refuse what nobody has begun to append; what is under way is refused in time by the link."""
+        for queue in self._queues:
+            self._refuse([queue.popleft() for _ in range(len(queue))], StoreFailed("the log was closed before its turn came"))
 
     def _begin(self, partition: int) -> None:
         if not self._running[partition]:
@@ -266,6 +290,8 @@ class JetStreamLog:
         call.left -= 1
         if call.left == 0:
             with self._lock:
+                self._waiting -= 1
+                self._lock.notify_all()
                 self._in_flight_bytes -= call.n_bytes
                 self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
             # On a thread of its own: what a caller does when it is answered may ask the loop for something.

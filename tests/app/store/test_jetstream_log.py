@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from app.store.jetstream import JetStreamStore
-from features.errors import Overloaded
+from features.errors import BodyTooLarge, Overloaded, StoreFailed
 from tests.app.store.jetstreams import an_account, opened
 
 
@@ -58,3 +58,31 @@ def test_a_reader_elsewhere_learns_of_entries_also_when_the_word_was_lost(store:
     assert [entry.data for entry in other.log.read(2, 0)] == [b"x"]
     one.close()
     other.close()
+
+
+def test_trimming_before_the_first_entry_forgets_nothing(store: JetStreamStore) -> None:
+    offset = store.log.append(1, "", b"x")
+    for through in (0, 5):
+        store.log.trim(1, through)
+    assert [(entry.offset, entry.data) for entry in store.log.read(1, 0)] == [(offset, b"x")]
+
+
+def test_a_message_larger_than_the_servers_take_is_refused_at_once(store: JetStreamStore) -> None:
+    with pytest.raises(BodyTooLarge, match="max_payload, got 8388608"):
+        store.log.append_later([(0, "", b""), (0, "", bytes(2**23))])
+    largest = 2**23 - 4096 - 16
+    assert store.log.append(0, "", bytes(largest))
+    assert [len(entry.data) for entry in store.log.read(0, 0)] == [largest]
+
+
+def test_what_is_under_way_when_the_log_closes_is_finished_and_nothing_more_is_taken() -> None:
+    account = an_account()
+    store = opened(account)
+    answers = [store.log.append_later([(0, "", b"%d" % n)]) for n in range(5000)]
+    store.close()
+    offsets = [answer.result(0)[0] for answer in answers]
+    with pytest.raises(StoreFailed, match="closed"):
+        store.log.append_later([(0, "", b"x")])
+    store = opened(account)
+    assert store.log.end(0) == offsets[-1]
+    store.close()
