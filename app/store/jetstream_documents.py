@@ -35,6 +35,8 @@ _SLACK_S = 60
 _TOMB_S = 86_400
 """Seconds for which a deletion stays to be seen; who followed nothing for longer loads everything anew."""
 
+_MARK_TTL = "3600s"  # longer than it takes to load everything, which ends with it
+
 _PAGE = {"batch": 1000, "max_bytes": 16 * 2**20}
 _POLL_S = 0.5  # guessed: changes by others are told at once, and this long after if that was lost
 
@@ -164,10 +166,10 @@ class JetStreamDocuments:
             document = None if output.value is None else Document(output.key, bytes(output.value), sequence)
             changes.append((sequence, Change(output.bucket, output.key, document, expires)))
         with self._lock:
-            for sequence, change in changes:
-                if sequence > self._position:
-                    self._ahead[change.bucket, change.key] = sequence
-            self._apply([change for sequence, change in changes if sequence > self._position])
+            # A later write of another thread may have come here before.
+            news = [(s, c) for s, c in changes if s > max(self._position, self._ahead.get((c.bucket, c.key), 0))]
+            self._ahead.update({(change.bucket, change.key): sequence for sequence, change in news})
+            self._apply([change for _, change in news])
         self._link.start(self._link.client.publish(NEWS, b""))
 
     def purge(self) -> int:
@@ -221,7 +223,9 @@ class JetStreamDocuments:
             if self._following is not None:
                 return
             # A replica may be behind. What is written now through the leader is seen only after all that was written before.
-            mark = Draft(f"{_PREFIX}_mark.{uuid4().hex}", msgspec.msgpack.encode(_Wire("", None, None)), {"Nats-TTL": "60s"})
+            mark = Draft(
+                f"{_PREFIX}_mark.{uuid4().hex}", msgspec.msgpack.encode(_Wire("", None, None)), {"Nats-TTL": _MARK_TTL}
+            )
             marked = self._link.call(self._link.publish(STREAM, mark))
             while self._position < marked:
                 if not self._advance():

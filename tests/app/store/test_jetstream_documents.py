@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
+from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
 from features.errors import InvalidValue
 from tests.app.store.jetstreams import an_account, opened
@@ -61,3 +62,16 @@ def test_a_large_bucket_is_read_page_by_page(pair: tuple[JetStreamStore, JetStre
 def test_a_unit_larger_than_a_batch_is_refused(pair: tuple[JetStreamStore, JetStreamStore]) -> None:
     with pytest.raises(InvalidValue, match="at most 1000, got 1001"):
         pair[0].documents.add_all("errors", {str(i): b"" for i in range(1001)})
+
+
+def test_of_two_threads_that_wrote_the_later_write_counts_whoever_is_told_first(
+    pair: tuple[JetStreamStore, JetStreamStore],
+) -> None:
+    documents = pair[0].documents
+    watch = documents.watch("members")
+    far = 2**40  # what is followed never comes so far
+    for sequence in (far + 1, far):
+        documents.written([Output("members", "k", b"%d" % sequence)], 0.0, [sequence])
+    there = watch.get("k")
+    assert there is not None
+    assert there.revision == far + 1
