@@ -41,6 +41,7 @@ def write_configs(hosts: Sequence[str], folder: Path, store_dir: str, token: str
         for host, text in configs.items():
             path = folder / f"{host}.conf"
             path.touch(mode=0o600)
+            path.chmod(0o600)  # also where a file was there that others could read
             path.write_text(text, encoding="utf-8")
             files[host] = str(path)
     except OSError as exc:

@@ -28,6 +28,12 @@ def test_a_file_for_each_server_that_only_its_owner_reads(tmp_path: Path) -> Non
     assert report["monitor_urls"] == ["http://n1:8222", "http://n2:8222", "http://n3:8222"]
 
 
+def test_a_file_that_others_could_read_is_theirs_no_more(tmp_path: Path) -> None:
+    (tmp_path / "n1.conf").touch(mode=0o644)
+    write_configs(["n1"], tmp_path, "data", "s3cret")
+    assert stat.S_IMODE((tmp_path / "n1.conf").stat().st_mode) == 0o600
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidSetting, match=r"cannot be written to .*file"):
