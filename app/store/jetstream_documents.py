@@ -6,6 +6,7 @@ Every process that watches keeps the buckets in memory and follows the stream; t
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,8 @@ from app.store.watched import Change, WatchedBucket, WatchedBuckets
 from features.errors import Conflict, InvalidValue, StoreFailed
 
 __all__ = ["NEWS", "STREAM", "JetStreamDocuments", "drafts_of"]
+
+logger = logging.getLogger(__name__)
 
 STREAM = "FS_STATE"
 """The stream of documents and of the state of partitions."""
@@ -68,6 +71,17 @@ def drafts_of(outputs: Iterable[Output], now_s: float) -> list[tuple[Output, Dra
     """Return the messages that publish documents, the last word on a key alone: a batch has one message a subject."""
     last = {(output.bucket, output.key): output for output in outputs}
     return [(output, _draft(output, now_s)) for output in last.values()]
+
+
+def _changes(page: Iterable[Stored]) -> list[tuple[int, Change]]:
+    """Return what a page changes; a message that cannot be read must not hide all that come after it."""
+    found: list[tuple[int, Change]] = []
+    for stored in page:
+        try:
+            found.append((stored.sequence, _change(stored.subject.removeprefix(_PREFIX).rpartition(".")[0], stored)))
+        except msgspec.DecodeError as exc:
+            logger.warning("message %d of %s is no document and was skipped: %s", stored.sequence, stored.subject, exc)
+    return found
 
 
 def _change(bucket: str, stored: Stored) -> Change:
@@ -247,7 +261,7 @@ class JetStreamDocuments:
         """Take a page of changes by anybody; return whether there may be more."""
         asked = {**_PAGE, "seq": self._position + 1, "next_by_subj": f"{_PREFIX}>"}
         page, end = self._link.call(self._link.some(STREAM, asked))
-        changes = [(one.sequence, _change(one.subject.removeprefix(_PREFIX).rpartition(".")[0], one)) for one in page]
+        changes = _changes(page)
         with self._lock:
             self._apply([c for sequence, c in changes if sequence > self._ahead.get((c.bucket, c.key), 0)])
             if page:

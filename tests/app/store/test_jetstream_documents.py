@@ -9,6 +9,7 @@ import pytest
 
 from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
+from app.store.jetstream_link import Draft
 from features.errors import InvalidValue
 from tests.app.store.jetstreams import an_account, opened
 
@@ -75,3 +76,12 @@ def test_of_two_threads_that_wrote_the_later_write_counts_whoever_is_told_first(
     there = watch.get("k")
     assert there is not None
     assert there.revision == far + 1
+
+
+def test_a_message_that_is_no_document_hides_nothing_that_comes_after_it(pair: tuple[JetStreamStore, JetStreamStore]) -> None:
+    one, other = pair
+    watch = other.documents.watch("members")
+    link = one.documents._link  # pyright: ignore[reportPrivateUsage]
+    link.call(link.publish("FS_STATE", Draft("fs.doc.members.foreign", b"\xc1")))
+    one.documents.put("members", "k", b"1")
+    until(lambda: watch.get("k") is not None)
