@@ -156,7 +156,7 @@ def open_jetstream(
             _make(link, name, wanted)
         layout = Layout(plan.partitions, plan.streams)
         log = JetStreamLog(link, layout, plan.window_s, plan.max_in_flight_bytes, telemetry or Telemetry())
-        return JetStreamStore(link, log, link.call(_objects(link, plan)), now)
+        return JetStreamStore(link, log, link.call(link.insist(_BLOBS, lambda: _objects(link, plan))), now)
     except BaseException:
         link.close()
         raise

@@ -46,6 +46,7 @@ _UNDER_WAY = (
     10176,
 )  # an earlier try is not stored yet; a batch whose beginning got lost, so that nothing of it is stored
 _NO_MESSAGE = 10037
+_NO_LEADER = 10008  # of JetStream as a whole, while servers start
 _UNAVAILABLE = 503
 _REQUEST_S = 2.0  # guessed: a leader that lives answers sooner
 _PAUSE_S = 0.1
@@ -165,7 +166,14 @@ class Link:
     async def api(self, name: str, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask JetStream's API and return its answer, an error of its own among them; ask again while nobody answers."""
         data = b"" if asked is None else json.dumps(asked).encode()
-        return await self._insist(name, lambda: self._ask(f"$JS.API.{name}", data))
+
+        async def once() -> dict[str, Any]:
+            answer = await self._ask(f"$JS.API.{name}", data)
+            if answer.get("error", {}).get("err_code") == _NO_LEADER:
+                raise _NotNow(f"{name}: {answer['error'].get('description')}")
+            return answer
+
+        return await self.insist(name, once)
 
     async def publish(self, stream: str, draft: Draft) -> int:
         """Store a message and return its sequence.
@@ -202,9 +210,28 @@ class Link:
             raise StoreFailed(f"a batch must hold 1 to {MAX_BATCH} messages, got {len(drafts)}")
         return await self._store(stream, drafts, self._publish if len(drafts) == 1 else self._publish_batch)
 
+    async def insist(self, what: str, once: Callable[[], Awaitable[T]]) -> T:
+        """Try until it is answered: while a leader is elected nobody answers.
+
+        Raises
+        ------
+        StoreFailed
+            When nobody did for long enough.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + _PATIENCE_S, _PAUSE_S
+        while True:
+            try:
+                return await once()
+            except (NatsError, OSError, TimeoutError, _NotNow) as exc:
+                if loop.time() >= deadline or self.client.is_closed:
+                    raise StoreFailed(f"{what}: the cluster did not answer within {_PATIENCE_S:g} s: {exc!r}") from exc
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # so that not all come back at once
+            pause = min(2 * pause, 1.0)
+
     async def newest(self, stream: str, subject: str) -> Stored | None:
         """Return the newest message of a subject as the stream's leader knows it, None where there is none."""
-        return await self._insist(stream, lambda: self._newest(stream, subject))
+        return await self.insist(stream, lambda: self._newest(stream, subject))
 
     async def _newest(self, stream: str, subject: str) -> Stored | None:
         answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{stream}", json.dumps({"last_by_subj": subject}).encode())
@@ -218,7 +245,7 @@ class Link:
 
     async def some(self, stream: str, asked: Mapping[str, Any]) -> tuple[list[Stored], Mapping[str, str]]:
         """Return messages of a direct batch get from any replica, and the headers of the answer's end."""
-        return await self._insist(stream, lambda: self._some(stream, asked))
+        return await self.insist(stream, lambda: self._some(stream, asked))
 
     async def _some(self, stream: str, asked: Mapping[str, Any]) -> tuple[list[Stored], Mapping[str, str]]:
         inbox = self.client.new_inbox()
@@ -267,7 +294,7 @@ class Link:
                     raise _NotNow(f"an earlier try is under way: {exc}") from exc
                 raise
 
-        return await self._insist(stream, once)
+        return await self.insist(stream, once)
 
     async def _taken(self, stream: str, drafts: Sequence[Draft], mark: str) -> list[int]:
         """Return the sequences of drafts whose first one is there under our mark, none where it is not."""
@@ -315,19 +342,6 @@ class Link:
             raise StoreFailed(
                 f"{subject}: a message must have at most {self.max_bytes} bytes by the servers' max_payload, got {len(data)}"
             )
-
-    async def _insist(self, what: str, once: Callable[[], Awaitable[T]]) -> T:
-        """Try until it is answered: while a leader is elected nobody answers."""
-        loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + _PATIENCE_S, _PAUSE_S
-        while True:
-            try:
-                return await once()
-            except (NatsError, OSError, TimeoutError, _NotNow) as exc:
-                if loop.time() >= deadline or self.client.is_closed:
-                    raise StoreFailed(f"{what}: the cluster did not answer within {_PATIENCE_S:g} s: {exc!r}") from exc
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # so that not all come back at once
-            pause = min(2 * pause, 1.0)
 
     def _end_loop(self) -> None:
         with suppress(TimeoutError):

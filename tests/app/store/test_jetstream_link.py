@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_a_read_waits_while_nobody_serves_the_stream(near: JetStreamStore) -> No
         made = {"name": "LATE", "subjects": ["late"], "allow_direct": True}
         assert "error" not in link.call(link.api("STREAM.CREATE.LATE", made))
         assert read.result(10)[0] == []
+
+
+def test_while_servers_start_the_api_is_asked_again(near: JetStreamStore) -> None:
+    link = near.log._link  # pyright: ignore[reportPrivateUsage]
+    answers = iter([{"error": {"code": 503, "err_code": 10008, "description": "temporarily unavailable"}}, {"made": True}])
+
+    async def answer(asked: Msg) -> None:
+        await asked.respond(json.dumps(next(answers)).encode())
+
+    link.call(link.client.subscribe("$JS.API.OTHER", cb=answer))
+    assert link.call(link.api("OTHER")) == {"made": True}
 
 
 def test_a_document_larger_than_the_servers_take_is_refused_with_the_bound(near: JetStreamStore) -> None:
