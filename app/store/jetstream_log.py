@@ -31,6 +31,7 @@ _PLACES = 12  # bits of an offset for the place within a message
 _GATHERED = 2**_PLACES - 1
 _GATHERED_BYTES = 2**20 - 2**14  # the server's usual bound of a message is 1 MiB; one larger entry goes alone
 _PACKING_BYTES = 16  # around one entry that goes alone
+_FIRST_PAGE_BYTES = 2**18  # one message at least comes, and it may hold more entries than were asked for
 _PAGE_BYTES = 16 * 2**20
 _CLOSE_S = 15.0  # what is under way is answered sooner, see `Link`
 _TRIMMED = "fs.doc.log-trimmed."
@@ -163,18 +164,19 @@ class JetStreamLog:
         if after >= self._ends[partition]:
             return []
         found: list[Entry] = []
-        sequence, more = after >> _PLACES, True
+        sequence, more, n_bytes = after >> _PLACES, True, _FIRST_PAGE_BYTES
         while more and len(found) < limit:
             asked = {
                 "seq": max(sequence, 1),
                 "batch": limit,
-                "max_bytes": _PAGE_BYTES,
+                "max_bytes": n_bytes,
                 "next_by_subj": self._layout.subject(partition),
             }
             page, end = self._link.call(self._link.some(self._layout.stream(partition), asked))
             found += [entry for stored in page for entry in _entries(stored) if entry.offset > after]
             more = bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
             sequence = page[-1].sequence + 1 if page else sequence
+            n_bytes = min(4 * n_bytes, _PAGE_BYTES)
         return found[:limit]
 
     def end(self, partition: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from app.store.jetstream import JetStreamStore
 from features.errors import BodyTooLarge, Overloaded, StoreFailed
-from tests.app.store.jetstreams import an_account, opened
+from tests.app.store.jetstreams import PLAN, an_account, opened
 
 
 @pytest.fixture
@@ -85,4 +86,16 @@ def test_what_is_under_way_when_the_log_closes_is_finished_and_nothing_more_is_t
         store.log.append_later([(0, "", b"x")])
     store = opened(account)
     assert store.log.end(0) == offsets[-1]
+    store.close()
+
+
+def test_who_asks_for_few_entries_is_not_sent_megabytes() -> None:
+    store = opened(an_account(), replace(PLAN, max_in_flight_bytes=2**25))
+    store.log.append_many([(1, "", bytes(200))] * 40_000)
+    link = store.log._link  # pyright: ignore[reportPrivateUsage]
+    asked = {"seq": 1, "batch": 1000, "max_bytes": 2**25, "next_by_subj": "fs.log.1.1"}
+    assert sum(len(stored.data) for stored in link.call(link.some("FS_LOG_1", asked))[0]) > 8_000_000
+    before = link.client.stats["in_bytes"]
+    assert len(store.log.read(1, 0, 256)) == 256
+    assert link.client.stats["in_bytes"] - before < 2_000_000
     store.close()
