@@ -234,8 +234,8 @@ class Worker:
         return self._published
 
     def lag(self) -> int:
-        """Return how many offsets are not absorbed, over all partitions."""
-        return sum(self.parts.log.end(n) - p.position for n, p in list(self._partitions.items()))
+        """Return how many entries of the log are not absorbed, over all partitions."""
+        return sum(self.parts.log.waiting(n, p.position) for n, p in list(self._partitions.items()))
 
     def _refill(self, number: int, partition: _Partition) -> bool:
         if not partition.entries:
@@ -308,7 +308,7 @@ class Worker:
         commits = [Commit(n, owned[n].token, owned[n].committed, outputs=made) for n, made in outputs.items() if made]
         self._commit(commits)
         for number, partition in owned.items():
-            self.telemetry.lag.labels(partition=str(number)).set(self.parts.log.end(number) - partition.position)
+            self.telemetry.lag.labels(partition=str(number)).set(self.parts.log.waiting(number, partition.position))
 
     def _commit(self, commits: Sequence[Commit]) -> None:
         """Commit partitions together: a crash between two of them would leave them at different ticks."""

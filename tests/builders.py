@@ -78,6 +78,10 @@ class ListLog:
         """Return the last offset."""
         return len(self.partitions[partition])
 
+    def waiting(self, partition: int, after: int) -> int:
+        """Return how many entries lie behind an offset."""
+        return max(0, len(self.partitions[partition]) - after)
+
     def trim(self, partition: int, through: int) -> None:
         """Forget nothing: offsets are list positions."""
 

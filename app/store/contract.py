@@ -154,6 +154,13 @@ class Log(Protocol):
         """Return the offset of the last entry ever appended, also when it was trimmed; 0 when there was none."""
         ...
 
+    def waiting(self, partition: int, after: int) -> int:
+        """Return how many entries lie above an offset, as far as this process knows and about; 0 only where it knows of none.
+
+        Offsets have gaps, so their difference is no number of entries.
+        """
+        ...
+
     def trim(self, partition: int, through: int) -> None:
         """Forget entries up to and with an offset."""
         ...

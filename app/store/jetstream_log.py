@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,7 @@ WAKE = "fs.wake"
 _PLACES = 12  # bits of an offset for the place within a message
 _GATHERED = 2**_PLACES - 1
 _GATHERED_BYTES = 2**20 - 2**14  # the server's usual bound of a message is 1 MiB; one larger entry goes alone
+_COUNTED = 2048  # messages of a partition that are counted, at least; guessed: seconds of a busy one, and little memory
 _PACKING_BYTES = 16  # around one entry that goes alone
 _FIRST_PAGE_BYTES = 2**18  # one message at least comes, and it may hold more entries than were asked for
 _PAGE_BYTES = 16 * 2**20
@@ -79,6 +81,33 @@ class _Waiting:
     data: bytes
 
 
+class _Counts:
+    """How many entries the newest messages of a partition hold: offsets are far apart, and say nothing of it."""
+
+    def __init__(self, start: int = 0) -> None:
+        self._ends, self._totals = [start], [0]  # nothing was counted before the first one
+
+    def add(self, end: int) -> None:
+        """Count a message by the offset of its last entry."""
+        self._ends.append(end)
+        self._totals.append(self._totals[-1] + (end & _GATHERED) + 1)
+        if len(self._ends) > 2 * _COUNTED:
+            del self._ends[:_COUNTED]
+            first, *_ = self._totals = self._totals[_COUNTED:]
+            self._totals = [total - first for total in self._totals]
+
+    def above(self, after: int) -> int:
+        """Return how many entries lie above an offset; what is older than what was counted is taken for as dense."""
+        if after < self._ends[0]:
+            messages = (self._ends[-1] >> _PLACES) - (self._ends[0] >> _PLACES)
+            return max(1, self._totals[-1] * ((self._ends[-1] >> _PLACES) - (after >> _PLACES)) // max(messages, 1))
+        at = bisect_right(self._ends, after)  # the first message that is not read, or not wholly
+        if at == len(self._ends):
+            return 0
+        begun = (after & _GATHERED) + 1 if after >> _PLACES == self._ends[at] >> _PLACES else 0
+        return self._totals[-1] - self._totals[at - 1] - begun
+
+
 class JetStreamLog:
     """The `Log` of a cluster.
 
@@ -114,6 +143,7 @@ class JetStreamLog:
         self._seen = threading.local()
         self._trimmed = [0] * partitions
         self._ends = [0] * partitions
+        self._counts = [_Counts() for _ in range(partitions)]
         self.refresh()
 
     @property
@@ -184,6 +214,14 @@ class JetStreamLog:
         self._check(partition)
         return self._ends[partition]
 
+    def waiting(self, partition: int, after: int) -> int:
+        """Return about how many entries lie above an offset, 0 only where none does; see `Log.waiting`."""
+        self._check(partition)
+        if after >= self._ends[partition]:
+            return 0
+        with self._lock:
+            return self._counts[partition].above(after)
+
     def trim(self, partition: int, through: int) -> None:
         """Forget entries up to and with an offset; those that share a message with later ones go with these."""
         self._check(partition)
@@ -227,6 +265,8 @@ class JetStreamLog:
         for partition in range(self.n_partitions):
             last = self._last(partition)
             if last > self._ends[partition]:
+                if not self._ends[partition]:
+                    self._counts[partition] = _Counts((last >> _PLACES << _PLACES) - 1)
                 self._note(partition, last)
 
     def told(self, data: bytes) -> None:
@@ -301,7 +341,9 @@ class JetStreamLog:
 
     def _note(self, partition: int, end: int) -> None:
         with self._lock:
-            self._ends[partition] = max(self._ends[partition], end)
+            if end > self._ends[partition]:
+                self._ends[partition] = end
+                self._counts[partition].add(end)
             self._n_appended += 1
             self._lock.notify_all()
 

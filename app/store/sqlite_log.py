@@ -116,6 +116,11 @@ class SqliteLog:
         self._check(partition)
         return self._ends[partition]
 
+    def waiting(self, partition: int, after: int) -> int:
+        """Return how many entries lie above an offset. Reads memory only."""
+        self._check(partition)
+        return max(0, self._ends[partition] - after)
+
     def trim(self, partition: int, through: int) -> None:
         """Forget entries up to and with an offset."""
         self._check(partition)

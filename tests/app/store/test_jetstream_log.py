@@ -99,3 +99,16 @@ def test_who_asks_for_few_entries_is_not_sent_megabytes() -> None:
     assert len(store.log.read(1, 0, 256)) == 256
     assert link.client.stats["in_bytes"] - before < 2_000_000
     store.close()
+
+
+def test_what_waits_from_before_the_start_is_estimated_and_counted_from_then_on() -> None:
+    account = an_account()
+    store = opened(account)
+    first, *_, last = [store.log.append_many([(1, "", b"x")] * 100)[-1] for _ in range(5)]
+    store.close()
+    store = opened(account)
+    assert [store.log.waiting(1, offset) for offset in (0, first, last - 10, last)] == [500, 400, 10, 0]
+    for _ in range(10):
+        store.log.append_many([(1, "", b"x")] * 50)
+    assert store.log.waiting(1, last) == 500
+    store.close()
