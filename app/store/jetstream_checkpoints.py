@@ -6,6 +6,7 @@ writes a new head, so that every batch of an earlier owner expects a sequence th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
@@ -25,6 +26,7 @@ _PART_BYTES = 2**20 - 2**14
 _GONE = "60s"  # how long the server keeps an empty message in the place of a part that is gone
 _PAGE = {"batch": 64, "max_bytes": 16 * 2**20}
 _TRIES = 20
+_LOOKS, _PAUSE_S = 200, 0.05  # for state on a replica that is behind; as long as the link waits for a leader
 
 
 class _HeadWire(msgspec.Struct):
@@ -155,13 +157,15 @@ class JetStreamCheckpoints:
             _part_subject(partition, key, n): digest for key, parts in head.parts.items() for n, digest in enumerate(parts)
         }
         found: dict[str, bytes] = {}
-        for _ in range(_TRIES):
+        for _ in range(_LOOKS):
             if wanted.keys() == found.keys():
                 return {
                     key: b"".join(found[_part_subject(partition, key, n)] for n in range(len(parts)))
                     for key, parts in head.parts.items()
                 }
             found |= {s.subject: s.data for s in self._parts(partition) if wanted.get(s.subject) == _digest(s.data)}
+            if wanted.keys() != found.keys():
+                time.sleep(_PAUSE_S)  # a replica that is behind catches up
         raise StoreFailed(f"partition {partition}: of {len(wanted)} parts of its state only {len(found)} are there")
 
     def _parts(self, partition: int) -> Iterable[Stored]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from typing import Any
 
 import pytest
 
 from app.store.contract import Commit, Output
 from app.store.jetstream import JetStreamStore
+from app.store.jetstream_link import Stored
 from features.errors import Fenced, StoreFailed
 from tests.app.store.jetstreams import an_account, opened
 
@@ -60,3 +62,17 @@ def test_a_commit_too_large_for_one_batch_is_refused_before_anything_is_written(
 def test_who_never_acquired_here_is_fenced(store: JetStreamStore) -> None:
     with pytest.raises(Fenced, match="at token 0, got 7"):
         store.checkpoints.commit(1, 7, 1, {})
+
+
+def test_state_is_waited_for_while_a_replica_is_behind(store: JetStreamStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = store.checkpoints.acquire(0, "one")
+    store.checkpoints.commit(0, head.token, 1, {"a": b"1"})
+    link = store.checkpoints._link  # pyright: ignore[reportPrivateUsage]
+    some, behind = link.some, iter(range(21))
+
+    async def late(stream: str, asked: Mapping[str, Any]) -> tuple[list[Stored], Mapping[str, str]]:
+        """Answer at first as a replica that has got nothing yet."""
+        return ([], {}) if next(behind, None) is not None else await some(stream, asked)
+
+    monkeypatch.setattr(link, "some", late)
+    assert store.checkpoints.acquire(0, "two").state == {"a": b"1"}
