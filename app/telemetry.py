@@ -54,7 +54,7 @@ class Telemetry:
         self.append_seconds = Histogram("foreshock_append_seconds", "One durable group commit.", buckets=SECONDS, registry=r)
         self.request_bytes_held = Gauge("foreshock_request_bytes_held", "Bytes that requests under way hold.", registry=r)
         self.bytes_in_flight = Gauge("foreshock_bytes_in_flight", "Bytes that wait for the log.", registry=r)
-        self.lag = Gauge("foreshock_lag_offsets", "Log offsets not yet absorbed.", ["partition"], registry=r)
+        self.lag = Gauge("foreshock_lag_offsets", "Log entries not yet absorbed.", ["partition"], registry=r)
         self.repeated_batches = Counter("foreshock_repeated_batches", "Batches that came twice and counted once.", registry=r)
         self.repeated_errors = Counter("foreshock_repeated_errors", "Second and third reports of one failure.", registry=r)
         self.late = Counter("foreshock_late_groups", "Traffic groups refused as later than the allowed lateness.", registry=r)

@@ -28,6 +28,7 @@ __all__ = ["ClusterPlan", "JetStreamStore", "open_jetstream"]
 
 _OLDEST = (2, 12)
 _DEDUPE_NS = 120 * 10**9  # for how long a message that is sent again is known; longer than anybody tries
+_LARGEST_BYTES = 4 * 2**20  # of a message of the log, see `app.ingest.receive`; NATS's own bound is 1 MiB
 _NO_STREAM = 10059
 _BLOBS = "FS_BLOBS"
 
@@ -142,7 +143,7 @@ def open_jetstream(
     Raises
     ------
     InvalidSetting
-        When the server is too old, or the streams were made otherwise.
+        When the server is too old or takes too small messages only, or the streams were made otherwise.
     StoreFailed
         When the cluster does not answer or cannot make the streams.
     """
@@ -151,6 +152,10 @@ def open_jetstream(
         version = link.client.connected_server_version
         if (version.major, version.minor) < _OLDEST:
             raise InvalidSetting(f"the NATS server must be of version {_OLDEST[0]}.{_OLDEST[1]} or newer, got {version}")
+        if link.max_bytes < _LARGEST_BYTES:
+            raise InvalidSetting(
+                f"max_payload of the NATS servers must be above {_LARGEST_BYTES}, got {link.client.max_payload}; 8MB is well"
+            )
         made = {STREAM: _state_stream(plan)} | {f"FS_LOG_{n}": _log_stream(plan, n) for n in range(plan.streams)}
         for name, wanted in made.items():
             _make(link, name, wanted)

@@ -213,10 +213,7 @@ class Link:
     async def insist(self, what: str, once: Callable[[], Awaitable[T]]) -> T:
         """Try until it is answered: while a leader is elected nobody answers.
 
-        Raises
-        ------
-        StoreFailed
-            When nobody did for long enough.
+        Raises `StoreFailed` when nobody did for long enough.
         """
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + _PATIENCE_S, _PAUSE_S
@@ -256,13 +253,15 @@ class Link:
             while True:
                 message = await subscription.next_msg(timeout=_REQUEST_S)
                 headers = {str(name): value for name, value in (message.headers or {}).items()}
-                if headers.get("Status") == "404":
+                status = headers.get("Status", "204")
+                if status == "404":
                     return found, headers
-                if headers.get("Status", "204") != "204":
-                    said = f"stream {stream} could not be read: status {headers['Status']}"
-                    raise _NotNow(said) if headers["Status"] == str(_UNAVAILABLE) else StoreFailed(said)
-                if int(headers["Nats-Last-Sequence"]) != (found[-1].sequence if found else 0):
-                    raise _NotNow(f"stream {stream}: messages were lost after sequence {found[-1].sequence if found else 0}")
+                if status != "204":
+                    said = f"stream {stream} could not be read: status {status}"
+                    raise _NotNow(said) if status == str(_UNAVAILABLE) else StoreFailed(said)
+                last = found[-1].sequence if found else 0
+                if int(headers["Nats-Last-Sequence"]) != last:
+                    raise _NotNow(f"stream {stream}: messages were lost after sequence {last}")
                 if "Status" in headers:
                     return found, headers
                 found.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), message.data, headers))
@@ -305,11 +304,10 @@ class Link:
 
     async def _unchanged(self, stream: str, drafts: Sequence[Draft]) -> bool:
         """Return whether every compare-and-set would win by what is stored now."""
-        for draft in drafts:
-            if EXPECTED in draft.headers:
-                there = await self._newest(stream, draft.subject)
-                if str(0 if there is None else there.sequence) != draft.headers[EXPECTED]:
-                    return False
+        for draft in (draft for draft in drafts if EXPECTED in draft.headers):
+            there = await self._newest(stream, draft.subject)
+            if str(0 if there is None else there.sequence) != draft.headers[EXPECTED]:
+                return False
         return True
 
     async def _publish(self, drafts: Sequence[Draft]) -> list[int]:
@@ -372,7 +370,7 @@ async def _close(client: Client) -> None:
 
 
 def _without_secrets(servers: object) -> str:
-    """Return servers' addresses without the token or the password before the @."""
+    """Return addresses without the token or the password before the @."""
     return re.sub(r"//[^/\s']*@", "//", str(servers))
 
 

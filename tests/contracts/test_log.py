@@ -163,7 +163,7 @@ def test_an_append_between_a_read_and_a_wait_is_not_slept_through(store: Store) 
 
 def test_entries_that_wait_are_counted_whatever_their_offsets(store: Store) -> None:
     store.log.append_many([(0, "", b"x"), (2, "", b"x")])
-    offsets = store.log.append_many([(1, "", b"x")] * 500) + [store.log.append(1, "", b"x")]
+    offsets = [*store.log.append_many([(1, "", b"x")] * 500), store.log.append(1, "", b"x")]
     assert store.log.waiting(1, 0) == 501
     assert [store.log.waiting(1, offsets[place]) for place in (0, 100, 499, 500)] == [500, 400, 1, 0]
     assert (store.log.waiting(0, 0), store.log.waiting(3, 0)) == (1, 0)

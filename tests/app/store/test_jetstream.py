@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from features.errors import InvalidSetting, StoreFailed
 from tests.app.store.jetstreams import PLAN, an_account, opened
+from tests.cluster.servers import BINARY, free_port, until_listening
 
 
 def test_a_cluster_made_with_other_partitions_or_streams_is_refused() -> None:
@@ -42,3 +45,16 @@ def test_closing_twice_is_fine_and_then_nothing_is_written() -> None:
     store.close()
     with pytest.raises(StoreFailed, match="closed"):
         store.documents.put("members", "a", b"1")
+
+
+def test_servers_that_take_small_messages_only_are_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        [BINARY, "-js", "-sd", tmp_path / "data", "-a", "127.0.0.1", "-p", str(port), "-l", tmp_path / "log"]
+    ) as server:
+        try:
+            until_listening(port)
+            with pytest.raises(InvalidSetting, match="must be above 4194304, got 1048576"):
+                opened(an_account(), servers=f"nats://127.0.0.1:{port}", user=None, password=None)
+        finally:
+            server.kill()
