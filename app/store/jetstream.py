@@ -97,10 +97,12 @@ class JetStreamStore:
 
     def close(self) -> None:
         """Let go of the cluster; a second call does nothing."""
-        self.log.close()
-        self.documents.close()
-        self._link.close()
-        self.closed()
+        try:
+            self.log.close()
+            self.documents.close()
+            self._link.close()
+        finally:
+            self.closed()
 
     def __enter__(self) -> JetStreamStore:
         return self

@@ -366,7 +366,8 @@ async def _close(client: Client) -> None:
     try:
         await asyncio.wait_for(client.drain(), _REQUEST_S)
     except (NatsError, OSError, TimeoutError):
-        await client.close()
+        with suppress(NatsError, OSError, TimeoutError):  # servers that are away take no farewell
+            await asyncio.wait_for(client.close(), _REQUEST_S)
 
 
 def _without_secrets(servers: object) -> str:

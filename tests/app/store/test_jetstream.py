@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from app.store import jetstream_link
 from features.errors import InvalidSetting, StoreFailed
 from tests.app.store.jetstreams import PLAN, an_account, opened
-from tests.cluster.servers import BINARY, free_port, until_listening
+from tests.cluster.servers import BINARY, Servers, free_port, until_listening
 
 
 def test_a_cluster_made_with_other_partitions_or_streams_is_refused() -> None:
@@ -45,6 +46,24 @@ def test_closing_twice_is_fine_and_then_nothing_is_written() -> None:
     store.close()
     with pytest.raises(StoreFailed, match="closed"):
         store.documents.put("members", "a", b"1")
+
+
+def test_a_cluster_that_is_away_is_let_go_of_and_whoever_waits_for_an_append_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jetstream_link, "_PATIENCE_S", 0.5)
+    servers = Servers(tmp_path, 1)
+    closed: list[bool] = []
+    try:
+        store = opened(an_account(), servers=servers.urls, user=None, password=None)
+        store.closed = lambda: closed.append(True)
+        servers.close()
+        answers = [store.log.append_later([(1, "", b"x")]) for _ in range(3)]
+        store.close()
+        assert all(isinstance(answer.exception(0), StoreFailed) for answer in answers)
+        assert closed == [True]
+    finally:
+        servers.close()
 
 
 def test_servers_that_take_small_messages_only_are_refused(tmp_path: Path) -> None:
