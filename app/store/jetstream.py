@@ -158,9 +158,7 @@ def open_jetstream(
             raise InvalidSetting(
                 f"max_payload of the NATS servers must be above {_LARGEST_BYTES}, got {link.client.max_payload}; 8MB is well"
             )
-        made = {STREAM: _state_stream(plan)} | {f"FS_LOG_{n}": _log_stream(plan, n) for n in range(plan.streams)}
-        for name, wanted in made.items():
-            _make(link, name, wanted)
+        _make_all(link, plan)
         layout = Layout(plan.partitions, plan.streams)
         log = JetStreamLog(link, layout, plan.window_s, plan.max_in_flight_bytes, telemetry or Telemetry())
         return JetStreamStore(link, log, link.call(link.insist(_BLOBS, lambda: _objects(link, plan))), now)
@@ -192,9 +190,36 @@ def _stream(name: str, subjects: list[str], plan: ClusterPlan) -> dict[str, Any]
     }
 
 
-def _make(link: Link, name: str, wanted: Mapping[str, Any]) -> None:
-    """Make a stream, or see that one of that name was made alike."""
-    answer = link.call(link.api(f"STREAM.INFO.{name}"))
+def _make_all(link: Link, plan: ClusterPlan) -> None:
+    """Make the streams of a new cluster, that of the state last, or see that all are there and made alike.
+
+    One that was lost is not made again: its offsets would begin below those that the state has passed, and what is appended would never
+    be read.
+    """
+    made = {f"FS_LOG_{n}": _log_stream(plan, n) for n in range(plan.streams)} | {STREAM: _state_stream(plan)}
+    there = {name: link.call(link.api(f"STREAM.INFO.{name}")) for name in made}
+    gone = [name for name, answer in there.items() if "error" in answer and answer["error"].get("err_code") == _NO_STREAM]
+    used = STREAM not in gone or any(answer["state"]["last_seq"] for answer in there.values() if "error" not in answer)
+    if (
+        gone
+        and used
+        and all(wanted["metadata"] == _metadata_of(there[name]) for name, wanted in made.items() if name not in gone)
+    ):
+        raise StoreFailed(
+            f"the streams {', '.join(gone)} are gone, though others of the cluster hold data: bring them back from a backup, "
+            "or remove all FS_ streams to begin anew"
+        )
+    for name, wanted in made.items():
+        _make(link, name, wanted, there[name])
+
+
+def _metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:
+    found = answer.get("config", {}).get("metadata", {})
+    return {name: value for name, value in found.items() if name.startswith("foreshock.")}
+
+
+def _make(link: Link, name: str, wanted: Mapping[str, Any], answer: dict[str, Any]) -> None:
+    """Make a stream if it is not there by the answer, or see that it was made alike."""
     if "error" in answer and answer["error"].get("err_code") == _NO_STREAM:
         answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
     if "error" in answer:

@@ -23,8 +23,20 @@ def test_a_cluster_made_with_other_partitions_or_streams_is_refused() -> None:
         opened(account, replace(PLAN, streams=1))
 
 
+@pytest.mark.parametrize("lost", ["FS_LOG_1", "FS_STATE"])
+def test_a_stream_that_was_lost_is_not_made_again_beside_what_is_there(lost: str) -> None:
+    account = an_account()
+    store = opened(account)
+    store.log.append(0, "a", b"1")
+    link = store.documents._link  # pyright: ignore[reportPrivateUsage]
+    assert link.call(link.api(f"STREAM.DELETE.{lost}"))["success"]
+    store.close()
+    with pytest.raises(StoreFailed, match=f"the streams {lost} are gone"):
+        opened(account)
+
+
 def test_more_replicas_than_servers_cannot_be_made() -> None:
-    with pytest.raises(StoreFailed, match=r"stream FS_STATE cannot be made: .*replicas"):
+    with pytest.raises(StoreFailed, match=r"stream FS_LOG_0 cannot be made: .*replicas"):
         opened(an_account(), replace(PLAN, replicas=3))
 
 
