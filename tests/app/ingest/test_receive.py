@@ -65,11 +65,11 @@ class LaterLog(ListLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: list[Future[list[int]]] = []
+        self.futures: list[Future[list[int]]] = []
 
     def append_later(self, messages: Sequence[LogMessage]) -> Future[list[int]]:
-        self.waiting.append(Future())
-        return self.waiting[-1]
+        self.futures.append(Future())
+        return self.futures[-1]
 
 
 def test_what_is_taken_counts_once_it_is_durable_and_never_when_the_log_failed() -> None:
@@ -77,10 +77,10 @@ def test_what_is_taken_counts_once_it_is_durable_and_never_when_the_log_failed()
     receiver = Receiver(log, telemetry, Limits(), lambda: NOW)
     batch, durable = receiver.take("team", "logs", "json", as_json(logs(a_log(), a_log(9))))
     assert (batch.n_records, durable.done(), telemetry.value("records", signal="logs")) == (2, False, 0)
-    log.waiting[0].set_result([1])
+    log.futures[0].set_result([1])
     assert (durable.done(), telemetry.value("records", signal="logs")) == (True, 2)
     _, refused = receiver.take("team", "logs", "json", as_json(logs(a_log())))
-    log.waiting[1].set_exception(StoreFailed("disk"))
+    log.futures[1].set_exception(StoreFailed("disk"))
     with pytest.raises(StoreFailed):
         refused.result()
     assert telemetry.value("records", signal="logs") == 2
@@ -89,7 +89,7 @@ def test_what_is_taken_counts_once_it_is_durable_and_never_when_the_log_failed()
 def test_an_empty_request_is_durable_at_once() -> None:
     log = LaterLog()
     batch, durable = Receiver(log, Telemetry(), Limits(), lambda: NOW).take("team", "traces", "protobuf", b"")
-    assert (batch.n_records, durable.result(0), log.waiting) == (0, [], [])
+    assert (batch.n_records, durable.result(0), log.futures) == (0, [], [])
 
 
 def test_what_was_cut_or_refused_is_told() -> None:
