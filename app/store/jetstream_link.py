@@ -113,7 +113,7 @@ class Link:
 
         async def hear(exc: Exception) -> None:
             logger.warning("the cluster said: %s", exc)
-            heard[:] = [exc]
+            heard[:] = heard if heard and isinstance(exc, OSError) else [exc]  # a reset says less than a refusal
 
         options: dict[str, Any] = {"error_cb": hear, "max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
         try:
