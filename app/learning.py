@@ -9,7 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
-from app.cache.documents import encode_document, tenant_key
+from app.cache.documents import NAME_TTL_S, encode_document, tenant_key
 from app.cache.learning_records import LearningRecord, MemberRecord, RivalRecord
 from app.learners import Learners
 from app.members import HALF_LIFE_S, Members
@@ -19,8 +19,6 @@ from features.clock import Clock
 from models.prediction import HORIZONS
 
 __all__ = ["learning_documents"]
-
-_TTL_S = 7 * 86_400.0  # as of other documents of what is gone
 
 
 def learning_documents(learners: Learners) -> list[tuple[int, Output]]:
@@ -34,7 +32,7 @@ def learning_documents(learners: Learners) -> list[tuple[int, Output]]:
             value = encode_document(_record(learners, tenant, as_of))
             # Which one does not matter, but it must be one of this process.
             partition = int(memory.directory.partition[of_tenant].min())
-            found.append((partition, Output("learning", tenant_key(tenant, "*"), value, _TTL_S)))
+            found.append((partition, Output("learning", tenant_key(tenant, "*"), value, NAME_TTL_S)))
     return found
 
 

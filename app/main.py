@@ -313,7 +313,7 @@ def _until_it_fails(name: str, target: Callable[[], None]) -> None:
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as exc:
         raise InvalidSetting(
             f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another port or stop what holds it"

@@ -13,7 +13,7 @@ from datetime import timedelta
 import numpy as np
 
 from app.absorb import PartitionErrors
-from app.cache.documents import encode_document, incident_document, prediction_document, prediction_key, tenant_key
+from app.cache.documents import NAME_TTL_S, encode_document, incident_document, prediction_document, prediction_key, tenant_key
 from app.cache.records import Explanation, GroupContribution, IncidentRecord, Known, ServiceSummary, Trend
 from app.chronicle import Forecasts
 from app.members import Members, subjects_of
@@ -38,7 +38,6 @@ __all__ = ["Publication", "Publisher"]
 
 _LIFE_TICKS = 3  # ticks after which a prediction is expired; one may be late without alarm
 _INCIDENT_TTL_S = 30 * 86_400.0
-_NAME_TTL_S = 7 * 86_400.0  # guessed: documents of names that are gone stay for a week
 _PRESENT_TICKS = 15  # ticks of silence after which an instance or version no longer counts as running; guessed
 _TREND_TICKS = 30  # windows that a service's error trend is drawn through; guessed
 _TOP_CATEGORIES = 3
@@ -149,7 +148,7 @@ class Publisher:
             )
             value = prediction_document(prediction, explanation, publication.known[row])
             outputs.append(
-                (int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value, _NAME_TTL_S))
+                (int(memory.directory.partition[row]), Output("predictions", prediction_key(key), value, NAME_TTL_S))
             )
         return outputs
 
@@ -191,14 +190,14 @@ class Publisher:
                 operations_folded=OTHER in names.get(row, ()),
                 error_trend_per_minute=trends.get(row),
             )
-            output = Output("services", tenant_key(key.tenant, key.service), encode_document(summary), _NAME_TTL_S)
+            output = Output("services", tenant_key(key.tenant, key.service), encode_document(summary), NAME_TTL_S)
             outputs.append((int(memory.directory.partition[row]), output))
         return outputs
 
     def errors(self, errors: Mapping[int, PartitionErrors]) -> _Placed:
         """Return the recent errors of the services where they changed."""
         return [
-            (partition, Output("errors", tenant_key(*key), value, _NAME_TTL_S))
+            (partition, Output("errors", tenant_key(*key), value, NAME_TTL_S))
             for partition, part in errors.items()
             for key, value in part.recent.take_changed().items()
         ]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import norm
 
 from app.anomalies import heard
-from app.cache.documents import encode_document, prediction_key
+from app.cache.documents import NAME_TTL_S, encode_document, prediction_key
 from app.cache.trend_records import TrendRecord
 from app.store.contract import Output
 from app.trend_documents import Told, measure_rows
@@ -39,7 +39,6 @@ _Q = 0.95  # the latency that is followed is what one request in twenty exceeds
 _TIMES = 2.0  # guessed, as in the incident rule: what is no more than twice the usual is within the limit
 _EVERY = 5  # ticks between two documents of an operation; whole services have one every tick
 _LIFE_TICKS = 3  # as of predictions, beyond the tick at which the next is due
-_NAME_TTL_S = 7 * 86_400.0  # as of predictions
 _LEAST_S = 1e-6  # durations are told in buckets from 0.5 ms on
 
 
@@ -117,7 +116,7 @@ class SeriesTrends:
                 errors[place],
                 latency[place] if timed[place] else None,
             )
-            output = Output("trends", prediction_key(key), encode_document(record), _NAME_TTL_S)
+            output = Output("trends", prediction_key(key), encode_document(record), NAME_TTL_S)
             found.append((int(memory.directory.partition[row]), output))
         return found
 

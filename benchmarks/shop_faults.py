@@ -32,14 +32,11 @@ import numpy as np
 
 from app.chronicle import Chronicle
 from app.demo.faults import Fault
-from app.demo.render import requests
 from app.demo.simulate import Shop
 from app.flow import Flow, FlowPlan
-from app.ingest.codec import BatchMessage, unpack
-from app.ingest.otlp import decode
-from app.ingest.receive import messages_of
 from app.telemetry import Telemetry
 from benchmarks.answers import answers_as_json, deliver
+from benchmarks.shop_line import absorb_minute
 from features.arrays import FloatArray, IntArray
 from features.errors import InvalidValue
 from features.extract import SCHEMA
@@ -76,13 +73,7 @@ def simulate(seed: int, days: float, faults_a_day: float) -> Simulated:
     gathering = Gathering(flow.memory, stride=_STRIDE, services=True)
     tick_s = flow.plan.memory.tick_s
     for number in range(shop.n_minutes):
-        end_s = int(shop.time(number + 1).timestamp())
-        for signal, body in requests(shop.minute(number)):
-            batch = decode(body, signal, "protobuf")  # pyright: ignore[reportArgumentType] - the three signals by name
-            for partition, _, data in messages_of(batch, "default", body, end_s * 10**9 - 1, 1):
-                message = unpack(data)
-                assert isinstance(message, BatchMessage)
-                flow.absorb(partition, message)
+        end_s = absorb_minute(flow, shop, number)
         gathering.add(flow.memory.advance(end_s // tick_s).standing)
         flow.chronicle = Chronicle()  # nothing goes to history
         for errors in flow.errors.values():

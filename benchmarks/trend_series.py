@@ -13,15 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from app.chronicle import Chronicle
-from app.demo.render import requests
 from app.demo.simulate import Shop
 from app.flow import Flow, FlowPlan
-from app.ingest.codec import BatchMessage, unpack
-from app.ingest.otlp import decode
-from app.ingest.receive import messages_of
 from app.telemetry import Telemetry
 from app.trend_documents import Told
 from benchmarks.nab_rules import Recording, read
+from benchmarks.shop_line import absorb_minute
 from features.arrays import BoolArray, FloatArray
 from features.rhythm import EXPECTED, HOURS, Rhythm
 from models.changepoints import of_counts, of_levels
@@ -108,13 +105,7 @@ def of_shop(seed: int, days: float, faults_a_day: float) -> tuple[Forecasts, For
     memory, trends = flow.memory, flow.trends
     both = _Gathered(lambda x: x, trends.step), _Gathered(np.log, trends.step)
     for number in range(shop.n_minutes):
-        end_s = int(shop.time(number + 1).timestamp())
-        for signal, body in requests(shop.minute(number)):
-            batch = decode(body, signal, "protobuf")  # pyright: ignore[reportArgumentType] - the three signals by name
-            for partition, _, data in messages_of(batch, "default", body, end_s * 10**9 - 1, 1):
-                message = unpack(data)
-                assert isinstance(message, BatchMessage)
-                flow.absorb(partition, message)
+        end_s = absorb_minute(flow, shop, number)
         memory.advance(end_s // 60)
         trends.advance(memory)
         if memory.tick % trends.step == 0:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.cache.documents import tenant_key
-from app.cache.records import RUN_STATES
+from app.cache.records import check_run
 from app.store.contract import Documents
-from features.errors import InvalidValue
 
 __all__ = ["BacktestRun", "page_of", "put_page"]
 
@@ -58,10 +57,7 @@ class BacktestRun:
     tenant: str = "default"
 
     def __post_init__(self) -> None:
-        if self.state not in RUN_STATES:
-            raise InvalidValue(f"state must be one of {RUN_STATES}, got {self.state!r}")
-        if not 0.0 <= self.progress <= 1.0:
-            raise InvalidValue(f"progress must be in [0, 1], got {self.progress}")
+        check_run(self.state, self.progress)
 
 
 def put_page(documents: Documents, tenant: str, run_id: str, text: str, ttl_s: float) -> None:

@@ -22,6 +22,7 @@ from models.version import ModelVersion
 
 __all__ = [
     "BUCKETS",
+    "NAME_TTL_S",
     "decode_document",
     "encode_document",
     "incident_document",
@@ -43,6 +44,9 @@ BUCKETS = (
     "learning",
 )
 """Buckets that the API watches."""
+
+NAME_TTL_S = 7 * 86_400.0
+"""Seconds for which documents of names that are gone stay, a week. Guessed."""
 
 T = TypeVar("T")
 

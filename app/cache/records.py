@@ -31,6 +31,7 @@ __all__ = [
     "ServiceSummary",
     "TrainingRun",
     "Trend",
+    "check_run",
 ]
 
 
@@ -322,6 +323,20 @@ class FeedbackRecord:
         return SeriesKey(self.tenant, self.service, self.operation) if self.service and self.operation else None
 
 
+def check_run(state: str, progress: float) -> None:
+    """Check the state and the progress of a run.
+
+    Raises
+    ------
+    InvalidValue
+        When the state is none of `RUN_STATES` or the progress outside [0, 1].
+    """
+    if state not in RUN_STATES:
+        raise InvalidValue(f"state must be one of {RUN_STATES}, got {state!r}")
+    if not 0.0 <= progress <= 1.0:
+        raise InvalidValue(f"progress must be in [0, 1], got {progress}")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
     """One run of the training, from the request to its outcome.
@@ -362,7 +377,4 @@ class TrainingRun:
     tenant: str = "default"
 
     def __post_init__(self) -> None:
-        if self.state not in RUN_STATES:
-            raise InvalidValue(f"state must be one of {RUN_STATES}, got {self.state!r}")
-        if not 0.0 <= self.progress <= 1.0:
-            raise InvalidValue(f"progress must be in [0, 1], got {self.progress}")
+        check_run(self.state, self.progress)
