@@ -42,14 +42,33 @@ static bool put_int(Scan *s, int64_t number)
     return put(s, digits + at, sizeof digits - at);
 }
 
+/* Raises the last digit of a number as "%e" writes it by one; false where all are nines. */
+static bool raise_last(char *text)
+{
+    for (char *at = strchr(text, 'e'); at-- > text;) {
+        if (*at < '0' || *at > '9')
+            continue;
+        if (*at != '9') {
+            ++*at;
+            return true;
+        }
+        *at = '0';
+    }
+    return false;
+}
+
 /* Finds the shortest digits that read back as a positive number; returns its exponent, that of the first digit. */
 static int shortest(double number, char digits[17], int *n)
 {
     char text[40];
+    int exponent;
     /* Of a normal number 15 digits hold any that are fewer, with zeros behind them. */
     for (int precision = number < DBL_MIN ? 1 : DBL_DIG; precision <= 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, number);
         if (strtod(text, NULL) == number)
+            break;
+        /* Below a power of two its neighbours are half as far as above, so the nearest digits may miss where the next above do not. */
+        if (frexp(number, &exponent) == 0.5 && raise_last(text) && strtod(text, NULL) == number)
             break;
     }
     const char *at = text;

@@ -112,6 +112,15 @@ def test_doubles_are_written_as_python_writes_them(number: float) -> None:
     assert of_logs(record).errors[0].attributes["n"] == repr(number).removesuffix(".0")
 
 
+@pytest.mark.parametrize("powers", [range(-1074, -324), range(-324, 400), range(400, 1024)], ids=["small", "middle", "large"])
+def test_powers_of_two_are_written_as_python_writes_them(powers: range) -> None:
+    # Their neighbours below are half as far as those above: of 46 the nearest 16 digits read back as another number.
+    numbers = [2.0**power for power in powers]
+    records = [a_log(17) | {"attributes": [{"key": "n", "value": {"doubleValue": number}}]} for number in numbers]
+    found = [error.attributes["n"] for error in of_logs(*records).errors]
+    assert found == [repr(number).removesuffix(".0") for number in numbers]
+
+
 @given(most=st.integers(0, 40), n=st.integers(0, 34), name=st.sampled_from(["", "a", "ä", "\U0001f600", "longer than it is"]))
 def test_of_structures_no_more_is_written_than_is_kept(most: int, n: int, name: str) -> None:
     value = {name: [[1.5, name, True]] * n, "deep": {"x": [[name]]}}
