@@ -149,6 +149,13 @@ class Chronicle:
         tables: dict[str, Rows] = {name: pa.concat_tables(parts) for name, parts in self._tables.items()}
         return tables | {"errors": self._errors} if self._errors.num_rows else tables
 
+    def take(self, other: Chronicle) -> None:
+        """Add the rows of another one's closed ticks."""
+        for name, tables in other._tables.items():
+            self._tables.setdefault(name, []).extend(tables)
+        self._errors.take(other._errors)
+        self.n_rows += other.n_rows
+
     def clear(self) -> None:
         """Forget the rows of closed ticks: history has them."""
         self._tables.clear()

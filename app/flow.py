@@ -274,9 +274,9 @@ class Flow:
                 self._open[row] = incident
                 self._predicted[incident.id] = predicted[0] if predicted else None
 
-    def recall(self, incidents: Iterable[IncidentRecord]) -> None:
-        """Remember the categories of past incidents, after all partitions are restored."""
-        self.publisher.recall(self.memory, incidents)
+    def recall(self, incidents: Iterable[IncidentRecord], partitions: Iterable[int]) -> None:
+        """Remember the categories of past incidents of some partitions, after these are restored."""
+        self.publisher.recall(self.memory, incidents, frozenset(partitions))
 
     def _ids(self, offsets: Mapping[int, int]) -> list[str]:
         """Return an id a row: partition, offset of the marker, and the row's place within its partition."""

@@ -127,7 +127,9 @@ class Node:
             now=_utc_now,
             timeout_s=settings.models.training_s,
         )
-        self.ticker = Ticker(self.store.log, self.store.documents.purge, self.telemetry, self.plan.tick_s)
+        self.ticker = Ticker(
+            self.store.log, self.store.documents.purge, self.telemetry, self.plan.tick_s, lambda: self.worker.wanted
+        )
         self.supervision = self._supervision()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []

@@ -6,7 +6,7 @@ from the cache. Every output comes with the partition whose commit carries it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -110,11 +110,13 @@ class Publisher:
         self._past[tick] = p
         self._past.pop(tick - self.kept_ticks - 1, None)
 
-    def recall(self, memory: Memory, incidents: Iterable[IncidentRecord]) -> None:
-        """Remember the categories of incidents after a restart; what was detected after the memory's tick will be found again."""
+    def recall(self, memory: Memory, incidents: Iterable[IncidentRecord], partitions: Container[int]) -> None:
+        """Remember the categories of incidents of some partitions; what was detected after the memory's tick will be found again."""
         for incident in incidents:
             row, detected_s = memory.directory.find(incident.tenant, incident.service), int(incident.detected_at.timestamp())
-            if row is not None and incident.source == "rule" and detected_s <= memory.tick * memory.plan.tick_s:
+            if row is None or memory.directory.partition[row] not in partitions:
+                continue
+            if incident.source == "rule" and detected_s <= memory.tick * memory.plan.tick_s:
                 self.past.add(row, incident.category, detected_s)
 
     def predictions(self, publication: Publication) -> _Placed:

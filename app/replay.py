@@ -12,7 +12,7 @@ import heapq
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -223,11 +223,10 @@ def _between(before: int, tick: int) -> Sequence[int]:
     return range(before + 1, tick + 1) if tick - before <= _GAP_TICKS else (before + 1, tick)
 
 
-def append_markers(log: Log, ticks: Sequence[int], tick_s: int) -> None:
-    """Append the markers of some ticks to all partitions."""
-    messages = [
-        (partition, f"tick-{tick}", pack(TickMessage(tick * tick_s))) for tick in ticks for partition in range(log.n_partitions)
-    ]
+def append_markers(log: Log, ticks: Sequence[int], tick_s: int, partitions: Iterable[int] | None = None) -> None:
+    """Append the markers of some ticks to partitions, all by default."""
+    chosen = range(log.n_partitions) if partitions is None else sorted(partitions)
+    messages = [(number, f"tick-{tick}", pack(TickMessage(tick * tick_s))) for tick in ticks for number in chosen]
     for start in range(0, len(messages), 1024):
         log.append_many(messages[start : start + 1024])
 

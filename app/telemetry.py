@@ -55,6 +55,9 @@ class Telemetry:
         self.request_bytes_held = Gauge("foreshock_request_bytes_held", "Bytes that requests under way hold.", registry=r)
         self.bytes_in_flight = Gauge("foreshock_bytes_in_flight", "Bytes that wait for the log.", registry=r)
         self.lag = Gauge("foreshock_lag_offsets", "Log entries not yet absorbed.", ["partition"], registry=r)
+        self.fenced = Counter(
+            "foreshock_fenced", "Times another node had taken partitions over that this one held.", registry=r
+        )
         self.repeated_batches = Counter("foreshock_repeated_batches", "Batches that came twice and counted once.", registry=r)
         self.repeated_errors = Counter("foreshock_repeated_errors", "Second and third reports of one failure.", registry=r)
         self.late = Counter("foreshock_late_groups", "Traffic groups refused as later than the allowed lateness.", registry=r)

@@ -1,6 +1,8 @@
 """The wall clock of a live node: writes a marker at every tick's end, and lets expired documents go.
 
-`app.main` runs it in a thread. Markers are messages of the log (`app.replay.append_markers`); the worker closes ticks at them.
+`app.main` runs it in a thread. Markers are messages of the log (`app.replay.append_markers`); the worker closes ticks at them. Of a
+partition that was taken over the marker of the present tick is written at once, since its last owner may have died before it did. One that
+is there twice changes nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from app.replay import append_markers
@@ -21,6 +23,7 @@ __all__ = ["Ticker"]
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_LOOK_S = 0.25  # guessed: how long a partition that was taken over waits for its marker
 _PURGE_S = 3_600.0
 
 
@@ -30,20 +33,26 @@ class Ticker:
     Parameters
     ----------
     log : Log
-        Gets the markers, in all partitions.
+        Gets the markers.
     purge : callable
         Removes expired documents, a bounded number of them, and returns how many; asked once an hour, and until none is left.
     telemetry : Telemetry
         Where it counts.
     tick_s : int
         Seconds of a window.
+    partitions : callable
+        Returns those that are owned now.
     """
 
-    def __init__(self, log: Log, purge: Callable[[], int], telemetry: Telemetry, tick_s: int) -> None:
+    def __init__(
+        self, log: Log, purge: Callable[[], int], telemetry: Telemetry, tick_s: int, partitions: Callable[[], Iterable[int]]
+    ) -> None:
         self.log = log
         self.purge = purge
         self.telemetry = telemetry
         self.tick_s = tick_s
+        self.partitions = partitions
+        self._written: dict[int, int] = {}  # the newest marker that was written here, by owned partition
         self._purge_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -54,14 +63,15 @@ class Ticker:
         PartStopped
             When the store has ended.
         """
-        last = 0
         while not stop.is_set():
             tick = time.time_ns() // 10**9 // self.tick_s
-            if tick > last:
-                self._insist(partial(append_markers, self.log, range(tick, tick + 1), self.tick_s), stop)
-                self._insist(self._purge_hourly, stop)
-                last = tick
-            stop.wait(max((last + 1) * self.tick_s - time.time(), 0.01))
+            owned = {number: self._written.get(number, 0) for number in self.partitions()}
+            due = [number for number, written in owned.items() if written < tick]
+            if due:
+                self._insist(partial(append_markers, self.log, range(tick, tick + 1), self.tick_s, due), stop)
+            self._written = owned | dict.fromkeys(due, tick)
+            self._insist(self._purge_hourly, stop)
+            stop.wait(min(max((tick + 1) * self.tick_s - time.time(), 0.01), _LOOK_S))
 
     def _insist(self, write: Callable[[], None], stop: threading.Event) -> None:
         """Write, and write again while the store refuses: a disk that is full now may not be in an hour."""

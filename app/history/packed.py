@@ -75,6 +75,11 @@ class PackedRows:
         """Return all rows that have an offset at once, for few of them."""
         return pa.concat_tables(self)
 
+    def take(self, other: PackedRows) -> None:
+        """Add the rows of another one that have an offset."""
+        self._placed += other._placed
+        self.num_rows += other.num_rows
+
     def clear(self) -> None:
         """Forget all rows that have an offset."""
         self._placed.clear()

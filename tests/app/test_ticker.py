@@ -51,3 +51,17 @@ def test_the_clock_removes_documents_that_expired(tmp_path: Path) -> None:
         query = "SELECT count(*) FROM documents WHERE bucket = 'services'"
         with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
             until(lambda: connection.execute(query).fetchone() == (0,), "its removal")
+
+
+def test_a_partition_that_was_taken_over_gets_the_marker_of_the_present_tick_at_once(tmp_path: Path) -> None:
+    node = Node(settings_in(tmp_path, features__tick_s=3600))
+    owned = {1}
+    with closing(node):
+        node.ticker.partitions = lambda: frozenset(owned)
+        node.start_clock()
+        until(lambda: node.store.log.end(1) == 1, "the marker")
+        owned.add(5)
+        until(lambda: node.store.log.end(5) == 1, "the marker of what was taken over")
+        owned.remove(1)
+        until(lambda: 1 not in node.ticker._written, "the next look")  # pyright: ignore[reportPrivateUsage]
+        assert [node.store.log.end(n) for n in range(8)] == [0, 1, 0, 0, 0, 1, 0, 0]

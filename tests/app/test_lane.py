@@ -1,0 +1,212 @@
+"""Partitions move between workers, and nothing is lost, doubled or out of order, whoever dies."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.worker import Worker, WorkerPlan
+from tests.app.test_worker import LINES
+from tests.lines import FlakyHistory, Line, open_line
+from tests.nodes import history_rows
+from tests.recorded import recorded
+
+SHARED = WorkerPlan(checkpoint_s=1e9, flush_rows=150, shared=True)
+ALL = frozenset(range(8))
+
+
+def a_worker(line: Line, name: str) -> Worker:
+    """Return a worker of a node of its own, which wants nothing yet."""
+    line.plan = replace(SHARED, owner=name)
+    return line.new_worker()
+
+
+def head_of(line: Line, partition: int) -> tuple[int, int]:
+    """Return token and offset that are committed, without taking the partition over."""
+    with closing(sqlite3.connect(line.folder / "store.db")) as connection:
+        return connection.execute('SELECT token, "offset" FROM heads WHERE "partition" = ?', (partition,)).fetchone()
+
+
+def drain(workers: list[Worker]) -> None:
+    busy = True
+    while busy:
+        busy = sum(worker.step() for worker in workers) > 0
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with open_line(folder) as line:
+        line.send(LINES)
+        line.end_tick()
+        line.worker.checkpoint()
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_history_is_that_of_one_worker_however_partitions_move_and_workers_die(
+    tmp_path: Path, undisturbed: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    with open_line(tmp_path) as line:
+        workers = [a_worker(line, str(n)) for n in range(3)]
+
+        def share_out() -> None:
+            """Give every partition to somebody; who let go first is not waited for here, so that some take from others."""
+            owner = [rng.randrange(3) for _ in ALL]
+            for n, worker in enumerate(workers):
+                worker.want(frozenset(p for p in ALL if owner[p] == n))
+
+        def disturb() -> None:
+            for worker in rng.choices(workers, k=rng.randrange(3)):
+                worker.step()
+            if rng.random() < 0.05:
+                share_out()
+            if rng.random() < 0.05:  # kill -9: nothing is said or written, and another process takes its place
+                number = rng.randrange(3)
+                wanted = workers[number].held
+                workers[number] = a_worker(line, str(number))
+                workers[number].want(wanted)
+
+        share_out()
+        line.send(LINES, disturb)
+        line.pass_to(line.tick + 1)
+        for worker in workers:
+            worker.want(frozenset())
+        drain(workers)
+        workers[0].want(ALL)
+        drain(workers)
+        assert line.telemetry.value("fenced") > 0, "some took from others that had not let go"
+        assert workers[0].held == ALL
+        assert workers[0].flow.memory.tick == line.tick
+        workers[0].checkpoint()
+    for table in ("windows", "errors"):
+        assert history_rows(tmp_path, table) == history_rows(undisturbed, table)
+
+
+def test_what_is_handed_over_is_not_read_again(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        one, other = (a_worker(line, name) for name in ("one", "other"))
+        one.want(ALL)
+        other.want(())
+        line.send(LINES[:60])
+        drain([one, other])
+        one.want({0, 1, 2})
+        drain([one, other])
+        assert one.held == ALL, "data of the open minute is gathered"
+        line.pass_to(line.tick + 1)
+        drain([one])
+        assert one.held == {0, 1, 2}
+        other.want(ALL - one.held)
+        other.step()
+        assert other.held == ALL - {0, 1, 2}
+        assert one.lag() == other.lag() == 0
+        assert one.flow.memory.tick == other.flow.memory.tick == line.tick
+        assert {key.service for key in one.flow.memory.directory.keys}.isdisjoint(
+            key.service for key in other.flow.memory.directory.keys
+        )
+
+
+def test_partitions_on_which_nothing_was_read_move_at_once(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        one = a_worker(line, "one")
+        one.want(ALL)
+        one.step()
+        assert one.held == ALL
+        one.want({3})
+        one.step()
+        assert one.held == {3}
+        one.want(())
+        one.step()
+        assert one.held == set()
+
+
+def test_an_owner_that_was_paused_changes_nothing_afterwards(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        paused, newer = (a_worker(line, name) for name in ("paused", "newer"))
+        paused.want(ALL)
+        line.send(LINES[:60])
+        drain([paused])
+        newer.want({2, 5})
+        newer.step()
+        line.pass_to(line.tick + 1)
+        drain([newer])
+        newer.checkpoint()
+        heads = {n: head_of(line, n) for n in (2, 5)}
+        documents, rows = line.store.documents.items("predictions"), history_rows(tmp_path)
+        drain([paused])
+        assert paused.held == set()
+        assert line.telemetry.value("fenced") == 1
+        assert line.store.documents.items("predictions") == documents
+        assert history_rows(tmp_path) == rows
+        assert {n: head_of(line, n) for n in (2, 5)} == heads
+
+
+def test_partitions_are_let_go_of_while_history_refuses_and_their_rows_are_made_again(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        one, other = (a_worker(line, name) for name in ("one", "other"))
+        one.archive.history = refusing = FlakyHistory(line.history)
+        refusing.refusing = True
+        one.want(ALL)
+        line.send(LINES[:60])
+        one.want(())
+        for _ in range(2):
+            line.pass_to(line.tick + 1)
+            drain([one])
+        assert one.held == set()
+        other.want(ALL)
+        drain([other])
+        other.checkpoint()
+    with open_line(tmp_path / "undisturbed") as calm:
+        calm.send(LINES[:60])
+        for _ in range(2):
+            calm.end_tick()
+        calm.worker.checkpoint()
+    assert history_rows(tmp_path) == history_rows(tmp_path / "undisturbed")
+
+
+def test_partitions_that_are_ahead_wait_for_the_others(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        ahead, behind = (a_worker(line, name) for name in ("ahead", "behind"))
+        ahead.want({0, 1, 2, 3})
+        behind.want({4, 5, 6, 7})
+        line.send(LINES[:60], after_line=ahead.step)
+        line.pass_to(line.tick + 1)
+        drain([ahead])
+        ahead.want(())
+        ahead.step()
+        behind.step()
+        behind.want(ALL)
+        line.pass_to(line.tick + 1)
+        drain([behind])
+        assert behind.held == ALL
+        assert behind.flow.memory.tick == line.tick
+        behind.checkpoint()
+    with open_line(tmp_path / "undisturbed") as calm:
+        calm.send(LINES[:60])
+        for _ in range(2):
+            calm.end_tick()
+        calm.worker.checkpoint()
+    assert history_rows(tmp_path) == history_rows(tmp_path / "undisturbed")
+
+
+def test_what_was_learned_goes_with_the_partitions(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        one, other = (a_worker(line, name) for name in ("one", "other"))
+        one.want(ALL)
+        line.send(recorded(110, seed=1, failing=(*range(30, 36), *range(70, 76))), one.step)
+        line.pass_to(line.tick + 1)
+        drain([one])
+        learned = one.flow.learners.of("default").online.n_rows
+        assert learned > 0
+        one.want(())
+        line.pass_to(line.tick + 1)
+        drain([one])
+        other.want(ALL)
+        drain([other])
+        assert other.flow.learners.of("default").online.n_rows == learned
