@@ -144,7 +144,8 @@ class Excitation:
         """Return events per hour, pooled over service and tenant, shape (n,)."""
         c = self.columns
         hours = c["ticks"] * (self.tick_s / 3600.0)
-        return pooled(c["events"].astype(float), hours, (pools.tenant, pools.whole), _BORROW_HOURS)[1]
+        beyond = pools.beyond and pools.beyond.events
+        return pooled(c["events"].astype(float), hours, (pools.tenant, pools.whole), _BORROW_HOURS, beyond)[1]
 
     def around(self, window: int, pools: Pools) -> tuple[FloatArray, FloatArray]:
         """Return the intensities of those around a series, shape (n, len(AROUND_MIN)) each.
@@ -167,6 +168,8 @@ class Excitation:
         is_part = (pools.whole != np.arange(len(own)))[:, None]
         of_parts = _sums(np.where(is_part, own, 0.0), pools.whole)
         of_services = _sums(np.where(is_part, 0.0, own), pools.tenant)
+        if pools.beyond is not None:
+            of_services[: len(pools.beyond.values)] += pools.beyond.intensity[: len(of_services)]
         beside, beyond = of_parts[pools.whole] - np.where(is_part, own, 0.0), of_services[pools.tenant] - own[pools.whole]
         return np.maximum(beside, 0.0), np.maximum(beyond, 0.0)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from features.afar import Afar, Summary
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import CHANNELS, N_CHANNELS, Batch, channel
 from features.directory import Directory
@@ -119,6 +120,10 @@ class Memory:
         self.late = 0
         self.unheard: dict[str, range] = {}
         """Windows, by tenant, that the last tick closed without knowing what happened in them."""
+        self.afar = Afar()
+        """What is known of services whose partitions other nodes hold."""
+        self.strays: dict[tuple[str, str, str], float] = {}
+        """Calls of such services, (tenant, caller, callee), that the last tick's span ends told of here."""
         self._calls: dict[tuple[str, str, str], float] = {}
         self._known: dict[str, dict[tuple[str, str], int]] = {}  # rows by tenant and name, as Batches name them
         self._measured: tuple[int, frozenset[int]] = (-1, frozenset())  # partitions with measured services, at a tick
@@ -215,6 +220,13 @@ class Memory:
             return
         self.windows.put(row, record.time_ns // 10**9 // self.plan.tick_s, _ERRORS, -record.weight)
 
+    def hear(self, summaries: Iterable[Summary]) -> None:
+        """Replace what is known of services elsewhere by the newest summaries, none of which is of an own partition."""
+        before, self.afar = self.afar, Afar(summaries, self.tick)
+        for edge, calls in self.afar.calls(before):
+            if self.directory.find(*edge[:2]) is not None:
+                self._calls[edge] = self._calls.get(edge, 0.0) + calls
+
     def advance(self, tick: int) -> Closed:
         """Close every window before `tick` with what was gathered."""
         skipped = self._skipped(tick)
@@ -238,7 +250,7 @@ class Memory:
     def pools(self) -> Pools:
         """Return who borrows from whom."""
         tenant = np.array([self.tenants[key.tenant] for key in self.directory.keys], np.int64)
-        return Pools(self.directory.whole, tenant)
+        return Pools(self.directory.whole, tenant, self.afar.beyond(self.tenants))
 
     def services(self) -> dict[tuple[str, str], int]:
         """Return rows of whole services by (tenant, service)."""
@@ -306,18 +318,20 @@ class Memory:
         for _, join in sorted(self.joins.items()):
             for edge, calls in join.close(self.tick).items():
                 self._calls[edge] = self._calls.get(edge, 0.0) + calls
+        self.strays = {}
         for (tenant, caller, callee), calls in self._calls.items():
             if (row := self.directory.find(tenant, caller)) is not None:
                 self.facts.gather(row, self.tick, "edge", callee, calls)
+            elif (tenant, caller) in self.afar.services:
+                self.strays[tenant, caller, callee] = calls
         self._calls.clear()
 
     def _apply_edges(self, facts: Iterable[Fact]) -> None:
         edges = [fact for fact in facts if fact.kind == "edge"]
         if not edges:
             return
-        known = self.services()
         names: dict[str, set[str]] = {}
-        for tenant, service in known:
+        for tenant, service in (*self.services(), *self.afar.services):
             names.setdefault(tenant, set()).add(service)
         for fact in edges:
             key = self.directory.keys[fact.row]
@@ -361,11 +375,14 @@ class Memory:
         self.unheard = {name: range(window - skipped, window + (not heard[code])) for name, code in self.tenants.items()}
 
     def _totals(self, got: FloatArray, due: FloatArray, tenant: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return what came, shape (t, w), and what was due, shape (t,), over each tenant's whole services."""
+        """Return what came, shape (t, w), and what was due, shape (t,), over each tenant's whole services, here and elsewhere."""
         whole = np.flatnonzero(self.directory.is_whole)
         sums = np.zeros((len(self.tenants), got.shape[1]))
         np.add.at(sums, tenant[whole], got[whole])
-        return sums, np.bincount(tenant[whole], due[whole], len(self.tenants)).astype(float)
+        dues = np.bincount(tenant[whole], due[whole], len(self.tenants)).astype(float)
+        if (beyond := self.afar.beyond(self.tenants)) is not None:
+            return sums + self.afar.got(self.tenants, self.tick - 1, got.shape[1]), dues + beyond.due
+        return sums, dues
 
 
 def _enough(got: FloatArray, due: FloatArray) -> BoolArray:

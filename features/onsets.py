@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.afar import Beyond
 from features.arrays import BoolArray, FloatArray, IntArray
 from features.incident import IncidentRule, Standing, step
 from features.rates import pooled, ratio, shrunk
@@ -36,10 +37,13 @@ class Pools:
         Row of the service.
     tenant : IntArray, shape (n,)
         Code of the tenant; nothing is borrowed across tenants.
+    beyond : Beyond, optional
+        What the tenants have on other nodes.
     """
 
     whole: IntArray
     tenant: IntArray
+    beyond: Beyond | None = None
 
 
 class Onsets:
@@ -109,7 +113,8 @@ class Onsets:
         """
         c = self.columns
         hours = c["observed"].astype(float)
-        own, level = pooled(c["onsets"].astype(float), hours, (pools.tenant, pools.whole), _BORROW_HOURS)
+        beyond = pools.beyond and pools.beyond.onsets
+        own, level = pooled(c["onsets"].astype(float), hours, (pools.tenant, pools.whole), _BORROW_HOURS, beyond)
         hour = (window * self.tick_s // 3600) % HOURS
         at_hour = c["week"][:, hour % 24 :: 24].sum(1).astype(float)
         return np.stack([own, level, shrunk(at_hour, hours / 24.0, level, _BORROW_HOURS)], axis=1)

@@ -60,7 +60,9 @@ def shrunk(count: FloatArray, time: FloatArray, level: FloatArray | float, borro
     return (count + borrow * level) / (time + borrow)
 
 
-def pooled(count: FloatArray, time: FloatArray, pools: Sequence[IntArray], borrow: float) -> tuple[FloatArray, FloatArray]:
+def pooled(
+    count: FloatArray, time: FloatArray, pools: Sequence[IntArray], borrow: float, beyond: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Return events in a unit of time of each one: by itself, and as pools of ever closer relatives let expect.
 
     Parameters
@@ -71,6 +73,8 @@ def pooled(count: FloatArray, time: FloatArray, pools: Sequence[IntArray], borro
         Number of each one's pool, the broadest partition first.
     borrow : float
         Time for which a level weighs as much as the next broader one.
+    beyond : FloatArray, shape (p, 2), optional
+        Events and time of those of each of the broadest pools that are not among these.
 
     Returns
     -------
@@ -92,7 +96,11 @@ def pooled(count: FloatArray, time: FloatArray, pools: Sequence[IntArray], borro
     prior, weight = 1.0 / (_PRIOR_SPANS * borrow), _PRIOR_SPANS * borrow
     level: FloatArray = np.full(len(count), prior)
     for pool in pools:
-        of_pool, time_of_pool = (np.bincount(pool, values).astype(float)[pool] for values in (count, time))
+        of_pool, time_of_pool = (np.bincount(pool, values).astype(float) for values in (count, time))
+        if beyond is not None:
+            more, beyond = beyond[: len(of_pool)], None
+            of_pool, time_of_pool = of_pool + more[:, 0], time_of_pool + more[:, 1]
+        of_pool, time_of_pool = of_pool[pool], time_of_pool[pool]
         level = shrunk(of_pool, time_of_pool, level, weight)
         weight = borrow
     return shrunk(count, time, prior, borrow), shrunk(count, time, level, borrow)

@@ -12,7 +12,7 @@ from features.arrays import FloatArray, IntArray
 from features.rates import entropy, ratio
 from features.view import View
 
-__all__ = ["change", "data_age", "history", "intensity", "levels", "mix", "neighbours", "novelty", "time"]
+__all__ = ["change", "data_age", "history", "intensity", "levels", "mix", "neighbours", "novelty", "shown", "time"]
 
 _DAY_TICKS = 1440.0
 _HOUR_TICKS = 60
@@ -74,16 +74,32 @@ def levels(view: View) -> list[FloatArray]:
     return list(shown[:, view.whole])
 
 
-def neighbours(view: View) -> list[FloatArray]:
-    """Return the worst of what the services that this one calls, and those that call it, show."""
-    callers, callees, _ = view.memory.graph.arrays(view.memory.tick, view.memory.services())
+def shown(view: View) -> list[FloatArray]:
+    """Return what every series shows its neighbours, in the order of `features.afar.SIGNALS`."""
     wrong = view.surprise("errors", 5)
     slow = view.latency_shift(0.95, 5, 55)
     warned = np.log((view.sum("warnings", 10) + view.sum("handled", 10) + 1) / (view.usual("warnings") * 10 + 1))
     standing = view.memory.onsets.in_incident().astype(float)
     far = view.memory.facts.distance().max(1)
-    down = [_worst(signal, callers, callees) for signal in (wrong, slow, warned, far)]
-    return [signal[view.whole] for signal in (*down, _worst(wrong, callees, callers), _total(standing, callers, callees))]
+    return [wrong, slow, warned, far.astype(float), standing]
+
+
+def neighbours(view: View) -> list[FloatArray]:
+    """Return the worst of what the services that this one calls, and those that call it, show; also those of other nodes."""
+    memory, n = view.memory, len(view.whole)
+    signals, rows = shown(view), memory.services()
+    if memory.afar:
+        rows = memory.afar.rows(rows, n)
+        signals = [np.append(own, other) for own, other in zip(signals, memory.afar.signals.T, strict=True)]
+    callers, callees, _ = memory.graph.arrays(memory.tick, rows)
+    arriving = memory.afar.edges - memory.graph.edges.keys()
+    if arriving:  # what services elsewhere call; who calls there from here is in the own graph
+        pairs = [(rows[tenant, a], rows[tenant, b]) for tenant, a, b in arriving if (tenant, a) in rows and (tenant, b) in rows]
+        more = np.array(pairs, np.int64).reshape(-1, 2)
+        callers, callees = np.append(callers, more[:, 0]), np.append(callees, more[:, 1])
+    *cause, standing = signals
+    down = [_worst(signal, callers, callees) for signal in cause]
+    return [signal[view.whole] for signal in (*down, _worst(cause[0], callees, callers), _total(standing, callers, callees))]
 
 
 def change(view: View) -> list[FloatArray]:

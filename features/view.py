@@ -46,7 +46,7 @@ class View:
 
     def part(self, rows: slice) -> View:
         """Return a range of the series, for what looks at no others."""
-        pools = Pools(self.pools.whole[rows], self.pools.tenant[rows])
+        pools = Pools(self.pools.whole[rows], self.pools.tenant[rows], self.pools.beyond)
         return View(self.memory, self.expected[rows], pools, rows, self._sums)
 
     @property
