@@ -25,8 +25,10 @@ from app.learning import learning_documents
 from app.publish import Publication, Publisher
 from app.renewal import renewed
 from app.store.contract import Output
+from app.summaries import summary_output
 from app.telemetry import Telemetry
 from app.trends import SeriesTrends
+from features.afar import Summary
 from features.arrays import Float32Array
 from features.clock import Clock, place
 from features.event import ErrorRecord
@@ -38,6 +40,7 @@ from features.rings import Columns
 from features.rules import Rules
 from features.series import WHOLE, SeriesKey
 from features.snapshot import restore, snapshot
+from features.summary import summarise
 from models.hazard import cumulate
 from training.dataset import WARM_TICKS
 
@@ -91,6 +94,7 @@ class Flow:
         self._open: dict[int, Incident] = {}
         self._predicted: dict[str, Mapping[str, float] | None] = {}  # at the start of open incidents, by their id
         self._latest: Publication | None = None
+        self._shares = False  # whether other nodes hold partitions, and want summaries of these
 
     def absorb(self, partition: int, message: BatchMessage) -> None:
         """Take in one Batch: once, at a possible time, each failure once."""
@@ -143,6 +147,14 @@ class Flow:
     def _limit(self, reason: str, count: int) -> None:
         if count:
             self.telemetry.limited.labels(reason=reason).inc(count)
+
+    def hear(self, summaries: Sequence[Summary] | None) -> None:
+        """Take in the newest summaries of partitions that other nodes hold; None where there is no other node."""
+        memory, self._shares = self.memory, summaries is not None
+        memory.hear(summaries or ())
+        self.telemetry.services_afar.set(len(memory.afar.services))
+        ages = [max(memory.tick - summary.tick, 0) for summary in summaries or ()]
+        self.telemetry.summaries_age.set(max(ages, default=0) * self.plan.memory.tick_s)
 
     def forecast(
         self, tick: int, offsets: Mapping[int, int], known: Sequence[Known] = (), *, publish: bool
@@ -201,6 +213,8 @@ class Flow:
         outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
         outputs += self.publisher.errors(self.errors)
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
+        if self._shares:
+            outputs += [summary_output(summary, self.plan.memory.tick_s) for summary in summarise(self.memory)]
         return _by_partition(outputs + learning_documents(self.learners))
 
     def renew(self, known: Sequence[Known]) -> dict[int, list[Output]]:

@@ -64,6 +64,14 @@ class Telemetry:
         self.tick_seconds = Histogram("foreshock_tick_seconds", "One tick, by stage.", ["stage"], buckets=SECONDS, registry=r)
         self.series = Gauge("foreshock_series", "Series in memory.", registry=r)
         self.as_of = Gauge("foreshock_as_of_seconds", "Unix time of the newest closed tick.", registry=r)
+        self.services_afar = Gauge(
+            "foreshock_services_afar", "Services of other nodes whose summaries this node's features use.", registry=r
+        )
+        self.summaries_age = Gauge(
+            "foreshock_summaries_age_seconds",
+            "Age of the oldest summary of another node's partition against this node's newest tick, 0 without other nodes.",
+            registry=r,
+        )
         self.predictions = Counter("foreshock_predictions", "Predictions made, by status.", ["status"], registry=r)
         self.incidents = Counter("foreshock_incidents", "Incidents detected.", registry=r)
         self.errors = Counter("foreshock_errors", "ErrorEvents, by category.", ["category"], registry=r)

@@ -26,6 +26,7 @@ from app.history.contract import History
 from app.lane import Lane, tick_of
 from app.members import Members
 from app.store.contract import Checkpoints, Documents, Head, Log, Output
+from app.summaries import BUCKET, Summaries
 from app.telemetry import Telemetry
 from features.errors import Fenced, PartStopped, SnapshotMismatch
 
@@ -121,6 +122,7 @@ class Worker:
         self._joining: list[Lane] = []
         self.wanted = frozenset[int]() if plan.shared else frozenset(range(parts.log.n_partitions))
         self._news = News(parts.documents.watch("models"), parts.documents.watch("feedback"))
+        self._summaries = Summaries(parts.documents.watch(BUCKET), parts.log.n_partitions)
         self._heard, self._renewal_after = self._news.changes, 0.0
         self._last_checkpoint = self._last_published = self._last_tick = parts.monotonic()
         self.archive = Archive(parts.history, parts.documents, telemetry, parts.monotonic)
@@ -296,6 +298,7 @@ class Worker:
                 if tick is None or tick > self._lane.tick:
                     break
                 lane.load_champions(self.parts.champions, self.parts.rivals)
+                lane.flow.hear(self._summaries.of_others(lane.partitions))
                 lane.close(tick, publish=False)
                 if lane.flow.chronicle.n_rows >= self.plan.flush_rows and self.archive.ready:
                     self._try_checkpoint(lane)
@@ -308,6 +311,7 @@ class Worker:
     def _tick(self, tick: int) -> None:
         """Close a tick of the live partitions."""
         known = self._known()
+        self.flow.hear(self._summaries.of_others(self._lane.partitions))
         overdue = self.parts.monotonic() - self._last_published >= _PUBLISH_S
         publish, self._published = overdue or not self._lane.another_marker_waits(), False
         self._lane.close(tick, known, publish=publish)

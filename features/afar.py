@@ -13,7 +13,7 @@ import numpy as np
 
 from features.arrays import FloatArray, IntArray
 
-__all__ = ["HEARD_WINDOWS", "OLDEST_TICKS", "SIGNALS", "Afar", "Beyond", "Summary"]
+__all__ = ["HEARD_WINDOWS", "OLDEST_TICKS", "SIGNALS", "SUMS", "Afar", "Beyond", "Summary"]
 
 SIGNALS = ("error_surprise", "latency_shift", "warnings", "level_distance", "in_incident")
 """What a service shows its neighbours, in the order of `Summary.signals`."""
@@ -26,7 +26,8 @@ OLDEST_TICKS = 15
 """Ticks after which a summary is no longer used. Guessed: a partition is taken over within one or two, and what a service showed
 a quarter of an hour ago says little of the next five minutes."""
 
-_SUMS = 8  # due, onsets, observed hours, events, seen hours, and three intensities
+SUMS = 8
+"""Columns of `Beyond.values`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +139,7 @@ class Afar:
             return None
         codes = self._coded(tenants)
         if self._beyond is None:
-            values = np.zeros((len(tenants), _SUMS))
+            values = np.zeros((len(tenants), SUMS))
             for summary, code in zip(self.summaries, codes, strict=True):
                 np.add.at(values, code[code >= 0], summary.sums[code >= 0])
             self._beyond = Beyond(values)

@@ -37,9 +37,9 @@ def summarise(memory: Memory) -> list[Summary]:
     []
     """
     directory = memory.directory
-    whole = np.flatnonzero(directory.is_whole)
-    if not len(whole):
+    if not len(directory) and not memory.strays:
         return []
+    whole = np.flatnonzero(directory.is_whole)
     view = View.of(memory)
     signals = np.stack(shown(view), axis=1)[whole]
     got, sums = view.counts("total")[whole, -HEARD_WINDOWS:].astype(float), _sums(view)
@@ -109,4 +109,4 @@ def _calls(memory: Memory) -> dict[int, list[tuple[str, str, str, float]]]:
     if not memory.strays:
         return {}
     ordered = sorted(memory.strays.items(), key=lambda stray: -stray[1])
-    return {min(memory.joins, default=0): [(*edge, calls) for edge, calls in ordered]}
+    return {min(memory.joins): [(*edge, calls) for edge, calls in ordered]}
