@@ -99,7 +99,10 @@ def unpack(data: bytes) -> Summary:
     """
     try:
         stream = zlib.decompressobj()
-        wire = msgspec.msgpack.decode(stream.decompress(data, _MAX_BYTES), type=_Wire)
+        unpacked = stream.decompress(data, _MAX_BYTES)
+        if not stream.eof:
+            raise InvalidValue(f"a summary must end within {_MAX_BYTES} bytes, got {len(unpacked)} and no end")
+        wire = msgspec.msgpack.decode(unpacked, type=_Wire)
         if wire.version != VERSION:
             raise InvalidValue(f"version of a summary must be {VERSION}, got {wire.version}")
         return _summary(wire)

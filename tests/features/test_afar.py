@@ -10,7 +10,9 @@ import pytest
 from features.afar import HEARD_WINDOWS, OLDEST_TICKS, SIGNALS, SUMS, Afar, Summary
 
 
-def a_summary(partition: int = 3, tick: int = 100, services: Sequence[tuple[str, str]] = (("a", "web"),), of: float = 1.0) -> Summary:
+def a_summary(
+    partition: int = 3, tick: int = 100, services: Sequence[tuple[str, str]] = (("a", "web"),), of: float = 1.0
+) -> Summary:
     tenants = sorted({tenant for tenant, _ in services})
     got = np.tile(np.arange(float(HEARD_WINDOWS)), (len(tenants), 1)) + of
     signals, sums = np.full((len(services), len(SIGNALS)), of), np.full((len(tenants), SUMS), of)

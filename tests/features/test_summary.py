@@ -169,7 +169,9 @@ def test_windows_of_which_nothing_is_known_are_those_of_all_nodes() -> None:
 def test_a_summary_tells_of_its_own_partition_alone_and_of_each_tenant_apart() -> None:
     nodes = alone()
     for tick in range(T0, T0 + 3):
-        nodes.minute(tick, {"a": [traffic_of("web", tick, 7.0), traffic_of("cart", tick, 5.0)], "b": [traffic_of("web", tick, 2.0)]})
+        nodes.minute(
+            tick, {"a": [traffic_of("web", tick, 7.0), traffic_of("cart", tick, 5.0)], "b": [traffic_of("web", tick, 2.0)]}
+        )
     found = {summary.partition: summary for summary in nodes.told}
     assert found.keys() == {partition_of("a", "web", 16), partition_of("a", "cart", 16), partition_of("b", "web", 16)}
     web = found[partition_of("a", "web", 16)]
