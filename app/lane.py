@@ -21,6 +21,7 @@ from app.flow import Flow
 from app.ingest.codec import BatchMessage, TickMessage, unpack
 from app.members import Members
 from app.store.contract import Checkpoints, Commit, Document, Entry, Head, Log, Output
+from app.summaries import Summaries
 from app.telemetry import Telemetry
 
 __all__ = ["NO_TICK", "Lane", "Partition", "tick_of"]
@@ -89,14 +90,17 @@ class Lane:
         Empty.
     telemetry : Telemetry
         Where it counts.
+    summaries : Summaries
+        What partitions of other lanes and nodes showed.
     """
 
-    def __init__(self, log: Log, checkpoints: Checkpoints, flow: Flow, telemetry: Telemetry) -> None:
+    def __init__(self, log: Log, checkpoints: Checkpoints, flow: Flow, telemetry: Telemetry, summaries: Summaries) -> None:
         self.flow = flow
         self.partitions: dict[int, Partition] = {}
         self._log = log
         self._checkpoints = checkpoints
         self._telemetry = telemetry
+        self._summaries = summaries
 
     @property
     def tick(self) -> int:
@@ -170,6 +174,7 @@ class Lane:
                 partition.marker = None
                 partition.markers.append((tick * tick_s, partition.marker_offset))
         offsets = {number: partition.marker_offset for number, partition in self.partitions.items()}
+        self.flow.hear(self._summaries.of_others(self.partitions))
         with self._telemetry.tick_seconds.labels(stage="forecast").time():
             outputs = self.flow.forecast(tick, offsets, known, publish=publish)
         if publish:  # in every partition, so that an owner that lost one says nothing more of any
@@ -237,7 +242,7 @@ class Lane:
         incidents : iterable of Document
             What the bucket holds.
         """
-        rest = Lane(self._log, self._checkpoints, flow, self._telemetry)
+        rest = Lane(self._log, self._checkpoints, flow, self._telemetry, self._summaries)
         rest.partitions = {number: p for number, p in self.partitions.items() if number not in set(gone)}
         for number in rest.partitions:
             flow.restore(number, self.flow.snapshot(number))

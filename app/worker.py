@@ -118,11 +118,10 @@ class Worker:
         self.telemetry = telemetry
         self.plan = plan
         self._make_flow = make_flow
-        self._lane = self._new_lane()
-        self._joining: list[Lane] = []
+        self._summaries = Summaries(parts.documents.watch(BUCKET), parts.log.n_partitions)
+        self._lane, self._joining = self._new_lane(), list[Lane]()
         self.wanted = frozenset[int]() if plan.shared else frozenset(range(parts.log.n_partitions))
         self._news = News(parts.documents.watch("models"), parts.documents.watch("feedback"))
-        self._summaries = Summaries(parts.documents.watch(BUCKET), parts.log.n_partitions)
         self._heard, self._renewal_after = self._news.changes, 0.0
         self._last_checkpoint = self._last_published = self._last_tick = parts.monotonic()
         self.archive = Archive(parts.history, parts.documents, telemetry, parts.monotonic)
@@ -248,7 +247,7 @@ class Worker:
         return busy
 
     def _new_lane(self) -> Lane:
-        return Lane(self.parts.log, self.parts.checkpoints, self._make_flow(), self.telemetry)
+        return Lane(self.parts.log, self.parts.checkpoints, self._make_flow(), self.telemetry, self._summaries)
 
     def _forget(self) -> None:
         self._go_on(self._new_lane())
@@ -298,7 +297,6 @@ class Worker:
                 if tick is None or tick > self._lane.tick:
                     break
                 lane.load_champions(self.parts.champions, self.parts.rivals)
-                lane.flow.hear(self._summaries.of_others(lane.partitions))
                 lane.close(tick, publish=False)
                 if lane.flow.chronicle.n_rows >= self.plan.flush_rows and self.archive.ready:
                     self._try_checkpoint(lane)
@@ -310,11 +308,9 @@ class Worker:
 
     def _tick(self, tick: int) -> None:
         """Close a tick of the live partitions."""
-        known = self._known()
-        self.flow.hear(self._summaries.of_others(self._lane.partitions))
         overdue = self.parts.monotonic() - self._last_published >= _PUBLISH_S
         publish, self._published = overdue or not self._lane.another_marker_waits(), False
-        self._lane.close(tick, known, publish=publish)
+        self._lane.close(tick, self._known(), publish=publish)
         self._measure()
         if publish:
             self._note_published()

@@ -20,6 +20,7 @@ from app.store.contract import Commit, Output
 from app.store.sqlite import SqliteStore, open_store
 from app.summaries import BUCKET, Summaries, pack, summary_output, unpack
 from app.telemetry import Telemetry
+from app.worker import WorkerPlan
 from features.afar import HEARD_WINDOWS, OLDEST_TICKS, SIGNALS, SUMS, Summary
 from features.batch import Call
 from features.errors import InvalidValue
@@ -89,7 +90,8 @@ def test_columns_that_do_not_fit_each_other_are_refused() -> None:
 
 def test_a_summary_that_is_too_large_loses_edges_then_calm_services_then_tenants() -> None:
     one = a_summary(n=400)
-    edges = [("a", name, f"callee-{number}") for _, name in one.services for number in range(20)]
+    rng = np.random.default_rng(0)
+    edges = [("a", name, f"callee-{rng.integers(10**12)}") for _, name in one.services for _ in range(20)]
     full = replace(one, edges=edges)
     whole = len(pack(one))
     kept = unpack(pack(full, whole + 4000))
@@ -154,6 +156,33 @@ def test_a_node_that_holds_everything_publishes_no_summary(tmp_path: Path) -> No
         line.end_tick()
         assert line.worker.published
         assert line.store.documents.items(BUCKET) == []
+
+
+def test_workers_that_share_the_partitions_hear_of_each_others_services(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.plan = WorkerPlan(checkpoint_s=1e9, shared=True)
+        workers = [line.new_worker(), line.new_worker()]
+        for text in recorded(5):
+            line.send([text])
+        line.pass_to(line.tick + 1)
+        for first, worker in enumerate(workers):
+            worker.want(range(first, N_PARTITIONS, 2))
+        for _ in range(2):
+            for worker in workers:
+                worker.drain()
+            line.pass_to(line.tick + 1)
+        own = [set(worker.flow.memory.services()) for worker in workers]
+        assert own[0]
+        assert own[1]
+        assert [set(worker.flow.memory.afar.services) for worker in workers] == own[::-1]
+        workers[1].want(())
+        workers[0].want(range(N_PARTITIONS))
+        for worker in reversed(workers):
+            worker.drain()
+        line.pass_to(line.tick + 1)
+        workers[0].drain()
+        assert set(workers[0].flow.memory.services()) == own[0] | own[1]
+        assert not workers[0].flow.memory.afar
 
 
 SERVICES = ("web", "cart", "payment", "stock")
