@@ -28,7 +28,7 @@ from app.store.contract import Output
 from app.summaries import summary_output
 from app.telemetry import Telemetry
 from app.trends import SeriesTrends
-from features.afar import Summary
+from features.afar import Afar, Summary
 from features.arrays import Float32Array
 from features.clock import Clock, place
 from features.event import ErrorRecord
@@ -151,7 +151,7 @@ class Flow:
     def hear(self, summaries: Sequence[Summary] | None) -> None:
         """Take in the newest summaries of partitions that other nodes hold; None where there is no other node."""
         memory, self._shares = self.memory, summaries is not None
-        memory.hear(summaries or ())
+        memory.afar = Afar(summaries or (), memory.tick)
         self.telemetry.services_afar.set(len(memory.afar.services))
         ages = [max(memory.tick - summary.tick, 0) for summary in summaries or ()]
         self.telemetry.summaries_age.set(max(ages, default=0) * self.plan.memory.tick_s)

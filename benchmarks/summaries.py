@@ -33,7 +33,7 @@ from app.summaries import unpack as unpack_summary
 from app.telemetry import Telemetry
 from benchmarks.answers import answers_as_json, deliver
 from benchmarks.scale_population import PARTITIONS, START_TICK, TENANT, Population
-from features.afar import Summary
+from features.afar import Afar, Summary
 from features.arrays import Float32Array
 from features.extract import SCHEMA, extract
 from features.memory import Memory, MemoryPlan
@@ -160,7 +160,7 @@ def cost(services: int, seed: int) -> dict[str, Any]:
                     memory.add(TENANT, partition, message.batch)
             theirs = packed[1 - place]
             heard = took("unpack", lambda theirs=theirs: [unpack_summary(data) for data in theirs])
-            took("hear", lambda memory=memory, heard=heard: memory.hear(heard))
+            took("hear", lambda memory=memory, heard=heard: setattr(memory, "afar", Afar(heard, memory.tick)))
             took("tick", lambda memory=memory, tick=tick: memory.advance(tick + 1))
             took("extract", lambda memory=memory: extract(memory))
         for place, memory in enumerate(memories):

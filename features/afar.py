@@ -1,7 +1,7 @@
 """What services on other nodes showed last, as their nodes summed it up.
 
 `features.summary` sums up the services of a partition, `app.summaries` carries that to the other nodes, `features.memory`
-hears it, and what looks beyond a series' own service reads it here. A node that holds all partitions hears nothing.
+keeps it, and what looks beyond a series' own service reads it here. A node that holds all partitions hears nothing.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.afar import Afar, Summary
+from features.afar import Afar
 from features.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from features.batch import CHANNELS, N_CHANNELS, Batch, channel
 from features.directory import Directory
@@ -121,9 +121,10 @@ class Memory:
         self.unheard: dict[str, range] = {}
         """Windows, by tenant, that the last tick closed without knowing what happened in them."""
         self.afar = Afar()
-        """What is known of services whose partitions other nodes hold."""
+        """What is known of services whose partitions other nodes hold; `app.flow` replaces it before a tick ends."""
         self.strays: dict[tuple[str, str, str], float] = {}
         """Calls of such services, (tenant, caller, callee), that the last tick's span ends told of here."""
+        self._afar_before = self.afar
         self._calls: dict[tuple[str, str, str], float] = {}
         self._known: dict[str, dict[tuple[str, str], int]] = {}  # rows by tenant and name, as Batches name them
         self._measured: tuple[int, frozenset[int]] = (-1, frozenset())  # partitions with measured services, at a tick
@@ -220,13 +221,6 @@ class Memory:
             return
         self.windows.put(row, record.time_ns // 10**9 // self.plan.tick_s, _ERRORS, -record.weight)
 
-    def hear(self, summaries: Iterable[Summary]) -> None:
-        """Replace what is known of services elsewhere by the newest summaries, none of which is of an own partition."""
-        before, self.afar = self.afar, Afar(summaries, self.tick)
-        for edge, calls in self.afar.calls(before):
-            if self.directory.find(*edge[:2]) is not None:
-                self._calls[edge] = self._calls.get(edge, 0.0) + calls
-
     def advance(self, tick: int) -> Closed:
         """Close every window before `tick` with what was gathered."""
         skipped = self._skipped(tick)
@@ -318,7 +312,10 @@ class Memory:
         for _, join in sorted(self.joins.items()):
             for edge, calls in join.close(self.tick).items():
                 self._calls[edge] = self._calls.get(edge, 0.0) + calls
-        self.strays = {}
+        for edge, calls in self.afar.calls(self._afar_before):
+            if self.directory.find(*edge[:2]) is not None:
+                self._calls[edge] = self._calls.get(edge, 0.0) + calls
+        self._afar_before, self.strays = self.afar, {}
         for (tenant, caller, callee), calls in self._calls.items():
             if (row := self.directory.find(tenant, caller)) is not None:
                 self.facts.gather(row, self.tick, "edge", callee, calls)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from features.afar import HEARD_WINDOWS, Summary
+from features.afar import HEARD_WINDOWS, Afar, Summary
 from features.batch import Batch, Call
 from features.extract import SCHEMA
 from features.memory import Memory
@@ -57,7 +57,7 @@ class Nodes:
 
     def hear(self) -> None:
         for memory, owned in zip(self.memories, self.owned, strict=True):
-            memory.hear([summary for summary in self.told if summary.partition not in owned])
+            memory.afar = Afar((summary for summary in self.told if summary.partition not in owned), memory.tick)
 
     def rows(self) -> dict[str, list[float]]:
         """Return features as of the last tick, with all that was summed up at its end."""
@@ -200,7 +200,7 @@ def test_calls_that_were_found_elsewhere_count_once() -> None:
     nobody = np.zeros((0, 5)), (), np.zeros((0, HEARD_WINDOWS)), np.zeros((0, 8))
     one = Summary(0, T0 + 1, (), *nobody, calls=[("a", "web", "cart", 2.0), ("a", "ghost", "cart", 9.0)])
     for tick in (T0 + 2, T0 + 3):
-        memory.hear([one])
+        memory.afar = Afar([one], memory.tick)
         memory.advance(tick)
     assert {edge: calls for edge, (calls, _) in memory.graph.edges.items()} == {("a", "web", "cart"): 2.0}
 
@@ -211,7 +211,7 @@ def test_a_callee_is_known_by_its_address_also_where_another_node_holds_it() -> 
         one.begin(T0)
         one.add("a", partition_of("a", service, 16), traffic_of(service, T0, 5.0))
         one.advance(T0 + 1)
-    memory.hear(summarise(other))
+    memory.afar = Afar(summarise(other), memory.tick)
     memory.add("a", partition_of("a", "web", 16), replace(a_batch(), calls=(Call("web", "cart.shop:8080", 1.0, 0.0),)))
     memory.advance(T0 + 2)
     assert list(memory.graph.edges) == [("a", "web", "cart")]
