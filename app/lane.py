@@ -20,6 +20,7 @@ from app.chunks import chunks, joined
 from app.flow import Flow
 from app.ingest.codec import BatchMessage, TickMessage, unpack
 from app.members import Members
+from app.retention import passed, pressing
 from app.store.contract import Checkpoints, Commit, Document, Entry, Head, Log, Output
 from app.summaries import Summaries
 from app.telemetry import Telemetry
@@ -194,20 +195,24 @@ class Lane:
             return None
         return offsets
 
+    @property
+    def full(self) -> bool:
+        """Whether the log is so full that a checkpoint, which makes room, is worth it before its time."""
+        return any(pressing(self._log.fullness(number)) for number in self.partitions)
+
     def commit_states(self, retention_s: float) -> None:
-        """Commit the state of all partitions as of the newest closed tick, then let go of the log that is older than the retention.
+        """Commit the state of all partitions as of the newest closed tick, then let go of the log that is old, or too much.
 
         Few partitions change in one unit. A crash between two units leaves them at different ticks, and the next owner brings them
         together again.
         """
-        passed: dict[int, int] = {}
+        gone: dict[int, int] = {}
         commits: list[Commit] = []
         for number, partition in self.partitions.items():
-            newest = partition.markers[-1][0]
-            old = [offset for tick_s, offset in partition.markers if tick_s < newest - retention_s]
-            if old:
-                passed[number] = old[-1]
-            partition.markers = partition.markers[len(old) :]
+            closed = partition.markers[-1][1]
+            through, partition.markers = passed(partition.markers, retention_s, self._log.fullness(number))
+            if through:
+                gone[number] = through
             state = self._state(number, partition)
             digests = {name: _digest(value) for name, value in state.items()}
             changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
@@ -215,10 +220,10 @@ class Lane:
             if commits and sum(len(commit.changed_state) for commit in commits) + len(changed) > _UNIT:
                 self._commit_unit(commits)
                 commits = []
-            commits.append(Commit(number, partition.token, partition.markers[-1][1], changed))
+            commits.append(Commit(number, partition.token, closed, changed))
             partition.written = digests
         self._commit_unit(commits)
-        for number, offset in passed.items():
+        for number, offset in gone.items():
             self._log.trim(number, offset)
 
     def take(self, other: Lane, incidents: Iterable[Document]) -> None:

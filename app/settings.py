@@ -118,6 +118,8 @@ class StoreSettings(_Group):
     """Seconds between checkpoints of the whole state, each after an append to history. Longer means fewer, larger writes and a longer replay after a crash."""
     log_retention_s: float = Field(default=86400.0, ge=0.0)
     """Seconds for which absorbed log entries are kept; never removed before a checkpoint has passed them."""
+    log_max_bytes: int = Field(default=8 * 2**30, ge=0, le=2**50)
+    """Bytes that the log may hold. From half of them on absorbed entries go earlier than `log_retention_s` says; at the bound requests are answered 503 with Retry-After, and nothing is dropped. 0 sets none: the disk is the bound. A cluster gives each of its streams an even share, of which servers set a quarter more aside. Too small for what comes in while the worker stands still refuses senders early, too large fills the disk of all that lies beside it."""
     history_flush_rows: int = Field(default=200_000, ge=1)
     """Rows of history held in memory before an append is made early."""
 

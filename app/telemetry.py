@@ -54,6 +54,27 @@ class Telemetry:
         self.append_seconds = Histogram("foreshock_append_seconds", "One durable group commit.", buckets=SECONDS, registry=r)
         self.request_bytes_held = Gauge("foreshock_request_bytes_held", "Bytes that requests under way hold.", registry=r)
         self.bytes_in_flight = Gauge("foreshock_bytes_in_flight", "Bytes that wait for the log.", registry=r)
+        self.log_bytes = Gauge(
+            "foreshock_log_bytes", "Bytes that the log holds, of what store.log_max_bytes allows.", registry=r
+        )
+        self.backlog = Gauge(
+            "foreshock_backlog_entries",
+            "Log entries that wait for the worker furthest behind, which ingest goes by.",
+            registry=r,
+        )
+        self.breaker_state = Gauge(
+            "foreshock_breaker_state",
+            "Whether a target outside is called: 0 yes, 1 one call looks whether it is back, 2 no.",
+            ["target"],
+            registry=r,
+        )
+        self.calls = Counter(
+            "foreshock_calls",
+            "Calls to a target outside: answered, failed, or refused because it is away.",
+            ["target", "outcome"],
+            registry=r,
+        )
+        self.retries = Counter("foreshock_retries", "Calls to a target outside that were tried again.", ["target"], registry=r)
         self.lag = Gauge("foreshock_lag_offsets", "Log entries not yet absorbed.", ["partition"], registry=r)
         self.fenced = Counter(
             "foreshock_fenced", "Times another node had taken partitions over that this one held.", registry=r

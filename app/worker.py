@@ -336,7 +336,7 @@ class Worker:
         """Checkpoint in time, or leave it to a later tick while history refuses: forecasts do not wait for it."""
         n_rows = self.flow.chronicle.n_rows
         due = self.parts.monotonic() - self._last_checkpoint >= self.plan.checkpoint_s or n_rows >= self.plan.flush_rows
-        if due and self.archive.ready:
+        if (due or self._lane.full) and self.archive.ready:
             self._try_checkpoint(self._lane)
 
     def _let_go(self) -> None:

@@ -6,10 +6,12 @@ ForeshockError
 │   ├── BodyTooLarge      a body larger than the limit, before or after decompression
 │   └── InvalidSetting    a setting that stops the start
 ├── Overloaded            a bounded queue is full; the same input works later
+│   └── LogFull           the log holds as many bytes as it may
 ├── Fenced                a newer owner holds the partition
 ├── Conflict              a compare-and-set lost
 ├── DataInUse             another process holds the data folder
 ├── StoreFailed           the disk or the log refused; the same input works later
+│   └── CircuitOpen       what has to be asked is away, and is left alone for a moment
 ├── PartStopped           a thread of the service died
 ├── SnapshotMismatch      a snapshot of another version or another configuration
 └── UntrustedArtifact     a model file that no signed entry of the manifest names
@@ -21,12 +23,14 @@ from typing import ClassVar
 
 __all__ = [
     "BodyTooLarge",
+    "CircuitOpen",
     "Conflict",
     "DataInUse",
     "Fenced",
     "ForeshockError",
     "InvalidSetting",
     "InvalidValue",
+    "LogFull",
     "MalformedBody",
     "Overloaded",
     "PartStopped",
@@ -65,6 +69,10 @@ class Overloaded(ForeshockError):
     retryable: ClassVar[bool] = True
 
 
+class LogFull(Overloaded):
+    """The log holds as many bytes as it may, and nothing of it may be forgotten yet."""
+
+
 class Fenced(ForeshockError):
     """A newer owner holds the partition; this one may change nothing."""
 
@@ -85,6 +93,10 @@ class StoreFailed(ForeshockError):
     """The durable store refused a read or a write, or is closed; nothing was changed."""
 
     retryable: ClassVar[bool] = True
+
+
+class CircuitOpen(StoreFailed):
+    """What has to be asked was away for a while, and is left alone for a moment; nothing was asked."""
 
 
 class PartStopped(ForeshockError):

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 from app.ingest.census import TooManyRecords
 from app.ingest.inflate import InflatedTooLarge
 from app.ingest.signals import Encoding
-from features.errors import BodyTooLarge, ForeshockError, InvalidValue, Overloaded
+from features.errors import BodyTooLarge, ForeshockError, InvalidValue, LogFull, Overloaded
 
 __all__ = [
     "FallenBehind",
@@ -60,7 +60,8 @@ _LIMITS: dict[type[ForeshockError], str] = {
     FallenBehind: "lag",
     RoomFull: "in_flight_bytes",
     TenantRoomFull: "tenant_in_flight_bytes",
-    Overloaded: "log_bytes",  # the log's own bound
+    LogFull: "log_size",
+    Overloaded: "log_bytes",  # the log's bound of bytes that wait for it
 }
 
 

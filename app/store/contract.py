@@ -14,7 +14,10 @@ from typing import Protocol
 
 from features.values import hot_value
 
-__all__ = ["Blobs", "Checkpoints", "Commit", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
+__all__ = ["SHORT_BYTES", "Blobs", "Checkpoints", "Commit", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
+
+SHORT_BYTES = 64
+"""A message of no more bytes, such as a tick marker, is appended also while the log is full: only ticks let it be trimmed."""
 
 
 @hot_value()
@@ -112,6 +115,8 @@ class Log(Protocol):
         ------
         Overloaded
             When the bound of bytes in flight is reached; nothing was written.
+        LogFull
+            When the log holds as many bytes as it may; nothing was written. Messages of at most `SHORT_BYTES` are taken all the same.
         """
         ...
 
@@ -124,8 +129,8 @@ class Log(Protocol):
         ------
         InvalidValue
             When a partition does not exist; nothing was written.
-        Overloaded
-            When the bound of bytes in flight is reached; nothing was written.
+        Overloaded, LogFull
+            As for `append`; nothing was written.
         StoreFailed
             When the disk or the cluster refused.
         """
@@ -139,10 +144,10 @@ class Log(Protocol):
 
         Raises
         ------
-        InvalidValue, Overloaded
+        InvalidValue, Overloaded, LogFull
             As `append_many`, at once.
-        StoreFailed
-            Raised by the future.
+        StoreFailed, LogFull
+            Raised by the future: a cluster may learn last that it is full.
         """
         ...
 
@@ -163,6 +168,17 @@ class Log(Protocol):
 
     def trim(self, partition: int, through: int) -> None:
         """Forget entries up to and with an offset."""
+        ...
+
+    def size(self) -> int:
+        """Return how many bytes the log holds, all partitions together, as far as this process knows. Reads memory only."""
+        ...
+
+    def fullness(self, partition: int) -> float:
+        """Return how much of what may be held where a partition lies is there: 0 with no bound, from 1 on appends are refused.
+
+        Reads memory only. Partitions share their place, and what is trimmed in one makes room for others.
+        """
         ...
 
     def wait(self, timeout_s: float) -> bool:

@@ -20,7 +20,8 @@ from app.store.jetstream_blobs import JetStreamBlobs
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
 from app.store.jetstream_documents import NEWS, STREAM, JetStreamDocuments
 from app.store.jetstream_link import Link
-from app.store.jetstream_log import WAKE, JetStreamLog, Layout
+from app.store.jetstream_log import WAKE, JetStreamLog, LogPlan
+from app.store.jetstream_places import Fill, Layout
 from app.telemetry import Telemetry
 from features.errors import InvalidSetting, StoreFailed
 
@@ -47,6 +48,8 @@ class ClusterPlan:
         Seconds for which appends of a partition are gathered.
     max_in_flight_bytes : int
         Bytes that may wait before appends are refused.
+    max_bytes : int
+        Bytes that the log may hold, an even share in each stream; 0 for any number.
     """
 
     partitions: int = 64
@@ -54,12 +57,14 @@ class ClusterPlan:
     replicas: int = 3
     window_s: float = 0.005
     max_in_flight_bytes: int = 2**28
+    max_bytes: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> ClusterPlan:
         """Return what the settings say."""
         cluster, window_s = settings.cluster, settings.store.commit_window_ms / 1000
-        return cls(cluster.partitions, cluster.streams, cluster.replicas, window_s, settings.ingest.max_in_flight_bytes)
+        in_flight, most = settings.ingest.max_in_flight_bytes, settings.store.log_max_bytes
+        return cls(cluster.partitions, cluster.streams, cluster.replicas, window_s, in_flight, most)
 
 
 class JetStreamStore:
@@ -94,6 +99,11 @@ class JetStreamStore:
     def failure(self) -> str:
         """Why nothing is written any more, empty while all is well: a cluster that is away is waited for."""
         return ""
+
+    @property
+    def trouble(self) -> str:
+        """Which parts of the cluster are away for long and why, empty while all is well; they are waited for."""
+        return self._link.trouble
 
     def close(self) -> None:
         """Let go of the cluster; a second call does nothing."""
@@ -149,7 +159,8 @@ def open_jetstream(
     StoreFailed
         When the cluster does not answer or cannot make the streams.
     """
-    link = Link(connect)
+    telemetry = telemetry or Telemetry()
+    link = Link(connect, telemetry)
     try:
         version = link.client.connected_server_version
         if (version.major, version.minor) < _OLDEST:
@@ -160,7 +171,7 @@ def open_jetstream(
             )
         _make_all(link, plan)
         layout = Layout(plan.partitions, plan.streams)
-        log = JetStreamLog(link, layout, plan.window_s, plan.max_in_flight_bytes, telemetry or Telemetry())
+        log = JetStreamLog(link, layout, LogPlan(plan.window_s, plan.max_in_flight_bytes, plan.max_bytes), telemetry)
         return JetStreamStore(link, log, link.call(link.insist(_BLOBS, lambda: _objects(link, plan))), now)
     except BaseException:
         link.close()
@@ -173,7 +184,10 @@ def _state_stream(plan: ClusterPlan) -> dict[str, Any]:
 
 
 def _log_stream(plan: ClusterPlan, number: int) -> dict[str, Any]:
-    return _stream(f"FS_LOG_{number}", [f"fs.log.{number}.>"], plan)
+    most = Fill.hard_bytes(
+        plan.max_bytes // plan.streams
+    )  # with `discard: new` what is too much is refused, and nothing is dropped
+    return _stream(f"FS_LOG_{number}", [f"fs.log.{number}.>"], plan) | {"max_bytes": most}
 
 
 def _stream(name: str, subjects: list[str], plan: ClusterPlan) -> dict[str, Any]:
@@ -223,14 +237,29 @@ def _make(link: Link, name: str, wanted: Mapping[str, Any], answer: dict[str, An
     if "error" in answer and answer["error"].get("err_code") == _NO_STREAM:
         answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
     if "error" in answer:
-        raise StoreFailed(f"stream {name} cannot be made: {answer['error'].get('description')}")
+        raise StoreFailed(
+            f"stream {name} cannot be made: {answer['error'].get('description')}; it asks the servers for {wanted.get('max_bytes', -1)} bytes"
+        )
     there = answer["config"]
     for setting, label in (("foreshock.partitions", "partitions"), ("foreshock.streams", "streams")):
         asked, found = wanted["metadata"][setting], there.get("metadata", {}).get(setting)
         if asked != found:
             raise InvalidSetting(f"the cluster was made with {found} {label}, got {asked}; they are fixed")
+    _bound(link, name, wanted, answer)
     if there["num_replicas"] < wanted["num_replicas"]:
         raise InvalidSetting(f"stream {name} has {there['num_replicas']} replicas, {wanted['num_replicas']} are asked for")
+
+
+def _bound(link: Link, name: str, wanted: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Give a stream the bound in bytes that is asked for, unless it holds more already: it is trimmed to it first."""
+    most, there = wanted.get("max_bytes", -1), answer["config"]
+    if most == there.get("max_bytes", -1) or 0 <= most < answer["state"]["bytes"]:
+        return
+    changed = link.call(link.api(f"STREAM.UPDATE.{name}", {**there, "max_bytes": most}))
+    if "error" in changed:
+        raise InvalidSetting(
+            f"setting store.log_max_bytes: stream {name} cannot hold {most} bytes: {changed['error'].get('description')}"
+        )
 
 
 async def _objects(link: Link, plan: ClusterPlan) -> ObjectStore:

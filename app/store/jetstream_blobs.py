@@ -14,6 +14,7 @@ from features.errors import UntrustedArtifact
 
 __all__ = ["JetStreamBlobs"]
 
+_STREAM = "FS_BLOBS"
 _PART_S = 10.0
 _SLOWEST_BYTES_S = 2**20  # guessed, as the seconds above: less is a cluster that is away
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,14 +38,14 @@ class JetStreamBlobs:
     def put(self, data: bytes) -> str:
         """Store bytes durably and return their sha256 in hexadecimal."""
         name = hashlib.sha256(data).hexdigest()
-        self._link.call(self._link.insist(f"blob {name}", lambda: self._put(name, data)))
+        self._link.call(self._link.insist(f"{_STREAM} blob {name}", lambda: self._put(name, data), len(data)))
         return name
 
     def get(self, sha256: str) -> bytes:
         """Return the bytes of a hash; see `Blobs.get`."""
         if _SHA256.fullmatch(sha256) is None:
             raise UntrustedArtifact(f"a blob is named by 64 lower-case hexadecimal digits, got {sha256!r}")
-        data = self._link.call(self._link.insist(f"blob {sha256}", lambda: self._get(sha256)))
+        data = self._link.call(self._link.insist(f"{_STREAM} blob {sha256}", lambda: self._get(sha256)))
         if data is None:
             raise UntrustedArtifact(f"there is no blob {sha256}")
         if hashlib.sha256(data).hexdigest() != sha256:

@@ -13,8 +13,9 @@ from hashlib import sha256
 import msgspec
 
 from app.store.contract import Commit, Head, Output
+from app.store.jetstream_answers import EXPECTED, MAX_BATCH, Draft, Refused, Stored
 from app.store.jetstream_documents import STREAM, JetStreamDocuments, drafts_of
-from app.store.jetstream_link import EXPECTED, MAX_BATCH, Draft, Link, Refused, Stored
+from app.store.jetstream_link import Link
 from features.errors import Fenced, InvalidValue, StoreFailed
 
 __all__ = ["JetStreamCheckpoints"]

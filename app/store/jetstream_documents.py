@@ -17,7 +17,8 @@ from uuid import uuid4
 import msgspec
 
 from app.store.contract import Document, Output
-from app.store.jetstream_link import EXPECTED, MAX_BATCH, Draft, Link, Refused, Stored
+from app.store.jetstream_answers import EXPECTED, MAX_BATCH, Draft, Refused, Stored
+from app.store.jetstream_link import Link
 from app.store.watched import Change, WatchedBucket, WatchedBuckets
 from features.errors import Conflict, InvalidValue, StoreFailed
 

@@ -11,14 +11,11 @@ import asyncio
 import base64
 import json
 import logging
-import random
-import re
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import nats
@@ -26,68 +23,41 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from app.breaker import Breaker, BreakerPlan, full_jitter
+from app.store.jetstream_answers import (
+    EXPECTED,
+    MAX_BATCH,
+    Draft,
+    NotNow,
+    Refused,
+    Stored,
+    headers_of,
+    sequence_of,
+    without_secrets,
+)
+from app.telemetry import Telemetry
 from features.errors import StoreFailed
 
-__all__ = ["EXPECTED", "MAX_BATCH", "Draft", "Link", "Refused", "Stored"]
+__all__ = ["Link"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-"""Header of a compare-and-set: the sequence of the newest message of the subject, 0 for none."""
-
-MAX_BATCH = 1000
-"""Messages of an atomic batch at most; the server's own limit."""
-
-_WRONG_SEQUENCE = (10071, 10164)  # of one message, and of one in a batch
-_UNDER_WAY = (
-    10158,
-    10176,
-)  # an earlier try is not stored yet; a batch whose beginning got lost, so that nothing of it is stored
 _NO_MESSAGE = 10037
 _NO_LEADER = 10008  # of JetStream as a whole, while servers start
 _UNAVAILABLE = 503
 _REQUEST_S = 2.0  # guessed: a leader that lives answers sooner
-_PAUSE_S = 0.1
+_SLOWEST_BYTES_S = 2**20  # guessed: with fewer a second, copies and all, a cluster counts as away
+_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _HEADER_BYTES = 4096  # of the few headers that we set, and to spare
 _PATIENCE_S = 10.0
 """For how long is tried again. Twice the longest time without a leader that was measured (ENGINE: 5.7 s)."""
 
+_LOOK_S, _LONGEST_LOOK_S = 0.5, 2.0  # guessed: a cluster that is back is used within two seconds
+_AWAY = (NatsError, OSError, TimeoutError, NotNow)
+
 _MARK = "Fs-Id"  # names one write, so that after a lost answer it can be told whether it was taken
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A message to be stored.
-
-    Parameters
-    ----------
-    subject : str
-        Where.
-    data : bytes
-        What.
-    headers : Mapping of str to str
-        `EXPECTED` among them for a compare-and-set.
-    """
-
-    subject: str
-    data: bytes
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A message of a stream, with its sequence."""
-
-    subject: str
-    sequence: int
-    data: bytes
-    headers: Mapping[str, str]
-
-
-class Refused(Exception):
-    """The server stored nothing, because a compare-and-set lost."""
 
 
 class Link:
@@ -95,8 +65,10 @@ class Link:
 
     Parameters
     ----------
-    connect : callable
-        Returns options for `nats.connect`, servers among them.
+    connect : mapping
+        Options for `nats.connect`, servers among them.
+    telemetry : Telemetry, optional
+        Where calls and what comes of them are counted, by stream.
 
     Raises
     ------
@@ -104,7 +76,9 @@ class Link:
         When no server can be reached.
     """
 
-    def __init__(self, connect: Mapping[str, Any]) -> None:
+    def __init__(self, connect: Mapping[str, Any], telemetry: Telemetry | None = None) -> None:
+        self._telemetry = telemetry or Telemetry()
+        self._breakers: dict[str, Breaker] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
@@ -121,7 +95,7 @@ class Link:
         except (NatsError, OSError, TimeoutError) as exc:
             self._end_loop()
             raise StoreFailed(
-                f"no server of {_without_secrets(connect.get('servers'))} lets us in: {heard[0] if heard else exc}"
+                f"no server of {without_secrets(connect.get('servers'))} lets us in: {heard[0] if heard else exc}"
             ) from exc
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -159,6 +133,11 @@ class Link:
                 self._end_loop()
 
     @property
+    def trouble(self) -> str:
+        """Which parts of the cluster are away, since when and why; empty while all is well."""
+        return "; ".join(filter(None, (breaker.trouble for breaker in list(self._breakers.values()))))
+
+    @property
     def max_bytes(self) -> int:
         """How many bytes of data a message may have: what the servers take, without room for headers."""
         return self.client.max_payload - _HEADER_BYTES
@@ -170,10 +149,24 @@ class Link:
         async def once() -> dict[str, Any]:
             answer = await self._ask(f"$JS.API.{name}", data)
             if answer.get("error", {}).get("err_code") == _NO_LEADER:
-                raise _NotNow(f"{name}: {answer['error'].get('description')}")
+                raise NotNow(f"{name}: {answer['error'].get('description')}")
             return answer
 
-        return await self.insist(name, once)
+        return await self.insist(name.rpartition(".")[2], once)
+
+    async def state(self, stream: str, *, patient: bool) -> dict[str, Any]:
+        """Return the state of a stream as its leader says it, asked until it is answered, or once for those who come again anyway.
+
+        Raises `StoreFailed` when it was not answered.
+        """
+
+        async def ask() -> dict[str, Any]:
+            answer = await self._ask(f"$JS.API.STREAM.INFO.{stream}", b"")
+            if "error" in answer:
+                raise NotNow(f"stream {stream} cannot be asked: {answer['error'].get('description')}")
+            return answer["state"]
+
+        return await (self.insist if patient else self._once)(stream, ask)
 
     async def publish(self, stream: str, draft: Draft) -> int:
         """Store a message and return its sequence.
@@ -210,21 +203,45 @@ class Link:
             raise StoreFailed(f"a batch must hold 1 to {MAX_BATCH} messages, got {len(drafts)}")
         return await self._store(stream, drafts, self._publish if len(drafts) == 1 else self._publish_batch)
 
-    async def insist(self, what: str, once: Callable[[], Awaitable[T]]) -> T:
+    async def insist(self, what: str, once: Callable[[], Awaitable[T]], n_bytes: int = 0) -> T:
         """Try until it is answered: while a leader is elected nobody answers.
 
-        Raises `StoreFailed` when nobody did for long enough.
+        Parameters
+        ----------
+        what : str
+            What it concerns, up to the first space a stream mostly: one that is away for long is not waited for by everybody.
+        once : callable
+            Asks once; safe to call again.
+        n_bytes : int
+            How many it sends or receives; the patience grows with them.
+
+        Raises
+        ------
+        CircuitOpen
+            When the target is away for long; it was not asked, or not again.
+        StoreFailed
+            When nobody answered for long enough.
         """
-        loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + _PATIENCE_S, _PAUSE_S
+        loop, breaker, tries = asyncio.get_running_loop(), self._breaker(what.partition(" ")[0]), 0
+        patience_s = _PATIENCE_S + n_bytes / _SLOWEST_BYTES_S
+        deadline = loop.time() + patience_s
         while True:
             try:
-                return await once()
-            except (NatsError, OSError, TimeoutError, _NotNow) as exc:
+                with breaker.call(_AWAY):
+                    return await once()
+            except _AWAY as exc:
                 if loop.time() >= deadline or self.client.is_closed:
-                    raise StoreFailed(f"{what}: the cluster did not answer within {_PATIENCE_S:g} s: {exc!r}") from exc
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # so that not all come back at once
-            pause = min(2 * pause, 1.0)
+                    raise StoreFailed(f"{what}: the cluster did not answer within {patience_s:g} s: {exc!r}") from exc
+            await asyncio.sleep(full_jitter(tries, _PAUSE_S, _LONGEST_PAUSE_S, breaker.rng))
+            breaker.retries.inc()
+            tries += 1
+
+    async def _once(self, target: str, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            with self._breaker(target).call(_AWAY):
+                return await ask()
+        except _AWAY as exc:
+            raise StoreFailed(f"{target}: the cluster did not answer: {exc!r}") from exc
 
     async def newest(self, stream: str, subject: str) -> Stored | None:
         """Return the newest message of a subject as the stream's leader knows it, None where there is none."""
@@ -235,14 +252,15 @@ class Link:
         if "error" in answer:
             if answer["error"].get("err_code") == _NO_MESSAGE:
                 return None
-            raise _NotNow(f"stream {stream} could not be read: {answer['error'].get('description')}")
+            raise NotNow(f"stream {stream} could not be read: {answer['error'].get('description')}")
         message = answer["message"]
-        headers = _headers(base64.b64decode(message.get("hdrs", "")))
+        headers = headers_of(base64.b64decode(message.get("hdrs", "")))
         return Stored(message["subject"], message["seq"], base64.b64decode(message.get("data", "")), headers)
 
     async def some(self, stream: str, asked: Mapping[str, Any]) -> tuple[list[Stored], Mapping[str, str]]:
         """Return messages of a direct batch get from any replica, and the headers of the answer's end."""
-        return await self.insist(stream, lambda: self._some(stream, asked))
+        # Answered by any replica, which says nothing of the leader.
+        return await self.insist(f"{stream}/read", lambda: self._some(stream, asked))
 
     async def _some(self, stream: str, asked: Mapping[str, Any]) -> tuple[list[Stored], Mapping[str, str]]:
         inbox = self.client.new_inbox()
@@ -258,10 +276,10 @@ class Link:
                     return found, headers
                 if status != "204":
                     said = f"stream {stream} could not be read: status {status}"
-                    raise _NotNow(said) if status == str(_UNAVAILABLE) else StoreFailed(said)
+                    raise NotNow(said) if status == str(_UNAVAILABLE) else StoreFailed(said)
                 last = found[-1].sequence if found else 0
                 if int(headers["Nats-Last-Sequence"]) != last:
-                    raise _NotNow(f"stream {stream}: messages were lost after sequence {last}")
+                    raise NotNow(f"stream {stream}: messages were lost after sequence {last}")
                 if "Status" in headers:
                     return found, headers
                 found.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), message.data, headers))
@@ -290,10 +308,10 @@ class Link:
                 if taken := await self._taken(stream, drafts, mark):
                     return taken
                 if await self._unchanged(stream, drafts):
-                    raise _NotNow(f"an earlier try is under way: {exc}") from exc
+                    raise NotNow(f"an earlier try is under way: {exc}") from exc
                 raise
 
-        return await self.insist(stream, once)
+        return await self.insist(stream, once, sum(len(draft.data) for draft in drafts))
 
     async def _taken(self, stream: str, drafts: Sequence[Draft], mark: str) -> list[int]:
         """Return the sequences of drafts whose first one is there under our mark, none where it is not."""
@@ -312,7 +330,7 @@ class Link:
 
     async def _publish(self, drafts: Sequence[Draft]) -> list[int]:
         draft = drafts[0]
-        return [_sequence(draft.subject, await self._ask(draft.subject, draft.data, draft.headers))]
+        return [sequence_of(draft.subject, await self._ask(draft.subject, draft.data, draft.headers))]
 
     async def _publish_batch(self, drafts: Sequence[Draft]) -> list[int]:
         """Send a batch; only its first and last message are answered."""
@@ -325,15 +343,27 @@ class Link:
                 continue
             begun = await self._ask(draft.subject, draft.data, headers)
             if begun:
-                _sequence(draft.subject, begun)
+                sequence_of(draft.subject, begun)
         headers = {**drafts[-1].headers, "Nats-Batch-Id": name, "Nats-Batch-Sequence": str(last), "Nats-Batch-Commit": "1"}
-        end = _sequence(drafts[-1].subject, await self._ask(drafts[-1].subject, drafts[-1].data, headers))
+        before = sum(len(draft.data) for draft in drafts[:-1])  # this answer comes when all of them are stored
+        end = sequence_of(drafts[-1].subject, await self._ask(drafts[-1].subject, drafts[-1].data, headers, before))
         return list(range(end - last + 1, end + 1))
 
-    async def _ask(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def _ask(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, before: int = 0
+    ) -> dict[str, Any]:
+        """Send and return what is answered; the answer may take the longer, the more bytes go with it or went before."""
         self._check_size(subject, data)
-        message: Msg = await self.client.request(subject, data, timeout=_REQUEST_S, headers=dict(headers) if headers else None)
+        timeout_s = _REQUEST_S + (len(data) + before) / _SLOWEST_BYTES_S
+        message: Msg = await self.client.request(subject, data, timeout=timeout_s, headers=dict(headers) if headers else None)
         return json.loads(message.data) if message.data else {}
+
+    def _breaker(self, target: str) -> Breaker:
+        """Return the breaker of a target; on the loop alone new ones are made."""
+        if target not in self._breakers:
+            plan = BreakerPlan(_PATIENCE_S, _LOOK_S, _LONGEST_LOOK_S)
+            self._breakers[target] = Breaker(f"nats {target}", self._telemetry, plan)
+        return self._breakers[target]
 
     def _check_size(self, subject: str, data: bytes) -> None:
         if len(data) > self.max_bytes:  # the server would end the connection of all
@@ -350,10 +380,6 @@ class Link:
             self._loop.close()
 
 
-class _NotNow(Exception):
-    """The server stored nothing for now."""
-
-
 async def _end_others() -> None:
     """Cancel what still runs, so that nobody waits for ever for its answer."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -368,33 +394,3 @@ async def _close(client: Client) -> None:
     except (NatsError, OSError, TimeoutError):
         with suppress(NatsError, OSError, TimeoutError):  # servers that are away take no farewell
             await asyncio.wait_for(client.close(), _REQUEST_S)
-
-
-def _without_secrets(servers: object) -> str:
-    """Return addresses without the token or the password before the @."""
-    return re.sub(r"//[^/\s']*@", "//", str(servers))
-
-
-def _sequence(subject: str, answer: Mapping[str, Any]) -> int:
-    """Return the sequence of an acknowledgement.
-
-    Raises
-    ------
-    Refused, StoreFailed
-        When it is none.
-    """
-    error = answer.get("error")
-    if error is None:
-        return int(answer["seq"])
-    said = f"{subject}: {error.get('description')} ({error.get('err_code')})"
-    if error.get("err_code") in _WRONG_SEQUENCE:
-        raise Refused(said)
-    if error.get("code") == _UNAVAILABLE or error.get("err_code") in _UNDER_WAY:
-        raise _NotNow(said)
-    raise StoreFailed(said)
-
-
-def _headers(raw: bytes) -> dict[str, str]:
-    """Return the headers of a message as the API returns them."""
-    lines = raw.decode().split("\r\n")[1:]
-    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}

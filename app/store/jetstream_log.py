@@ -10,57 +10,56 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
-from app.store.contract import Entry
-from app.store.jetstream_link import Draft, Link, Stored
+from app.store.contract import SHORT_BYTES, Entry
+from app.store.jetstream_answers import Draft, Stored
+from app.store.jetstream_link import Link
+from app.store.jetstream_places import GATHERED, PLACES, Counts, Fill, Layout
 from app.telemetry import Telemetry
-from features.errors import BodyTooLarge, ForeshockError, InvalidValue, Overloaded, StoreFailed
+from features.errors import BodyTooLarge, ForeshockError, InvalidValue, LogFull, Overloaded, StoreFailed
 
-__all__ = ["WAKE", "JetStreamLog", "Layout"]
+__all__ = ["WAKE", "JetStreamLog", "LogPlan"]
 
 WAKE = "fs.wake"
 """Subject, outside any stream, on which every process is told of what was appended."""
 
-_PLACES = 12  # bits of an offset for the place within a message
-_GATHERED = 2**_PLACES - 1
 _GATHERED_BYTES = 2**20 - 2**14  # the server's usual bound of a message is 1 MiB; one larger entry goes alone
-_COUNTED = 2048  # messages of a partition that are counted, at least; guessed: seconds of a busy one, and little memory
 _PACKING_BYTES = 16  # around one entry that goes alone
 _FIRST_PAGE_BYTES = 2**18  # one message at least comes, and it may hold more entries than were asked for
 _PAGE_BYTES = 16 * 2**20
 _CLOSE_S = 15.0  # what is under way is answered sooner, see `Link`
+_LOOK_S = 1.0
+"""Seconds between two looks at the streams: a word that was lost is made good by then. Eight small questions a look."""
+
 _TRIMMED = "fs.doc.log-trimmed."
 
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Where partitions lie.
+class LogPlan:
+    """How the log of a cluster is written.
 
     Parameters
     ----------
-    partitions, streams : int
-        How many partitions the cluster was made with, and over how many streams they are spread.
+    window_s : float
+        Seconds for which appends of a partition are gathered.
+    max_in_flight_bytes : int
+        Bytes that may wait before appends are refused.
+    max_bytes : int
+        Bytes that the log may hold, spread evenly over its streams; 0 for any number.
     """
 
-    partitions: int
-    streams: int
-
-    def stream(self, partition: int) -> str:
-        """Return the stream that holds a partition."""
-        return f"FS_LOG_{partition % self.streams}"
-
-    def subject(self, partition: int) -> str:
-        """Return the subject of a partition; the stream takes all subjects that begin alike."""
-        return f"fs.log.{partition % self.streams}.{partition}"
+    window_s: float
+    max_in_flight_bytes: int
+    max_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -81,33 +80,6 @@ class _Waiting:
     data: bytes
 
 
-class _Counts:
-    """How many entries the newest messages of a partition hold: offsets are far apart, and say nothing of it."""
-
-    def __init__(self, start: int = 0) -> None:
-        self._ends, self._totals = [start], [0]  # nothing was counted before the first one
-
-    def add(self, end: int) -> None:
-        """Count a message by the offset of its last entry."""
-        self._ends.append(end)
-        self._totals.append(self._totals[-1] + (end & _GATHERED) + 1)
-        if len(self._ends) > 2 * _COUNTED:
-            del self._ends[:_COUNTED]
-            first, *_ = self._totals = self._totals[_COUNTED:]
-            self._totals = [total - first for total in self._totals]
-
-    def above(self, after: int) -> int:
-        """Return how many entries lie above an offset; what is older than what was counted is taken for as dense."""
-        if after < self._ends[0]:
-            messages = (self._ends[-1] >> _PLACES) - (self._ends[0] >> _PLACES)
-            return max(1, self._totals[-1] * ((self._ends[-1] >> _PLACES) - (after >> _PLACES)) // max(messages, 1))
-        at = bisect_right(self._ends, after)  # the first message that is not read, or not wholly
-        if at == len(self._ends):
-            return 0
-        begun = (after & _GATHERED) + 1 if after >> _PLACES == self._ends[at] >> _PLACES else 0
-        return self._totals[-1] - self._totals[at - 1] - begun
-
-
 class JetStreamLog:
     """The `Log` of a cluster.
 
@@ -117,21 +89,18 @@ class JetStreamLog:
         The connection.
     layout : Layout
         Where partitions lie.
-    window_s : float
-        Seconds for which appends of a partition are gathered.
-    max_in_flight_bytes : int
-        Bytes that may wait before appends are refused.
+    plan : LogPlan
+        How it is written.
     telemetry : Telemetry
-        Receives ``append_seconds`` and ``bytes_in_flight``.
+        Receives ``append_seconds``, ``bytes_in_flight`` and ``log_bytes``.
     """
 
-    def __init__(self, link: Link, layout: Layout, window_s: float, max_in_flight_bytes: int, telemetry: Telemetry) -> None:
+    def __init__(self, link: Link, layout: Layout, plan: LogPlan, telemetry: Telemetry) -> None:
         partitions = layout.partitions
         self._link = link
         self._layout = layout
         self._telemetry = telemetry
-        self._window_s = window_s
-        self._max_in_flight_bytes = max_in_flight_bytes
+        self._plan = plan
         self._lock = threading.Condition()
         self._in_flight_bytes = 0
         self._waiting = 0  # callers that are not answered
@@ -143,8 +112,12 @@ class JetStreamLog:
         self._seen = threading.local()
         self._trimmed = [0] * partitions
         self._ends = [0] * partitions
-        self._counts = [_Counts() for _ in range(partitions)]
-        self.refresh()
+        self._counts = [Counts() for _ in range(partitions)]
+        self._fills = {layout.stream(p): Fill(plan.max_bytes // layout.streams) for p in range(partitions)}
+        telemetry.log_bytes.set_function(self.size)
+        for stream in self._fills:
+            link.call(self._look(stream, patient=True))
+        self._looking = link.start(self._keep_looking())
 
     @property
     def n_partitions(self) -> int:
@@ -172,15 +145,18 @@ class JetStreamLog:
         if not messages:
             call.answer.set_result([])
             return call.answer
+        touched = {partition for partition, _, _ in messages}
+        if any(len(data) > SHORT_BYTES for _, _, data in messages):
+            for partition in touched:
+                self._admit(self._layout.stream(partition))
         with self._lock:
             if self._closing:
                 raise StoreFailed("the log is closed")
-            if self._in_flight_bytes and self._in_flight_bytes + n_bytes > self._max_in_flight_bytes:
-                raise Overloaded(f"{self._in_flight_bytes} bytes wait for the log, {self._max_in_flight_bytes} may")
+            if self._in_flight_bytes and self._in_flight_bytes + n_bytes > self._plan.max_in_flight_bytes:
+                raise Overloaded(f"{self._in_flight_bytes} bytes wait for the log, {self._plan.max_in_flight_bytes} may")
             self._waiting += 1
             self._in_flight_bytes += n_bytes
             self._telemetry.bytes_in_flight.set(self._in_flight_bytes)
-            touched = {partition for partition, _, _ in messages}
             for place, (partition, _, data) in enumerate(messages):
                 self._queues[partition].append(_Waiting(call, place, bytes(data)))
         for partition in touched:
@@ -194,7 +170,7 @@ class JetStreamLog:
         if after >= self._ends[partition]:
             return []
         found: list[Entry] = []
-        sequence, more, n_bytes = after >> _PLACES, True, _FIRST_PAGE_BYTES
+        sequence, more, n_bytes = after >> PLACES, True, _FIRST_PAGE_BYTES
         while more and len(found) < limit:
             asked = {
                 "seq": max(sequence, 1),
@@ -230,7 +206,7 @@ class JetStreamLog:
         note = Draft(f"{_TRIMMED}{partition}", msgspec.msgpack.encode([str(partition), b"%d" % self._trimmed[partition], None]))
         self._link.call(self._link.publish("FS_STATE", note))
         # Up to the message that holds the next one; the sequence named stays.
-        keep = (through + 1) >> _PLACES if through & _GATHERED < _GATHERED else (through >> _PLACES) + 1
+        keep = (through + 1) >> PLACES if through & GATHERED < GATHERED else (through >> PLACES) + 1
         if keep <= 1:
             return  # nothing lies before the first message, and a purge up to 0 is one of everything
         answer = self._link.call(
@@ -240,6 +216,15 @@ class JetStreamLog:
         )
         if "error" in answer:
             raise StoreFailed(f"partition {partition} was not trimmed: {answer['error'].get('description')}")
+
+    def size(self) -> int:
+        """Return how many bytes the log holds, as of about a second ago at most; see `Log.size`."""
+        return sum(fill.n_bytes for fill in self._fills.values())
+
+    def fullness(self, partition: int) -> float:
+        """Return how much of what its stream may hold is there; see `Log.fullness`."""
+        self._check(partition)
+        return self._fills[self._layout.stream(partition)].share
 
     def wait(self, timeout_s: float) -> bool:
         """Block until something is appended, here or elsewhere, or the time is over; see `Log.wait`."""
@@ -258,21 +243,45 @@ class JetStreamLog:
             self._link.soon(self._give_up)
             with self._lock:
                 self._lock.wait_for(lambda: not self._waiting, _CLOSE_S)
+        self._looking.cancel()
         self._answers.shutdown()
-
-    def refresh(self) -> None:
-        """Ask where all partitions end: what others appended is told, but a word may be lost."""
-        for partition in range(self.n_partitions):
-            last = self._last(partition)
-            if last > self._ends[partition]:
-                if not self._ends[partition]:
-                    self._counts[partition] = _Counts((last >> _PLACES << _PLACES) - 1)
-                self._note(partition, last)
 
     def told(self, data: bytes) -> None:
         """Take what another process appended, as it said on `WAKE`; called on the loop."""
-        partition, _, offset = data.decode().partition(" ")
-        self._note(int(partition), int(offset))
+        partition, offset, *n_bytes = map(int, data.split())
+        if offset > self._ends[partition]:  # our own word comes back too
+            self._fills[self._layout.stream(partition)].add(sum(n_bytes))
+        self._note(partition, offset)
+
+    def _admit(self, stream: str) -> None:
+        """Refuse what is no marker while a stream is full."""
+        fill = self._fills[stream]
+        if fill.share >= 1.0:
+            raise LogFull(f"stream {stream} of the log must hold less than {fill.max_bytes} bytes, got {fill.n_bytes}")
+
+    async def _keep_looking(self) -> None:
+        """Look at the streams again and again: what others append is told, but a word may be lost, and servers forget."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            for stream in self._fills:
+                with suppress(StoreFailed):  # the link counts it; here it comes again
+                    await self._look(stream)
+
+    async def _look(self, stream: str, *, patient: bool = False) -> None:
+        """Ask how large a stream is, and where its partitions end if it holds what nobody told of."""
+        state = await self._link.state(stream, patient=patient)
+        fill = self._fills[stream]
+        fill.n_bytes = int(state["bytes"])
+        last = int(state["last_seq"])
+        mine = [p for p in range(self.n_partitions) if self._layout.stream(p) == stream]
+        if last > max(fill.last, max(self._ends[p] for p in mine) >> PLACES):
+            for partition in mine:
+                end = await self._last(partition)
+                if end > self._ends[partition]:
+                    if not self._ends[partition]:
+                        self._counts[partition] = Counts((end >> PLACES << PLACES) - 1)
+                    self._note(partition, end)
+            fill.last = last
 
     def _give_up(self) -> None:
         """Refuse what nobody has begun to append; what is under way is refused in time by the link."""
@@ -291,7 +300,7 @@ class JetStreamLog:
         try:
             while queue:
                 if len(queue) > 1:
-                    await asyncio.sleep(self._window_s)  # where callers come together, more are on their way
+                    await asyncio.sleep(self._plan.window_s)  # where callers come together, more are on their way
                 await self._write_one(partition, self._gather(queue))
         finally:
             self._running[partition] = False
@@ -301,7 +310,7 @@ class JetStreamLog:
     def _gather(self, queue: deque[_Waiting]) -> list[_Waiting]:
         taken, n_bytes = [queue.popleft()], 0
         n_bytes = len(taken[0].data)
-        while queue and len(taken) < _GATHERED and n_bytes + len(queue[0].data) <= _GATHERED_BYTES:
+        while queue and len(taken) < GATHERED and n_bytes + len(queue[0].data) <= _GATHERED_BYTES:
             n_bytes += len(queue[0].data)
             taken.append(queue.popleft())
         return taken
@@ -315,12 +324,13 @@ class JetStreamLog:
         except ForeshockError as exc:
             self._refuse(taken, exc)
             return
-        offsets = [(sequence << _PLACES) + place for place in range(len(taken))]
+        offsets = [(sequence << PLACES) + place for place in range(len(taken))]
+        self._fills[self._layout.stream(partition)].add(len(body))
         self._note(partition, offsets[-1])
         for waiting, offset in zip(taken, offsets, strict=True):
             waiting.call.offsets[waiting.place] = offset
             self._settle(waiting.call)
-        await self._link.client.publish(WAKE, f"{partition} {offsets[-1]}".encode())
+        await self._link.client.publish(WAKE, f"{partition} {offsets[-1]} {len(body)}".encode())
 
     def _refuse(self, taken: Sequence[_Waiting], exc: ForeshockError) -> None:
         for waiting in taken:
@@ -347,12 +357,12 @@ class JetStreamLog:
             self._n_appended += 1
             self._lock.notify_all()
 
-    def _last(self, partition: int) -> int:
+    async def _last(self, partition: int) -> int:
         """Return the offset of the last entry that is there, and note how far was trimmed."""
-        trimmed = self._link.call(self._link.newest("FS_STATE", f"{_TRIMMED}{partition}"))
+        trimmed = await self._link.newest("FS_STATE", f"{_TRIMMED}{partition}")
         if trimmed is not None:
             self._trimmed[partition] = int(msgspec.msgpack.decode(trimmed.data)[1])
-        stored = self._link.call(self._link.newest(self._layout.stream(partition), self._layout.subject(partition)))
+        stored = await self._link.newest(self._layout.stream(partition), self._layout.subject(partition))
         return max(self._trimmed[partition], 0 if stored is None else _entries(stored)[-1].offset)
 
     def _check(self, partition: int) -> None:
@@ -368,4 +378,4 @@ def _answer(call: _Call) -> None:
 
 
 def _entries(stored: Stored) -> list[Entry]:
-    return [Entry((stored.sequence << _PLACES) + place, data) for place, data in enumerate(_decode(stored.data))]
+    return [Entry((stored.sequence << PLACES) + place, data) for place, data in enumerate(_decode(stored.data))]

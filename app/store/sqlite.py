@@ -46,18 +46,18 @@ class SqliteStore:
         lock: FolderLock,
         writer: GroupCommit,
         readers: Readers,
+        log: SqliteLog,
         *,
         folder: Path,
-        partitions: int,
         now: Callable[[], datetime],
     ) -> None:
         self._lock = lock
         self._writer = writer
         self._readers = readers
         self.folder = folder
-        self.log = SqliteLog(writer, readers, partitions)
+        self.log = log
         self.documents = SqliteDocuments(writer, readers, now)
-        self.checkpoints = SqliteCheckpoints(writer, self.documents, partitions, now)
+        self.checkpoints = SqliteCheckpoints(writer, self.documents, log.n_partitions, now)
         self.blobs = FileBlobs(folder / "blobs")
         self.signing_key = signing_key(folder)
 
@@ -65,6 +65,11 @@ class SqliteStore:
     def failure(self) -> str:
         """Why nothing is written any more, empty while all is well."""
         return self._writer.failure
+
+    @property
+    def trouble(self) -> str:
+        """What is away for a while; nothing of one machine is."""
+        return ""
 
     def close(self) -> None:
         """Finish what waits to be written and let go of the folder; a second call does nothing."""
@@ -120,15 +125,18 @@ def open_store(
     """
     lock = FolderLock(folder)
     path = folder / "store.db"
+    telemetry = telemetry or Telemetry()
     writer: GroupCommit | None = None
     try:
         writer = GroupCommit(
             lambda: connect_writer(path, settings.partitions),
             settings.commit_window_ms / 1000,
             max_in_flight_bytes,
-            telemetry or Telemetry(),
+            telemetry,
         )
-        return SqliteStore(lock, writer, Readers(path), folder=folder, partitions=settings.partitions, now=now)
+        readers = Readers(path)
+        log = SqliteLog(writer, readers, settings.partitions, settings.log_max_bytes, telemetry)
+        return SqliteStore(lock, writer, readers, log, folder=folder, now=now)
     except BaseException as exc:
         if writer is not None:
             writer.close()

@@ -14,10 +14,11 @@ from app.store.jetstream import ClusterPlan, open_jetstream
 from app.store.sqlite import open_store
 from tests.cluster.servers import Accounts
 
-__all__ = ["FAMILIES", "IN_FLIGHT", "PARTITIONS", "Clock", "OpenFamily", "Store"]
+__all__ = ["FAMILIES", "IN_FLIGHT", "LOG_BYTES", "PARTITIONS", "Clock", "OpenFamily", "Store"]
 
 PARTITIONS = 4
 IN_FLIGHT = 1_000_000
+LOG_BYTES = 3_000_000
 
 
 class Clock:
@@ -67,7 +68,7 @@ OpenFamily = Callable[[Path, Clock], Store]
 
 
 def _sqlite(folder: Path, clock: Clock) -> Store:
-    settings = StoreSettings.model_validate({"partitions": PARTITIONS})
+    settings = StoreSettings.model_validate({"partitions": PARTITIONS, "log_max_bytes": LOG_BYTES})
     return open_store(folder, settings=settings, max_in_flight_bytes=IN_FLIGHT, now=clock)
 
 
@@ -77,7 +78,7 @@ def _accounts() -> Accounts:
 
 
 def _jetstream(folder: Path, clock: Clock) -> Store:
-    plan = ClusterPlan(PARTITIONS, streams=2, replicas=1, window_s=0.001, max_in_flight_bytes=IN_FLIGHT)
+    plan = ClusterPlan(PARTITIONS, streams=2, replicas=1, window_s=0.001, max_in_flight_bytes=IN_FLIGHT, max_bytes=LOG_BYTES)
     return open_jetstream(_accounts().connect(folder), plan, clock)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from app.store.contract import Log
-from features.errors import InvalidValue
-from tests.contracts.stores import PARTITIONS, Clock, OpenFamily, Store
+from app.store.contract import SHORT_BYTES, Log
+from features.errors import InvalidValue, LogFull
+from tests.contracts.stores import LOG_BYTES, PARTITIONS, Clock, OpenFamily, Store
 
 
 def read_all(log: Log, partition: int) -> list[bytes]:
@@ -167,3 +169,45 @@ def test_entries_that_wait_are_counted_whatever_their_offsets(store: Store) -> N
     assert store.log.waiting(1, 0) == 501
     assert [store.log.waiting(1, offsets[place]) for place in (0, 100, 499, 500)] == [500, 400, 1, 0]
     assert (store.log.waiting(0, 0), store.log.waiting(3, 0)) == (1, 0)
+
+
+def test_size_and_fullness_follow_what_is_appended_and_forgotten(store: Store) -> None:
+    empty = store.log.size()
+    offsets = [store.log.append(0, "", bytes(10_000)) for _ in range(30)]
+    assert 300_000 <= store.log.size() - empty < 330_000
+    fullness = store.log.fullness(0)
+    assert 300_000 / LOG_BYTES <= fullness < 1.0
+    store.log.trim(0, offsets[-1])
+    _until(lambda: store.log.size() - empty < 20_000)  # a message that others may still join may stay
+    assert store.log.fullness(0) < fullness / 2
+
+
+def test_a_full_log_refuses_and_loses_nothing_but_takes_markers_and_has_room_again_once_it_is_trimmed(store: Store) -> None:
+    offsets: list[int] = []
+    while store.log.fullness(1) < 1.0:
+        offsets.append(store.log.append(1, "", bytes(100_000)))
+    assert 10 < len(offsets) <= LOG_BYTES / 100_000
+    with pytest.raises(LogFull, match="must hold less than"):
+        store.log.append_later([(1, "", b"x"), (1, "", bytes(100))])
+    marker = store.log.append(1, "", bytes(SHORT_BYTES))
+    assert [entry.offset for entry in store.log.read(1, 0)] == [*offsets, marker]
+    store.log.trim(1, offsets[-1])
+    _until(lambda: store.log.fullness(1) < 1.0)
+    assert store.log.append(1, "", bytes(100_000)) > marker
+
+
+def test_size_is_known_after_reopening(family: OpenFamily, tmp_path: Path, clock: Clock) -> None:
+    store = family(tmp_path, clock)
+    offsets = [store.log.append(2, "", bytes(50_000)) for _ in range(10)]
+    store.log.trim(2, offsets[3])
+    store.close()
+    store = family(tmp_path, clock)
+    assert 300_000 <= store.log.size() < 360_000
+    store.close()
+
+
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -10,7 +10,7 @@ import pytest
 
 from app.store.contract import Commit, Output
 from app.store.jetstream import JetStreamStore
-from app.store.jetstream_link import Stored
+from app.store.jetstream_answers import Stored
 from features.errors import Fenced, StoreFailed
 from tests.app.store.jetstreams import an_account, opened
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
-from app.store.jetstream_link import Draft
+from app.store.jetstream_answers import Draft
 from features.errors import InvalidValue
 from tests.app.store.jetstreams import an_account, opened
 

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from app.store import jetstream_link
 from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
-from app.store.jetstream_link import EXPECTED, Stored
+from app.store.jetstream_answers import EXPECTED, Stored
 from features.errors import Conflict, StoreFailed
 from tests.app.store.jetstreams import accounts, an_account, opened
 from tests.proxies import Proxy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from itertools import pairwise
@@ -9,8 +10,9 @@ from itertools import pairwise
 import pytest
 
 from app.store.jetstream import JetStreamStore
-from features.errors import BodyTooLarge, Overloaded, StoreFailed
+from features.errors import BodyTooLarge, LogFull, Overloaded, StoreFailed
 from tests.app.store.jetstreams import PLAN, an_account, opened
+from tests.nodes import until
 
 
 @pytest.fixture
@@ -48,17 +50,67 @@ def test_bytes_under_way_are_bounded_and_one_large_message_goes_alone(store: Jet
     assert store.log.append(0, "", b"x")
 
 
-def test_a_reader_elsewhere_learns_of_entries_also_when_the_word_was_lost(store: JetStreamStore) -> None:
+def test_a_reader_elsewhere_learns_of_entries_within_seconds_also_when_the_word_was_lost() -> None:
     account = an_account()
     one, other = opened(account), opened(account)
     other.log.told = lambda _: None  # type: ignore[method-assign]
+    other.log.wait(0.0)
     offset = one.log.append(2, "", b"x")
     assert other.log.end(2) == 0
-    other.log.refresh()
+    assert other.log.wait(10.0), "who waits is woken by the look too"
     assert other.log.end(2) == offset
     assert [entry.data for entry in other.log.read(2, 0)] == [b"x"]
+    assert other.log.size() == one.log.size() > 0
     one.close()
     other.close()
+
+
+def test_what_another_process_appended_counts_at_once() -> None:
+    account = an_account()
+    one, other = opened(account), opened(account)
+    before = other.log.size()
+    offset = one.log.append(2, "", bytes(50_000))
+    until(lambda: other.log.end(2) == offset, "the word")
+    assert 50_000 <= other.log.size() - before < 51_000
+    one.close()
+    other.close()
+
+
+def test_servers_refuse_what_passes_their_bound_and_it_is_said_at_once() -> None:
+    store = opened(an_account(), replace(PLAN, max_bytes=2_000_000))
+    store.log._admit = lambda _: None  # type: ignore[method-assign]  # as a node that does not know yet
+    taken: list[int] = []
+    began = time.monotonic()
+    with pytest.raises(LogFull, match="maximum bytes exceeded"):
+        taken.extend(store.log.append(1, "", bytes(100_000)) for _ in range(30))
+    assert time.monotonic() - began < 5.0
+    assert len(taken) == 12, "a quarter more than its half"
+    assert [entry.offset for entry in store.log.read(1, 0)] == taken
+    store.log.trim(1, taken[5])
+    assert store.log.append(1, "", bytes(100_000)) > taken[-1]
+    store.close()
+
+
+def test_streams_of_before_are_given_the_bound_and_a_larger_one_later() -> None:
+    account = an_account()
+    opened(account).close()
+    for max_bytes, hard in ((2_000_000, 1_250_000), (4_000_000, 2_500_000), (0, -1)):
+        store = opened(account, replace(PLAN, max_bytes=max_bytes))
+        link = store.log._link  # pyright: ignore[reportPrivateUsage]
+        assert link.call(link.api("STREAM.INFO.FS_LOG_1"))["config"]["max_bytes"] == hard
+        store.close()
+
+
+def test_a_stream_that_holds_more_than_a_new_bound_keeps_all_and_takes_no_more() -> None:
+    account = an_account()
+    store = opened(account)
+    offsets = [store.log.append(1, "", bytes(100_000)) for _ in range(20)]
+    store.close()
+    store = opened(account, replace(PLAN, max_bytes=1_000_000))
+    assert [entry.offset for entry in store.log.read(1, 0)] == offsets
+    with pytest.raises(LogFull):
+        store.log.append(1, "", bytes(100_000))
+    store.close()
 
 
 def test_trimming_before_the_first_entry_forgets_nothing(store: JetStreamStore) -> None:
