@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from app.breaker import Breaker, BreakerPlan
 from app.chronicle import Chronicle
 from app.history.contract import History
 from app.store.contract import Documents
@@ -20,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 _DAY_S = 86_400
 _OPTIMISED = ("worker", "optimised")  # the document with the log's time of the last attempt to join files
-_RETRY_S = (30.0, 600.0)  # guessed: the first wait after a refusal of history, and the longest
+_PLAN = BreakerPlan(0.0, 30.0, 600.0)
+"""Left alone after the first refusal, for 15 to 30 seconds, in the end for 5 to 10 minutes. Guessed: nothing waits for history but rows."""
 
 
 class HistoryRefused(StoreFailed):
@@ -46,14 +48,12 @@ class Archive:
         self.history = history
         self.documents = documents
         self.telemetry = telemetry
-        self._monotonic = monotonic
-        self._after = 0.0
-        self._refusals = 0
+        self._breaker = Breaker("history", telemetry, _PLAN, monotonic)
 
     @property
     def ready(self) -> bool:
         """Whether it may be tried: not while it is waited after a refusal."""
-        return self._monotonic() >= self._after
+        return self._breaker.ready
 
     def append(self, chronicle: Chronicle, offsets: Mapping[int, int]) -> None:
         """Append what a chronicle gathered up to these offsets, and let the chronicle begin anew.
@@ -61,26 +61,22 @@ class Archive:
         Raises
         ------
         HistoryRefused
-            When history took nothing; the chronicle keeps its rows.
+            When history took nothing, or is left alone after a refusal; the chronicle keeps its rows.
         """
         rows = chronicle.tables()
         try:
-            with self.telemetry.tick_seconds.labels(stage="history").time():
+            with self._breaker.call(), self.telemetry.tick_seconds.labels(stage="history").time():
                 self.history.append(rows, offsets)
         except Exception as exc:  # of whatever kind: object stores fail in many ways
             raise HistoryRefused(f"history took no rows: {exc}") from exc
-        self._refusals = 0
         chronicle.clear()
         for name, table in rows.items():
             self.telemetry.history_rows.labels(table=name).inc(table.num_rows)
 
-    def wait(self) -> None:
-        """Note and count a refusal, which is being handled: the next try comes later, each time later still."""
+    def note(self) -> None:
+        """Say and count a refusal, which is being handled."""
         logger.exception("history refused; its rows wait")
         self.telemetry.faults.labels(place="history").inc()
-        first, longest = _RETRY_S
-        self._after = self._monotonic() + min(first * 2 ** min(self._refusals, 10), longest)
-        self._refusals += 1
 
     def optimise_daily(self, now_s: int) -> None:
         """Join history's files once a day of the log's time, whatever the number of restarts in it.

@@ -32,6 +32,7 @@ from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
 from app.job import Job
 from app.jobs import Jobs
+from app.pressure import Pressure, PressureParts
 from app.said import feedback_plan
 from app.settings import Settings
 from app.store.cluster import open_cluster
@@ -117,7 +118,7 @@ class Node:
         self._registries = cache(self.registry)  # one a tenant, for those that look at every tick
         self.champions = Champions(self._registries, self.telemetry, time.monotonic)
         self.worker = self._worker()
-        self.receiver.lag = self.worker.lag
+        self.receiver.lag = Pressure(self._pressure_parts(), self.telemetry)
         self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
         self.jobs = Jobs(
             self.store.documents,
@@ -241,6 +242,9 @@ class Node:
         )
         return Worker(parts, lambda: Flow(flow_plan, self.telemetry), self.telemetry, plan)
 
+    def _pressure_parts(self) -> PressureParts:
+        return PressureParts(self.store.log, self.worker.lag, lambda: self.worker.held)
+
     def _supervision(self) -> Supervision:
         policy, documents = Policy(first_incidents=self.settings.models.min_incidents), self.store.documents
         parts = SupervisionParts(lambda: self.worker.flow.learners, documents, self.registry, self.ask_training, _utc_now)
@@ -290,8 +294,8 @@ class Node:
         return Health(not late, f"{detail}, more than {_LATE_TICKS} ticks" if late else detail)
 
     def _log_health(self) -> Health:
-        if self.store.failure:
-            return Health(False, self.store.failure)
+        if self.store.failure or self.store.trouble:
+            return Health(False, self.store.failure or self.store.trouble)
         ends = sum(self.store.log.end(n) for n in range(self.store.log.n_partitions))
         return Health(True, f"{self.store.log.n_partitions} partitions, {ends} offsets")
 

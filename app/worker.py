@@ -364,7 +364,7 @@ class Worker:
         try:
             return self._checkpoint(lane)
         except HistoryRefused:
-            self.archive.wait()
+            self.archive.note()
             if lane.flow.chronicle.n_rows >= _MAX_WAITING * self.plan.flush_rows:
                 raise  # memory is bounded: they are made again from the log
             return False

@@ -8,10 +8,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import httpx
 
+from app.breaker import Breaker, try_again
 from app.settings import Settings
 from app.store.folder import FolderLock
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
@@ -22,6 +24,7 @@ from features.errors import InvalidSetting
 __all__ = ["ask_servers", "open_cluster"]
 
 _ANSWER_S = 5.0
+_WAITS_S = (0.2, 0.4, 0.8)  # guessed: a server that starts beside the node listens by then
 
 
 def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Telemetry) -> JetStreamStore:
@@ -36,7 +39,7 @@ def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
     StoreFailed
         When the cluster does not answer.
     """
-    ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced)
+    ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced, telemetry)
     lock = FolderLock(settings.data)  # history lies there
     try:
         key = signing_key(settings.data)
@@ -49,7 +52,7 @@ def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
     return store
 
 
-def ask_servers(monitors: Sequence[str], allow_unsynced: bool) -> None:
+def ask_servers(monitors: Sequence[str], allow_unsynced: bool, telemetry: Telemetry | None = None) -> None:
     """Ask servers whether they write through before they answer.
 
     Parameters
@@ -58,6 +61,8 @@ def ask_servers(monitors: Sequence[str], allow_unsynced: bool) -> None:
         Addresses of their monitoring.
     allow_unsynced : bool
         Take them as they are.
+    telemetry : Telemetry, optional
+        Where questions are counted, by a monitor's place in the list.
 
     Raises
     ------
@@ -71,16 +76,22 @@ def ask_servers(monitors: Sequence[str], allow_unsynced: bool) -> None:
             "setting cluster.monitor_urls must name the servers' monitoring, so that they can be asked whether they write through;"
             " or set cluster.allow_unsynced"
         )
-    for url in monitors:
+    for number, url in enumerate(monitors):
+        breaker = Breaker(f"monitor {number}", telemetry or Telemetry())
         try:
-            config = httpx.get(f"{url.rstrip('/')}/jsz", params={"config": "true"}, timeout=_ANSWER_S).raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as exc:
+            config = try_again(partial(_config, url), breaker, (httpx.TransportError,), _WAITS_S)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
             raise InvalidSetting(f"setting cluster.monitor_urls: {url} does not answer: {exc}") from exc
         if not config.get("config", {}).get("sync_always"):
             raise InvalidSetting(
                 f"the server at {url} does not write through: set sync_interval: always in its jetstream section,"
                 " or cluster.allow_unsynced"
             )
+
+
+def _config(url: str) -> dict[str, Any]:
+    answer = httpx.get(f"{url.rstrip('/')}/jsz", params={"config": "true"}, timeout=_ANSWER_S)
+    return answer.raise_for_status().json()
 
 
 def _options(settings: Settings) -> Mapping[str, Any]:

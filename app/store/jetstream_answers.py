@@ -10,9 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from features.errors import LogFull, StoreFailed
+from features.errors import StoreFailed
 
-__all__ = ["EXPECTED", "MAX_BATCH", "Draft", "NotNow", "Refused", "Stored", "headers_of", "sequence_of", "without_secrets"]
+__all__ = [
+    "EXPECTED",
+    "MAX_BATCH",
+    "Draft",
+    "NoRoom",
+    "NotNow",
+    "Refused",
+    "Stored",
+    "headers_of",
+    "sequence_of",
+    "without_secrets",
+]
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 """Header of a compare-and-set: the sequence of the newest message of the subject, 0 for none."""
@@ -64,6 +75,10 @@ class Refused(Exception):
     """The server stored nothing, because a compare-and-set lost."""
 
 
+class NoRoom(StoreFailed):
+    """The server stored nothing, because the stream or its disk holds as much as it may."""
+
+
 class NotNow(Exception):
     """The server stored nothing for now."""
 
@@ -78,7 +93,7 @@ def sequence_of(subject: str, answer: Mapping[str, Any]) -> int:
 
     Raises
     ------
-    Refused, LogFull, StoreFailed
+    Refused, NoRoom, StoreFailed
         When it is none.
     """
     error = answer.get("error")
@@ -89,7 +104,7 @@ def sequence_of(subject: str, answer: Mapping[str, Any]) -> int:
     if error.get("err_code") in _WRONG_SEQUENCE:
         raise Refused(said)
     if any(full in description for full in _FULL):
-        raise LogFull(f"the servers take no more until something is forgotten: {said}")
+        raise NoRoom(f"the servers take no more until something is forgotten: {said}")
     if error.get("code") == _UNAVAILABLE or error.get("err_code") in _UNDER_WAY:
         raise NotNow(said)
     raise StoreFailed(said)

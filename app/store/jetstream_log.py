@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.store.contract import SHORT_BYTES, Entry
-from app.store.jetstream_answers import Draft, Stored
+from app.store.jetstream_answers import Draft, NoRoom, Stored
 from app.store.jetstream_link import Link
 from app.store.jetstream_places import GATHERED, PLACES, Counts, Fill, Layout
 from app.telemetry import Telemetry
@@ -204,7 +204,7 @@ class JetStreamLog:
         through = min(through, self._ends[partition])
         self._trimmed[partition] = max(self._trimmed[partition], through)
         note = Draft(f"{_TRIMMED}{partition}", msgspec.msgpack.encode([str(partition), b"%d" % self._trimmed[partition], None]))
-        self._link.call(self._link.publish("FS_STATE", note))
+        noted = self._noted(note)
         # Up to the message that holds the next one; the sequence named stays.
         keep = (through + 1) >> PLACES if through & GATHERED < GATHERED else (through >> PLACES) + 1
         if keep <= 1:
@@ -216,6 +216,8 @@ class JetStreamLog:
         )
         if "error" in answer:
             raise StoreFailed(f"partition {partition} was not trimmed: {answer['error'].get('description')}")
+        if not noted:
+            self._link.call(self._link.publish("FS_STATE", note))
 
     def size(self) -> int:
         """Return how many bytes the log holds, as of about a second ago at most; see `Log.size`."""
@@ -252,6 +254,14 @@ class JetStreamLog:
         if offset > self._ends[partition]:  # our own word comes back too
             self._fills[self._layout.stream(partition)].add(sum(n_bytes))
         self._note(partition, offset)
+
+    def _noted(self, note: Draft) -> bool:
+        """Write how far is trimmed, and return whether there was room for it: on full disks room is made first."""
+        try:
+            self._link.call(self._link.publish("FS_STATE", note))
+        except NoRoom:
+            return False
+        return True
 
     def _admit(self, stream: str) -> None:
         """Refuse what is no marker while a stream is full."""
@@ -322,7 +332,7 @@ class JetStreamLog:
             with self._telemetry.append_seconds.time():
                 sequence = await self._link.publish(self._layout.stream(partition), draft)
         except ForeshockError as exc:
-            self._refuse(taken, exc)
+            self._refuse(taken, LogFull(str(exc)) if isinstance(exc, NoRoom) else exc)
             return
         offsets = [(sequence << PLACES) + place for place in range(len(taken))]
         self._fills[self._layout.stream(partition)].add(len(body))

@@ -62,19 +62,22 @@ class Servers:
         How many; one is no cluster.
     sync : str
         When they write through.
+    disk : str
+        How much each may store, empty for what the machine has.
     """
 
-    def __init__(self, folder: Path, n: int = 3, sync: str = "always") -> None:
+    def __init__(self, folder: Path, n: int = 3, sync: str = "always", disk: str = "") -> None:
         self.folder = folder
         self.ports = [free_port() for _ in range(n)]
         self._monitors = [free_port() for _ in range(n)]
         routes = [free_port() for _ in range(n)]
         others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * n
+        most = f", max_file_store: {disk}" if disk else ""
         for number in range(n):
             (folder / f"{number}.conf").write_text(
                 f"server_name: n{number}\nhttp: 127.0.0.1:{self._monitors[number]}\nlisten: 127.0.0.1:{self.ports[number]}\nmax_payload: 8MB\n"
-                f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: {sync} }}\n'
+                f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: {sync}{most} }}\n'
                 + (f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, routes: [{others}] }}\n" if n > 1 else "")
             )
             self.start(number)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from app.store.jetstream import JetStreamStore
+from app.store import jetstream_link
+from app.store.jetstream import JetStreamStore, open_jetstream
+from app.telemetry import Telemetry
 from features.errors import BodyTooLarge, LogFull, Overloaded, StoreFailed
 from tests.app.store.jetstreams import PLAN, an_account, opened
+from tests.cluster.servers import Servers
 from tests.nodes import until
+from tests.proxies import Proxy
 
 
 @pytest.fixture
@@ -164,3 +171,93 @@ def test_what_waits_from_before_the_start_is_estimated_and_counted_from_then_on(
         store.log.append_many([(1, "", b"x")] * 50)
     assert store.log.waiting(1, last) == 500
     store.close()
+
+
+def test_servers_whose_disk_is_full_refuse_at_once_and_take_again_once_it_is_trimmed(tmp_path: Path) -> None:
+    servers = Servers(tmp_path, 1, disk="4MB")
+    store = open_jetstream({"servers": servers.urls}, PLAN, lambda: datetime.now(UTC))
+    taken: list[int] = []
+    with pytest.raises(LogFull, match="insufficient resources"):
+        taken.extend(store.log.append(1, "", bytes(200_000)) for _ in range(100))
+    with pytest.raises(StoreFailed, match="insufficient resources"):
+        store.documents.put("members", "a", b"1")
+    assert [entry.offset for entry in store.log.read(1, 0)] == taken
+    store.log.trim(1, taken[4])
+    again = until_taken(store)
+    store.close()
+    store = open_jetstream({"servers": servers.urls}, PLAN, lambda: datetime.now(UTC))
+    assert [entry.offset for entry in store.log.read(1, 0)] == [*taken[5:], again]
+    store.close()
+    servers.close()
+
+
+def until_taken(store: JetStreamStore) -> int:
+    found: list[int] = []
+
+    def taken() -> bool:
+        try:
+            found.append(store.log.append(1, "", bytes(200_000)))
+        except LogFull:
+            return False
+        return True
+
+    until(taken, "room")
+    return found[0]
+
+
+def test_a_cluster_that_is_away_is_waited_for_once_then_refused_at_once_and_used_again_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jetstream_link, "_PATIENCE_S", 3.0)
+    servers, telemetry = Servers(tmp_path, 1), Telemetry()
+    store = open_jetstream({"servers": servers.urls}, PLAN, lambda: datetime.now(UTC), telemetry)
+    offset = store.log.append(1, "", b"before")
+    servers.kill(0)
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(_refusal, store) for _ in range(20)]
+        assert max(one.result() for one in waiting) < 3.0 + 2.0 + 1.5
+    until(lambda: telemetry.value("breaker_state", target="nats FS_LOG_1") > 0, "the breaker")
+    assert max(_refusal(store) for _ in range(20)) < 3.0, "at most one of them looks, for two seconds"
+    assert telemetry.value("calls", target="nats FS_LOG_1", outcome="refused") > 0
+    assert "nats FS_LOG_1 has not answered for" in store.trouble
+    assert store.failure == ""
+    servers.start(0)
+    began = time.monotonic()
+    until(lambda: store.trouble == "", "the cluster")
+    assert time.monotonic() - began < 8.0
+    found = [entry.offset for entry in store.log.read(1, 0)]
+    last = store.log.append(1, "", b"after")
+    assert found[0] == offset
+    assert last > found[-1]
+    assert telemetry.value("retries", target="nats FS_LOG_1") > 0
+    store.close()
+    servers.close()
+
+
+def _refusal(store: JetStreamStore) -> float:
+    """Append in vain, and return how long that took."""
+    began = time.monotonic()
+    with pytest.raises(StoreFailed):
+        store.log.append(1, "", b"x")
+    return time.monotonic() - began
+
+
+def test_servers_that_take_and_never_answer_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jetstream_link, "_PATIENCE_S", 1.0)
+    servers = Servers(tmp_path, 1)
+    proxy = Proxy(servers.ports[0])
+    telemetry = Telemetry()
+    store = open_jetstream({"servers": f"nats://127.0.0.1:{proxy.port}"}, PLAN, lambda: datetime.now(UTC), telemetry)
+    proxy.mute_at(b"Nats-Msg-Id")
+    assert _refusal(store) < 6.0
+    until(lambda: telemetry.value("breaker_state", target="nats FS_LOG_1") > 0, "the breaker")
+    proxy.cut()
+    until(lambda: store.trouble == "", "the cluster")
+    last = store.log.append(1, "", b"y")
+    assert [(entry.offset, entry.data) for entry in store.log.read(1, 0)][-1] == (last, b"y")
+    assert [entry.data for entry in store.log.read(1, 0)] in ([b"x", b"y"], [b"y"]), (
+        "what was refused is there once or not at all"
+    )
+    store.close()
+    proxy.close()
+    servers.close()
