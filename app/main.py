@@ -305,7 +305,14 @@ def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetSt
     if settings.nats_url:
         return open_cluster(settings, _utc_now, telemetry)
     in_flight = settings.ingest.max_in_flight_bytes
-    return open_store(settings.data, settings=settings.store, max_in_flight_bytes=in_flight, now=_utc_now, telemetry=telemetry)
+    return open_store(
+        settings.data,
+        settings=settings.store,
+        max_in_flight_bytes=in_flight,
+        now=_utc_now,
+        telemetry=telemetry,
+        key_file=settings.signing_key,
+    )
 
 
 def _until_it_fails(name: str, target: Callable[[], None]) -> None:

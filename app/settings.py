@@ -231,6 +231,8 @@ class Settings(BaseSettings):
     """Folder of the log, the state, the history and the models. One process holds it at a time."""
     nats_url: str = ""
     """Servers of a NATS JetStream cluster that keeps log, state, documents and models instead of the data folder, such as `nats://n1:4222,nats://n2:4222,nats://n3:4222`; history stays in the folder. Empty by default: one machine needs no cluster."""
+    signing_key: Path | None = None
+    """File with the 32 bytes that models are signed with, as a secret is mounted. Every node of a cluster needs the same ones: a node refuses models that were signed with others. By default `signing.key` in the data folder, made at the first start; a file that is named here is never made."""
     server: ServerSettings = ServerSettings()
     ingest: IngestSettings = IngestSettings()
     store: StoreSettings = StoreSettings()

@@ -42,7 +42,7 @@ def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
     ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced, telemetry)
     lock = FolderLock(settings.data)  # history lies there
     try:
-        key = signing_key(settings.data)
+        key = signing_key(settings.data, settings.signing_key)
         store = open_jetstream(_options(settings), ClusterPlan.of(settings), now, telemetry)
     except BaseException:
         lock.release()

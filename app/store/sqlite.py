@@ -41,6 +41,8 @@ class SqliteStore:
         What models are signed with.
     """
 
+    signing_key: bytes = b""
+
     def __init__(
         self,
         lock: FolderLock,
@@ -59,7 +61,6 @@ class SqliteStore:
         self.documents = SqliteDocuments(writer, readers, now)
         self.checkpoints = SqliteCheckpoints(writer, self.documents, log.n_partitions, now)
         self.blobs = FileBlobs(folder / "blobs")
-        self.signing_key = signing_key(folder)
 
     @property
     def failure(self) -> str:
@@ -91,6 +92,7 @@ def open_store(
     max_in_flight_bytes: int,
     now: Callable[[], datetime],
     telemetry: Telemetry | None = None,
+    key_file: Path | None = None,
 ) -> SqliteStore:
     """Open the store of a data folder, or make it.
 
@@ -106,6 +108,8 @@ def open_store(
         The clock that documents expire by; aware.
     telemetry : Telemetry, optional
         Where the store counts.
+    key_file : Path, optional
+        What models are signed with, where it does not lie in the folder.
 
     Returns
     -------
@@ -134,9 +138,12 @@ def open_store(
             max_in_flight_bytes,
             telemetry,
         )
+        key = signing_key(folder, key_file)
         readers = Readers(path)
         log = SqliteLog(writer, readers, settings.partitions, settings.log_max_bytes, telemetry)
-        return SqliteStore(lock, writer, readers, log, folder=folder, now=now)
+        store = SqliteStore(lock, writer, readers, log, folder=folder, now=now)
+        store.signing_key = key
+        return store
     except BaseException as exc:
         if writer is not None:
             writer.close()

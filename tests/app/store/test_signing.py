@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import stat
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.settings import StoreSettings
-from app.store.signing import KEY_FILE, signing_key
+from app.store.contract import Document
+from app.store.signing import KEY_FILE, check_signing, fingerprint, signing_key, signing_of
 from app.store.sqlite import open_store
 from features.errors import InvalidSetting
 
@@ -46,3 +48,34 @@ def test_a_broken_key_stops_the_start_with_what_to_do_and_lets_go_of_the_folder(
         store()
     (tmp_path / KEY_FILE).unlink()
     store()
+
+
+def test_a_key_that_the_settings_name_is_used_and_never_made(tmp_path: Path) -> None:
+    named, data = tmp_path / "secret" / "key", tmp_path / "data"
+    data.mkdir()
+    with pytest.raises(InvalidSetting, match=r"setting signing_key: .*key: No such file"):
+        signing_key(data, named)
+    assert list(data.iterdir()) == []
+    named.parent.mkdir()
+    named.write_bytes(bytes(range(32)))
+    named.chmod(0o600)
+    over = {"settings": StoreSettings(), "max_in_flight_bytes": 2**20, "now": lambda: datetime.now(UTC)}
+    with open_store(data, key_file=named, **over) as store:  # pyright: ignore[reportArgumentType]
+        assert store.signing_key == bytes(range(32))
+    assert not (data / KEY_FILE).exists()
+
+
+def test_members_with_another_key_are_named_by_fingerprints_that_tell_nothing_of_it() -> None:
+    ours, theirs = bytes(32), bytes(31) + b"1"
+    told = [
+        Document("n1", json.dumps({"signing": fingerprint(ours)}).encode(), 1),
+        Document("n2", json.dumps({"signing": fingerprint(theirs)}).encode(), 2),
+        Document("of a release before", b"{}", 3),
+    ]
+    members = signing_of(told)
+    assert set(members) == {"n1", "n2"}
+    check_signing(fingerprint(ours), {"n1": members["n1"]})
+    with pytest.raises(InvalidSetting, match=r"n0 signs models with the key .* but n2 with") as refused:
+        check_signing(fingerprint(ours), members, "n0")
+    assert fingerprint(theirs) in str(refused.value)
+    assert theirs.hex()[:16] not in str(refused.value)
