@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from app.anomalies import SeriesAnomalies
 from app.cache.records import NOTHING, IncidentRecord, Known
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
+from app.home import everywhere
 from app.ingest.codec import BatchMessage
 from app.learners import Learners
 from app.learning import learning_documents
@@ -77,11 +78,14 @@ class Flow:
         Sizes and rules.
     telemetry : Telemetry
         Where it counts.
+    home : callable
+        Whether this node is a tenant's home, see `app.home`.
     """
 
-    def __init__(self, plan: FlowPlan, telemetry: Telemetry) -> None:
+    def __init__(self, plan: FlowPlan, telemetry: Telemetry, home: Callable[[str], bool] = everywhere) -> None:
         self.plan = plan
         self.telemetry = telemetry
+        self.home = home
         self.clock = Clock(plan.memory.tick_s)
         self.memory = Memory(plan.memory)
         self.errors: dict[int, PartitionErrors] = {}
@@ -215,7 +219,7 @@ class Flow:
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
         if self._shares:
             outputs += [summary_output(summary, self.plan.memory.tick_s) for summary in summarise(self.memory)]
-        return _by_partition(outputs + learning_documents(self.learners))
+        return _by_partition(outputs + learning_documents(self.learners, self.home))
 
     def renew(self, known: Sequence[Known]) -> dict[int, list[Output]]:
         """Forecast anew, between two ticks, the series of which something came since: another model, or feedback.

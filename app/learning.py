@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -21,14 +22,22 @@ from models.prediction import HORIZONS
 __all__ = ["learning_documents"]
 
 
-def learning_documents(learners: Learners) -> list[tuple[int, Output]]:
-    """Return the document of every tenant whose forecasts are judged, with the partition whose commit carries it."""
+def learning_documents(learners: Learners, home: Callable[[str], bool]) -> list[tuple[int, Output]]:
+    """Return the document of every tenant whose forecasts are judged here and whose home is here, with the partition whose commit carries it.
+
+    Parameters
+    ----------
+    learners : Learners
+        Of this node.
+    home : callable
+        Whether this node is a tenant's home; of several nodes that have its series one alone tells of its learning.
+    """
     memory = learners.memory
     as_of, tenant_of = Clock.at(memory.tick * memory.plan.tick_s), memory.pools().tenant
     found: list[tuple[int, Output]] = []
     for tenant in learners.maturing:
         of_tenant = np.flatnonzero(tenant_of == memory.tenants.get(tenant, -1))
-        if len(of_tenant):
+        if len(of_tenant) and home(tenant):
             value = encode_document(_record(learners, tenant, as_of))
             # Which one does not matter, but it must be one of this process.
             partition = int(memory.directory.partition[of_tenant].min())

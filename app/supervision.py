@@ -1,6 +1,6 @@
 """Looks after the models of a live node: moves challengers on, and asks for training when there is a reason.
 
-`app.main` runs it in a thread beside the worker, whose learners it reads. What it asks for goes to `app.jobs`; what it decides goes to the
+`app.main` runs it in a thread beside the worker, whose learners it reads. Of several nodes a tenant's home decides (`app.home`). What it asks for goes to `app.jobs`; what it decides goes to the
 registry, where the worker finds it at its next tick.
 """
 
@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from app.api.parts import TrainingRequest
+from app.home import everywhere
 from app.learners import Learners
 from app.situation import situation_of
 from app.store.contract import Documents
@@ -46,6 +48,12 @@ class SupervisionParts:
         Queues a training run.
     now : callable
         Returns the time, aware.
+    home : callable
+        Whether this node decides for a tenant, see `app.home`.
+    leads : callable
+        Whether this node does what one node does for all.
+    fail_lost : callable
+        Fails the runs of nodes that are gone; asked where this node leads.
     """
 
     learners: Callable[[], Learners]
@@ -53,6 +61,9 @@ class SupervisionParts:
     registry_of: Callable[[str], Registry]
     ask_training: Callable[[TrainingRequest], object]
     now: Callable[[], datetime]
+    home: Callable[[str], bool] = everywhere
+    leads: Callable[[], bool] = lambda: True
+    fail_lost: Callable[[], object] = lambda: None
 
 
 class Supervision:
@@ -77,15 +88,16 @@ class Supervision:
         self.telemetry = telemetry
 
     def run(self, stop: threading.Event) -> None:
-        """Look at all tenants every minute until told to stop; a tenant that cannot be looked at now is logged and counted."""
+        """Look at everything every minute until told to stop."""
         while not stop.wait(_EVERY_S):
-            for tenant in list(self.parts.learners().members):
-                try:
-                    self.look(tenant)
-                except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
-                    unforeseen = None if isinstance(exc, ForeshockError) else exc
-                    logger.error("tenant %s was not looked at for reasons to train: %s", tenant, exc, exc_info=unforeseen)
-                    self.telemetry.faults.labels(place="triggers").inc()
+            self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Look at the tenants whose home this node is, and at lost runs if it leads; what cannot be looked at now is logged and counted."""
+        if self.parts.leads():
+            self._tried("the runs of nodes that are gone were not looked at", self.parts.fail_lost)
+        for tenant in [tenant for tenant in list(self.parts.learners().members) if self.parts.home(tenant)]:
+            self._tried(f"tenant {tenant} was not looked at for reasons to train", partial(self.look, tenant))
 
     def look(self, tenant: str) -> None:
         """Move the tenant's challenger on, or take its champion back, then ask for training if there is a reason."""
@@ -94,3 +106,11 @@ class Supervision:
         reason = reason_to_train(situation_of(parts.documents, registry, members, tenant, parts.now()), self.policy)
         if reason is not None:
             parts.ask_training(TrainingRequest(tenant, reason, None, None, None, parts.now()))
+
+    def _tried(self, otherwise: str, look: Callable[[], object]) -> None:
+        try:
+            look()
+        except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
+            unforeseen = None if isinstance(exc, ForeshockError) else exc
+            logger.error("%s: %s", otherwise, exc, exc_info=unforeseen)
+            self.telemetry.faults.labels(place="triggers").inc()

@@ -9,6 +9,7 @@ import pytest
 from app.cache.documents import decode_document
 from app.cache.learning_records import LearningRecord
 from app.flow import Flow, FlowPlan
+from app.home import everywhere
 from app.learning import learning_documents
 from app.telemetry import Telemetry
 from models.prediction import HORIZONS
@@ -37,5 +38,15 @@ def test_it_says_how_everyone_did_on_the_same_rows(tmp_path: Path) -> None:
     assert record.online_rows == pytest.approx(said["prior"].horizons["5min"].rows, rel=0.2)
 
 
+def test_a_node_that_is_not_home_tells_nothing_and_goes_on_learning(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.worker.flow.home = lambda tenant: tenant != "default"
+        line.send(recorded(40))
+        line.end_tick()
+        assert line.worker.flow.learners.maturing["default"].pending
+        assert line.store.documents.items("learning") == []
+        assert len(learning_documents(line.worker.flow.learners, everywhere)) == 1
+
+
 def test_a_line_that_judged_nothing_has_no_document() -> None:
-    assert learning_documents(Flow(FlowPlan(), Telemetry()).learners) == []
+    assert learning_documents(Flow(FlowPlan(), Telemetry()).learners, everywhere) == []
