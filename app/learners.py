@@ -51,14 +51,13 @@ class Learners:
     def of(self, tenant: str) -> Members:
         """Return the forecasters of a tenant."""
         if tenant not in self.members:
-            self.members[tenant] = Members(self.memory.plan.tick_s * _LEARN_EVERY)
+            self.members[tenant] = self._new_members()
         return self.members[tenant]
 
     def waiting(self, tenant: str) -> Maturing:
         """Return the forecasts of a tenant that wait for their horizon to close."""
         if tenant not in self.maturing:
-            patience = self.memory.plan.rule.m + self.memory.plan.lateness
-            self.maturing[tenant] = Maturing(self.memory.plan.tick_s, patience)
+            self.maturing[tenant] = self._new_maturing()
         return self.maturing[tenant]
 
     def hazards(self, x: Float32Array, tick: int) -> FloatArray:
@@ -114,11 +113,32 @@ class Learners:
         return found
 
     def restore(self, tenant: str, data: bytes) -> None:
-        """Put back what `snapshot` returned, after all partitions are restored."""
+        """Put back what `snapshot` returned, after all partitions are restored.
+
+        Where the tenant has learners already, since another node shared it and handed its part over, those that learned from more rows
+        are kept. What waits to mature is kept of both, and so is what the others know of series that these do not know.
+        """
         wire = msgspec.msgpack.decode(data, type=_LearnerWire)
         now = np.array([self._row_or_gone(key) for key in wire.keys], np.int64)
-        if self.of(tenant).restore(wire.members, now):  # what waits has the columns of the same schema
-            self.waiting(tenant).restore(wire.maturing, lambda rows: now[rows])
+        found, here = self._new_members(), self.members.get(tenant)
+        if not found.restore(wire.members, now):
+            return  # what waits has the columns of the same schema
+        if here is not None and here.champion is not None:
+            found.promote(here.champion)
+        kept = found if here is None or found.online.n_rows >= here.online.n_rows else here
+        for other in (found, here):
+            if other is not None:
+                kept.join(other)
+        self.members[tenant] = kept
+        waited = self._new_maturing()
+        waited.restore(wire.maturing, lambda rows: now[rows])
+        self.waiting(tenant).join(waited)
+
+    def _new_members(self) -> Members:
+        return Members(self.memory.plan.tick_s * _LEARN_EVERY)
+
+    def _new_maturing(self) -> Maturing:
+        return Maturing(self.memory.plan.tick_s, self.memory.plan.rule.m + self.memory.plan.lateness)
 
     def _row_or_gone(self, key: tuple[str, str, str]) -> int:
         row = self.memory.directory.find(*key)

@@ -226,6 +226,11 @@ class Members:
         self.rivalry.restore(state["rivalry"])
         return True
 
+    def join(self, other: Members) -> None:
+        """Take from learners of the same champion what they know of series that these do not know."""
+        if other is not self and other._judged == self._judged:
+            self.recalibration.join(other.recalibration)
+
     def _unjudged(self) -> Progressive:
         return Progressive(keep=0.5 ** (self.learn_s / HALF_LIFE_S))
 

@@ -201,6 +201,17 @@ class Maturing:
             prefixes = sorted({name.partition("/")[0] for name in arrays.files if "/" in name}, key=int)
             self.pending = [self._pending(arrays, prefix, row_of) for prefix in prefixes]
 
+    def join(self, other: Maturing) -> None:
+        """Take what waits in another one of the same rows; a forecast of a row and tick that both have counts once."""
+        for theirs in other.pending:
+            ours = [p.rows for p in self.pending if p.tick == theirs.tick]
+            new = ~np.isin(theirs.rows, np.concatenate(ours)) if ours else np.ones(len(theirs.rows), np.bool_)
+            if new.any() or not ours:
+                self.pending.append(theirs.take(new, theirs.rows[new]))
+        self.pending.sort(key=lambda pending: pending.tick)
+        self.starts = list(dict.fromkeys([*self.starts, *other.starts]))
+        self.gaps = list(dict.fromkeys([*self.gaps, *other.gaps]))
+
     @staticmethod
     def _pending(arrays: Mapping[str, NDArray[Any]], prefix: str, row_of: Callable[[IntArray], IntArray]) -> Pending:
         rows, start = row_of(arrays[f"{prefix}/rows"]), f"{prefix}/hazards/"

@@ -224,6 +224,13 @@ class OnlineSigmoid:
         order = kept[np.argsort(series[kept])]
         self._known, self.records_ = series[order], records[order].copy()
 
+    def join(self, other: OnlineSigmoid) -> None:
+        """Take the records of series that have none here; what is learned of all series together stays as it is."""
+        new = ~np.isin(other._known, self._known)
+        known = np.concatenate([self._known, other._known[new]])
+        order = np.argsort(known)
+        self._known, self.records_ = known[order], np.concatenate([self.records_, other.records_[new]])[order]
+
 
 def _laplace(
     columns: FloatArray, hit: FloatArray, weight: float, start: FloatArray, prior: FloatArray

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from app.champion import Champion
 from app.flow import Flow, FlowPlan
 from app.learners import Learners
 from app.replay import signal_of, times_of
@@ -15,6 +16,7 @@ from app.telemetry import Telemetry
 from features.extract import SCHEMA, extract
 from features.memory import Memory, MemoryPlan
 from features.series import WHOLE
+from tests.ensembles import an_ensemble
 from tests.lines import open_line
 from tests.recorded import BEGIN_S, recorded
 from training.dataset import RECOVERY_TICKS
@@ -129,3 +131,49 @@ def test_of_many_series_as_many_wait_as_may_and_others_each_time() -> None:
     waiting = [pending.rows.tolist() for pending in learners.waiting("default").pending]
     assert max(len(rows) for rows in waiting) <= 4
     assert sorted(row for rows in waiting for row in rows) == list(range(11))
+
+
+def shared(services: range, minutes: int) -> Learners:
+    """Return learners of a node that has some services of a tenant, after some minutes in which nothing happened."""
+    memory = Memory(MemoryPlan())
+    for k in services:
+        memory.row("default", f"s{k}", WHOLE, 0)
+    memory.begin(100)
+    learners = Learners(memory, Telemetry())
+    for tick in range(101, 101 + minutes):
+        learners.settle(tick, memory.advance(tick).standing)
+        learners.hazards(extract(memory), tick)
+    return learners
+
+
+def waiting_of(learners: Learners) -> list[tuple[int, str]]:
+    keys = learners.memory.directory.keys
+    return [(p.tick, keys[row].service) for p in learners.waiting("default").pending for row in p.rows.tolist()]
+
+
+@pytest.mark.parametrize(("here", "there"), [(200, 120), (120, 200)])
+def test_of_two_nodes_learners_the_more_experienced_are_kept_with_what_waits_of_both(here: int, there: int) -> None:
+    ours, theirs = shared(range(2), here), shared(range(2, 4), there)
+    n_ours, n_theirs = ours.of("default").online.n_rows, theirs.of("default").online.n_rows
+    assert (n_ours > n_theirs) == (here > there)
+    assert min(n_ours, n_theirs) > 0
+    ours.memory.row("default", "s2", WHOLE, 0)  # of the partition that is handed over; s3 stays where it was
+    before, handed = waiting_of(ours), [found for found in waiting_of(theirs) if found[1] == "s2"]
+    record = theirs.of("default").recalibration.record(np.array([0]))
+    data = theirs.snapshot()["default"]
+    for _ in range(2):  # a second time changes nothing
+        ours.restore("default", data)
+        assert ours.of("default").online.n_rows == max(n_ours, n_theirs)
+        assert sorted(waiting_of(ours)) == sorted(before + handed)
+    row = ours.memory.directory.find("default", "s2", WHOLE)
+    assert record.any()
+    assert np.array_equal(ours.of("default").recalibration.record(np.array([row])), record)
+
+
+def test_a_champion_that_serves_here_goes_on_whichever_learners_are_kept() -> None:
+    ours, theirs = shared(range(1), 5), shared(range(1, 2), 200)
+    champion = Champion("v1", an_ensemble())
+    ours.of("default").promote(champion)
+    ours.restore("default", theirs.snapshot()["default"])
+    members = ours.of("default")
+    assert (members.version, members.champion, members.online.n_rows) == ("v1", champion, theirs.of("default").online.n_rows)

@@ -164,3 +164,29 @@ def test_what_waits_is_known_to_half_and_said_to_single_precision() -> None:
     assert matured.pending.x[0].tolist() == pytest.approx([0.1, 65_504.0], rel=5e-4)
     assert matured.pending.hazards["trees"].dtype == np.float64
     assert matured.pending.hazards["trees"][0].tolist() == pytest.approx([0.1] * 3, rel=1e-7)
+
+
+@given(
+    ours=st.dictionaries(st.integers(100, 103), st.sets(st.integers(0, 5), min_size=1), max_size=3),
+    theirs=st.dictionaries(st.integers(100, 103), st.sets(st.integers(0, 5), min_size=1), max_size=3),
+)
+def test_what_waits_of_two_is_joined_so_that_each_forecast_matures_once_with_its_label(
+    ours: dict[int, set[int]], theirs: dict[int, set[int]]
+) -> None:
+    one, other = Maturing(), Maturing()
+    for maturing, waits in ((one, ours), (other, theirs)):
+        for tick, rows in waits.items():
+            maturing.add(pending(tick, sorted(rows)))
+        maturing.unheard(range(90, 95))
+    one.began(1, 110, 112)
+    other.began(1, 110, 112)
+    other.began(2, 110, 112)
+    one.join(other)
+    assert (one.starts, one.gaps) == ([(1, 110, 112), (2, 110, 112)], [(90, 95)])
+    matured = one.due(200 + WAIT)
+    ticks = [each.pending.tick for each in matured]
+    assert ticks == sorted(ticks)
+    found = [(each.pending.tick, row) for each in matured for row in each.pending.rows.tolist()]
+    assert sorted(found) == sorted({(t, row) for waits in (ours, theirs) for t, rows in waits.items() for row in rows})
+    for each in matured:
+        assert each.y.any(1).tolist() == [row in (1, 2) for row in each.pending.rows.tolist()]

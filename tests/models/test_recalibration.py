@@ -173,3 +173,19 @@ def test_forecasts_that_tell_nothing_keep_the_level_of_what_comes(slope: float) 
     subjects = about(np.full(len(said), -1), np.ones(said.shape, dtype=np.bool_))
     online = taught(OnlineSigmoid((1.0,)), said, subjects, came, 40)
     assert came.sum() / online.apply(said, subjects).sum() == pytest.approx(1.0, abs=0.15)
+
+
+def test_records_of_another_one_are_taken_where_there_are_none() -> None:
+    rng = np.random.default_rng(4)
+    one, other, both = (OnlineSigmoid((1.0, 1.0, 1.0)) for _ in range(3))
+    for sigmoid, series in ((one, [3, 7]), (other, [7, 1])):
+        rows = np.array(series * 20)
+        hazards, y = np.full((len(rows), 3), 0.2), (rng.random((len(rows), 3)) < 0.4).astype(float)
+        subjects = Subjects(rows, np.ones((len(rows), 3), bool), sigmoid.record(rows))
+        sigmoid.learn(hazards, subjects, y, np.ones((len(rows), 3), bool))
+    both.restore(one.snapshot(np.array([3, 7])), np.array([3, 7]))
+    both.join(other)
+    assert np.array_equal(both.record(np.array([3, 7])), one.record(np.array([3, 7])))
+    assert np.array_equal(both.record(np.array([1])), other.record(np.array([1])))
+    assert not np.array_equal(both.record(np.array([1])), one.record(np.array([1])))
+    assert np.array_equal(both.means_, one.means_)
