@@ -18,8 +18,8 @@ from app.backtests import Backtested, run_backtest
 from app.cache.records import TrainingRun
 from app.history.contract import History
 from app.job import Job, dataset_of
-from app.jobs import put_run
 from app.main import Node
+from app.runs import put_run
 from app.said import said_of
 from app.settings import Settings, load_settings
 from app.succession import champion_of

@@ -31,7 +31,7 @@ from app.ingest.limits import Limits
 from app.ingest.otlp import ENGINE, decode, decoder
 from app.ingest.receive import Receiver
 from app.job import Job
-from app.jobs import Jobs
+from app.jobs import Jobs, JobsPlan
 from app.pressure import Pressure, PressureParts
 from app.said import feedback_plan
 from app.settings import Settings
@@ -126,7 +126,7 @@ class Node:
             partial(DeltaHistory, settings.data / "history"),
             self.telemetry,
             now=_utc_now,
-            timeout_s=settings.models.training_s,
+            plan=JobsPlan(settings.models.training_s),
         )
         self.ticker = Ticker(
             self.store.log, self.store.documents.purge, self.telemetry, self.plan.tick_s, lambda: self.worker.wanted

@@ -28,3 +28,5 @@ class BacktestOut(Out):
     """Where the page for people is, once it succeeded."""
     error: str | None
     tenant: str
+    node: str
+    """The node of a cluster that works on it; empty where an earlier release wrote it."""

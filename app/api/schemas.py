@@ -348,6 +348,8 @@ class TrainingRunOut(_Out):
     report: dict[str, object] | None
     error: str | None
     tenant: str
+    node: str
+    """The node of a cluster that works on it; empty before it is known."""
 
 
 class ModelOut(_Out):

@@ -36,6 +36,8 @@ class BacktestRun:
         Why it failed.
     tenant : str
         Whose history.
+    node : str
+        Which node works on it; empty where an earlier release wrote it.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class BacktestRun:
     report: Mapping[str, object] | None = None
     error: str | None = None
     tenant: str = "default"
+    node: str = ""
 
     def __post_init__(self) -> None:
         check_run(self.state, self.progress)

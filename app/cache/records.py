@@ -357,6 +357,8 @@ class TrainingRun:
         Why it failed.
     tenant : str
         Whose data it learned from.
+    node : str
+        Which node works on it; empty where an earlier release wrote it.
 
     Raises
     ------
@@ -375,6 +377,7 @@ class TrainingRun:
     report: Mapping[str, object] | None = None
     error: str | None = None
     tenant: str = "default"
+    node: str = ""
 
     def __post_init__(self) -> None:
         check_run(self.state, self.progress)

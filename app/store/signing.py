@@ -6,21 +6,19 @@ other of it is a fingerprint, by which `app.main` sees at the start whether they
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from app.store.contract import Document
 from app.store.folder import write_whole
 from features.errors import InvalidSetting
 from models.signature import KEY_BYTES
 
-__all__ = ["KEY_FILE", "check_signing", "fingerprint", "signing_key", "signing_of"]
+__all__ = ["KEY_FILE", "check_signing", "fingerprint", "signing_key"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,18 +70,6 @@ def fingerprint(key: bytes) -> str:
     return sha256(b"foreshock signing key" + key).hexdigest()[:16]
 
 
-def signing_of(members: Iterable[Document]) -> dict[str, str]:
-    """Return the fingerprints that members of a cluster tell of their keys, by the members' names.
-
-    Parameters
-    ----------
-    members : iterable of Document
-        Of the bucket ``members``; one that tells no fingerprint is left out.
-    """
-    told = {document.key: json.loads(document.value).get("signing") for document in members}
-    return {name: found for name, found in told.items() if found}
-
-
 def check_signing(own: str, others: Mapping[str, str], node: str = "this node") -> None:
     """See that the other members of a cluster will load what this node signs, and it what they sign.
 
@@ -92,7 +78,7 @@ def check_signing(own: str, others: Mapping[str, str], node: str = "this node") 
     own : str
         Fingerprint of this node's key.
     others : Mapping of str to str
-        Those of the others, by their names.
+        Those of the others that live, by their names; empty for one that tells none.
     node : str
         This node's name.
 
@@ -106,7 +92,7 @@ def check_signing(own: str, others: Mapping[str, str], node: str = "this node") 
     >>> check_signing("ab12", {"n1": "ab12", "n2": "ab12"})
     """
     for name, found in sorted(others.items()):
-        if found != own:
+        if found not in ("", own):
             raise InvalidSetting(
                 f"setting signing_key: {node} signs models with the key {own}, but {name} with {found} (fingerprints): each would refuse "
                 "what the other trains; copy one key file to every node"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -23,7 +24,7 @@ from app.chronicle import Chronicle
 from app.history.contract import History
 from app.history.delta import DeltaHistory
 from app.job import Job
-from app.jobs import Jobs
+from app.jobs import Jobs, JobsPlan
 from app.said import feedback_of
 from app.settings import StoreSettings
 from app.store.contract import Documents
@@ -92,12 +93,18 @@ def open_bench(folder: Path, history: Callable[[], History] | None = None, timeo
             history or partial(DeltaHistory, folder / "history"),
             telemetry,
             now=lambda: NOW,
-            timeout_s=timeout_s,
+            plan=JobsPlan(timeout_s),
         )
         try:
             yield Bench(store, jobs, telemetry, folder)
         finally:
             jobs.stop()
+
+
+def beside(bench: Bench, plan: JobsPlan) -> Jobs:
+    """Return the jobs of another node over the same store; they are not started, so what they take waits."""
+    registry_of, open_history = (lambda tenant: Registry(bench.store.blobs, bench.store.documents, b"", tenant)), HangingHistory
+    return Jobs(bench.store.documents, registry_of, partial(open_history, dies=False), Telemetry(), now=lambda: NOW, plan=plan)
 
 
 @pytest.mark.slow
@@ -223,6 +230,73 @@ def test_one_run_a_tenant_waits_and_a_start_takes_it(tmp_path: Path) -> None:
         assert "must hold at least" in (bench.ended().error or ""), "it was run, not failed as one of before a crash"
         bench.jobs.ask("r3", Job("default", MemoryPlan()), "the place is free again")
         assert bench.ended("r3").state == "failed"
+
+
+def test_a_start_leaves_other_nodes_runs_and_lost_ones_are_failed_at_the_second_look(tmp_path: Path) -> None:
+    alive = {"n2", "n3"}
+    with open_bench(tmp_path) as bench:
+        for run_id, node in (("r1", "n1"), ("r2", "n2"), ("r3", "n3"), ("r4", "")):
+            run = TrainingRun(run_id, "running", NOW, node=node)
+            bench.store.documents.put("training-runs", tenant_key("default", run.id), encode_document(run))
+        jobs = beside(bench, JobsPlan(node="n1", alive=lambda: alive))
+        jobs.start()
+        try:
+            assert [bench.run(f"r{n}").state for n in (1, 2, 3, 4)] == ["failed", "running", "running", "failed"]
+            jobs.fail_lost()
+            alive -= {"n3"}
+            jobs.fail_lost()
+            assert bench.run("r3").state == "running", "a node that has just come may not be known yet"
+            jobs.fail_lost()
+            assert (bench.run("r3").state, bench.run("r3").error, bench.run("r3").ended_at) == (
+                "failed",
+                "node n3 is gone",
+                NOW,
+            )
+            assert bench.run("r2").state == "running"
+        finally:
+            jobs.stop()
+
+
+def test_one_run_a_tenant_waits_over_all_nodes_and_a_dead_nodes_place_is_taken(tmp_path: Path) -> None:
+    alive = {"n1", "n2"}
+    with open_bench(tmp_path) as bench:
+        one, other = (beside(bench, JobsPlan(node=node, alive=lambda: alive)) for node in ("n1", "n2"))
+        job = Job("default", MemoryPlan())
+        one.ask("r1", job, "")
+        with pytest.raises(Overloaded, match="tenant 'default' may wait, and r1 of node n1 does"):
+            other.ask("r2", job, "")
+        assert bench.store.documents.get("training-runs", tenant_key("default", "r2")) is None
+        other.ask_backtest("b1", job, "another kind has a place of its own")
+        other.ask("r3", Job("blue", MemoryPlan()), "and so has another tenant")
+        alive -= {"n1"}
+        other.ask("r4", job, "")
+        assert bench.run("r4").node == "n2"
+        alive |= {"n1"}
+        one.start()
+        until(lambda: bench.run().state == "running", "the begin of what was asked first")
+        with pytest.raises(Overloaded, match="r4 of node n2 does"):
+            one.ask("r5", job, "")
+        one.stop()
+
+
+def test_of_many_that_ask_at_once_on_many_nodes_one_is_taken(tmp_path: Path) -> None:
+    names = [f"n{n}" for n in range(6)]
+    with open_bench(tmp_path) as bench:
+        nodes = [beside(bench, JobsPlan(node=name, alive=lambda: names)) for name in names]
+        taken, begin = list[str](), threading.Barrier(len(nodes))
+
+        def ask(name: str, jobs: Jobs) -> None:
+            begin.wait(30.0)
+            with contextlib.suppress(Overloaded):
+                taken.append(jobs.ask(f"of {name}", Job("default", MemoryPlan()), ""))
+
+        threads = [threading.Thread(target=ask, args=each) for each in zip(names, nodes, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30.0)
+        assert len(taken) == 1
+        assert [document.key for document in bench.store.documents.items("training-runs")] == [tenant_key("default", taken[0])]
 
 
 def _feedback(documents: Documents, incident_id: str, verdict: str, number: int = 1) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import stat
 import sys
@@ -12,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import StoreSettings
-from app.store.contract import Document
-from app.store.signing import KEY_FILE, check_signing, fingerprint, signing_key, signing_of
+from app.store.signing import KEY_FILE, check_signing, fingerprint, signing_key
 from app.store.sqlite import open_store
 from features.errors import InvalidSetting
 
@@ -67,14 +65,8 @@ def test_a_key_that_the_settings_name_is_used_and_never_made(tmp_path: Path) -> 
 
 def test_members_with_another_key_are_named_by_fingerprints_that_tell_nothing_of_it() -> None:
     ours, theirs = bytes(32), bytes(31) + b"1"
-    told = [
-        Document("n1", json.dumps({"signing": fingerprint(ours)}).encode(), 1),
-        Document("n2", json.dumps({"signing": fingerprint(theirs)}).encode(), 2),
-        Document("of a release before", b"{}", 3),
-    ]
-    members = signing_of(told)
-    assert set(members) == {"n1", "n2"}
-    check_signing(fingerprint(ours), {"n1": members["n1"]})
+    members = {"n1": fingerprint(ours), "n2": fingerprint(theirs), "of a release before": ""}
+    check_signing(fingerprint(ours), {name: found for name, found in members.items() if name != "n2"})
     with pytest.raises(InvalidSetting, match=r"n0 signs models with the key .* but n2 with") as refused:
         check_signing(fingerprint(ours), members, "n0")
     assert fingerprint(theirs) in str(refused.value)
