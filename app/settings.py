@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.roles import ROLES, Roles
 from features.errors import InvalidSetting
 
 __all__ = [
@@ -231,6 +232,8 @@ class Settings(BaseSettings):
     """Folder of the log, the state, the history and the models. One process holds it at a time."""
     nats_url: str = ""
     """Servers of a NATS JetStream cluster that keeps log, state, documents and models instead of the data folder, such as `nats://n1:4222,nats://n2:4222,nats://n3:4222`; history stays in the folder. Empty by default: one machine needs no cluster."""
+    roles: str = "ingest,worker,api"
+    """What the node does, one or more of `ingest` (listens for OTLP), `worker` (forecasts, writes the clock's ticks, trains when there is a reason) and `api` (answers over REST), with commas in between. All by default, and always without `nats_url`, since one process holds the data folder. On a cluster fewer let each part have as many nodes as it needs, and a slow reader delays no sender; every node then needs the others."""
     signing_key: Path | None = None
     """File with the 32 bytes that models are signed with, as a secret is mounted. Every node of a cluster needs the same ones: a node refuses models that were signed with others. By default `signing.key` in the data folder, made at the first start; a file that is named here is never made."""
     server: ServerSettings = ServerSettings()
@@ -278,11 +281,20 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         values = tomllib.loads(config.read_text(encoding="utf-8")) if config else {}
         settings = Settings(**values)
         changed = {name: value for name, value in overrides.items() if value is not None}
-        return settings.model_copy(update=_merged(settings, changed))
+        return _checked(settings.model_copy(update=_merged(settings, changed)))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise InvalidSetting(f"cannot read {config}: {exc}") from exc
     except ValidationError as exc:
         raise _refusal(exc) from exc
+
+
+def _checked(settings: Settings) -> Settings:
+    """Return settings whose roles are some that a node can have."""
+    if not Roles.of(settings.roles).all and not settings.nats_url:
+        raise InvalidSetting(
+            f"setting roles: must be {','.join(ROLES)} without nats_url, since one process holds the data folder, got {settings.roles!r}"
+        )
+    return settings
 
 
 def _refusal(exc: ValidationError, *group: str) -> InvalidSetting:

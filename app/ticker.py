@@ -18,7 +18,7 @@ from app.store.contract import Log
 from app.telemetry import Telemetry
 from features.errors import ForeshockError, PartStopped
 
-__all__ = ["Ticker"]
+__all__ = ["Ticker", "forget_hourly"]
 
 logger = logging.getLogger(__name__)
 
@@ -92,3 +92,18 @@ class Ticker:
         now_s = time.monotonic()
         if now_s >= self._purge_due and not self.purge():
             self._purge_due = now_s + _PURGE_S  # a bounded number goes at a time; the rest at the next tick
+
+
+def forget_hourly(purge: Callable[[], int], stop: threading.Event) -> None:
+    """Let expired documents go until told to stop, on a node without a clock.
+
+    Parameters
+    ----------
+    purge : callable
+        Removes expired documents, a bounded number of them, and returns how many.
+    stop : Event
+        Ends it.
+    """
+    while not stop.wait(_PURGE_S):
+        while purge() and not stop.is_set():
+            pass

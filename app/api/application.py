@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,14 +33,15 @@ from app.api import (
 )
 from app.api.entries import Entries
 from app.api.feed import Feeds
-from app.api.parts import PREFIX, ApiParts
+from app.api.parts import PREFIX, ApiParts, Health
 from app.api.schemas import ProblemOut
 from app.api.shortcut import Shortcut
 from app.cache.cache import Cache
 from app.telemetry import Telemetry
 
-__all__ = ["create_api"]
+__all__ = ["create_api", "create_probes"]
 
+_PROBE_BYTES = 2**16  # guessed: nobody who asks for health sends a body
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _RESOURCES = (
     predictions,
@@ -95,6 +96,8 @@ def create_api(parts: ApiParts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.cache = cache
+    app.state.telemetry = parts.telemetry
+    app.state.checks = {"cache": lambda: health.warm(cache), **parts.checks}
     app.state.entries = Entries(cache, parts.telemetry)
     app.state.feeds = Feeds(cache, parts.streams, time.monotonic)
     problems.install(app)
@@ -104,6 +107,38 @@ def create_api(parts: ApiParts) -> FastAPI:
         # Without a default answer FastAPI would describe its own form of a 422.
         app.include_router(module.router, responses={"default": {"description": "A problem, RFC 9457"}})
     app.openapi = lambda: _described(app)
+    return app
+
+
+def create_probes(telemetry: Telemetry, checks: Mapping[str, Callable[[], Health]], roles: str) -> FastAPI:
+    """Build what answers on the port of REST where the node lacks the role ``api``: whether it lives and is ready, and its metrics.
+
+    Parameters
+    ----------
+    telemetry : Telemetry
+        What `/metrics` renders.
+    checks : Mapping[str, callable]
+        Readiness checks by name. Called in a thread.
+    roles : str
+        What the node has, named to those who ask for more.
+
+    Returns
+    -------
+    FastAPI
+        An ASGI application that watches no bucket.
+    """
+    app = FastAPI(title="Foreshock", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.telemetry, app.state.checks = telemetry, checks
+    problems.install(app)
+    app.add_middleware(_Edge, telemetry=telemetry, max_body_bytes=_PROBE_BYTES)
+    app.include_router(health.router)
+
+    async def elsewhere(request: Request) -> Response:
+        raise problems.Unknown(
+            f"{request.method} {request.url.path} is answered by nodes with the role api, and this one has {roles}; ask another node"
+        )
+
+    app.add_api_route("/{path:path}", elsewhere, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     return app
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, cast
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.api.parts import ApiParts, Health, answer, members
+from app.api.parts import Health, answer, members
 from app.cache.cache import Cache
+from app.telemetry import Telemetry
 from features.errors import ForeshockError
 
-__all__ = ["router"]
+__all__ = ["router", "warm"]
 
 router = APIRouter(tags=["health"])
 
@@ -31,8 +32,7 @@ async def readyz(
     request: Request, verbose: Annotated[str | None, Query(description="Adds what each check found.")] = None
 ) -> Response:
     """Answer with what the checks found."""
-    cache = cast("Cache", request.app.state.cache)
-    checks = {"cache": lambda: _warm(cache), **cast("ApiParts", request.app.state.parts).checks}
+    checks = cast("Mapping[str, Callable[[], Health]]", request.app.state.checks)
     found = {name: await to_thread.run_sync(_checked, check) for name, check in sorted(checks.items())}
     ok = all(health.ok for health in found.values())
     body: dict[str, object] = {"status": "ok" if ok else "not ready"}
@@ -44,11 +44,11 @@ async def readyz(
 @router.get("/metrics", summary="Metrics in the Prometheus text format", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Render the metrics."""
-    rendered = await to_thread.run_sync(cast("ApiParts", request.app.state.parts).telemetry.render)
+    rendered = await to_thread.run_sync(cast("Telemetry", request.app.state.telemetry).render)
     return Response(rendered, media_type=None, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _warm(cache: Cache) -> Health:
+def warm(cache: Cache) -> Health:
     """Say what is in memory: all that the shared buckets held, since the cache is filled before the first request can come."""
     return Health(True, f"{sum(1 for _ in cache.documents('predictions', ''))} predictions")
 

@@ -119,10 +119,17 @@ def test_what_only_reads_makes_no_folder_where_a_name_was_mistyped(
     assert not mistyped.exists()
 
 
-def test_roles_of_a_cluster_are_refused_with_what_is_possible() -> None:
-    result = CliRunner().invoke(app, ["serve", "--roles", "worker"])
-    assert result.exit_code == 2
-    assert "ingest,worker,api" in result.output
+def test_roles_are_refused_where_they_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    told = refused(monkeypatch, capsys, "serve", "--roles", "worker", "--data", tmp_path)
+    assert "setting roles: must be ingest,worker,api without nats_url" in told
+    assert "got 'worker'" in told
+    told = refused(monkeypatch, capsys, "serve", "--roles", "worker,cook", "--data", tmp_path)
+    assert "setting roles: must be one or more of ingest,worker,api, got 'worker,cook'" in told
+    monkeypatch.setenv("FORESHOCK_ROLES", "api")
+    assert "without nats_url" in refused(monkeypatch, capsys, "check-config")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_replay_reports_in_json_and_in_words(tmp_path: Path) -> None:

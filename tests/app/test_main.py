@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
 import signal
 import sqlite3
@@ -39,6 +40,7 @@ from app.settings import load_settings
 from app.store.sqlite import SqliteStore
 from features.errors import DataInUse, InvalidSetting, PartStopped, StoreFailed
 from tests.app.ingest.requests import a_span, as_json, as_protobuf, span_id, traces
+from tests.families import FAMILIES
 from tests.nodes import DEADLINE_S, RunningNode, counted, history_rows, run_node, settings_in, until
 
 ROOT = Path(__file__).parents[2]
@@ -87,10 +89,12 @@ class Senders:
         self.loggers.shutdown()
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningNode, dict[str, Senders]]]:
+@pytest.fixture(scope="module", params=FAMILIES)
+def told(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple[RunningNode, dict[str, Senders]]]:
     """Half an hour of two services, of which one fails for some minutes near the end."""
-    with run_node(tmp_path_factory.mktemp("node"), ingest__span_end_sample=1) as running:
+    with run_node(tmp_path_factory.mktemp("node"), ingest__span_end_sample=1, **request.param()) as running:
         senders = {"shop": Senders(running, "shop", "http"), "bank": Senders(running, "bank", "grpc")}
         for minute in range(30):
             senders["shop"].minute(running.now_ns, 0)
@@ -182,8 +186,8 @@ def test_the_node_is_live_ready_and_counts_what_it_does(told: tuple[RunningNode,
     running.node.check_alive()
 
 
-def test_hostile_input_is_answered_and_counted_and_the_service_goes_on(tmp_path: Path) -> None:
-    with run_node(tmp_path, ingest__max_body_bytes=8 * 2**20) as running:
+def test_hostile_input_is_answered_and_counted_and_the_service_goes_on(tmp_path: Path, family: dict[str, Any]) -> None:
+    with run_node(tmp_path, ingest__max_body_bytes=8 * 2**20, **family) as running:
         now = running.now_ns
         sound: dict[str, Any] = {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 10**7)}
         assert running.post("traces", as_json(traces(a_span(**sound), service="shop"))).status_code == 200
@@ -246,11 +250,11 @@ def test_a_folder_that_is_held_is_refused_with_its_holder(tmp_path: Path) -> Non
 
 
 NODE = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from app.main import Node
 from tests.nodes import settings_in
-node = Node(settings_in(Path(sys.argv[1]), features__tick_s=1))
+node = Node(settings_in(Path(sys.argv[1]), features__tick_s=1, **json.loads(sys.argv[2])))
 node.start_worker()
 node.start_clock()
 print(node.start_servers().otlp_http, flush=True)
@@ -259,12 +263,12 @@ node.wait()
 
 
 @pytest.mark.slow
-def test_every_request_that_a_killed_node_acknowledged_counts_once(tmp_path: Path) -> None:
+def test_every_request_that_a_killed_node_acknowledged_counts_once(tmp_path: Path, family: dict[str, Any]) -> None:
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     sent = 0
     for until_n in (40, 90):
         with subprocess.Popen(
-            [sys.executable, "-c", NODE, str(tmp_path)], stdout=subprocess.PIPE, env=environment, text=True
+            [sys.executable, "-c", NODE, str(tmp_path), json.dumps(family)], stdout=subprocess.PIPE, env=environment, text=True
         ) as node:
             assert node.stdout is not None
             address = node.stdout.readline().strip()
@@ -276,7 +280,7 @@ def test_every_request_that_a_killed_node_acknowledged_counts_once(tmp_path: Pat
                 os.kill(node.pid, signal.SIGKILL)
                 while _was_taken(client, sent):  # until the signal arrives
                     sent += 1
-    node = Node(settings_in(tmp_path, features__tick_s=1))
+    node = Node(settings_in(tmp_path, features__tick_s=1, **family))
     try:
         node.start_worker()
         node.start_clock()
@@ -325,8 +329,8 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
             node.close()
 
 
-def test_a_part_that_died_is_named(tmp_path: Path) -> None:
-    node = Node(settings_in(tmp_path))
+def test_a_part_that_died_is_named(tmp_path: Path, family: dict[str, Any]) -> None:
+    node = Node(settings_in(tmp_path, **family))
     try:
         node.start_worker()
         node.check_alive()
@@ -353,8 +357,8 @@ def test_the_plan_of_the_memory_follows_the_settings() -> None:
     assert (plan.tick_s, plan.lateness, plan.rule.k) == (30, 3, 3)
 
 
-def test_a_training_run_that_is_asked_for_over_rest_ends_in_a_clear_state(tmp_path: Path) -> None:
-    with run_node(tmp_path) as running:
+def test_a_training_run_that_is_asked_for_over_rest_ends_in_a_clear_state(tmp_path: Path, family: dict[str, Any]) -> None:
+    with run_node(tmp_path, **family) as running:
         now = running.now_ns
         running.post(
             "traces", as_json(traces(a_span(startTimeUnixNano=str(now), endTimeUnixNano=str(now + 1)), service="shop"))
@@ -369,8 +373,10 @@ def test_a_training_run_that_is_asked_for_over_rest_ends_in_a_clear_state(tmp_pa
         assert "must hold at least 10 incidents" in run["error"]
 
 
-def test_a_worker_that_is_behind_the_clock_or_fails_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with run_node(tmp_path) as running:
+def test_a_worker_that_is_behind_the_clock_or_fails_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: dict[str, Any]
+) -> None:
+    with run_node(tmp_path, **family) as running:
         ready = f"{running.served.api}/readyz?verbose"
         running.tick()
         assert running.client.get(ready).status_code == 200, "without the clock half an hour behind is no fault"
@@ -399,9 +405,9 @@ def test_a_store_that_failed_for_good_is_not_ready_and_ends_the_node(tmp_path: P
             running.node.check_alive()
 
 
-def test_no_request_is_answered_500_while_the_service_stops(tmp_path: Path) -> None:
+def test_no_request_is_answered_500_while_the_service_stops(tmp_path: Path, family: dict[str, Any]) -> None:
     answers: list[int] = []
-    with run_node(tmp_path) as running:
+    with run_node(tmp_path, **family) as running:
         now = running.now_ns
         body = as_json(traces(a_span(startTimeUnixNano=str(now), endTimeUnixNano=str(now + 1)), service="shop"))
         begun = threading.Event()

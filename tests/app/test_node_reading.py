@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,10 @@ def test_the_log_and_the_metrics_name_the_engine_that_reads_protobuf(
     assert f"read by the engine {engine}" in caplog.text
 
 
-def test_a_service_that_exports_its_durations_is_counted_by_them_from_a_socket_to_the_windows(tmp_path: Path) -> None:
-    with run_node(tmp_path) as running:
+def test_a_service_that_exports_its_durations_is_counted_by_them_from_a_socket_to_the_windows(
+    tmp_path: Path, family: dict[str, Any]
+) -> None:
+    with run_node(tmp_path, **family) as running:
         for minute in range(4):
             requests = 100 * (minute + 1)
             point = {

@@ -41,16 +41,18 @@ def saying(hazard: float) -> Ensemble:
     return Ensemble((("linear", HazardLinear(seed=1).fit(x, y, at_risk)),)).fit(x, y, at_risk, 0)
 
 
-def settings_of(folder: Path) -> Settings:
+def settings_of(folder: Path, family: dict[str, Any]) -> Settings:
     shadow = {"models__shadow_hours": PATIENCE.shadow_h, "models__watch_hours": PATIENCE.watch_h}
-    return settings_in(folder, features__tick_s=TICK_S, store__checkpoint_s=3600.0, store__commit_window_ms=0.0, **shadow)
+    return settings_in(
+        folder, features__tick_s=TICK_S, store__checkpoint_s=3600.0, store__commit_window_ms=0.0, **shadow, **family
+    )
 
 
 class World:
     """Three services, the time of a node that they tell of themselves, and what the node does once a minute."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, family: dict[str, Any]) -> None:
+        self.folder, self.family = folder, family
         self.tick = int(BEGIN.timestamp()) // TICK_S
         self.breaks = False
         self.node: Node
@@ -58,7 +60,7 @@ class World:
     @contextmanager
     def opened(self) -> Generator[None]:
         """Run a node over the folder; what it knows is there again in the next one."""
-        self.node = Node(settings_of(self.folder), now_ns=lambda: self.tick * TICK_S * 10**9)
+        self.node = Node(settings_of(self.folder, self.family), now_ns=lambda: self.tick * TICK_S * 10**9)
         try:
             self.node.worker.acquire()
             yield
@@ -106,8 +108,10 @@ class World:
         return {json.loads(document.value)["model_version"] for document in documents}
 
 
-def test_a_challenger_takes_over_by_itself_and_gives_way_when_the_world_makes_it_the_worse_one(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_a_challenger_takes_over_by_itself_and_gives_way_when_the_world_makes_it_the_worse_one(
+    tmp_path: Path, family: dict[str, Any]
+) -> None:
+    world = World(tmp_path, family)
     with world.opened():
         registry, serves = world.node.registry("default"), dict.fromkeys(HORIZONS, "ensemble")
         gloomy, calm = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from app.main import Node
 from app.store.contract import Log
+from app.ticker import forget_hourly
 from features.errors import Overloaded, StoreFailed
 from tests.nodes import settings_in, until
 
@@ -65,3 +67,17 @@ def test_a_partition_that_was_taken_over_gets_the_marker_of_the_present_tick_at_
         owned.remove(1)
         until(lambda: 1 not in node.ticker._written, "the next look")  # pyright: ignore[reportPrivateUsage]
         assert [node.store.log.end(n) for n in range(8)] == [0, 1, 0, 0, 0, 1, 0, 0]
+
+
+def test_a_node_without_a_clock_lets_documents_go_too_until_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ticker._PURGE_S", 0.001)
+    stop, left, asked = threading.Event(), [3, 2, 0, 5, 0], list[int]()
+
+    def purge() -> int:
+        asked.append(left.pop(0))
+        if not left:
+            stop.set()
+        return asked[-1]
+
+    forget_hourly(purge, stop)
+    assert asked == [3, 2, 0, 5, 0]

@@ -1,0 +1,108 @@
+"""Three nodes of one cluster, each with a role of its own, do together what one node does alone."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.main import Node, Served
+from app.replay import append_markers
+from tests.app.ingest.requests import a_span, as_json, traces
+from tests.families import a_cluster
+from tests.nodes import TICK_NS, settings_in, until
+
+pytestmark = pytest.mark.cluster
+
+PARTS = {"receiver", "worker", "jobs", "ticker", "supervision", "champions"}
+NOW_NS = 1_772_452_800 * 10**9
+JSON = {"content-type": "application/json"}
+
+
+@dataclass
+class Trio:
+    """A node of each role, and where they listen."""
+
+    nodes: dict[str, Node]
+    served: dict[str, Served]
+    client: httpx.Client
+
+    def get(self, role: str, path: str) -> httpx.Response:
+        return self.client.get(self.served[role].api + path)
+
+
+@pytest.fixture
+def trio(tmp_path: Path) -> Generator[Trio]:
+    family = a_cluster()
+    with ExitStack() as stack:
+        nodes: dict[str, Node] = {}
+        for role in ("ingest", "worker", "api"):
+            node = Node(settings_in(tmp_path / role, roles=role, **family), now_ns=lambda: NOW_NS)
+            nodes[role] = stack.enter_context(closing(node))
+        nodes["worker"].start_worker()
+        nodes["api"].start_jobs()
+        served = {role: node.start_servers() for role, node in nodes.items()}
+        yield Trio(nodes, served, stack.enter_context(httpx.Client(timeout=60.0)))
+
+
+def test_what_one_takes_in_another_forecasts_and_a_third_answers(trio: Trio) -> None:
+    span = a_span(startTimeUnixNano=str(NOW_NS), endTimeUnixNano=str(NOW_NS + 10**6))
+    address = f"{trio.served['ingest'].otlp_http}/v1/traces"
+    assert trio.client.post(address, content=as_json(traces(span, service="shop")), headers=JSON).status_code == 200
+    tick = NOW_NS // TICK_NS
+    append_markers(trio.nodes["worker"].store.log, range(tick, tick + 3), 60)
+    until(lambda: trio.get("api", "/api/v1/predictions/shop").status_code == 200, "the forecast")
+    assert trio.get("api", "/api/v1/predictions").json()["items"][0]["service"] == "shop"
+    run = trio.client.post(f"{trio.served['api'].api}/api/v1/training-runs", json={"reason": "a test"})
+    assert run.status_code == 202
+    path = f"/api/v1/training-runs/{run.json()['id']}"
+    until(lambda: trio.get("api", path).json()["state"] == "failed", "the run's end")
+    assert "must hold at least 10 incidents" in trio.get("api", path).json()["error"], "its own history holds nothing"
+
+
+def test_each_looks_after_its_own_part_and_names_the_role_that_it_lacks(trio: Trio) -> None:
+    expected = {"ingest": {"log"}, "worker": {"log", "worker", "models"}, "api": {"log", "cache"}}
+    for role, checks in expected.items():
+        assert trio.get(role, "/livez").status_code == 200
+        ready = trio.get(role, "/readyz?verbose")
+        assert (ready.status_code, set(ready.json()["checks"])) == (200, checks), ready.text
+        assert "foreshock_http_requests_total" in trio.get(role, "/metrics").text
+    for role in ("ingest", "worker"):
+        missing = trio.get(role, "/api/v1/predictions")
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+        assert missing.json()["detail"] == (
+            f"GET /api/v1/predictions is answered by nodes with the role api, and this one has {role}; ask another node"
+        )
+        posted = trio.client.post(f"{trio.served[role].api}/api/v1/feedback", json={})
+        assert (posted.status_code, posted.json()["type"]) == (404, "urn:foreshock:problem:not-found")
+    for role in ("worker", "api"):
+        assert (trio.served[role].otlp_http, trio.served[role].otlp_grpc) == ("", "")
+    assert trio.get("api", "/api/v1/predictions").json()["items"] == []
+
+
+def test_none_makes_what_its_role_does_not_need(trio: Trio) -> None:
+    made = {role: PARTS & set(vars(node)) for role, node in trio.nodes.items()}
+    assert made == {"ingest": {"receiver"}, "worker": {"worker", "champions"}, "api": {"jobs"}}
+    following: dict[str, Any] = {role: vars(node.store.documents)["_following"] for role, node in trio.nodes.items()}
+    assert {role for role, thread in following.items() if thread is not None} == {"worker", "api"}, "one keeps no documents"
+
+
+def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
+    family, threads = a_cluster(), dict[str, set[str]]()
+    for roles in ("ingest", "worker", "api", "worker,api", "ingest,worker,api"):
+        with closing(Node(settings_in(tmp_path / roles, roles=roles, **family))) as node:
+            node.start()
+            threads[roles] = {thread.name for thread in node._threads}  # pyright: ignore[reportPrivateUsage]
+            node.check_alive()
+    assert threads == {
+        "ingest": {"otlp-http", "api"},
+        "worker": {"worker", "clock", "triggers", "api"},
+        "api": {"forgetting", "api"},
+        "worker,api": {"worker", "clock", "triggers", "api"},
+        "ingest,worker,api": {"otlp-http", "worker", "clock", "triggers", "api"},
+    }
