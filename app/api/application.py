@@ -97,7 +97,7 @@ def create_api(parts: ApiParts) -> FastAPI:
     app.state.parts = parts
     app.state.cache = cache
     app.state.telemetry = parts.telemetry
-    app.state.checks = {"cache": lambda: health.warm(cache), **parts.checks}
+    app.state.checks = lambda: {"cache": lambda: health.warm(cache), **parts.checks}
     app.state.entries = Entries(cache, parts.telemetry)
     app.state.feeds = Feeds(cache, parts.streams, time.monotonic)
     problems.install(app)
@@ -128,7 +128,7 @@ def create_probes(telemetry: Telemetry, checks: Mapping[str, Callable[[], Health
         An ASGI application that watches no bucket.
     """
     app = FastAPI(title="Foreshock", openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.telemetry, app.state.checks = telemetry, checks
+    app.state.telemetry, app.state.checks = telemetry, lambda: checks
     problems.install(app)
     app.add_middleware(_Edge, telemetry=telemetry, max_body_bytes=_PROBE_BYTES)
     app.include_router(health.router)

@@ -32,7 +32,7 @@ async def readyz(
     request: Request, verbose: Annotated[str | None, Query(description="Adds what each check found.")] = None
 ) -> Response:
     """Answer with what the checks found."""
-    checks = cast("Mapping[str, Callable[[], Health]]", request.app.state.checks)
+    checks = cast("Callable[[], Mapping[str, Callable[[], Health]]]", request.app.state.checks)()
     found = {name: await to_thread.run_sync(_checked, check) for name, check in sorted(checks.items())}
     ok = all(health.ok for health in found.values())
     body: dict[str, object] = {"status": "ok" if ok else "not ready"}

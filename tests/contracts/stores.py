@@ -64,10 +64,10 @@ class Store(Protocol):
         ...
 
 
-OpenFamily = Callable[[Path, Clock], Store]
+OpenFamily = Callable[[Path, Callable[[], datetime]], Store]
 
 
-def _sqlite(folder: Path, clock: Clock) -> Store:
+def _sqlite(folder: Path, clock: Callable[[], datetime]) -> Store:
     settings = StoreSettings.model_validate({"partitions": PARTITIONS, "log_max_bytes": LOG_BYTES})
     return open_store(folder, settings=settings, max_in_flight_bytes=IN_FLIGHT, now=clock)
 
@@ -77,7 +77,7 @@ def _accounts() -> Accounts:
     return Accounts()
 
 
-def _jetstream(folder: Path, clock: Clock) -> Store:
+def _jetstream(folder: Path, clock: Callable[[], datetime]) -> Store:
     plan = ClusterPlan(PARTITIONS, streams=2, replicas=1, window_s=0.001, max_in_flight_bytes=IN_FLIGHT, max_bytes=LOG_BYTES)
     return open_jetstream(_accounts().connect(folder), plan, clock)
 

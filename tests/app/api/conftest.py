@@ -1,16 +1,15 @@
-"""A real store in a temporary folder for each test."""
+"""A real store of every family for each test, and the REST API over it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from app.settings import StoreSettings
 from app.store.contract import Documents
-from app.store.sqlite import SqliteStore, open_store
 from tests.api_builders import Api, Clock
+from tests.contracts.stores import FAMILIES, OpenFamily, Store
 
 
 @pytest.fixture
@@ -18,17 +17,24 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[SqliteStore]:
-    with open_store(tmp_path, settings=StoreSettings(commit_window_ms=0.0), max_in_flight_bytes=2**24, now=clock) as store:
-        yield store
+@pytest.fixture(
+    params=[
+        pytest.param(FAMILIES["sqlite"], id="folder"),
+        pytest.param(FAMILIES["jetstream"], id="cluster", marks=pytest.mark.cluster),
+    ]
+)
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Generator[Store]:
+    open_family: OpenFamily = request.param
+    opened = open_family(tmp_path, clock)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def documents(store: SqliteStore) -> Documents:
+def documents(store: Store) -> Documents:
     return store.documents
 
 
 @pytest.fixture
-def api(store: SqliteStore, clock: Clock) -> Api:
+def api(store: Store, clock: Clock) -> Api:
     return Api(store.documents, clock, blobs=store.blobs)

@@ -18,9 +18,9 @@ import uvicorn
 from app.api.feed import StreamPlan
 from app.api.schemas import IncidentOut, PredictionOut
 from app.ingest.connections import server_of
-from app.store.sqlite import SqliteStore
 from models.prediction import AnomalyScore
 from tests.api_builders import Api, Clock, a_prediction, an_incident, put_incident, put_prediction
+from tests.contracts.stores import Store
 from tests.ensembles import add_version
 from tests.nodes import until
 
@@ -52,7 +52,7 @@ def served(api: Api) -> Generator[str]:
 
 
 @pytest.fixture
-def fast(store: SqliteStore, clock: Clock) -> Api:
+def fast(store: Store, clock: Clock) -> Api:
     """Return an API that looks and beats often, with a small ring."""
     return Api(store.documents, clock, blobs=store.blobs, streams=StreamPlan(ring=50, clients=3, poll_s=0.01, heartbeat_s=0.05))
 
@@ -180,7 +180,7 @@ def test_who_was_away_too_long_is_told_how_much_is_lost(fast: Api) -> None:
     assert [event.data["id"] for event in rest] == [f"i{number:02}" for number in range(30, 80)]
 
 
-def test_client_that_reads_too_slowly_is_told_and_others_are_not_held_up(store: SqliteStore, clock: Clock) -> None:
+def test_client_that_reads_too_slowly_is_told_and_others_are_not_held_up(store: Store, clock: Clock) -> None:
     api = Api(store.documents, clock, blobs=store.blobs, streams=StreamPlan(ring=80, poll_s=0.005, heartbeat_s=60.0))
     wide = [replace(an_incident(f"i{n:02}"), category="x" * 20_000) for n in range(60)]
     with served(api) as address, listening(address, "service=ping") as lines, socket.socket() as slow:
