@@ -143,7 +143,8 @@ class Node:
     def worker(self) -> Worker:
         """What reads the log."""
         store, settings = self.store, self.settings
-        rivals, home = Rivals(self._registries, self.telemetry), self.home
+        home = self.home
+        rivals = Rivals(self._registries, self.telemetry, home)
         parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self.champions, rivals)
         flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
         plan = WorkerPlan(

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from app.api.parts import Health
 from app.champion import Champion
+from app.home import everywhere
 from app.members import Members
 from app.rivalry import Compared
 from app.telemetry import Telemetry
@@ -98,17 +99,25 @@ class Rivals:
         The registry of a tenant.
     telemetry : Telemetry
         Where refused models are counted.
+    home : callable
+        Whether this node decides for a tenant. Another one may be of an earlier release, which cannot load what this one can.
     """
 
-    def __init__(self, registry_of: Callable[[str], Registry], telemetry: Telemetry) -> None:
+    def __init__(
+        self, registry_of: Callable[[str], Registry], telemetry: Telemetry, home: Callable[[str], bool] = everywhere
+    ) -> None:
         self._registry_of = registry_of
         self._telemetry = telemetry
+        self._home = home
+        self._refused: dict[str, str] = {}  # versions that could not be loaded, by tenant, where another node decides
 
     def __call__(self, tenant: str, members: Members) -> None:
-        """Begin or end a tenant's comparison if the registry says so; a version that cannot be loaded is dismissed, with the reason."""
+        """Begin or end a tenant's comparison if the registry says so; a version that its home cannot load is dismissed, with the reason."""
         registry, rivalry = self._registry_of(tenant), members.rivalry
         wanted = registry.rival()
         name = wanted[0] if wanted and members.champion else None
+        if name is not None and self._refused.get(tenant) == name and not self._home(tenant):
+            name = None
         known = rivalry.rival.version if rivalry.rival else None
         if (name, members.version) == (known, rivalry.serves) or (name is None and known is None):
             return
@@ -116,7 +125,11 @@ class Rivals:
             rival = None if name is None else _loaded(registry, name)
         except (SnapshotMismatch, UntrustedArtifact) as exc:
             self._telemetry.models_refused.labels(reason=_reason(exc)).inc()
-            registry.dismiss(who=_WHO, why=f"it cannot be compared: {exc}")
+            if self._home(tenant):
+                registry.dismiss(who=_WHO, why=f"it cannot be compared: {exc}")
+            else:
+                self._refused[tenant] = str(name)
+                logger.warning("model %s of tenant %s is not compared here: %s", name, tenant, exc)
             rival = None
         rivalry.begin(rival, members.version)
 

@@ -166,6 +166,23 @@ def test_a_rival_that_cannot_be_loaded_is_dismissed_with_the_reason(bench: Bench
     assert telemetry.values("models_refused") == {"untrusted": 1}
 
 
+def test_a_rival_that_another_node_cannot_load_is_left_to_the_home_of_the_tenant(bench: Bench) -> None:
+    first, second = bench.added(1), bench.added(2)
+    members, telemetry, homes = Members(), Telemetry(), set[str]()
+    members.promote(Champion(first.id, ensemble(1)))
+    bring_in(bench.registry, first, None, PATIENT, NOW)
+    bring_in(bench.registry, second, first.id, PATIENT, NOW)
+    bench.unsign(second)
+    rivals = Rivals(lambda _: bench.registry, telemetry, homes.__contains__)
+    for _ in range(3):
+        rivals("default", members)
+    assert (members.rivalry.rival, bench.actions()[-1]) == (None, "challenged")
+    assert telemetry.values("models_refused") == {"untrusted": 1}, "it is tried once"
+    homes.add("default")
+    rivals("default", members)
+    assert bench.actions()[-1] == "rejected", "it has become the home"
+
+
 def test_a_champion_of_before_models_were_signed_is_refused_said_and_left_alone_for_ten_minutes(bench: Bench) -> None:
     first, second, telemetry, clock = bench.added(1), bench.added(2), Telemetry(), [0.0]
     champions = Champions(lambda _: bench.registry, telemetry, lambda: clock[0])
