@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from app.members import SERVED, Members, subjects_of
+from app.members import SERVED, Members, add_records, subjects_of
 from app.telemetry import Telemetry
 from features.arrays import Float32Array, FloatArray, IntArray
 from features.incident import Standing
@@ -128,7 +128,7 @@ class Learners:
         kept = found if here is None or found.online.n_rows >= here.online.n_rows else here
         for other in (found, here):
             if other is not None:
-                kept.join(other)
+                add_records(kept, other)
         self.members[tenant] = kept
         waited = self._new_maturing()
         waited.restore(wire.maturing, lambda rows: now[rows])

@@ -247,10 +247,6 @@ class Node:
         bounds = (max(since, 0), until)
         return Job(request.tenant, self.plan, *bounds, seed, models.min_incidents, said=said, patience=self._patience)
 
-    def checkpoint(self) -> None:
-        """Bring history and state up to the last closed tick, if nothing is gathered since."""
-        self.worker.checkpoint()
-
     def close(self) -> None:
         """Stop listening, end what is under way, then the worker, then the store; a second call does nothing."""
         self._stop.set()

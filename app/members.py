@@ -30,7 +30,7 @@ from models.progressive import Progressive
 from models.recalibration import OnlineSigmoid, Subjects
 from models.shares import horizon_shares, rescaled
 
-__all__ = ["BLEND", "HALF_LIFE_S", "PRIOR_VERSION", "SERVED", "Members", "subjects_of"]
+__all__ = ["BLEND", "HALF_LIFE_S", "PRIOR_VERSION", "SERVED", "Members", "add_records", "subjects_of"]
 
 BLEND, SERVED = "blend", "served"
 """Names of what the members say together, before and after it is corrected."""
@@ -53,6 +53,12 @@ def subjects_of(members: Members, memory: Memory, rows: IntArray) -> Subjects:
     """Return whom forecasts of some of a Memory's rows are about; an incident counts from when the rule had seen it."""
     since_s = memory.onsets.since(memory.tick - 1)[rows] * memory.plan.tick_s
     return Subjects(rows, since_s[:, None] > np.array(list(HORIZONS.values())), members.recalibration.record(rows))
+
+
+def add_records(members: Members, others: Members) -> None:
+    """Add to members what others of the same champion know of series that these do not know."""
+    if others is not members and others.judged == members.judged:
+        members.recalibration.join(others.recalibration)
 
 
 class Members:
@@ -81,6 +87,11 @@ class Members:
     def version(self) -> str:
         """Id of the champion, `PRIOR_VERSION` before there is one."""
         return self.champion.version if self.champion else PRIOR_VERSION
+
+    @property
+    def judged(self) -> str:
+        """Id of the version whose forecasts everything learned here is about."""
+        return self._judged
 
     @property
     def categories(self) -> CategoryMixture:
@@ -225,11 +236,6 @@ class Members:
         self.drifts.restore(state["drifts"].encode())
         self.rivalry.restore(state["rivalry"])
         return True
-
-    def join(self, other: Members) -> None:
-        """Take from learners of the same champion what they know of series that these do not know."""
-        if other is not self and other._judged == self._judged:
-            self.recalibration.join(other.recalibration)
 
     def _unjudged(self) -> Progressive:
         return Progressive(keep=0.5 ** (self.learn_s / HALF_LIFE_S))

@@ -150,7 +150,7 @@ def feed_history(node: Node, shop: Shop, clock: ReplayClock, progress: Callable[
         progress((number - first) / max(last - first, 1), text)
     _wait(node, 0)
     node.store.documents.put(_MARK, "fed", str(last).encode())
-    node.checkpoint()
+    node.worker.checkpoint()
 
 
 def _first_missing(node: Node, shop: Shop) -> int:

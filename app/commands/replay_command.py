@@ -58,7 +58,7 @@ def into_folder(files: Sequence[Path], settings: Settings, progress: Callable[[f
         while node.worker.lag() > 0 or not node.worker.published:
             node.check_alive()
             time.sleep(0.02)
-        node.checkpoint()
+        node.worker.checkpoint()
         return _summary(node, report, time.monotonic() - began)
 
 

@@ -64,7 +64,7 @@ class World:
         try:
             self.node.worker.acquire()
             yield
-            self.node.checkpoint()
+            self.node.worker.checkpoint()
         finally:
             self.node.close()
 
