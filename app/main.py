@@ -306,7 +306,9 @@ class Node:
 
     def _checks(self) -> dict[str, Callable[[], Health]]:
         """Return what must be so for the node to be ready, by its roles."""
-        checks: dict[str, Callable[[], Health]] = {"log": lambda: log_health(self.store.log, self.store.failure or self.store.trouble)}
+        checks: dict[str, Callable[[], Health]] = {
+            "log": lambda: log_health(self.store.log, self.store.failure or self.store.trouble)
+        }
         if self.roles.worker:
             checks |= {"worker": self._worker_health, "models": self.champions.health}
         return checks
