@@ -26,6 +26,21 @@ AGES = (
     3600.0,
 )  # a prediction is replaced after 60 s, and expires after 180 s
 
+HANDOVERS = (
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+)  # at once, or at the end of a tick, after a checkpoint
+
 
 class Telemetry:
     """The metrics of one process.
@@ -135,6 +150,26 @@ class Telemetry:
         )
         self.cache_age_seconds = Histogram(
             "foreshock_cache_age_seconds", "Age of a service's prediction when it was read.", buckets=AGES, registry=r
+        )
+        self.members = Gauge(
+            "foreshock_members",
+            "Nodes of the cluster that this one sees, by state: alive, leaving or dead.",
+            ["state"],
+            registry=r,
+        )
+        self.partitions_held = Gauge("foreshock_partitions_held", "Partitions that this node holds or takes over.", registry=r)
+        self.handovers = Counter(
+            "foreshock_handovers",
+            "Partitions that this node took over, by what became of who had them: start (nobody was seen with them), move (it lives), "
+            "leave (it stopped in order), death (its heartbeat ended); and fenced: went from this node unasked.",
+            ["reason"],
+            registry=r,
+        )
+        self.handover_seconds = Histogram(
+            "foreshock_handover_seconds",
+            "From when a partition was wanted here until it was held.",
+            buckets=HANDOVERS,
+            registry=r,
         )
         self.faults = Counter("foreshock_faults", "Unexpected failures that were survived, by place.", ["place"], registry=r)
 

@@ -57,6 +57,8 @@ def test_command_line_wins_over_everything(config: Path, monkeypatch: pytest.Mon
         ("[server]\nport = 1\n", r"setting server\.port: .*got 1"),
         ('[ingest]\ndefault_tenant = "a/b"\n', r"setting ingest\.default_tenant: .*got 'a/b'"),
         ("[ingest]\nmax_tenant_in_flight_bytes = 1048576\n", r"setting ingest: .*must be >= max_body_bytes \(67108864\)"),
+        ("[cluster]\nttl_s = 1.5\n", r"setting cluster: .*ttl_s must be > three times heartbeat_s \(0\.5\)"),
+        ('[cluster]\nnode = "a b"\n', r"setting cluster\.node: .*got 'a b'"),
         ('[ingest]\ncors_origins = ["*"]\ncors_credentials = true\n', r"setting ingest: .*cors_origins must name origins"),
         ('[ingest]\nengine = "rust"\n', r"setting ingest\.engine: .*got 'rust'"),
         ("unheard_of = 1\n", r"setting unheard_of: .*got 1"),
