@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from app.api.application import create_api, create_probes
 from app.api.parts import AlertLabels, ApiParts, Health, TrainingRequest
+from app.cache.member_records import ALIVE, WORKER, Member, Nodes, NodeState
 from app.flow import Flow, FlowPlan
 from app.health import log_health, worker_health
 from app.history.delta import DeltaHistory
@@ -32,6 +33,7 @@ from app.ingest.receive import Receiver
 from app.job import Job
 from app.jobs import Jobs, JobsPlan
 from app.listeners import Listeners
+from app.node_id import node_id, software_version
 from app.pressure import Pressure, PressureParts
 from app.roles import Roles
 from app.said import feedback_plan
@@ -118,6 +120,8 @@ class Node:
         self.signing = fingerprint(self.store.signing_key)
         self._registries = cache(self.registry)  # one a tenant, for those that look at every tick
         self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
+        self.id = node_id(settings.cluster.node, settings.data)
+        self._started_at = time.time()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners = Listeners(settings.server, self._run)
@@ -323,12 +327,28 @@ class Node:
             start_training=self.ask_training,
             start_backtest=lambda request: jobs.ask_backtest(uuid4().hex, self.job(request), request.reason),
             registry_of=self.registry,
+            nodes=self._nodes,
             rules=self.rules,
             checks=checks,
             default_tenant=self.settings.ingest.default_tenant,
             alerts=AlertLabels.of(self.settings),
             stopping=self._stop.is_set,
         )
+
+    def _nodes(self) -> Nodes:
+        """Return this node alone: whoever has the folder has all partitions."""
+        n_partitions, tick = self.store.log.n_partitions, self.worker.flow.memory.tick
+        member = Member(
+            self.id,
+            version=software_version(),
+            started_at=self._started_at,
+            roles=(WORKER,),
+            weight=self.settings.cluster.weight,
+            lag=self.worker.lag(),
+            tick=float(tick * self.plan.tick_s) if tick >= 0 else None,
+            held=tuple(range(n_partitions)) if any(t.name == "worker" and t.is_alive() for t in self._threads) else (),
+        )
+        return Nodes(n_partitions, (NodeState(member, 0.0, ALIVE),))
 
     def _worker_health(self) -> Health:
         runs = any(t.name == "worker" and t.is_alive() for t in self._threads)

@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from app.api.application import create_api
 from app.api.parts import ApiParts
+from app.cache.member_records import Nodes
 from app.settings import Settings, StoreSettings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
@@ -186,6 +187,7 @@ def openapi() -> dict[str, Any]:
             start_training=lambda request: request.reason,
             start_backtest=lambda request: request.reason,
             registry_of=lambda tenant: Registry(store.blobs, store.documents, store.signing_key, tenant),
+            nodes=lambda: Nodes(1, ()),
         )
         app = create_api(parts)
         try:

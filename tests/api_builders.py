@@ -17,6 +17,7 @@ from app.api.feed import StreamPlan
 from app.api.parts import ApiParts, Health, TrainingRequest
 from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
+from app.cache.member_records import Nodes
 from app.cache.records import (
     ErrorGroup,
     Explanation,
@@ -195,6 +196,7 @@ class Api:
     blobs: Blobs | None = None
     """Where models are; tests that load none need none."""
     streams: StreamPlan = field(default_factory=StreamPlan)
+    nodes: Nodes = field(default_factory=lambda: Nodes(1, ()))
     stopped: threading.Event = field(default_factory=threading.Event)
     app: FastAPI = field(init=False)
 
@@ -209,6 +211,7 @@ class Api:
                 start_training=self._start,
                 start_backtest=self._start_backtest,
                 registry_of=self.registry,
+                nodes=lambda: self.nodes,
                 streams=self.streams,
                 stopping=self.stopped.is_set,
                 checks=self.checks,

@@ -24,6 +24,7 @@ from app.api import (
     incidents,
     learning,
     models,
+    nodes,
     predictions,
     problems,
     stream,
@@ -56,6 +57,7 @@ _RESOURCES = (
     backtests,
     models,
     learning,
+    nodes,
     stream,
 )  # `feedback/impact` before `feedback/{id}`
 

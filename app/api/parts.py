@@ -21,6 +21,7 @@ from app.api.pages import Page
 from app.api.problems import InvalidTenant
 from app.cache.cache import Cache
 from app.cache.documents import tenant_key
+from app.cache.member_records import Nodes
 from app.settings import Settings
 from app.store.contract import Documents
 from app.telemetry import Telemetry
@@ -146,6 +147,8 @@ class ApiParts:
         The same for a backtest.
     registry_of : callable
         The model registry of a tenant.
+    nodes : callable
+        Returns the nodes as this one sees them. Called in a thread.
     rules : Rules
         The user's own rules about what an error is.
     checks : Mapping[str, callable]
@@ -169,6 +172,7 @@ class ApiParts:
     start_training: Callable[[TrainingRequest], str]
     start_backtest: Callable[[TrainingRequest], str]
     registry_of: Callable[[str], Registry]
+    nodes: Callable[[], Nodes]
     rules: Rules = DEFAULT
     checks: Mapping[str, Callable[[], Health]] = field(default_factory=dict[str, "Callable[[], Health]"])
     default_tenant: str = "default"
