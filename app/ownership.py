@@ -119,6 +119,7 @@ class Ownership:
         self._wanted = self._said = frozenset[int]()
         self._heard: list[tuple[object, ...]] = []
         self._leaving = self._left = False
+        self._done = False  # whether the last look came to its end; one that did not is no reason to look again at once
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -134,6 +135,7 @@ class Ownership:
             When another process has this node's id; the holder is told to let go of everything.
         """
         with self._lock:
+            self._done = False
             if self._left:
                 return
             began_s = self._monotonic()
@@ -153,6 +155,7 @@ class Ownership:
             self._tell(wanted)
             if self._listed(wanted) != self._said:
                 self._beat(wanted)
+            self._done = True
 
     def run(self, stop: threading.Event) -> None:
         """Look at every heartbeat, and at once when what is held here, or what others say of it, changes, until told to stop.
@@ -279,7 +282,11 @@ class Ownership:
         """Wait for the next heartbeat, less where there is a reason to look before."""
         until_s, changes = time.monotonic() + self.membership.heartbeat_s, -1
         while time.monotonic() < until_s and not over():
-            if self._woken.wait(_GLANCE_S) or self._listed(self._wanted) != self._said:
+            if self._woken.wait(_GLANCE_S):
+                break
+            if not self._done:
+                continue
+            if self._listed(self._wanted) != self._said:
                 break
             if changes != (changes := self.membership.changes) and self._signature() != self._heard:
                 break

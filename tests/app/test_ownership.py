@@ -413,7 +413,10 @@ def test_a_look_that_fails_is_counted_and_the_next_one_comes(tmp_path: Path) -> 
         stop = threading.Event()
         thread = threading.Thread(target=node.ownership.run, args=(stop,), daemon=True)
         thread.start()
-        until(lambda: len(looks) > 2)
+        node.holder.want(frozenset({1}))  # which cannot be said
+        began = time.monotonic()
+        until(lambda: len(looks) > 4)
+        assert time.monotonic() - began > 2 * HEARTBEAT_S, "it is not tried at once again and again"
         stop.set()
         thread.join(10.0)
         assert node.telemetry.value("faults", place="ownership") >= 2
@@ -500,6 +503,11 @@ class OwnershipMachine(RuleBasedStateMachine):
             for node in nodes:
                 node.ownership.look()
                 self.nobody_shares()
+                if node.id in self.unaware and not self.cluster.documents.refuses:
+                    taken = {
+                        n for name, each in self.cluster.running.items() if name not in self.unaware for n in each.holder.held
+                    }
+                    assert not node.holder.wanted & taken, "the first look after a pause wants nothing that others took"
             if ticks:
                 self.end_ticks()
             self.nobody_shares()
