@@ -336,7 +336,7 @@ class Node:
         )
 
     def _nodes(self) -> Nodes:
-        """Return this node alone: whoever has the folder has all partitions."""
+        """Return this node alone, with what its worker holds."""
         n_partitions, tick = self.store.log.n_partitions, self.worker.flow.memory.tick
         member = Member(
             self.id,
@@ -346,7 +346,9 @@ class Node:
             weight=self.settings.cluster.weight,
             lag=self.worker.lag(),
             tick=float(tick * self.plan.tick_s) if tick >= 0 else None,
-            held=tuple(range(n_partitions)) if any(t.name == "worker" and t.is_alive() for t in self._threads) else (),
+            load=sum(loads.values()) if (loads := self.worker.loads()) else None,
+            loads=loads,
+            held=tuple(sorted(self.worker.held)),
         )
         return Nodes(n_partitions, (NodeState(member, 0.0, ALIVE),))
 
