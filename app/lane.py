@@ -24,6 +24,7 @@ from app.retention import passed, pressing
 from app.store.contract import Checkpoints, Commit, Document, Entry, Head, Log, Output
 from app.summaries import Summaries
 from app.telemetry import Telemetry
+from features.errors import InvalidValue, NewerVersion
 
 __all__ = ["NO_TICK", "Lane", "Partition", "tick_of"]
 
@@ -153,8 +154,7 @@ class Lane:
         number = min(self.partitions)
         partition = self.partitions[number]
         self._refill(number, partition)
-        small = (entry.data for entry in partition.entries if len(entry.data) <= _MARKER_BYTES)
-        return any(isinstance(unpack(data), TickMessage) for data in small)
+        return any(_marks(entry.data) for entry in partition.entries if len(entry.data) <= _MARKER_BYTES)
 
     def close(self, tick: int, known: Sequence[Known] = (), *, publish: bool) -> None:
         """Close a tick that all partitions stand at or beyond, forecast, and commit the documents.
@@ -317,6 +317,8 @@ class Lane:
                     self.flow.absorb(number, message)
                 elif message.tick_s // self.flow.plan.memory.tick_s > self.tick:
                     partition.marker, partition.marker_offset = message, entry.offset
+            except NewerVersion:  # another release can read it: to pass over it would lose what was acknowledged
+                raise
             except Exception:  # one message that cannot be read must not stop all that come after it
                 logger.exception("offset %d of partition %d was skipped", entry.offset, number)
                 self._telemetry.faults.labels(place="absorb").inc()
@@ -331,6 +333,14 @@ class Lane:
             tokens = self._checkpoints.commit_all(commits)
             for commit, token in zip(commits, tokens, strict=True):
                 self.partitions[commit.partition].token = token
+
+
+def _marks(data: bytes) -> bool:
+    """Return whether a message is a tick marker; what cannot be read is told of when its turn comes."""
+    try:
+        return isinstance(unpack(data), TickMessage)
+    except (InvalidValue, NewerVersion):
+        return False
 
 
 def _digest(value: bytes) -> str:

@@ -57,7 +57,7 @@ from training.labels import Said
 from training.shadow import Patience
 from training.triggers import Policy
 
-__all__ = ["Node", "Served", "memory_plan"]
+__all__ = ["Node", "Served", "history_place", "memory_plan"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ class Node:
         self.telemetry = Telemetry()
         self.rules = _rules(settings.features.taxonomy)
         self.store = _open_store(settings, self.telemetry)
-        self.history = DeltaHistory(settings.data / "history")
+        open_history = partial(DeltaHistory, *history_place(settings), keep_days=settings.history.days())
+        self.history = open_history(told=lambda call, outcome: self.telemetry.history_calls.labels(call, outcome).inc())
         self.plan = memory_plan(settings)
         self.engine: Engine = ENGINE if settings.ingest.engine == "auto" else settings.ingest.engine
         self._now_ns = now_ns
@@ -122,6 +123,7 @@ class Node:
         self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
         self.id = node_id(settings.cluster.node, settings.data)
         self._started_at = time.time()
+        self._open_history = open_history
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners = Listeners(settings.server, self._run)
@@ -169,9 +171,8 @@ class Node:
     @cached_property
     def jobs(self) -> Jobs:
         """What trains."""
-        open_history = partial(DeltaHistory, self.settings.data / "history")
         plan, documents = JobsPlan(self.settings.models.training_s), self.store.documents
-        return Jobs(documents, self.registry, open_history, self.telemetry, now=_utc_now, plan=plan)
+        return Jobs(documents, self.registry, self._open_history, self.telemetry, now=_utc_now, plan=plan)
 
     @cached_property
     def ticker(self) -> Ticker:
@@ -213,6 +214,7 @@ class Node:
 
     def start_worker(self) -> None:
         """Restore the state of all partitions and begin to read the log."""
+        self._look_at_history()
         self.worker.acquire()
         self._run("worker", lambda: self.worker.run(self._stop))
 
@@ -259,6 +261,8 @@ class Node:
             closer()
         for thread in reversed(self._threads):
             thread.join(_STOPPED_S)
+        if "worker" in self.__dict__:
+            self.worker.archive.finish(_STOPPED_S)
         self._closers.clear()
         self._threads.clear()
         self.store.close()
@@ -284,6 +288,18 @@ class Node:
         dead = [t.name for t in self._threads if not t.is_alive()]
         if dead:
             raise PartStopped(f"the part {dead[0]} stopped; the log says why")
+
+    def _look_at_history(self) -> None:
+        """Say at the start that history cannot be reached, or what of it is new; the service starts all the same, and rows wait."""
+        try:
+            versions = self.history.versions()
+        except ForeshockError as exc:
+            logger.warning("%s; rows wait until it can be reached", exc)
+            self.telemetry.faults.labels(place="history").inc()
+        else:
+            logger.info(
+                "history lies in %s; versions of its tables: %s", history_place(self.settings)[0], versions or "none yet"
+            )
 
     def _run(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=partial(_until_it_fails, name, target), name=name, daemon=True)
@@ -355,6 +371,12 @@ class Node:
     def _worker_health(self) -> Health:
         runs = any(t.name == "worker" and t.is_alive() for t in self._threads)
         return worker_health(self.worker, self.plan.tick_s, runs, time.time() if self.is_live else None)
+
+
+def history_place(settings: Settings) -> tuple[Path | str, dict[str, str]]:
+    """Return where history lies, and the options of the object store with their secrets."""
+    options = {name: value.get_secret_value() for name, value in settings.history_options.items()}
+    return settings.history_url or settings.data / "history", options
 
 
 def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetStreamStore:

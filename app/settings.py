@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
 from features.errors import InvalidSetting
 
@@ -21,6 +22,7 @@ __all__ = [
     "ClusterSettings",
     "FeatureSettings",
     "FeedbackSettings",
+    "HistorySettings",
     "IngestSettings",
     "ModelSettings",
     "ServerSettings",
@@ -28,6 +30,9 @@ __all__ = [
     "StoreSettings",
     "load_settings",
 ]
+
+
+_SECRET = ("history_options", "history_url")  # what is wrong there may be a secret at the wrong place
 
 
 class _Group(BaseModel):
@@ -249,7 +254,11 @@ class Settings(BaseSettings):
     data: Path = Path("data")
     """Folder of the log, the state, the history and the models. One process holds it at a time."""
     nats_url: str = ""
-    """Servers of a NATS JetStream cluster that keeps log, state, documents and models instead of the data folder, such as `nats://n1:4222,nats://n2:4222,nats://n3:4222`; history stays in the folder. Empty by default: one machine needs no cluster."""
+    """Servers of a NATS JetStream cluster that keeps log, state, documents and models instead of the data folder, such as `nats://n1:4222,nats://n2:4222,nats://n3:4222`; history stays in the folder unless `history_url` says otherwise. Empty by default: one machine needs no cluster."""
+    history_url: str = ""
+    """Where history lies: a folder, or a URL that begins with `s3://`, `gs://`, `az://` or `file://`. Empty by default, which is `history` in the data folder. In a folder an append takes a fraction of the time; under a URL history outlives the machine, and all nodes of a cluster share it, which training on several needs."""
+    history_options: dict[str, SecretStr] = {}
+    """Options of the object store as delta-rs names them, such as `aws_region`, `aws_endpoint_url` and `aws_secret_access_key`. None by default: `AWS_*`, `GOOGLE_*` and `AZURE_*` of the environment are read too. Their values are never printed."""
     roles: str = "ingest,worker,api"
     """What the node does, one or more of `ingest` (listens for OTLP), `worker` (forecasts, writes the clock's ticks, trains when there is a reason) and `api` (answers over REST), with commas in between. All by default, and always without `nats_url`, since one process holds the data folder. On a cluster fewer let each part have as many nodes as it needs, and a slow reader delays no sender; every node then needs the others."""
     signing_key: Path | None = None
@@ -261,7 +270,22 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()
     models: ModelSettings = ModelSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    history: HistorySettings = HistorySettings()
     webhooks: WebhookSettings = WebhookSettings()
+
+    _url = field_validator("history_url")(checked_url)
+    _options = field_validator("history_options")(checked_options)
+
+    @model_validator(mode="after")
+    def _history_reaches_back(self) -> Self:
+        for name in ("windows", "facts"):
+            days = self.history.days()[name]
+            if 0 < days < self.models.history_days:
+                raise ValueError(
+                    f"history.{name}_days must be 0 or >= models.history_days ({self.models.history_days:g}), which training reads; "
+                    f"it is {days}"
+                )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -319,7 +343,10 @@ def _refusal(exc: ValidationError, *group: str) -> InvalidSetting:
     """Return one line about the first value that is out of bounds."""
     first = exc.errors()[0]
     where = ".".join(str(part) for part in (*group, *first["loc"]))
-    return InvalidSetting(f"setting {where}: {first['msg']}, got {first.get('input')!r}")
+    if not where:  # several together: the message names them
+        return InvalidSetting(f"settings: {first['msg']}")
+    got = "a value that is not shown" if where.startswith(_SECRET) else repr(first.get("input"))
+    return InvalidSetting(f"setting {where}: {first['msg']}, got {got}")
 
 
 def _merged(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Telemetry:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915 - a line a metric
         self.registry = r = CollectorRegistry()
         self.requests = Counter("foreshock_requests", "OTLP requests by answer.", ["protocol", "signal", "code"], registry=r)
         self.records = Counter("foreshock_records", "Spans, log records and data points acknowledged.", ["signal"], registry=r)
@@ -123,6 +123,13 @@ class Telemetry:
         )
         self.drifts = Counter("foreshock_drifts", "Changes that the drift watch saw.", registry=r)
         self.history_rows = Counter("foreshock_history_rows", "Rows appended to history.", ["table"], registry=r)
+        self.history_calls = Counter(
+            "foreshock_history_calls",
+            "Calls of history by table (append, read, optimise) and what came of them: done, refused, or a conflict with another "
+            "writer, after which it is tried again.",
+            ["call", "outcome"],
+            registry=r,
+        )
         self.training_runs = Counter("foreshock_training_runs", "Training runs by how they ended.", ["outcome"], registry=r)
         self.backtests = Counter(
             "foreshock_backtests", "Backtests that were asked for over REST, by how they ended.", ["outcome"], registry=r

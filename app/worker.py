@@ -193,7 +193,7 @@ class Worker:
         Fenced
             When another process took the partitions over, where they are not shared.
         SnapshotMismatch
-            When the state is that of other settings.
+            When the state is that of other settings, or a newer release wrote it or what the log holds.
         PartStopped
             When the store has ended.
         """

@@ -14,6 +14,7 @@ ForeshockError
 │   └── CircuitOpen       what has to be asked is away, and is left alone for a moment
 ├── PartStopped           a thread of the service died
 ├── SnapshotMismatch      a snapshot of another version or another configuration
+│   └── NewerVersion      what a newer release wrote; to pass over it would lose it
 └── UntrustedArtifact     a model file that no signed entry of the manifest names
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidValue",
     "LogFull",
     "MalformedBody",
+    "NewerVersion",
     "Overloaded",
     "PartStopped",
     "SnapshotMismatch",
@@ -107,6 +109,10 @@ class PartStopped(ForeshockError):
 
 class SnapshotMismatch(ForeshockError):
     """A snapshot was written by another version or configuration."""
+
+
+class NewerVersion(SnapshotMismatch):
+    """A newer release wrote this, so nothing of it is read, changed or passed over."""
 
 
 class UntrustedArtifact(ForeshockError):

@@ -16,16 +16,21 @@ from numpy.typing import NDArray
 
 from features.arrays import IntArray
 from features.durations import Meters
-from features.errors import SnapshotMismatch
+from features.errors import NewerVersion, SnapshotMismatch
 from features.join import EdgeJoin
 from features.memory import Memory
 from features.rings import Columns, Kept
 from features.series import SeriesKey
+from features.upgrade import meters_of_2
 
-__all__ = ["VERSION", "restore", "snapshot"]
+__all__ = ["READS", "VERSION", "restore", "snapshot"]
 
 VERSION = 3
-"""Layout of a snapshot; raised with every change of it but an array more, which begins empty when an older one is restored."""
+"""Layout of a snapshot; raised with every change of it but an array more, which begins empty when an older one is restored.
+A release that brings another layout reads it and still writes this; the next one writes it (docs/operations.md, Upgrade)."""
+
+READS = (2, 3)
+"""Layouts that are restored. In 2 streams of durations were kept otherwise."""
 
 _CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it
 
@@ -77,7 +82,9 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes], beside: 
     Raises
     ------
     SnapshotMismatch
-        When the snapshot has another version, tick or rule.
+        When the snapshot has an older version than are read, or another tick or rule.
+    NewerVersion
+        When a newer release wrote it.
     """
     if "memory/head" not in state:
         return
@@ -107,7 +114,7 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes], beside: 
     for tenant, caller, callee, calls, tick in head["edges"]:
         memory.graph.edges[tenant, caller, callee] = (calls, tick)
     memory.meters[partition] = Meters(memory.plan.tick_s)
-    memory.meters[partition].restore(head["meters"])
+    memory.meters[partition].restore(head["meters"] if head["version"] == VERSION else meters_of_2(head["meters"]))
     memory.joins[partition] = EdgeJoin()
     memory.joins[partition].restore(head["join"])
 
@@ -141,8 +148,15 @@ def _plan(memory: Memory) -> list[int]:
 
 
 def _check(memory: Memory, head: Mapping[str, Any]) -> None:
-    if head["version"] != VERSION:
-        raise SnapshotMismatch(f"snapshot version must be {VERSION}, got {head['version']}; replay the history to rebuild it")
+    if head["version"] > VERSION:
+        raise NewerVersion(
+            f"snapshot has version {head['version']}, this release reads {READS}: a newer one wrote it; upgrade this node"
+        )
+    if head["version"] not in READS:
+        raise SnapshotMismatch(
+            f"snapshot version must be one of {READS}, got {head['version']}; let a release that reads it run on the folder first, "
+            "or replay what was recorded into a new one"
+        )
     if head["plan"] != _plan(memory):
         raise SnapshotMismatch(
             f"tick_s and incident_m are {_plan(memory)} in the settings, but {head['plan']} in the data folder; "

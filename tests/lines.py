@@ -49,7 +49,7 @@ class FlakyHistory:
     ) -> pa.Table:
         return self.inner.read(table, since=since, until=until, tenant=tenant, columns=columns)
 
-    def optimise(self) -> None:
+    def optimise(self, now_s: int | None = None) -> None:
         self.optimised += 1
 
 

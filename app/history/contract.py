@@ -49,6 +49,12 @@ class History(Protocol):
         """
         ...
 
-    def optimise(self) -> None:
-        """Join the many small appends of a day into few files, and forget files that were joined a week ago."""
+    def optimise(self, now_s: int | None = None) -> None:
+        """Drop the days that are too old, join the many small appends of a day into few files, and delete what was so replaced a week ago.
+
+        Parameters
+        ----------
+        now_s : int, optional
+            Unix seconds of the log's time, which days are counted back from; without them all days stay.
+        """
         ...

@@ -11,10 +11,11 @@ Delta Transaction Log Protocol, "Transaction Identifiers".
 
 from __future__ import annotations
 
-import json
-import os
+import random
+import re
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +23,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from app.history import layout, upkeep
+from app.history.flush import flush
 from app.history.packed import PackedRows, Rows
+from app.history.place import place_of
 from app.history.tables import ADDED, SCHEMAS, TIMES, conform, day_of, empty
-from app.store.folder import sync_folder
 from features.errors import InvalidValue, StoreFailed
 
 __all__ = ["DeltaHistory"]
@@ -36,13 +39,16 @@ CONFIGURATION = {
     "delta.checkpointInterval": "50",  # guessed: a reader replays at most 50 commits, some four hours of appends
     "delta.logRetentionDuration": "interval 7 days",
     "delta.enableExpiredLogCleanup": "true",
+    layout.PROPERTY: str(layout.VERSION),
 }
 
-FILES = WriterProperties(compression="ZSTD", compression_level=1)
-"""How rows are written: a quarter of the disk that Delta's default takes for errors, in the same time (measured)."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 ATTEMPTS = 20
 """Commits tried while others win. Guessed: more than there are workers of one partition at any time."""
+
+_APART_S = 0.05
+"""Longest wait after the first commit that another one won, doubled up to a second. Guessed: about what a commit takes."""
 
 
 class DeltaHistory:
@@ -54,6 +60,11 @@ class DeltaHistory:
         A folder, or the URL of an object store (``s3://bucket/path``).
     storage_options : mapping, optional
         Credentials and options of the object store, as `deltalake` names them.
+    keep_days : mapping of str to int, optional
+        Days for which rows stay, by table; all stay for ever where there is none, or 0.
+    told : callable, optional
+        Told of every call and what came of it: ``append``, ``read`` or ``optimise``, and ``done``, ``refused`` or, of a commit
+        that another one won, ``conflict``.
 
     Examples
     --------
@@ -63,10 +74,18 @@ class DeltaHistory:
     0
     """
 
-    def __init__(self, place: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
-        self._place = str(place).rstrip("/")
-        self._local = isinstance(place, Path) or "://" not in place
-        self._storage_options = dict(storage_options) if storage_options else None
+    def __init__(
+        self,
+        place: str | Path,
+        storage_options: Mapping[str, str] | None = None,
+        *,
+        keep_days: Mapping[str, int] | None = None,
+        told: Callable[[str, str], None] = lambda _call, _outcome: None,
+    ) -> None:
+        self._place = place_of(place, storage_options)
+        self._keep_days = dict(keep_days or {})
+        self._told = told
+        self._rng = random.Random()  # noqa: S311 - how long to wait is no secret
         self._lock = threading.Lock()
         self._open: dict[str, DeltaTable] = {}
 
@@ -82,22 +101,36 @@ class DeltaHistory:
             When rows do not fit their table, or come from beyond the given offsets.
         StoreFailed
             When the disk or the object store refused; what was committed stays and is dropped from a repetition.
+        NewerVersion
+            When a newer release laid a table out.
         """
         # What is packed is checked while it is written: unpacked as a whole it might not fit into memory.
         checked = {name: rows if isinstance(rows, PackedRows) else _check(name, rows, offsets) for name, rows in tables.items()}
         with self._lock:
             for name, rows in checked.items():
                 if rows.num_rows:
-                    with _refusals(f"append to {name}"):
+                    with self._call("append", f"append to {name}"):
                         self._append(name, rows, offsets)
         # What an append took beside the rows is seldom needed; kept, memory crept up from one to the next.
         pa.default_memory_pool().release_unused()
 
     def recorded(self, table: str, partition: int) -> int:
         """Return the log offset up to which a table holds a partition's rows, 0 when it holds none."""
-        with _refusals(f"read {table}"):
+        with self._call("read", f"read {table}"):
             delta = self._find(table)
             return 0 if delta is None else _recorded(delta, partition)
+
+    def versions(self) -> dict[str, int]:
+        """Return the version of the layout of every table that is there; 0 is that of releases that kept none.
+
+        Raises
+        ------
+        StoreFailed
+            When the place cannot be reached.
+        """
+        with self._call("read", "read the versions of its tables"):
+            found = {name: self._find(name) for name in SCHEMAS}
+        return {name: layout.version_of(delta) for name, delta in found.items() if delta is not None}
 
     def read(
         self,
@@ -119,6 +152,8 @@ class DeltaHistory:
             When there is no such table or column.
         StoreFailed
             When the files cannot be read.
+        NewerVersion
+            When a newer release laid the table out.
         """
         schema = empty(table).schema
         names = list(schema.names if columns is None else columns)
@@ -126,44 +161,56 @@ class DeltaHistory:
         if unknown:
             raise InvalidValue(f"columns of {table} must be among {schema.names}, got {unknown}")
         wanted = pa.schema([schema.field(name) for name in names])
-        with _refusals(f"read {table}"):
+        with self._call("read", f"read {table}"):
             delta = self._find(table)
             if delta is None:
                 return wanted.empty_table()
+            layout.check(table, delta)
             rows = delta.to_pyarrow_dataset(schema=schema).to_table(columns=names, filter=_where(table, since, until, tenant))
             for name in ADDED.keys() & set(names):
                 filled = pc.fill_null(rows[name], pa.scalar(ADDED[name], wanted.field(name).type))
                 rows = rows.set_column(names.index(name), name, filled)
             return rows.cast(wanted)
 
-    def optimise(self, retention_hours: int = 168) -> None:
-        """Join the small files of every table and delete files that no reader needs any more.
+    def optimise(self, now_s: int | None = None, *, retention_hours: int = 168, strays: bool = True) -> None:
+        """Drop days that are too old, join the small files of every table and delete files that no reader needs any more.
+
+        Others may append and read meanwhile.
 
         Parameters
         ----------
+        now_s : int, optional
+            Unix seconds that days are counted back from; without them all stay.
         retention_hours : int
             Hours for which files that were replaced, or left behind by a crash, are kept for readers
             of older versions. 168 is Delta's own default; below the length of a training run readers may fail.
+        strays : bool
+            Whether files that no commit names are deleted too; with few hours those of an append under way are among them.
         """
         for name in SCHEMAS:
-            with _refusals(f"optimise {name}"):
+            with self._call("optimise", f"optimise {name}"):
                 delta = self._find(name)
                 if delta is None:
                     continue
-                try:
-                    delta.optimize.compact(writer_properties=FILES)
-                except CommitFailedError:
-                    continue  # someone else is optimising
-                delta.create_checkpoint()
-                delta.cleanup_metadata()
-                delta.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=True)
+                layout.check(name, delta)
+                before = delta.version()
+                if now_s is not None:
+                    upkeep.drop_days(delta, self._keep_days.get(name, 0), now_s)
+                upkeep.join_files(delta)
+                self._flush(name, before, delta)
+                upkeep.sweep(delta, retention_hours, strays=strays)
 
     def _append(self, name: str, rows: Rows, offsets: Mapping[int, int]) -> None:
         delta = self._open.get(name)
         if delta is None:
             delta = self._open[name] = self._find(name) or self._make(name)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._told("append", "conflict")
+                # Those that lost together would meet again.
+                time.sleep(self._rng.uniform(0.0, min(_APART_S * 2**attempt, 1.0)))
             delta.update_incremental()
+            layout.check(name, delta)
             recorded = {partition: _recorded(delta, partition) for partition in offsets}
             new = _Stream(batch for part in _parts(name, rows, offsets) for batch in _newer(part, recorded).to_batches())
             if new.first is None:
@@ -175,12 +222,14 @@ class DeltaHistory:
             ]
             before = delta.version()
             try:
+                if layout.mark(delta):
+                    delta.update_incremental()
                 write_deltalake(
                     delta,
                     pa.RecordBatchReader.from_batches(SCHEMAS[name], new),
                     mode="append",
                     schema_mode="merge",
-                    writer_properties=FILES,
+                    writer_properties=upkeep.FILES,
                     commit_properties=CommitProperties(app_transactions=transactions),
                 )
             except CommitFailedError:
@@ -189,27 +238,27 @@ class DeltaHistory:
                 if new.error is not None:
                     raise new.error from exc
                 raise
-            if self._local:
-                _sync(Path(self._place) / name, before + 1, delta.version())
+            self._flush(name, before, delta)
             return
         raise StoreFailed(f"append to {name} lost {ATTEMPTS} times to other writers of the same partitions")
 
     def _find(self, name: str) -> DeltaTable | None:
         empty(name)  # refuses an unknown name
         try:
-            return DeltaTable(self._url(name), storage_options=self._storage_options)
+            return DeltaTable(self._place.table(name), storage_options=_plain(self._place.options))
         except TableNotFoundError:
             return None
 
     def _make(self, name: str) -> DeltaTable:
         try:
             return DeltaTable.create(
-                self._url(name),
+                self._place.table(name),
                 SCHEMAS[name],
                 mode="ignore",
                 partition_by=["day"],
                 configuration=CONFIGURATION,
-                storage_options=self._storage_options,
+                storage_options=_plain(self._place.options),
+                raise_if_key_not_exists=False,  # the version is a property of our own
             )
         except DeltaError:
             found = self._find(name)  # someone else made it at the same time
@@ -217,16 +266,31 @@ class DeltaHistory:
                 raise
             return found
 
-    def _url(self, name: str) -> str:
-        return f"{self._place}/{name}"
+    def _flush(self, name: str, before: int, delta: DeltaTable) -> None:
+        if self._place.folder is not None:
+            flush(self._place.folder / name, before + 1, delta.version())
+
+    @contextmanager
+    def _call(self, call: str, what: str) -> Generator[None]:
+        """Turn whatever the place refuses with into one error, and tell what came of the call."""
+        try:
+            yield
+        except (DeltaError, OSError, pa.ArrowException) as exc:
+            self._told(call, "refused")
+            raise StoreFailed(f"history refused to {what}: {_line(exc)}") from exc
+        except Exception:
+            self._told(call, "refused")
+            raise
+        self._told(call, "done")
 
 
-@contextmanager
-def _refusals(what: str) -> Generator[None]:
-    try:
-        yield
-    except (DeltaError, OSError, pa.ArrowException) as exc:
-        raise StoreFailed(f"history refused to {what}: {exc}") from exc
+def _line(exc: Exception) -> str:
+    """Return what delta-rs says in one line; it draws its causes as a tree, in colour."""
+    return " ".join(_COLOUR.sub("", str(exc)).replace("\u21b3", ":").split())
+
+
+def _plain(options: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if options is None else dict(options)
 
 
 def _app_id(partition: int) -> str:
@@ -306,19 +370,3 @@ def _where(table: str, since: int | None, until: int | None, tenant: str | None)
 def _bound(table: str, time_s: int) -> pa.Scalar:
     kind = SCHEMAS[table].field(TIMES[table]).type
     return pa.scalar(time_s * 1_000_000, pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else pa.scalar(time_s, kind)
-
-
-def _sync(folder: Path, first: int, last: int) -> None:
-    """Flush commits and their files to disk, which Delta leaves to the operating system.
-
-    The worker checkpoints next: without this a power cut could keep the checkpoint and lose the rows.
-    """
-    log = folder / "_delta_log"
-    files = [log / f"{version:020}.json" for version in range(first, last + 1)]
-    adds = [json.loads(line).get("add") for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    files += [folder / add["path"] for add in adds if add is not None]
-    for file in files:
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
-    for parent in {file.parent for file in files} | {folder, folder.parent}:
-        sync_folder(parent)

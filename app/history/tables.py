@@ -20,7 +20,7 @@ from features.batch import CHANNELS
 from features.errors import InvalidValue
 from features.event import ErrorEvent
 
-__all__ = ["ADDED", "SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
+__all__ = ["ADDED", "DAY_S", "SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 

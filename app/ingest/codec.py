@@ -3,7 +3,7 @@
 `app.ingest.receive` packs Batches and the worker's clock packs ticks; both are appended to the durable
 log, and `app.worker` unpacks what it reads. The first byte is the version of the layout; the rest is
 MessagePack: arrays as little-endian bytes, records by columns, and each stack trace once, since errors that
-come together mostly share it.
+come together mostly share it. The version before is read too: a log outlives the release that wrote it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,14 +19,21 @@ from numpy.typing import NDArray
 
 from features.arrays import FloatArray, IntArray, UInt64Array
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, DurationPoint, Level, Presence
-from features.errors import InvalidValue
+from features.errors import InvalidValue, NewerVersion
 from features.event import ErrorRecord
+from features.upgrade import with_family
 from features.values import hot_value
 
-__all__ = ["BatchMessage", "Message", "TickMessage", "pack", "unpack"]
+__all__ = ["READS", "VERSION", "BatchMessage", "Message", "TickMessage", "pack", "unpack"]
 
 VERSION = 3
-"""Raised whenever the layout changes."""
+"""The layout that is written. A release that brings another one reads it and still writes this; the next one writes it
+(docs/operations.md, Upgrade): so nodes of two releases can share a log."""
+
+READS = (2, 3)
+"""The layouts that are read. In 2 a DurationPoint had no family."""
+
+_NO_VERSION = 32  # from here on a first byte is that of a text, not of a version that is to come
 
 
 @hot_value()
@@ -88,7 +95,13 @@ class _TickWire(msgspec.Struct, array_like=True, tag="tick", frozen=True):
     tick_s: int
 
 
-class _BatchWire(msgspec.Struct, array_like=True, tag="batch", frozen=True):
+_DurationsOf2 = tuple[
+    _Strings, _Strings, _Ints, _Ints, _Ints, _Bools, _Bools, _Bools, _Floats, _Floats, tuple[_Floats, ...]
+]  # fmt: skip
+_D = TypeVar("_D")
+
+
+class _BatchWire(msgspec.Struct, Generic[_D], array_like=True, tag="batch", frozen=True):
     tenant: str
     batch_id: str
     received_at_ns: int
@@ -109,14 +122,15 @@ class _BatchWire(msgspec.Struct, array_like=True, tag="batch", frozen=True):
     end_role: bytes
     services: tuple[str, ...]
     presences: _Presences | None
-    durations: _Durations | None
+    durations: _D | None
     counters: dict[str, int]
     rejected: int
     reason: str
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_TickWire | _BatchWire)
+_decoder = msgspec.msgpack.Decoder(_TickWire | _BatchWire[_Durations])
+_decoder_of_2 = msgspec.msgpack.Decoder(_TickWire | _BatchWire[_DurationsOf2])
 
 
 def pack(message: Message) -> bytes:
@@ -156,13 +170,22 @@ def unpack(data: bytes) -> Message:
     Raises
     ------
     InvalidValue
-        When the version is another one, or the bytes are no message.
+        When the version is an older one than are read, or the bytes are no message.
+    NewerVersion
+        When a newer release wrote the message: it must not be passed over.
     """
-    if not data or data[0] != VERSION:
-        raise InvalidValue(f"log message must start with version {VERSION}, got {data[:1]!r}")
+    version = data[0] if data else 0
+    if version not in READS:
+        if VERSION < version < _NO_VERSION:
+            raise NewerVersion(
+                f"log message has version {version}, this release reads {READS}: a newer one wrote it; upgrade this node"
+            )
+        raise InvalidValue(f"log message must start with a version of {READS}, got {data[:1]!r}")
     try:
-        wire = _decoder.decode(memoryview(data)[1:])
-        return TickMessage(wire.tick_s) if isinstance(wire, _TickWire) else _message(wire)
+        wire = (_decoder if version == VERSION else _decoder_of_2).decode(memoryview(data)[1:])
+        if isinstance(wire, _TickWire):
+            return TickMessage(wire.tick_s)
+        return _message(wire, with_family(wire.durations) if version != VERSION and wire.durations else wire.durations)
     except (msgspec.MsgspecError, ValueError, IndexError) as exc:
         raise InvalidValue(f"log message of {len(data)} bytes cannot be read: {exc}") from exc
 
@@ -187,7 +210,7 @@ def _columns(of: type[Level | Call | Presence | DurationPoint]) -> Callable[[Seq
 _levels, _calls, _presences, _durations = map(_columns, (Level, Call, Presence, DurationPoint))
 
 
-def _wire(message: BatchMessage) -> _BatchWire:
+def _wire(message: BatchMessage) -> _BatchWire[Any]:
     batch = message.batch
     stacks: dict[str, int] = {}
     return _BatchWire(
@@ -230,7 +253,7 @@ _ERROR_FIELDS = [attrgetter(field.name) for field in fields(ErrorRecord)]
 _STACK, _ATTRIBUTES = ([field.name for field in fields(ErrorRecord)].index(name) for name in ("stack", "attributes"))
 
 
-def _message(wire: _BatchWire) -> BatchMessage:
+def _message(wire: _BatchWire[Any], durations: Any) -> BatchMessage:
     batch = Batch(
         wire.signal,
         wire.n_records,
@@ -242,7 +265,7 @@ def _message(wire: _BatchWire) -> BatchMessage:
         *(_ends(wire) if wire.end_trace else _NO_ENDS),
         wire.services,
         tuple(map(Presence, *wire.presences)) if wire.presences else (),
-        tuple(map(DurationPoint, *wire.durations)) if wire.durations else (),
+        tuple(map(DurationPoint, *durations)) if durations else (),
         wire.counters,
         wire.rejected,
         wire.reason,
@@ -250,7 +273,7 @@ def _message(wire: _BatchWire) -> BatchMessage:
     return BatchMessage(wire.tenant, wire.batch_id, wire.received_at_ns, batch)
 
 
-def _groups(wire: _BatchWire) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+def _groups(wire: _BatchWire[Any]) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     return (
         np.frombuffer(wire.group_series, _I8),
         np.frombuffer(wire.group_time_s, _I8),
@@ -259,7 +282,7 @@ def _groups(wire: _BatchWire) -> tuple[IntArray, IntArray, FloatArray, FloatArra
     )
 
 
-def _ends(wire: _BatchWire) -> tuple[UInt64Array, UInt64Array, IntArray, IntArray]:
+def _ends(wire: _BatchWire[Any]) -> tuple[UInt64Array, UInt64Array, IntArray, IntArray]:
     return (
         np.frombuffer(wire.end_trace, _U8),
         np.frombuffer(wire.end_span, _U8),

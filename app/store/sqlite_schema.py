@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.errors import InvalidSetting, SnapshotMismatch, StoreFailed
+from features.errors import InvalidSetting, NewerVersion, SnapshotMismatch, StoreFailed
 
 __all__ = ["SCHEMA_VERSION", "Readers", "connect_writer", "log_table"]
 
@@ -70,7 +70,9 @@ def connect_writer(path: Path, partitions: int) -> sqlite3.Connection:
     InvalidSetting
         When the file was made with another number of partitions.
     SnapshotMismatch
-        When the file was made by another version of the tables.
+        When the file was made by an older version of the tables than the one before, which is turned into this one.
+    NewerVersion
+        When a newer release made it.
     StoreFailed
         When the file is no database or cannot be read.
     """
@@ -105,7 +107,15 @@ def _make_or_check(connection: sqlite3.Connection, path: Path, partitions: int) 
         values = [("schema", SCHEMA_VERSION), ("partitions", partitions), ("revision", 0)]
         connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
     meta = dict(connection.execute("SELECT name, value FROM meta"))
+    if meta["schema"] == SCHEMA_VERSION - 1:
+        _upgrade(connection, meta["partitions"])
+        meta["schema"] = SCHEMA_VERSION
     connection.execute("COMMIT")
+    if meta["schema"] > SCHEMA_VERSION:
+        raise NewerVersion(
+            f"{path} has tables of version {meta['schema']}, this release reads {SCHEMA_VERSION - 1} and {SCHEMA_VERSION}: "
+            "a newer one made them; upgrade this node"
+        )
     if meta["schema"] != SCHEMA_VERSION:
         raise SnapshotMismatch(f"{path} has tables of version {meta['schema']}, this program needs version {SCHEMA_VERSION}")
     if meta["partitions"] != partitions:
@@ -113,6 +123,16 @@ def _make_or_check(connection: sqlite3.Connection, path: Path, partitions: int) 
             f"setting store.partitions: {path.parent} was made with {meta['partitions']} partitions, got {partitions}; "
             "the number is fixed when a data folder is made"
         )
+
+
+def _upgrade(connection: sqlite3.Connection, partitions: int) -> None:
+    """Turn tables of version 1, where SQLite itself gave the offsets, into those of version 2: no offset is given twice."""
+    connection.execute('CREATE TABLE ends ("partition" INTEGER PRIMARY KEY, "offset" INTEGER NOT NULL)')
+    for partition in range(partitions):
+        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", [log_table(partition)]).fetchone()
+        if found is not None:
+            connection.execute("INSERT INTO ends VALUES (?, ?)", [partition, found[0]])
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", [SCHEMA_VERSION])
 
 
 class Readers:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import SnapshotMismatch
+from features.errors import NewerVersion, SnapshotMismatch
 from features.extract import extract
 from features.incident import IncidentRule
 from features.memory import Memory, MemoryPlan
 from features.pieces import split
 from features.series import WHOLE, partition_of
-from features.snapshot import VERSION, restore, snapshot
+from features.snapshot import READS, VERSION, restore, snapshot
 from tests.telemetry import T0, Minute, by_key, minutes, play, same_rows, traffic
 
 N = 3
@@ -132,11 +132,19 @@ def test_new_partition_starts_empty() -> None:
     assert len(memory.directory) == 0
 
 
-def test_snapshot_of_another_version_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("version", "refusal", "told"),
+    [
+        (VERSION + 1, NewerVersion, rf"has version {VERSION + 1}, this release reads \(2, 3\): a newer one wrote it"),
+        (READS[0] - 1, SnapshotMismatch, rf"must be one of \(2, 3\), got {READS[0] - 1}"),
+    ],
+)
+def test_snapshot_of_a_version_that_is_not_read_is_refused(version: int, refusal: type[SnapshotMismatch], told: str) -> None:
     state = snapshot(Memory(), 0)
-    head = json.loads(state["memory/head"]) | {"version": VERSION + 1}
-    with pytest.raises(SnapshotMismatch, match=f"must be {VERSION}, got {VERSION + 1}"):
+    head = json.loads(state["memory/head"]) | {"version": version}
+    with pytest.raises(refusal, match=told) as refused:
         restore(Memory(), 0, {"memory/head": json.dumps(head).encode()})
+    assert type(refused.value) is refusal
 
 
 @pytest.mark.parametrize("plan", [MemoryPlan(tick_s=30), MemoryPlan(rule=IncidentRule(k=1, m=4))])

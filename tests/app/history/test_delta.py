@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,49 +18,9 @@ from app.history.packed import PackedRows
 from app.history.tables import SCHEMAS, TIMES, errors_table, rows_schema
 from features.errors import InvalidValue, StoreFailed
 from tests.api_builders import an_error_event
-from tests.killed import run_and_kill
+from tests.history_rows import facts, once, places, predictions, span
 
 DAY = 86_400
-
-APPEND = """
-import sys
-from pathlib import Path
-from app.history.delta import DeltaHistory
-from tests.app.history.test_delta import facts, predictions
-history, partition = DeltaHistory(Path(sys.argv[1])), int(sys.argv[2])
-first = int(sys.argv[3])
-print("ready", flush=True)
-for last in range(first, 10_000, 3):
-    rows = facts([(partition, offset) for offset in range(last - 2, last + 1)])
-    history.append({"facts": rows, "predictions": predictions(partition, last)}, {partition: last})
-    print(last, flush=True)
-"""
-
-
-def facts(places: Sequence[tuple[int, int]], window: Callable[[int], int] = lambda offset: 60 * offset) -> pa.Table:
-    """Return one fact for each (partition, offset)."""
-    row = {"tenant": "default", "service": "payment", "received": 0, "kind": "level", "name": "heap", "value": 1.0}
-    places = list(places)
-    rows = [row | {"window": window(offset), "partition": partition, "offset": offset} for partition, offset in places]
-    return pa.Table.from_pylist(rows, rows_schema("facts"))
-
-
-def predictions(partition: int, offset: int) -> pa.Table:
-    """Return one prediction at a place."""
-    row = dict.fromkeys(rows_schema("predictions").names) | {"as_of": 60 * offset, "partition": partition, "offset": offset}
-    return pa.Table.from_pylist([row], rows_schema("predictions"))
-
-
-def places(rows: pa.Table) -> Counter[tuple[int, int]]:
-    return Counter(zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True))
-
-
-def span(partition: int, first: int, last: int) -> list[tuple[int, int]]:
-    return [(partition, offset) for offset in range(first, last + 1)]
-
-
-def once(expected: Sequence[tuple[int, int]]) -> Counter[tuple[int, int]]:
-    return Counter(dict.fromkeys(expected, 1))
 
 
 @pytest.fixture
@@ -89,28 +45,6 @@ def test_appended_rows_come_back_with_their_types(history: DeltaHistory) -> None
     assert found.to_pylist() == [row | {"day": "1970-01-01"}]
 
 
-def test_the_same_append_again_adds_nothing(history: DeltaHistory) -> None:
-    for _ in range(3):
-        history.append({"facts": facts(span(0, 1, 5))}, {0: 5})
-    assert places(history.read("facts")) == once(span(0, 1, 5))
-    assert history.recorded("facts", 0) == 5
-
-
-def test_a_repetition_cut_elsewhere_adds_only_what_is_new(history: DeltaHistory) -> None:
-    history.append({"facts": facts([*span(0, 1, 5), *span(1, 1, 2)])}, {0: 5, 1: 2})
-    history.append({"facts": facts(span(0, 1, 3))}, {0: 3})
-    assert history.recorded("facts", 0) == 5, "a shorter repetition does not take the recorded offset back"
-    history.append({"facts": facts([*span(0, 4, 8), *span(1, 1, 3)])}, {0: 8, 1: 3})
-    assert places(history.read("facts")) == once([*span(0, 1, 8), *span(1, 1, 3)])
-
-
-def test_a_crash_between_two_tables_leaves_neither_a_hole_nor_a_duplicate(history: DeltaHistory) -> None:
-    history.append({"facts": facts(span(0, 1, 5))}, {0: 5})  # died before the table that comes next
-    history.append({"facts": facts(span(0, 1, 5)), "predictions": predictions(0, 5)}, {0: 5})
-    assert places(history.read("facts")) == once(span(0, 1, 5))
-    assert places(history.read("predictions")) == once([(0, 5)])
-
-
 @given(
     cuts=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30), st.booleans()), min_size=1, max_size=6),
     n_partitions=st.integers(1, 3),
@@ -129,67 +63,6 @@ def test_any_crash_and_replay_leaves_every_row_once(cuts: list[tuple[int, int, b
             reached = max(reached, last)
         expected = once([place for partition in range(n_partitions) for place in span(partition, 1, reached)])
         assert places(history.read("facts")) == expected
-
-
-def test_writers_of_different_partitions_do_not_stop_each_other(tmp_path: Path) -> None:
-    def append(partition: int) -> None:
-        history = DeltaHistory(tmp_path)
-        for last in range(3, 31, 3):
-            history.append({"facts": facts(span(partition, last - 2, last))}, {partition: last})
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(append, range(4)))
-    expected = once([place for partition in range(4) for place in span(partition, 1, 30)])
-    assert places(DeltaHistory(tmp_path).read("facts")) == expected
-
-
-def test_two_owners_of_one_partition_append_each_row_once(tmp_path: Path) -> None:
-    def append(step: int) -> None:
-        history = DeltaHistory(tmp_path)
-        for last in range(step, 31, step):
-            history.append({"facts": facts(span(0, 1, last))}, {0: last})
-
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(append, (1, 2, 3)))
-    assert places(DeltaHistory(tmp_path).read("facts")) == once(span(0, 1, 30))
-
-
-def test_kill_9_in_a_loop_of_appends_leaves_every_row_once(tmp_path: Path) -> None:
-    chance, history = random.Random(1), DeltaHistory(tmp_path)
-    acknowledged = last = 0
-    for _ in range(4):
-        lines = run_and_kill(APPEND, [tmp_path, 0, max(3, acknowledged)], after_lines=chance.randint(2, 9))
-        acknowledged = int(lines[-1])
-        last = history.recorded("facts", 0)
-        assert last >= acknowledged
-        assert places(history.read("facts")) == once(span(0, 1, last))
-    # What was in the air at the last kill is appended again, as a worker would from its checkpoint.
-    rows = facts(span(0, 1, last + 3))
-    history.append({"facts": rows, "predictions": predictions(0, last + 3)}, {0: last + 3})
-    assert places(history.read("facts")) == once(span(0, 1, last + 3))
-    assert places(history.read("predictions")) == once([(0, offset) for offset in range(3, last + 4, 3)])
-
-
-def test_a_reader_beside_a_writer_sees_whole_appends(tmp_path: Path) -> None:
-    done = threading.Event()
-
-    def append() -> None:
-        history = DeltaHistory(tmp_path)
-        for last in range(5, 101, 5):
-            history.append({"facts": facts(span(0, last - 4, last))}, {0: last})
-        done.set()
-
-    writer = threading.Thread(target=append)
-    writer.start()
-    reader, seen = DeltaHistory(tmp_path), 0
-    while not done.is_set():
-        found = places(reader.read("facts"))
-        assert found == once(span(0, 1, len(found)))
-        assert len(found) % 5 == 0
-        assert len(found) >= seen
-        seen = len(found)
-    writer.join()
-    assert len(reader.read("facts")) == 100
 
 
 @pytest.mark.parametrize(("since", "until"), [(None, None), (DAY, None), (None, DAY), (DAY - 60, 2 * DAY + 60), (5, 5)])

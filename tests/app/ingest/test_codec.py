@@ -86,7 +86,21 @@ def test_errors_that_share_a_stack_carry_it_once() -> None:
     assert len({id(error.stack) for error in message.batch.errors}) == 1
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01\x90", b"\x02", b"\x02\x90", b"\x02\xc1", pack(TickMessage(60)) + b"x"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x01\x90",
+        b"\x02",
+        b"\x02\x90",
+        b"\x02\xc1",
+        b"\x03\xc1",
+        b"\x03\x90",
+        b"text",
+        b"\xff",
+        pack(TickMessage(60)) + b"x",
+    ],
+)
 def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidValue, match="log message"):
         unpack(data)
@@ -96,3 +110,5 @@ def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
 def test_unpack_raises_nothing_but_its_own_error(data: bytes) -> None:
     with contextlib.suppress(InvalidValue):
         unpack(bytes([VERSION]) + data)
+    with contextlib.suppress(InvalidValue):
+        unpack(bytes([VERSION - 1]) + data)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import lzma
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +16,10 @@ import pytest
 
 from app.settings import StoreSettings
 from app.store.sqlite import SqliteStore, open_store
-from features.errors import DataInUse, InvalidSetting, SnapshotMismatch, StoreFailed
+from features.errors import DataInUse, InvalidSetting, NewerVersion, SnapshotMismatch, StoreFailed
 from tests.killed import ROOT, run_and_kill
+
+FOLDERS = ROOT / "tests" / "folders"
 
 OPEN = """
 import sys
@@ -132,8 +136,34 @@ def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
     with connection:
         connection.execute("UPDATE meta SET value = 99 WHERE name = 'schema'")
     connection.close()
-    with pytest.raises(SnapshotMismatch, match="version 99"):
+    with pytest.raises(NewerVersion, match="tables of version 99, this release reads 1 and 2: a newer one made them"):
         reopen(tmp_path)
+
+
+def test_tables_older_than_those_of_the_version_before_are_refused(tmp_path: Path) -> None:
+    reopen(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
+        connection.execute("UPDATE meta SET value = 0 WHERE name = 'schema'")
+    with pytest.raises(SnapshotMismatch, match="tables of version 0, this program needs version 2"):
+        reopen(tmp_path)
+
+
+def test_tables_of_the_version_before_become_those_of_this_one(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(lzma.decompress((FOLDERS / "tables_1.db.xz").read_bytes()))
+    for turn in range(2):
+        with reopen(tmp_path, 4) as store:
+            assert [store.log.end(partition) for partition in range(4)] == [5 + turn, 6 + turn, 7 + turn, turn]
+            assert [entry.data for entry in store.log.read(0, 3, 2)] == [b"entry 0 3", b"entry 0 4"]
+            head = store.checkpoints.acquire(1, "now")
+            assert (head.offset, head.state) == (4, {"memory/head": b"state"})
+            assert [document.value for document in store.documents.items("feedback")] == [b"{}"]
+            # Partition 2 was trimmed to its end: what comes now must not take the place of what was there.
+            assert [store.log.append(partition, f"new-{turn}", b"new") for partition in range(4)] == [
+                6 + turn,
+                7 + turn,
+                8 + turn,
+                1 + turn,
+            ]
 
 
 def test_a_file_that_is_no_database_is_refused_and_the_folder_let_go(tmp_path: Path) -> None:
