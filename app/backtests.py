@@ -45,6 +45,7 @@ def run_backtest(job: Job, history: History, progress: Callable[[float], None]) 
         When there are too few incidents, or the history is too short for folds.
     """
     dataset = dataset_of(job, history, lambda share: progress(0.5 * share))
-    plan = WalkPlan(seed=job.seed, jobs=job.cores)
-    report = walk_forward(dataset.rows, plan, lambda share: progress(0.5 + 0.5 * share))
+    plan = WalkPlan(seed=job.seed, jobs=job.spread.workers, folds_at_once=job.spread.folds_at_once)
+    with job.spread.entered():
+        report = walk_forward(dataset.rows, plan, lambda share: progress(0.5 + 0.5 * share))
     return Backtested(report.to_dict(), report.table(), page(report))

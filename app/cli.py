@@ -22,7 +22,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.commands import backtest_command, cluster_command, demo_command, models_command, replay_command, train_command
+from app.commands import (
+    backtest_command,
+    cluster_command,
+    demo_command,
+    migrate_command,
+    models_command,
+    replay_command,
+    train_command,
+)
 from app.folder import made
 from app.main import Node
 from app.settings import Settings, load_settings
@@ -255,6 +263,19 @@ def cluster_config(
 ) -> None:
     """Write the configuration of the NATS servers of a cluster."""
     report, table = cluster_command.write_configs(hosts, out, store_dir, token)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def migrate(
+    to_nats: Annotated[str, typer.Option("--to-nats", help="Servers of an empty cluster, as nats_url names them.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move the data folder of a stopped node into a cluster, on which the node then goes on."""
+    with _bar(as_json) as progress:
+        report, table = migrate_command.migrate(_made(config, data), to_nats, progress)
     _answer(report, as_json, table)
 
 

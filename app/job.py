@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.history.contract import History
+from app.parallel import Spread
 from app.recording import read_recording
 from app.said import resolved
 from features.errors import InvalidValue
@@ -40,8 +41,8 @@ class Job:
         Ticks between two rows of a series.
     said : Said
         What people said, and what their alerting reported.
-    cores : int
-        Members fitted at a time.
+    spread : Spread
+        Where members are fitted and folds are walked, and how many at a time.
     patience : Patience
         How long a model that passed the gate is compared with the one that serves.
     """
@@ -54,7 +55,7 @@ class Job:
     min_incidents: int = 10
     stride: int = 2
     said: Said = field(default_factory=Said)
-    cores: int = 2
+    spread: Spread = field(default_factory=Spread)
     patience: Patience = AT_ONCE
 
 

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -34,12 +34,14 @@ from app.job import Job
 from app.jobs import Jobs, JobsPlan
 from app.listeners import Listeners
 from app.node_id import node_id, software_version
+from app.parallel import Spread
 from app.pressure import Pressure, PressureParts
 from app.roles import Roles
 from app.said import feedback_plan
 from app.settings import Settings
-from app.store.cluster import open_cluster
+from app.store.cluster import join_cluster, open_cluster
 from app.store.jetstream import JetStreamStore
+from app.store.moving import Target, refuse_moved
 from app.store.signing import fingerprint
 from app.store.sqlite import SqliteStore, open_store
 from app.succession import Champions, Rivals
@@ -57,7 +59,7 @@ from training.labels import Said
 from training.shadow import Patience
 from training.triggers import Policy
 
-__all__ = ["Node", "Served", "history_place", "memory_plan"]
+__all__ = ["Node", "Served", "history_place", "join_target", "memory_plan"]
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +126,7 @@ class Node:
         self.id = node_id(settings.cluster.node, settings.data)
         self._started_at = time.time()
         self._open_history = open_history
+        self._spread = Spread(settings.models.joblib_backend, settings.models.joblib_address, settings.models.joblib_workers)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners = Listeners(settings.server, self._run)
@@ -251,7 +254,8 @@ class Node:
         seed = models.seed if request.seed is None else request.seed
         said = Said(plan=feedback_plan(self.settings.feedback))
         bounds = (max(since, 0), until)
-        return Job(request.tenant, self.plan, *bounds, seed, models.min_incidents, said=said, patience=self._patience)
+        job = Job(request.tenant, self.plan, *bounds, seed, models.min_incidents, said=said, spread=self._spread)
+        return replace(job, patience=self._patience)
 
     def close(self) -> None:
         """Stop listening, end what is under way, then the worker, then the store; a second call does nothing."""
@@ -383,6 +387,7 @@ def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetSt
     """Open the family of the store that the settings name."""
     if settings.nats_url:
         return open_cluster(settings, _utc_now, telemetry)
+    refuse_moved(settings.data)
     in_flight = settings.ingest.max_in_flight_bytes
     return open_store(
         settings.data,
@@ -392,6 +397,11 @@ def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetSt
         telemetry=telemetry,
         key_file=settings.signing_key,
     )
+
+
+def join_target(settings: Settings) -> Target:
+    """Open the cluster that the settings name, as `foreshock migrate` moves a folder into it; to be closed by the caller."""
+    return join_cluster(settings, _utc_now, Telemetry())
 
 
 def _until_it_fails(name: str, target: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
@@ -33,6 +34,7 @@ __all__ = [
 
 
 _SECRET = ("history_options", "history_url")  # what is wrong there may be a secret at the wrong place
+_JOBLIB = "FORESHOCK_JOBLIB_BACKEND"  # beside the long name, as other programs name their backend
 
 
 class _Group(BaseModel):
@@ -207,6 +209,12 @@ class ModelSettings(_Group):
     """Days of history that training looks back over."""
     training_s: float = Field(default=3600.0, gt=0.0)
     """Seconds after which a training run is stopped."""
+    joblib_backend: Literal["", "threading", "loky", "dask", "ray"] = ""
+    """Where training fits its members and a backtest walks its folds; `FORESHOCK_JOBLIB_BACKEND` too. Empty takes threads of one process at low priority; `loky` takes processes of this machine, which copy all rows; `dask` and `ray` take a cluster that exists (extras of the same names). The numbers are the same everywhere; docs/measurements.md has the times."""
+    joblib_address: str = ""
+    """Scheduler of the cluster, such as `tcp://dask:8786` or `ray://ray:10001`; only `dask` and `ray` read it, and do not start without."""
+    joblib_workers: int = Field(default=2, ge=1, le=1024)
+    """Members fitted, and with `loky` and `ray` folds walked, at a time. More than there are cores gains nothing, and each fold holds its own copy of the rows; 1 leaves other cores to what is served. A Dask cluster takes what it has."""
     shadow_hours: int = Field(default=6, ge=0, le=8760)
     """Hours that a model which passed the gate forecasts unheard beside the one that serves. 0 lets it serve at once; with many it is judged by more incidents, and the old one serves for as long."""
     watch_hours: int = Field(default=48, ge=0, le=8760)
@@ -297,7 +305,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, whose values come in as arguments."""
-        return env_settings, init_settings
+        short = {"models": {"joblib_backend": os.environ[_JOBLIB]}} if _JOBLIB in os.environ else {}
+        return env_settings, InitSettingsSource(settings_cls, short), init_settings
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:

@@ -74,7 +74,7 @@ def train(job: Job, dataset: Dataset, champion: Ensemble | None, now: datetime) 
     Parameters
     ----------
     job : Job
-        The seed and the number of members fitted at a time.
+        The seed, and where members are fitted.
     dataset : Dataset
         From `app.job.dataset_of`.
     champion : Ensemble or None
@@ -83,7 +83,8 @@ def train(job: Job, dataset: Dataset, champion: Ensemble | None, now: datetime) 
         Aware UTC; when the version was made.
     """
     plain = None if dataset.plain is None or dataset.changes is None else Plain(dataset.plain, dataset.changes)
-    outcome = retrain(dataset.rows, seed=job.seed, champion=champion, jobs=job.cores, plain=plain)
+    with job.spread.entered():
+        outcome = retrain(dataset.rows, seed=job.seed, champion=champion, jobs=job.spread.workers, plain=plain)
     return Trained(
         promote=outcome.decision.promote,
         reasons=outcome.decision.reasons,

@@ -12,9 +12,10 @@ from typing import cast
 
 import sklearn.ensemble
 import sklearn.linear_model
+from joblib import parallel_config
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread"]
+__all__ = ["by_itself", "one_thread"]
 
 _LOADED_BEFORE = (sklearn.ensemble, sklearn.linear_model)
 """The controller only knows libraries that are loaded when it is made."""
@@ -32,3 +33,18 @@ def one_thread() -> AbstractContextManager[object]:
     6
     """
     return cast("AbstractContextManager[object]", _CONTROLLER.limit(limits=1))
+
+
+def by_itself() -> AbstractContextManager[object]:
+    """Return a context in which nothing that scikit-learn does is spread by joblib, whatever backend is chosen around it.
+
+    A forest adds its trees up in the order in which they answer, so the last bits of a sum would differ from run to run.
+
+    Examples
+    --------
+    >>> from joblib import effective_n_jobs
+    >>> with by_itself():
+    ...     effective_n_jobs()
+    1
+    """
+    return cast("AbstractContextManager[object]", parallel_config(backend="sequential", n_jobs=1))

@@ -16,7 +16,7 @@ from models.bins import MAX_STEPS, Bins
 from models.hazard import EPSILON, reached, stack, to_logits
 from models.shares import distance, rescaled
 from models.thin import Thinning, thin
-from models.threads import one_thread
+from models.threads import by_itself, one_thread
 from models.tree_shares import Tree, Trees, shapley, tree_games, tree_shares
 
 __all__ = ["HazardForest", "HazardTrees"]
@@ -191,7 +191,7 @@ class HazardForest:
         rng = np.random.default_rng(self.seed)
         rows, weights = thin(y * whole, at_risk & whole, weight, self.thinning or _WIDE, rng)
         if hit[rows].any():
-            self.model_ = ExtraTreesRegressor(
+            model = ExtraTreesRegressor(
                 n_estimators=self.n_trees,
                 max_depth=self.max_depth,
                 min_samples_leaf=20,
@@ -199,14 +199,19 @@ class HazardForest:
                 bootstrap=True,
                 max_samples=min(self.max_samples, len(rows)),
                 random_state=self.seed,
-            ).fit(x[rows], hit[rows] if hit.shape[1] > 1 else hit[rows, 0], sample_weight=weights)
+            )
+            with by_itself():
+                self.model_ = model.fit(x[rows], hit[rows] if hit.shape[1] > 1 else hit[rows, 0], sample_weight=weights)
         return self
 
     def hazards(self, x: Float32Array) -> FloatArray:
         """Return hazards (n, 3) of feature rows."""
         if self.model_ is None or not len(x):
             return self.climatology_.hazards(x)
-        reach = np.asarray(self.model_.predict(x), dtype=np.float64).reshape(len(x), -1)  # one horizon comes without its axis
+        with by_itself():
+            reach = np.asarray(self.model_.predict(x), dtype=np.float64).reshape(
+                len(x), -1
+            )  # one horizon comes without its axis
         return self._of_reach(reach.T).T
 
     def shares(self, x: Float32Array, background: Float32Array, groups: IntArray) -> FloatArray:

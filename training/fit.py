@@ -123,7 +123,8 @@ def fit(
     seed : int
         Same rows and seed, same numbers.
     jobs : int
-        Members fitted at a time.
+        Members fitted at a time, where joblib's backend does not decide that itself. Which backend it is changes no number: the
+        caller chooses it with `joblib.parallel_config`, and threads are the default.
     budget_per_day : float
         Alerts a day over all series.
     plan : SplitPlan, optional
@@ -204,9 +205,10 @@ def _fit_all(part: _Part, waiting: Sequence[int], wanted: Sequence[str], seed: i
     ]
     x = _blinded(part.rows.x, waiting)
     # Opponents and the reference of every skill are fitted without weights: what people say must not move them.
-    tasks = [delayed(_fit_one)(model, x, part, part.rows.weight) for _, model in members]
-    tasks += [delayed(_fit_one)(model, part.rows.x, part, None) for _, model in baselines]
-    # Threads: the fits leave the interpreter lock for most of their time, and rows need not be copied.
+    # Arrays, not the part: backends with processes hand each of them over once, however many tasks name it.
+    tasks = [delayed(_fit_one)(model, x, part.y, part.at_risk, part.rows.weight) for _, model in members]
+    tasks += [delayed(_fit_one)(model, part.rows.x, part.y, part.at_risk, None) for _, model in baselines]
+    # Threads by default: the fits leave the interpreter lock for most of their time, and rows need not be copied.
     # The limit is held around all of them: a fit that ends would lift it for those still at work, and sums over
     # several threads differ in their last bits from run to run.
     with one_thread():
@@ -216,8 +218,9 @@ def _fit_all(part: _Part, waiting: Sequence[int], wanted: Sequence[str], seed: i
     return named[: len(members)], named[len(members) :]
 
 
-def _fit_one(model: Learner, x: Float32Array, part: _Part, weight: FloatArray | None) -> Learner:
-    return model.fit(x, part.y, part.at_risk, weight)
+def _fit_one(model: Learner, x: Float32Array, y: FloatArray, at_risk: BoolArray, weight: FloatArray | None) -> Learner:
+    with one_thread():  # elsewhere than here nobody holds it
+        return model.fit(x, y, at_risk, weight)
 
 
 def _blinded(x: Float32Array, columns: Sequence[int]) -> Float32Array:

@@ -6,15 +6,17 @@ service's own history. Every fold is fitted and stacked on what lies before it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
+from joblib.parallel import ParallelBackendBase, get_active_backend
 
-from features.arrays import FloatArray, IntArray
+from features.arrays import BoolArray, FloatArray, IntArray
 from features.errors import InvalidValue
 from models.ensemble import ENSEMBLE
 from models.hazard import cumulate, intervals_of, reached
@@ -54,7 +56,9 @@ class WalkPlan:
     seed : int
         Of everything that has chance in it.
     jobs : int
-        Members fitted at a time.
+        Members fitted at a time, see `training.fit.fit`.
+    folds_at_once : int
+        Folds walked at a time, where joblib's backend does not decide that itself; each holds its own copy of rows.
     members : tuple of str
         Of the ensemble, see `training.fit.fit`.
     """
@@ -66,9 +70,12 @@ class WalkPlan:
     budget_per_day: float = 2.0
     seed: int = 0
     jobs: int = 2
+    folds_at_once: int = 1
     members: tuple[str, ...] = MEMBERS
 
     def __post_init__(self) -> None:
+        if self.jobs < 1 or self.folds_at_once < 1:
+            raise InvalidValue(f"jobs and folds_at_once must be >= 1, got {self.jobs}, {self.folds_at_once}")
         if self.folds < 1 or not 0 < self.first_share < 1 or not 0 < self.middle_share < 1:
             raise InvalidValue(
                 f"folds must be >= 1 and shares in (0, 1), got {self.folds}, {self.first_share}, {self.middle_share}"
@@ -216,6 +223,9 @@ def walk_forward(rows: Rows, plan: WalkPlan, progress: Callable[[float], None] |
     return replace(report, categories=score_categories(told, test, plan.seed))
 
 
+_Done: TypeAlias = tuple[Fitted, IntArray, dict[str, FloatArray]]
+
+
 class _Forecast(NamedTuple):
     """A fold's ends, what was fitted before it, its usable rows, and what was said of them by forecaster."""
 
@@ -229,13 +239,24 @@ class _Forecast(NamedTuple):
 def _forecast_each(rows: Rows, plan: WalkPlan) -> Iterator[_Forecast]:
     _, at_risk = rows.targets()
     usable = at_risk.any(axis=1)
-    for begin_s, end_s in _edges(rows, plan):
-        fitted = _fit_before(rows, begin_s, end_s, plan)
-        chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
-        test = rows.take(chosen)
-        hazards = forecasts(fitted, test)
-        hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test, since_start(rows, chosen))
-        yield _Forecast((begin_s, end_s), fitted, chosen, test, hazards)
+    edges = _edges(rows, plan)
+    # In order and one by one, where the backend can: whoever waits is told of each fold.
+    backend = cast("ParallelBackendBase", get_active_backend()[0])
+    returns = "generator" if backend.supports_return_generator else "list"
+    walk = Parallel(n_jobs=plan.folds_at_once, return_as=returns)
+    done = cast("Iterable[_Done]", walk(delayed(_forecast_one)(rows, usable, ends_s, plan) for ends_s in edges))
+    for ends_s, (fitted, chosen, hazards) in zip(edges, done, strict=True):
+        yield _Forecast(ends_s, fitted, chosen, rows.take(chosen), hazards)
+
+
+def _forecast_one(rows: Rows, usable: BoolArray, ends_s: tuple[int, int], plan: WalkPlan) -> _Done:
+    begin_s, end_s = ends_s
+    fitted = _fit_before(rows, begin_s, end_s, plan)
+    chosen = np.flatnonzero(usable & (rows.as_of_s >= begin_s) & (rows.as_of_s < end_s))
+    test = rows.take(chosen)
+    hazards = forecasts(fitted, test)
+    hazards[ENSEMBLE] = _kept_calibrated(hazards[ENSEMBLE], test, since_start(rows, chosen))
+    return fitted, chosen, hazards
 
 
 def _edges(rows: Rows, plan: WalkPlan) -> list[tuple[int, int]]:
@@ -253,7 +274,8 @@ def _fit_before(rows: Rows, begin_s: int, end_s: int, plan: WalkPlan) -> Fitted:
     test_share = (int(upto.as_of_s.max()) + 1 - begin_s) / span
     embargo_s = max(plan.embargo_s, *rows.horizons.values())
     cut = SplitPlan(test_share, plan.middle_share * (1.0 - test_share), embargo_s)
-    return fit(upto, seed=plan.seed, jobs=plan.jobs, budget_per_day=plan.budget_per_day, plan=cut, members=plan.members)
+    jobs = max(1, plan.jobs // plan.folds_at_once)
+    return fit(upto, seed=plan.seed, jobs=jobs, budget_per_day=plan.budget_per_day, plan=cut, members=plan.members)
 
 
 def _kept_calibrated(hazards: FloatArray, test: Rows, since_s: FloatArray) -> FloatArray:

@@ -17,11 +17,12 @@ from app.breaker import Breaker, try_again
 from app.settings import Settings
 from app.store.folder import FolderLock
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
+from app.store.moving import refuse_half
 from app.store.signing import signing_key
 from app.telemetry import Telemetry
 from features.errors import InvalidSetting
 
-__all__ = ["ask_servers", "open_cluster"]
+__all__ = ["ask_servers", "join_cluster", "open_cluster"]
 
 _ANSWER_S = 5.0
 _WAITS_S = (0.2, 0.4, 0.8)  # guessed: a server that starts beside the node listens by then
@@ -39,17 +40,33 @@ def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
     StoreFailed
         When the cluster does not answer.
     """
-    ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced, telemetry)
     lock = FolderLock(settings.data)  # history lies there
     try:
         key = signing_key(settings.data, settings.signing_key)
-        store = open_jetstream(_options(settings), ClusterPlan.of(settings), now, telemetry)
+        store = join_cluster(settings, now, telemetry)
     except BaseException:
         lock.release()
         raise
     store.closed = lock.release
     store.signing_key = key
+    try:
+        refuse_half(store.documents)
+    except BaseException:
+        store.close()
+        raise
     return store
+
+
+def join_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Telemetry) -> JetStreamStore:
+    """Open the store of the cluster alone, without a data folder.
+
+    Raises
+    ------
+    InvalidSetting, StoreFailed
+        As `open_cluster`.
+    """
+    ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced, telemetry)
+    return open_jetstream(_options(settings), ClusterPlan.of(settings), now, telemetry)
 
 
 def ask_servers(monitors: Sequence[str], allow_unsynced: bool, telemetry: Telemetry | None = None) -> None:

@@ -60,6 +60,11 @@ class FileBlobs:
             raise UntrustedArtifact(f"blob {sha256} holds {len(data)} other bytes; the file was changed")
         return data
 
+    def names(self) -> list[str]:
+        """Return the hashes of all, in order."""
+        found = (path.parent.name + path.name for path in self._folder.glob("??/*"))
+        return sorted(name for name in found if re.fullmatch(r"[0-9a-f]{64}", name))
+
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest[2:]
 

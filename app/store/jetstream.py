@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 from nats.js.object_store import ObjectStore
 
 from app.settings import Settings
+from app.store.jetstream_blank import count_messages, empty_all
 from app.store.jetstream_blobs import JetStreamBlobs
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
 from app.store.jetstream_documents import NEWS, STREAM, JetStreamDocuments
@@ -104,6 +105,14 @@ class JetStreamStore:
     def trouble(self) -> str:
         """Which parts of the cluster are away for long and why, empty while all is well; they are waited for."""
         return self._link.trouble
+
+    def messages(self) -> int:
+        """Return how many messages log, state and documents hold; see `app.store.moving`."""
+        return count_messages(self._link, self.log.layout)
+
+    def empty(self, above: int) -> int:
+        """Forget log, state and documents, and return an offset, not below the given one, above which the log goes on."""
+        return empty_all(self._link, self.log.layout, above)
 
     def close(self) -> None:
         """Let go of the cluster; a second call does nothing."""

@@ -98,7 +98,7 @@ class JetStreamLog:
     def __init__(self, link: Link, layout: Layout, plan: LogPlan, telemetry: Telemetry) -> None:
         partitions = layout.partitions
         self._link = link
-        self._layout = layout
+        self.layout = layout
         self._telemetry = telemetry
         self._plan = plan
         self._lock = threading.Condition()
@@ -148,7 +148,7 @@ class JetStreamLog:
         touched = {partition for partition, _, _ in messages}
         if any(len(data) > SHORT_BYTES for _, _, data in messages):
             for partition in touched:
-                self._admit(self._layout.stream(partition))
+                self._admit(self.layout.stream(partition))
         with self._lock:
             if self._closing:
                 raise StoreFailed("the log is closed")
@@ -176,9 +176,9 @@ class JetStreamLog:
                 "seq": max(sequence, 1),
                 "batch": limit,
                 "max_bytes": n_bytes,
-                "next_by_subj": self._layout.subject(partition),
+                "next_by_subj": self.layout.subject(partition),
             }
-            page, end = self._link.call(self._link.some(self._layout.stream(partition), asked))
+            page, end = self._link.call(self._link.some(self.layout.stream(partition), asked))
             found += [entry for stored in page for entry in _entries(stored) if entry.offset > after]
             more = bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
             sequence = page[-1].sequence + 1 if page else sequence
@@ -211,7 +211,7 @@ class JetStreamLog:
             return  # nothing lies before the first message, and a purge up to 0 is one of everything
         answer = self._link.call(
             self._link.api(
-                f"STREAM.PURGE.{self._layout.stream(partition)}", {"filter": self._layout.subject(partition), "seq": keep}
+                f"STREAM.PURGE.{self.layout.stream(partition)}", {"filter": self.layout.subject(partition), "seq": keep}
             )
         )
         if "error" in answer:
@@ -226,7 +226,7 @@ class JetStreamLog:
     def fullness(self, partition: int) -> float:
         """Return how much of what its stream may hold is there; see `Log.fullness`."""
         self._check(partition)
-        return self._fills[self._layout.stream(partition)].share
+        return self._fills[self.layout.stream(partition)].share
 
     def wait(self, timeout_s: float) -> bool:
         """Block until something is appended, here or elsewhere, or the time is over; see `Log.wait`."""
@@ -252,7 +252,7 @@ class JetStreamLog:
         """Take what another process appended, as it said on `WAKE`; called on the loop."""
         partition, offset, *n_bytes = map(int, data.split())
         if offset > self._ends[partition]:  # our own word comes back too
-            self._fills[self._layout.stream(partition)].add(sum(n_bytes))
+            self._fills[self.layout.stream(partition)].add(sum(n_bytes))
         self._note(partition, offset)
 
     def _noted(self, note: Draft) -> bool:
@@ -283,7 +283,7 @@ class JetStreamLog:
         fill = self._fills[stream]
         fill.n_bytes = int(state["bytes"])
         last = int(state["last_seq"])
-        mine = [p for p in range(self.n_partitions) if self._layout.stream(p) == stream]
+        mine = [p for p in range(self.n_partitions) if self.layout.stream(p) == stream]
         if last > max(fill.last, max(self._ends[p] for p in mine) >> PLACES):
             for partition in mine:
                 end = await self._last(partition)
@@ -327,15 +327,15 @@ class JetStreamLog:
 
     async def _write_one(self, partition: int, taken: Sequence[_Waiting]) -> None:
         body = msgspec.msgpack.encode([waiting.data for waiting in taken])
-        draft = Draft(self._layout.subject(partition), body, {"Nats-Msg-Id": uuid.uuid4().hex})
+        draft = Draft(self.layout.subject(partition), body, {"Nats-Msg-Id": uuid.uuid4().hex})
         try:
             with self._telemetry.append_seconds.time():
-                sequence = await self._link.publish(self._layout.stream(partition), draft)
+                sequence = await self._link.publish(self.layout.stream(partition), draft)
         except ForeshockError as exc:
             self._refuse(taken, LogFull(str(exc)) if isinstance(exc, NoRoom) else exc)
             return
         offsets = [(sequence << PLACES) + place for place in range(len(taken))]
-        self._fills[self._layout.stream(partition)].add(len(body))
+        self._fills[self.layout.stream(partition)].add(len(body))
         self._note(partition, offsets[-1])
         for waiting, offset in zip(taken, offsets, strict=True):
             waiting.call.offsets[waiting.place] = offset
@@ -372,7 +372,7 @@ class JetStreamLog:
         trimmed = await self._link.newest("FS_STATE", f"{_TRIMMED}{partition}")
         if trimmed is not None:
             self._trimmed[partition] = int(msgspec.msgpack.decode(trimmed.data)[1])
-        stored = await self._link.newest(self._layout.stream(partition), self._layout.subject(partition))
+        stored = await self._link.newest(self.layout.stream(partition), self.layout.subject(partition))
         return max(self._trimmed[partition], 0 if stored is None else _entries(stored)[-1].offset)
 
     def _check(self, partition: int) -> None:

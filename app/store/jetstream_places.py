@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-__all__ = ["GATHERED", "PLACES", "Counts", "Fill", "Layout"]
+__all__ = ["GATHERED", "PLACES", "Counts", "Fill", "Layout", "offset_before", "sequence_above"]
 
 PLACES = 12
 """Bits of an offset for the place within a message."""
@@ -104,3 +104,19 @@ class Fill:
         (1250, -1)
         """
         return int(max_bytes * (1.0 + _MARGIN)) if max_bytes else -1
+
+
+def sequence_above(offset: int) -> int:
+    """Return the first sequence of a stream all of whose entries lie above an offset."""
+    return (offset >> PLACES) + 1
+
+
+def offset_before(sequence: int) -> int:
+    """Return the greatest offset that no entry of a message or of one after it has.
+
+    Examples
+    --------
+    >>> offset_before(sequence_above(5000)) >= 5000
+    True
+    """
+    return (sequence << PLACES) - 1

@@ -7,7 +7,7 @@ commit through the same functions. A watch is a copy in memory that the writer k
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -143,6 +143,17 @@ class SqliteDocuments:
                 documents.append(Document(key, value, revision))
             rows.close()
         return documents
+
+    def everything(self) -> Iterator[Output]:
+        """Return all live documents of all buckets, each with the seconds that it has left; see `app.store.moving`."""
+        now_s = self._now_s()
+        with self._readers.borrow() as connection:
+            rows = connection.execute(
+                "SELECT bucket, key, value, expires FROM documents WHERE expires IS NULL OR expires > ? ORDER BY bucket, key",
+                (now_s,),
+            )
+            for bucket, key, value, expires in rows:
+                yield Output(bucket, key, value, None if expires is None else expires - now_s)
 
     def watch(self, bucket: str) -> WatchedBucket:
         """Return a live copy of a bucket, warm when the call returns and current when a write returns."""

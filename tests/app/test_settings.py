@@ -43,6 +43,20 @@ def test_environment_wins_over_the_file(config: Path, monkeypatch: pytest.Monkey
     assert settings.features.tick_s == 30
 
 
+def test_the_short_name_of_the_joblib_backend_is_a_setting_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "joblib.toml"
+    file.write_text('[models]\njoblib_backend = "threading"\njoblib_workers = 3\n', encoding="utf-8")
+    monkeypatch.setenv("FORESHOCK_JOBLIB_BACKEND", "loky")
+    models = load_settings(file).models
+    assert (models.joblib_backend, models.joblib_workers) == ("loky", 3)
+    monkeypatch.setenv("FORESHOCK_MODELS__JOBLIB_BACKEND", "")
+    assert load_settings(file).models.joblib_backend == ""
+    monkeypatch.delenv("FORESHOCK_MODELS__JOBLIB_BACKEND")
+    monkeypatch.setenv("FORESHOCK_JOBLIB_BACKEND", "spark")
+    with pytest.raises(InvalidSetting, match=r"setting models\.joblib_backend: .*got 'spark'"):
+        load_settings(file)
+
+
 def test_command_line_wins_over_everything(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORESHOCK_SERVER__API_PORT", "9002")
     monkeypatch.setenv("FORESHOCK_DATA", "from-environment")
