@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_LOCKED := $(INSTALL) --no-deps --require-hashes --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test check format lint types imports coverage notebooks docs fuzz lock clean
+.PHONY: help setup setup-dev setup-bench run cluster test check format lint types imports coverage notebooks docs fuzz lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
@@ -29,6 +29,9 @@ setup-bench: setup-dev .venv/.bench ## The same, and what the benchmark of inges
 
 run: setup ## Start the demonstration; it prints its address
 	$(BIN)/foreshock demo
+
+cluster: setup .venv/.cluster ## Start three NATS servers and three nodes with the shop's traffic: kill one and watch
+	$(BIN)/foreshock cluster-demo
 
 test: setup-dev ## Run the tests
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -97,6 +100,12 @@ clean: ## Remove what the targets made, .venv too
 	@echo "installing what tests and checks need into .venv"
 	@$(BIN)/python deploy/locked.py dev > .venv/dev.txt
 	@$(INSTALL_LOCKED) .venv/dev.txt
+	@touch $@
+
+.venv/.cluster: .venv/.runtime | .venv/.built
+	@echo "installing the NATS server into .venv"
+	@$(BIN)/python deploy/locked.py cluster-demo > .venv/cluster.txt
+	@$(INSTALL_LOCKED) .venv/cluster.txt
 	@touch $@
 
 .venv/.bench: .venv/.dev

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from app.commands import (
     backtest_command,
     cluster_command,
+    cluster_demo_command,
     demo_command,
     migrate_command,
     models_command,
@@ -164,6 +165,22 @@ def demo(
     """Simulate a shop: make its history, train, say how the forecasts do, and go on live."""
     plan = demo_command.DemoOptions(seed, days, faults_per_day, live)
     demo_command.run(_settings(config, data, host, demo=True), plan, as_json, _console)
+
+
+@app.command("cluster-demo")
+def cluster_demo(
+    data: Annotated[Path, typer.Option("--data", help="Folder of everything.")] = Path("data/cluster-demo"),
+    nodes: Annotated[int, typer.Option("--nodes", min=1, max=16, help="Nodes to start.")] = 3,
+    servers: Annotated[int, typer.Option("--servers", min=1, max=5, help="NATS servers to start: 1, 3, 4 or 5.")] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the whole shop.")] = 1,
+    faults_per_day: Annotated[float, typer.Option("--faults-per-day", min=0.1, max=48, help="Expected faults a day.")] = 48.0,
+    restart_s: Annotated[
+        float, typer.Option("--restart-s", min=0.0, help="Seconds after which what was killed is started again; 0 never.")
+    ] = 30.0,
+) -> None:
+    """Start NATS servers and several nodes on this machine with a shop's live traffic: kill one and watch."""
+    plan = cluster_demo_command.ClusterDemoOptions(nodes, servers, seed, faults_per_day, restart_s)
+    cluster_demo_command.run(data, plan, _console)
 
 
 @models_app.callback(invoke_without_command=True)

