@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -102,16 +102,18 @@ class Template:
         return data.tobytes()
 
 
-def templates(signal: str, n_records: int, errors: float, rng: random.Random) -> list[Template]:
-    """Make templates of `traces` or `logs` that together hold the given share of errors."""
+def templates(
+    signal: str, n_records: int, errors: float, rng: random.Random, services: Sequence[str] = SERVICES
+) -> list[Template]:
+    """Make templates of `traces` or `logs` of four services that together hold the given share of errors."""
     n = max(8, round(100 / n_records))
     edges = [round(k * n_records * errors, 6) // 1 for k in range(n + 1)]
-    return [_template(signal, n_records, int(edges[k + 1] - edges[k]), rng) for k in range(n)]
+    return [_template(signal, n_records, int(edges[k + 1] - edges[k]), rng, services) for k in range(n)]
 
 
-def _template(signal: str, n_records: int, n_failed: int, rng: random.Random) -> Template:
+def _template(signal: str, n_records: int, n_failed: int, rng: random.Random, services: Sequence[str]) -> Template:
     failed = set(rng.sample(range(n_records), n_failed))
-    message = _traces(n_records, failed, rng) if signal == "traces" else _logs(n_records, failed, rng)
+    message = (_traces if signal == "traces" else _logs)(n_records, failed, rng, services)
     data = message.SerializeToString()
     return Template(data, n_records, _ids(data, _TRACE, 16), _ids(data, _SPAN, 8), _times(data), _digits(data))
 
@@ -275,10 +277,10 @@ _TRACE_SHAPE: tuple[tuple[_Shape, int, int], ...] = (
 )
 
 
-def _traces(n: int, failed: set[int], rng: random.Random) -> ExportTraceServiceRequest:
+def _traces(n: int, failed: set[int], rng: random.Random, services: Sequence[str]) -> ExportTraceServiceRequest:
     request = ExportTraceServiceRequest()
     scopes: list[Any] = []
-    for service in SERVICES[: max(min(n // _SPANS_A_TRACE, 4), 1)]:
+    for service in services[: max(min(n // _SPANS_A_TRACE, 4), 1)]:
         entry = request.resource_spans.add()
         _resource(entry.resource, service)
         scopes.append(entry.scope_spans.add())
@@ -293,7 +295,7 @@ def _traces(n: int, failed: set[int], rng: random.Random) -> ExportTraceServiceR
         if parent >= 0:
             span.parent_span_id = _span_id(number - place + parent)
         endpoint = rng.randrange(len(RESOURCES))
-        span.name, span.kind, attributes = shape(endpoint, SERVICES[(at + 1) % 4], bad)
+        span.name, span.kind, attributes = shape(endpoint, services[(at + 1) % 4], bad)
         span.start_time_unix_nano = _BASE_NS + rng.randrange(2**30)
         span.end_time_unix_nano = span.start_time_unix_nano + min(int(rng.lognormvariate(16, 1)), 2**30)
         if bad:
@@ -311,10 +313,10 @@ def _fail(span: Any, attributes: dict[str, str | int], rng: random.Random) -> No
     _set(event.attributes, exception)
 
 
-def _logs(n: int, failed: set[int], rng: random.Random) -> ExportLogsServiceRequest:
+def _logs(n: int, failed: set[int], rng: random.Random, services: Sequence[str]) -> ExportLogsServiceRequest:
     request = ExportLogsServiceRequest()
     scopes: list[Any] = []
-    for service in SERVICES[: min(n, 4)]:
+    for service in services[: min(n, 4)]:
         entry = request.resource_logs.add()
         _resource(entry.resource, service)
         scopes.append(entry.scope_logs.add())

@@ -69,6 +69,8 @@ class Part:
         Where it says what it does.
     otlp_http, otlp_grpc, api : str
         Where a node listens; the first and the last are URLs. Empty for a server.
+    address : tuple of str and int
+        Where a server listens for its clients.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Part:
     otlp_http: str = ""
     otlp_grpc: str = ""
     api: str = ""
+    address: tuple[str, int] = ("", 0)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -156,7 +159,6 @@ class DemoCluster:
         # One machine has one of each port, but many addresses of loopback.
         hosts = [f"127.0.0.{number + 1}" for number in range(plan.servers)]
         self.servers = self._servers(hosts, ports)
-        self._addresses = [(host, ports.client) for host in hosts]
         self.nodes = [self._node(number, hosts, ports) for number in range(1, plan.nodes + 1)]
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -172,10 +174,11 @@ class DemoCluster:
         PartStopped
             When one ends meanwhile, or is not there in time.
         """
-        for server, address in zip(self.servers, self._addresses, strict=True):
+        for server in self.servers:
             server.start()
-            progress(f"{server.name} listens on {address[0]}:{address[1]}")
-            _until(lambda address=address: _listens(*address), server, _LISTENS_S)
+            host, port = server.address
+            progress(f"{server.name} listens on {host}:{port}")
+            _until(lambda server=server: _listens(*server.address), server, _LISTENS_S)
         for node in self.nodes:
             node.start()
         for node in self.nodes:
@@ -201,7 +204,8 @@ class DemoCluster:
             name = f"nats-{number}"
             config = folder / f"{name}.conf"
             config.write_text(server_configs(hosts, str(folder / name), ports)[host], encoding="utf-8")
-            found.append(Part(name, [str(binary), "-c", str(config)], os.environ, self.folder / f"{name}.log"))
+            command = [str(binary), "-c", str(config)]
+            found.append(Part(name, command, os.environ, self.folder / f"{name}.log", address=(host, ports.client)))
         return found
 
     def _node(self, number: int, hosts: Sequence[str], ports: Ports) -> Part:
