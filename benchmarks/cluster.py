@@ -1,9 +1,9 @@
 """What 1, 2 and 3 nodes cost on a cluster of three NATS servers: CPU of nodes and of servers apart, through the whole line.
 
-    python -m benchmarks.cluster [--nodes 1 2 3] [--requests 600] [--errors 0.01] [--servers 3] [--json] [--out FILE]
+    python -m benchmarks.cluster [--nodes 1 2 3] [--requests 600] [--spans 512] [--errors 0.01] [--servers 3] [--json] [--out FILE]
 
 For each number of nodes a cluster is started anew (`app.demo.cluster`: processes, `sync_interval: always`, three replicas, 64 partitions).
-Bodies are those of `benchmarks.ingest`, gzip protobuf requests of 512 spans, of 64 services, all different; senders are processes of their own,
+Bodies are those of `benchmarks.ingest`, gzip protobuf requests of 512 spans by default, of 64 services, all different; senders are processes of their own,
 one a node, whose cost does not count. Measured are
 
 - a start over an empty cluster until `/readyz` answers 200;
@@ -47,7 +47,6 @@ from benchmarks.processes import cpu_s, tree
 
 __all__ = ["Measured", "main"]
 
-_SPANS = 512
 _GROUPS = 16  # of four services each
 _ABSORBED_S = 600.0
 _HISTORY_S = 400.0  # a tick, a checkpoint and what others of the machine take
@@ -118,7 +117,7 @@ class Bench:
         self.nodes, self.servers = cluster.nodes, cluster.servers
         self._asked = asked
         self._rng = np.random.default_rng(asked.seed)
-        self._forms = forms_of(asked.errors, asked.seed)
+        self._forms = forms_of(asked.spans, asked.errors, asked.seed)
         self.sent = 0
 
     def load(self, n_requests: int) -> list[Sent]:
@@ -130,7 +129,7 @@ class Bench:
         with ProcessPoolExecutor(len(self.nodes), multiprocessing.get_context("spawn")) as senders:
             list(senders.map(abs, range(2 * len(self.nodes))))  # the processes are there before the clock runs
             sent = list(senders.map(partial(_send, connections=connections), ports, shares))
-        self.sent += n_requests * _SPANS
+        self.sent += n_requests * self._asked.spans
         self.until(lambda: not self.behind(), _ABSORBED_S, "the load to be absorbed")
         return sent
 
@@ -183,11 +182,11 @@ class Bench:
         return time.perf_counter() - begun, _cpu(self.nodes)
 
 
-def forms_of(errors: float, seed: int) -> list[Template]:
+def forms_of(n_spans: int, errors: float, seed: int) -> list[Template]:
     """Return templates of requests of four of 64 services each."""
     rng = random.Random(seed)
     groups = [[f"service-{4 * group + k:02d}" for k in range(4)] for group in range(_GROUPS)]
-    return [form for group in groups for form in templates("traces", _SPANS, errors, rng, group)[:2]]
+    return [form for group in groups for form in templates("traces", n_spans, errors, rng, group)[:2]]
 
 
 def measure(asked: argparse.Namespace, n_nodes: int, folder: Path) -> Measured:
@@ -216,7 +215,7 @@ def measure(asked: argparse.Namespace, n_nodes: int, folder: Path) -> Measured:
         bench.until(lambda: bench.stored() >= bench.sent, _HISTORY_S, f"history: {bench.stored()} of {bench.sent} spans")
         stored = bench.stored()
         again_s, again_cpu_s = bench.restart(checkpoint_s=3600.0)
-        spans = asked.requests * _SPANS
+        spans = asked.requests * asked.spans
         p50, p99 = np.quantile([s for one in sent for s in one.answers_s], (0.5, 0.99)).tolist()
         million = spans / 1e6
         return Measured(
@@ -287,7 +286,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, nargs="+", default=[0, 1, 2, 3], help="0 is one node on SQLite")
     parser.add_argument("--servers", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=600, help="of 512 spans, in the load that is measured")
+    parser.add_argument("--requests", type=int, default=600, help="in the load that is measured")
+    parser.add_argument("--spans", type=int, default=512, help="a request; Collectors send up to 8,192")
     parser.add_argument("--errors", type=float, default=0.01, help="share of the spans that failed")
     parser.add_argument("--connections", type=int, default=24, help="each with one request under way, over all nodes")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds without a request")

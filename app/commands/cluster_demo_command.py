@@ -133,7 +133,7 @@ def seen_by(nodes: Sequence[Part]) -> list[Seen]:
 
 
 def _seen(node: Mapping[str, Any]) -> Seen:
-    return Seen(str(node["id"]), str(node["state"]), tuple(node["held"]), int(node["lag"]))
+    return Seen(str(node["id"]), str(node["state"]), tuple(node["partitions"]), int(node["lag"]))
 
 
 class Watch:

@@ -85,7 +85,7 @@ class Demo:
     def held(self, api: str) -> dict[str, set[int]]:
         """Return the partitions of each node that lives, as the node at an address says."""
         nodes = httpx.get(f"{api}/api/v1/nodes", timeout=30).json()["items"]
-        return {node["id"]: set(node["held"]) for node in nodes if node["state"] == "alive"}
+        return {node["id"]: set(node["partitions"]) for node in nodes if node["state"] == "alive"}
 
 
 @pytest.fixture
