@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.demo.cluster import ClusterPlan, DemoCluster, Part, find_server
 from features.errors import InvalidSetting, InvalidValue, PartStopped
+from tests.app.ingest.wire import PROTOBUF
+from tests.deploy.front import spans
 from tests.deploy.samples import unknown_settings
+from tests.nodes import until
 
 
 def test_a_machine_without_a_server_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,3 +55,41 @@ def test_a_part_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -
     with pytest.raises(PartStopped, match="nats-1 ended with 1: the port is taken"):
         cluster.start()
     cluster.close()
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_server_that_lost_its_disk_is_filled_by_the_others(tmp_path: Path) -> None:
+    settings = {"CLUSTER__PARTITIONS": "8", "CLUSTER__STREAMS": "2"}
+    with closing(DemoCluster(tmp_path, ClusterPlan(nodes=1, settings=settings))) as cluster:
+        cluster.start()
+        (node,) = cluster.nodes
+
+        def send(first: int, n: int = 10) -> None:
+            for number in range(first, first + n):
+                body = spans(time.time_ns(), number)
+                until(lambda body=body: taken(node, body), "a node that takes it")
+
+        send(1000)
+        lost = cluster.servers[1]
+        lost.kill()
+        shutil.rmtree(tmp_path / "nats" / lost.name)
+        send(2000)
+        lost.start()
+        (monitor,) = re.findall(r"^http: (\S+)$", (tmp_path / "nats" / f"{lost.name}.conf").read_text(), re.MULTILINE)
+        until(lambda: is_healthy(monitor), "the server to be filled")
+        cluster.servers[0].kill()  # so that nothing is taken in without the one that was filled
+        send(3000)
+        lines = httpx.get(f"{node.api}/metrics", timeout=30).text.splitlines()
+        assert 'foreshock_records_total{signal="traces"} 30.0' in lines
+
+
+def taken(node: Part, body: bytes) -> bool:
+    return httpx.post(f"{node.otlp_http}/v1/traces", content=body, headers=PROTOBUF, timeout=30).status_code == 200
+
+
+def is_healthy(monitor: str) -> bool:
+    try:
+        return httpx.get(f"http://{monitor}/healthz", timeout=5).json() == {"status": "ok"}
+    except httpx.HTTPError:
+        return False
