@@ -186,15 +186,16 @@ class DemoCluster:
             _until(node.is_ready, node, _READY_S)
 
     def close(self) -> None:
-        """Stop the nodes together, then the servers; a second call does nothing."""
-        for node in self.nodes:
-            node.ask_to_stop()
-        for node in self.nodes:
-            node.wait(_STOPPED_S)
-        for server in self.servers:
-            server.ask_to_stop()
-        for server in self.servers:
-            server.wait(_LISTENS_S)
+        """Stop the nodes together, then the servers; kill what is left when that is interrupted. A second call does nothing."""
+        try:
+            for parts, seconds in ((self.nodes, _STOPPED_S), (self.servers, _LISTENS_S)):
+                for part in parts:
+                    part.ask_to_stop()
+                for part in parts:
+                    part.wait(seconds)
+        finally:
+            for part in (*self.nodes, *self.servers):
+                part.kill()
 
     def _servers(self, hosts: Sequence[str], ports: Ports) -> list[Part]:
         binary, folder = find_server(), self.folder / "nats"

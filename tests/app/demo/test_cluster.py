@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import sys
 import time
 from contextlib import closing
@@ -55,6 +56,26 @@ def test_a_part_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -
     with pytest.raises(PartStopped, match="nats-1 ended with 1: the port is taken"):
         cluster.start()
     cluster.close()
+
+
+def test_nothing_is_left_behind_when_a_stop_is_interrupted(tmp_path: Path) -> None:
+    cluster = DemoCluster(tmp_path, ClusterPlan(nodes=1, servers=1))
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    part = cluster.nodes[0] = Part("node-1", [sys.executable, "-c", deaf], {}, tmp_path / "node-1.log")
+    part.start()
+    until(lambda: "deaf" in part.log.read_text(), "the node to hear no signal")
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cluster.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not part.runs
 
 
 @pytest.mark.cluster
