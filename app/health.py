@@ -1,17 +1,23 @@
-"""Whether the parts of a node do their work, for `/readyz`.
+"""Whether the parts of a node do their work, for `/readyz` and at the start.
 
 `app.main` asks about those that the node's roles need; `app.api.health` answers.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from app.api.parts import Health
 from app.store.contract import Log
+from app.telemetry import Telemetry
 from app.worker import Worker
+from features.errors import ForeshockError
 
-__all__ = ["log_health", "worker_health"]
+__all__ = ["log_health", "look_at_history", "worker_health"]
+
+logger = logging.getLogger(__name__)
 
 _LATE_TICKS = 3  # a worker further behind the clock is not ready
 
@@ -47,3 +53,14 @@ def log_health(log: Log, failure: str) -> Health:
         return Health(False, failure)
     ends = sum(log.end(number) for number in range(log.n_partitions))
     return Health(True, f"{log.n_partitions} partitions, {ends} offsets")
+
+
+def look_at_history(versions_of: Callable[[], Mapping[str, int]], place: object, telemetry: Telemetry) -> None:
+    """Say at the start that history cannot be reached, or what of it is new; the service starts all the same, and rows wait."""
+    try:
+        versions = versions_of()
+    except ForeshockError as exc:
+        logger.warning("%s; rows wait until it can be reached", exc)
+        telemetry.faults.labels(place="history").inc()
+    else:
+        logger.info("history lies in %s; versions of its tables: %s", place, versions or "none yet")

@@ -85,6 +85,12 @@ class ListLog:
     def trim(self, partition: int, through: int) -> None:
         """Forget nothing: offsets are list positions."""
 
+    def size(self) -> int:
+        return 0
+
+    def fullness(self, partition: int) -> float:
+        return 0.0
+
     def wait(self, timeout_s: float) -> bool:
         """Return whether anything is there."""
         return timeout_s >= 0 and any(self.partitions)

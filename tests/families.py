@@ -27,6 +27,7 @@ def a_cluster() -> dict[str, Any]:
         "cluster__replicas": 1,
         "cluster__partitions": 8,
         "cluster__streams": 2,
+        "store__log_max_bytes": 2**26,  # which the server sets aside, for each of the many clusters of the tests
     }
 
 

@@ -29,7 +29,8 @@ def settings_in(folder: Path, **overrides: Any) -> Settings:
     """Return settings of a folder, with free ports and checkpoints at every tick; `store__checkpoint_s=5` sets one."""
     free: dict[str, Any] = {f"server.{name}": 0 for name in ("otlp_http_port", "otlp_grpc_port", "api_port")}
     given = {name.replace("__", "."): value for name, value in overrides.items()}
-    return load_settings(None, data=folder, **{**free, "store.checkpoint_s": 0.001, **given})
+    brisk = {"cluster.heartbeat_s": 0.1, "cluster.ttl_s": 1.0, "cluster.handover_s": 0.0} if "nats_url" in given else {}
+    return load_settings(None, data=folder, **{**free, **brisk, "store.checkpoint_s": 0.001, **given})
 
 
 def until(done: Callable[[], bool], what: str) -> None:
@@ -91,6 +92,8 @@ def run_node(folder: Path, **overrides: Any) -> Generator[RunningNode]:
         append_markers(node.store.log, range(clock_ns[0] // TICK_NS, clock_ns[0] // TICK_NS + 1), 60)
         node.start_worker()
         running = RunningNode(node, clock_ns, node.start_servers())
+        node.start_peers(running.served)
+        until(lambda: len(node.worker.held) == node.store.log.n_partitions, "all partitions")
         with running.client:
             yield running
 

@@ -127,6 +127,9 @@ class Unsteady:
     def items(self, bucket: str, prefix: str = "") -> list[Document]:
         return self._documents.items(bucket, prefix)
 
+    def purge(self) -> int:
+        return self._documents.purge()
+
     def watch(self, bucket: str) -> Watch:
         return _Slow(self._documents.watch(bucket), self)
 

@@ -34,7 +34,7 @@ from app.settings import Settings
 from app.succession import champion_of
 from app.trained import register, run_job
 from app.tuning import settled_collector
-from features.errors import InvalidValue
+from features.errors import InvalidSetting, InvalidValue
 
 __all__ = ["DemoOptions", "feed_history", "run", "shop_of"]
 
@@ -75,6 +75,10 @@ def run(settings: Settings, options: DemoOptions, as_json: bool, console: Consol
     InvalidValue
         When the folder holds another demo.
     """
+    if settings.nats_url:
+        raise InvalidSetting(
+            "setting nats_url: the demonstration makes a folder of its own; for a cluster there is `foreshock cluster-demo`"
+        )
     clock = ReplayClock()
     node = Node(settings, now_ns=clock)
     stop = threading.Event()

@@ -19,7 +19,7 @@ from app.main import Node
 from app.replay import Line, ReplayClock, ReplayReport, merged, shifted
 from app.replay import into_folder as replay_into
 from app.settings import Settings
-from features.errors import InvalidValue, Overloaded
+from features.errors import InvalidSetting, InvalidValue, Overloaded
 
 __all__ = ["into_folder", "to_service"]
 
@@ -41,6 +41,8 @@ def into_folder(files: Sequence[Path], settings: Settings, progress: Callable[[f
         When a file cannot be read.
     """
     sizes = _sizes(files)
+    if settings.nats_url:
+        raise InvalidSetting("setting nats_url: a recording goes into a cluster through one of its nodes: use --to")
     clock = ReplayClock()
     node = Node(settings, now_ns=clock)
     began = time.monotonic()

@@ -283,6 +283,10 @@ class Documents(Protocol):
         """Return the live documents whose key starts with a prefix, by key."""
         ...
 
+    def purge(self) -> int:
+        """Forget expired documents, a bounded number at a time, and return how many."""
+        ...
+
     def watch(self, bucket: str) -> Watch:
         """Return a live copy of a bucket, warm when the call returns.
 
@@ -306,4 +310,45 @@ class Blobs(Protocol):
         UntrustedArtifact
             When the bytes are absent or are not those that the hash names.
         """
+        ...
+
+
+class Store(Protocol):
+    """The four contracts, opened together."""
+
+    signing_key: bytes
+    """With which models are signed."""
+
+    @property
+    def log(self) -> Log:
+        """The log."""
+        ...
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints."""
+        ...
+
+    @property
+    def documents(self) -> Documents:
+        """The documents."""
+        ...
+
+    @property
+    def blobs(self) -> Blobs:
+        """The blobs."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more, empty while all is well."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """What is away for long and why, and is waited for; empty while all is well."""
+        ...
+
+    def close(self) -> None:
+        """Let go; a second call does nothing."""
         ...

@@ -34,9 +34,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from app.main import Node, memory_plan
+from app.main import Node
 from app.replay import append_markers
-from app.settings import load_settings
 from app.store.sqlite import SqliteStore
 from features.errors import DataInUse, InvalidSetting, PartStopped, StoreFailed
 from tests.app.ingest.requests import a_span, as_json, as_protobuf, span_id, traces
@@ -255,9 +254,7 @@ from pathlib import Path
 from app.main import Node
 from tests.nodes import settings_in
 node = Node(settings_in(Path(sys.argv[1]), features__tick_s=1, **json.loads(sys.argv[2])))
-node.start_worker()
-node.start_clock()
-print(node.start_servers().otlp_http, flush=True)
+print(node.start().otlp_http, flush=True)
 node.wait()
 """
 
@@ -282,9 +279,7 @@ def test_every_request_that_a_killed_node_acknowledged_counts_once(tmp_path: Pat
                     sent += 1
     node = Node(settings_in(tmp_path, features__tick_s=1, **family))
     try:
-        node.start_worker()
-        node.start_clock()
-        served = node.start_servers()
+        served = node.start()
         with httpx.Client(base_url=served.otlp_http, timeout=DEADLINE_S) as client:
             _post_number(client, sent)  # what was under way at the kill, and may have arrived
             _post_number(client, sent)
@@ -335,8 +330,8 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
             node.close()
 
 
-def test_a_part_that_died_is_named(tmp_path: Path, family: dict[str, Any]) -> None:
-    node = Node(settings_in(tmp_path, **family))
+def test_a_part_that_died_is_named(tmp_path: Path) -> None:
+    node = Node(settings_in(tmp_path))
     try:
         node.start_worker()
         node.check_alive()
@@ -348,19 +343,6 @@ def test_a_part_that_died_is_named(tmp_path: Path, family: dict[str, Any]) -> No
             until(lambda: node.check_alive() is not None, "the worker's end")
     finally:
         node.close()
-
-
-def test_rules_of_the_taxonomy_file_are_used_and_a_bad_file_names_the_setting(tmp_path: Path) -> None:
-    bad = tmp_path / "rules.toml"
-    bad.write_text("nonsense = 1", encoding="utf-8")
-    with pytest.raises(InvalidSetting, match=r"features\.taxonomy"):
-        Node(load_settings(None, data=tmp_path / "data", **{"features.taxonomy": bad}))
-
-
-def test_the_plan_of_the_memory_follows_the_settings() -> None:
-    plan = memory_plan(load_settings(None, **{"features.tick_s": 30, "features.lateness_s": 90, "features.incident_k": 3}))
-    assert memory_plan(load_settings(None, **{"features.max_series_per_tenant": 7})).max_series_per_tenant == 7
-    assert (plan.tick_s, plan.lateness, plan.rule.k) == (30, 3, 3)
 
 
 def test_a_training_run_that_is_asked_for_over_rest_ends_in_a_clear_state(tmp_path: Path, family: dict[str, Any]) -> None:

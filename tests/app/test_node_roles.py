@@ -6,7 +6,6 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -47,6 +46,9 @@ def trio(tmp_path: Path) -> Generator[Trio]:
         nodes["worker"].start_worker()
         nodes["api"].start_jobs()
         served = {role: node.start_servers() for role, node in nodes.items()}
+        for role, node in nodes.items():
+            node.start_peers(served[role])
+        until(lambda: len(nodes["worker"].worker.held) == nodes["worker"].store.log.n_partitions, "the worker's partitions")
         yield Trio(nodes, served, stack.enter_context(httpx.Client(timeout=60.0)))
 
 
@@ -88,8 +90,6 @@ def test_each_looks_after_its_own_part_and_names_the_role_that_it_lacks(trio: Tr
 def test_none_makes_what_its_role_does_not_need(trio: Trio) -> None:
     made = {role: PARTS & set(vars(node)) for role, node in trio.nodes.items()}
     assert made == {"ingest": {"receiver"}, "worker": {"worker", "champions"}, "api": {"jobs"}}
-    following: dict[str, Any] = {role: vars(node.store.documents)["_following"] for role, node in trio.nodes.items()}
-    assert {role for role, thread in following.items() if thread is not None} == {"worker", "api"}, "one keeps no documents"
 
 
 def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
             threads[roles] = {thread.name for thread in node._threads}  # pyright: ignore[reportPrivateUsage]
             node.check_alive()
     assert threads == {
-        "ingest": {"otlp-http", "api"},
-        "worker": {"worker", "clock", "triggers", "api"},
-        "api": {"forgetting", "api"},
-        "worker,api": {"worker", "clock", "triggers", "api"},
-        "ingest,worker,api": {"otlp-http", "worker", "clock", "triggers", "api"},
+        "ingest": {"otlp-http", "api", "peers"},
+        "worker": {"worker", "clock", "triggers", "api", "peers"},
+        "api": {"forgetting", "api", "peers"},
+        "worker,api": {"worker", "clock", "triggers", "api", "peers"},
+        "ingest,worker,api": {"otlp-http", "worker", "clock", "triggers", "api", "peers"},
     }

@@ -62,6 +62,7 @@ class World:
         """Run a node over the folder; what it knows is there again in the next one."""
         self.node = Node(settings_of(self.folder, self.family), now_ns=lambda: self.tick * TICK_S * 10**9)
         try:
+            self.node.worker.want(range(self.node.store.log.n_partitions))
             self.node.worker.acquire()
             yield
             self.node.worker.checkpoint()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ class Pair:
         for name in ("a", "b"):
             settings = settings_in(folder / name, features__tick_s=TICK_S, store__checkpoint_s=3600.0, **family)
             node = Node(settings, now_ns=lambda: self.tick * TICK_S * 10**9)
-            node.worker.plan = replace(node.worker.plan, shared=True, owner=name)
             self.nodes.append(stack.enter_context(closing(node)))
 
     def lives(self, ticks: int) -> None:

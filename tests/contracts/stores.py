@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 from app.settings import StoreSettings
-from app.store.contract import Blobs, Checkpoints, Documents, Log
+from app.store.contract import Store
 from app.store.jetstream import ClusterPlan, open_jetstream
 from app.store.sqlite import open_store
 from tests.cluster.servers import Accounts
@@ -34,34 +33,6 @@ class Clock:
     def pass_by(self, seconds: float) -> None:
         """Move on."""
         self.time += timedelta(seconds=seconds)
-
-
-class Store(Protocol):
-    """The four contracts, opened together."""
-
-    @property
-    def log(self) -> Log:
-        """The log."""
-        ...
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints."""
-        ...
-
-    @property
-    def documents(self) -> Documents:
-        """The documents."""
-        ...
-
-    @property
-    def blobs(self) -> Blobs:
-        """The blobs."""
-        ...
-
-    def close(self) -> None:
-        """Let go; a second call does nothing."""
-        ...
 
 
 OpenFamily = Callable[[Path, Callable[[], datetime]], Store]

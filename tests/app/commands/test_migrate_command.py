@@ -64,7 +64,7 @@ def fed(running: RunningNode) -> int:
         sent = send(running, sent)
         end_minute(running)
         if minute == 1:
-            running.node.checkpoint()
+            running.node.worker.checkpoint()
     prediction = running.get("/api/v1/predictions/shop")
     verdict = {"verdict": "false_alarm", "prediction_id": prediction["id"], "who": "ann"}
     answer = running.client.post(f"{running.served.api}/api/v1/feedback", json=verdict)
@@ -133,7 +133,7 @@ def test_a_node_that_was_killed_between_history_and_checkpoint_leaves_no_row_twi
         end_minute(before)
         monkeypatch.setattr(checkpoints, "commit_all", dies_at_the_state)
         with pytest.raises(StoreFailed, match="killed"):
-            before.node.checkpoint()
+            before.node.worker.checkpoint()
         rows = history_rows(folder)
         assert rows
     moved(folder, servers)
