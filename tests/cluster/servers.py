@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.cluster.links import Link, Links
 
 __all__ = ["BINARY", "Accounts", "Servers", "free_port", "until_listening"]
 
@@ -64,21 +67,28 @@ class Servers:
         When they write through.
     disk : str
         How much each may store, empty for what the machine has.
+    links : Links, optional
+        Makes a link of its own from each server to each other one, which `cut_off` cuts.
     """
 
-    def __init__(self, folder: Path, n: int = 3, sync: str = "always", disk: str = "") -> None:
+    def __init__(self, folder: Path, n: int = 3, sync: str = "always", disk: str = "", links: Links | None = None) -> None:
         self.folder = folder
         self.ports = [free_port() for _ in range(n)]
         self._monitors = [free_port() for _ in range(n)]
         routes = [free_port() for _ in range(n)]
-        others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+        pairs = itertools.permutations(range(n), 2)
+        self.routes: dict[tuple[int, int], Link] = {(i, j): links.to(routes[j]) for i, j in pairs} if links else {}
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * n
         most = f", max_file_store: {disk}" if disk else ""
         for number in range(n):
+            others = [self.routes[number, j].port if links else routes[j] for j in range(n) if j != number]
+            # What servers tell each other of addresses would lead around the links.
+            told = 'advertise: "127.0.0.1:9", no_advertise: true, ' if links else ""
+            named = ", ".join(f'"nats://127.0.0.1:{port}"' for port in others)
             (folder / f"{number}.conf").write_text(
                 f"server_name: n{number}\nhttp: 127.0.0.1:{self._monitors[number]}\nlisten: 127.0.0.1:{self.ports[number]}\nmax_payload: 8MB\n"
                 f'jetstream {{ store_dir: "{folder}/data{number}", sync_interval: {sync}{most} }}\n'
-                + (f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, routes: [{others}] }}\n" if n > 1 else "")
+                + (f"cluster {{ name: tests, listen: 127.0.0.1:{routes[number]}, {told}routes: [{named}] }}\n" if n > 1 else "")
             )
             self.start(number)
 
@@ -105,6 +115,29 @@ class Servers:
             process.kill()
             process.wait()
             self.processes[number] = None
+
+    def pause(self, number: int) -> None:
+        """Stop a server (SIGSTOP) without anybody hearing of it."""
+        process = self.processes[number]
+        if process is not None:
+            process.send_signal(signal.SIGSTOP)
+
+    def resume(self, number: int) -> None:
+        """Let a stopped server go on."""
+        process = self.processes[number]
+        if process is not None:
+            process.send_signal(signal.SIGCONT)
+
+    def cut_off(self, number: int, *, hold: bool = False) -> None:
+        """Part a server from the others, which clients reach still: connections end, or hang where `hold`."""
+        for pair, link in self.routes.items():
+            if number in pair:
+                (link.hold if hold else link.cut)()
+
+    def heal(self) -> None:
+        """Join all servers again."""
+        for link in self.routes.values():
+            link.heal()
 
     def close(self) -> None:
         """Kill all."""
