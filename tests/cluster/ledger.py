@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["Acknowledged", "Event", "Ledger", "span_of"]
 
@@ -80,7 +81,7 @@ class Ledger:
         with self._lock:
             times = sorted(a.ended for a in self.answers if since <= a.ended <= until)
         edges = [since, *times, until]
-        return max((b - a for a, b in zip(edges, edges[1:], strict=False)), default=0.0)
+        return max((b - a for a, b in pairwise(edges)), default=0.0)
 
     def longest_wait(self, since: float, until: float) -> float:
         """Return the longest time from the first try of a request to its acknowledgement within an interval."""

@@ -1,0 +1,124 @@
+"""Reads what is left of a run: history, the log, and what an undisturbed worker makes of the same log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from app.flow import Flow, FlowPlan
+from app.history.delta import DeltaHistory
+from app.ingest.codec import BatchMessage, TickMessage, unpack
+from app.settings import StoreSettings
+from app.store.contract import Entry, Log
+from app.store.jetstream import ClusterPlan, open_jetstream
+from app.store.sqlite import open_store
+from app.telemetry import Telemetry
+from app.worker import Worker, WorkerParts, WorkerPlan
+from features.memory import MemoryPlan
+from features.series import partition_of
+from tests.cluster.invariants import Evidence, Failure, Gain
+from tests.cluster.nodes import Shape
+
+__all__ = ["entries_of", "evidence_of", "rows_without_offsets", "undisturbed"]
+
+_PAGE = 4096
+
+
+def entries_of(urls: Sequence[str], shape: Shape) -> Mapping[int, Sequence[Entry]]:
+    """Return the whole log of a cluster, by partition."""
+    plan = ClusterPlan(shape.partitions, shape.streams, min(shape.servers, 3))
+    with closing(open_jetstream({"servers": list(urls)}, plan, lambda: datetime.now(UTC))) as store:
+        store.log.refresh()
+        return {partition: _all(store.log, partition) for partition in range(shape.partitions)}
+
+
+def evidence_of(history: Path, log: Mapping[int, Sequence[Entry]], shape: Shape, services: Sequence[str]) -> Evidence:
+    """Return what history and the log hold of some services."""
+    tables = DeltaHistory(history)
+    markers: dict[int, list[int]] = {}
+    numbers: dict[str, list[int]] = {}
+    for partition, entries in log.items():
+        messages = [unpack(entry.data) for entry in entries]
+        markers[partition] = sorted({m.tick_s for m in messages if isinstance(m, TickMessage)})
+        for message in messages:
+            if isinstance(message, BatchMessage):
+                for record in message.batch.errors:
+                    numbers.setdefault(record.service, []).append(int(record.span_id[4:], 16))
+    return Evidence(
+        [Gain(**row) for row in _counted(tables)],
+        [
+            Failure(row["service"], row["span_id"], int(row["received_at"].timestamp() * 1e6), row["offset"])
+            for row in tables.read("errors", columns=["service", "span_id", "received_at", "offset"]).to_pylist()
+        ],
+        [(row["partition"], row["received"]) for row in _facts(tables) if row["kind"] == "tick"],
+        [
+            (row["service"], row["operation"], row["as_of"])
+            for row in tables.read("predictions", columns=["service", "operation", "as_of"]).to_pylist()
+        ],
+        {service: partition_of("default", service, shape.partitions) for service in services},
+        markers,
+        numbers,
+    )
+
+
+def undisturbed(folder: Path, log: Mapping[int, Sequence[Entry]], shape: Shape) -> Path:
+    """Let one worker, which nobody disturbs, read a copy of the log, and return where its history lies."""
+    telemetry = Telemetry()
+    settings = StoreSettings(partitions=shape.partitions, commit_window_ms=0.0)
+    memory = MemoryPlan(tick_s=shape.tick_s, lateness=shape.lateness_s // shape.tick_s)
+    with open_store(folder, settings=settings, max_in_flight_bytes=2**28, now=lambda: datetime.now(UTC)) as store:
+        for partition, entries in _up_to_a_common_tick(log).items():
+            for start in range(0, len(entries), _PAGE):
+                store.log.append_many([(partition, f"{e.offset}", e.data) for e in entries[start : start + _PAGE]])
+        parts = WorkerParts(store.log, store.checkpoints, store.documents, DeltaHistory(folder / "history"), lambda *_: None)
+        worker = Worker(parts, lambda: Flow(FlowPlan(memory), telemetry), telemetry, WorkerPlan(checkpoint_s=1e9))
+        worker.acquire()
+        worker.drain()
+        worker.checkpoint()
+    assert not any(telemetry.values("faults").values()), "the undisturbed worker was disturbed"
+    return folder / "history"
+
+
+def rows_without_offsets(history: Path, table: str, until: int) -> list[tuple[Any, ...]]:
+    """Return the rows of a table up to a tick, sorted, without where in the log they came from."""
+    rows = DeltaHistory(history).read(table)
+    when = {"windows": "received", "facts": "received", "predictions": "as_of"}.get(table)
+    if when is not None:
+        rows = rows.filter(pc.field(when) <= until)
+    left = [name for name in ("offset", "id") if name in rows.column_names]
+    return sorted(tuple(map(repr, row.values())) for row in rows.drop_columns(left).to_pylist())
+
+
+def _up_to_a_common_tick(log: Mapping[int, Sequence[Entry]]) -> Mapping[int, Sequence[Entry]]:
+    """Return the log up to the newest marker that all partitions have: behind it nothing is closed yet."""
+    places: dict[int, dict[int, int]] = {}
+    for partition, entries in log.items():
+        places[partition] = {}
+        for place, entry in enumerate(entries):
+            message = unpack(entry.data)
+            if isinstance(message, TickMessage):
+                places[partition].setdefault(message.tick_s, place)
+    newest = max(set[int].intersection(*(set(found) for found in places.values())))
+    return {partition: entries[: places[partition][newest] + 1] for partition, entries in log.items()}
+
+
+def _all(log: Log, partition: int) -> list[Entry]:
+    found: list[Entry] = []
+    while entries := log.read(partition, found[-1].offset if found else 0, _PAGE):
+        found += entries
+    return found
+
+
+def _counted(tables: DeltaHistory) -> list[dict[str, Any]]:
+    names = ["service", "operation", "window", "received", "total", "errors"]
+    rows = tables.read("windows", columns=names).to_pylist()
+    return [row | {"total": int(row["total"]), "errors": int(row["errors"])} for row in rows]
+
+
+def _facts(tables: DeltaHistory) -> list[dict[str, Any]]:
+    return tables.read("facts", columns=["partition", "received", "kind"]).to_pylist()
