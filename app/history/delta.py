@@ -204,6 +204,8 @@ class DeltaHistory:
         delta = self._open.get(name)
         if delta is None:
             delta = self._open[name] = self._find(name) or self._make(name)
+            if delta.version() == 0:  # whoever made it: without its first commit none can be read
+                self._flush(name, -1, delta)
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._told("append", "conflict")

@@ -147,7 +147,7 @@ class Cluster:
     def __init__(self, folder: Path, shape: Shape | None = None, tree: Path = ROOT) -> None:
         self.folder, self.shape, self.tree = folder, shape or Shape(), tree
         self.links = Links()
-        (folder / "servers").mkdir(parents=True)
+        (folder / "servers").mkdir(parents=True, exist_ok=True)
         self.servers = Servers(folder / "servers", self.shape.servers, links=self.links)
         self.nodes: list[NodeProcess] = []
         for _ in range(self.shape.nodes):
@@ -170,7 +170,7 @@ class Cluster:
         """Start one more node with the key of the first, and return it without waiting."""
         number = len(self.nodes)
         folder = self.folder / f"node{number}"
-        (folder / "data").mkdir(parents=True)
+        (folder / "data").mkdir(parents=True, exist_ok=True)
         node = NodeProcess(number, folder, [self.links.to(port) for port in self.servers.ports], self.tree)
         (folder / "config.toml").write_text(self._config(node))
         key = self.folder / "node0" / "data" / "signing.key"
