@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from app.settings import Settings
+from app.settings import ClusterSettings, Settings
 from tests.cluster.links import Link, Links
 from tests.cluster.servers import Servers, free_port, until_listening
 
@@ -150,6 +150,7 @@ class Cluster:
         (folder / "servers").mkdir(parents=True, exist_ok=True)
         self.servers = Servers(folder / "servers", self.shape.servers, links=self.links)
         self.nodes: list[NodeProcess] = []
+        self._made = 0
         for _ in range(self.shape.nodes):
             self.add_node()
         for node in self.nodes:
@@ -168,7 +169,7 @@ class Cluster:
 
     def add_node(self) -> NodeProcess:
         """Start one more node with the key of the first, and return it without waiting."""
-        number = len(self.nodes)
+        number, self._made = self._made, self._made + 1
         folder = self.folder / f"node{number}"
         (folder / "data").mkdir(parents=True, exist_ok=True)
         node = NodeProcess(number, folder, [self.links.to(port) for port in self.servers.ports], self.tree)
@@ -176,7 +177,7 @@ class Cluster:
         key = self.folder / "node0" / "data" / "signing.key"
         if number:
             while not key.exists():  # the first one makes it at its start
-                assert self.nodes[0].alive, self.nodes[0].tail()
+                assert not self.nodes or self.nodes[0].alive, self.nodes[0].tail()
                 time.sleep(0.05)
             shutil.copy(key, folder / "data" / "signing.key")
         node.start()
@@ -210,10 +211,11 @@ class Cluster:
         urls = ",".join(f"nats://127.0.0.1:{link.port}" for link in node.links)
         monitors = ", ".join(f'"{url}"' for url in self.servers.monitors)
         shared = f'history_url = "{self.folder}/history"\n' if "history_url" in Settings.model_fields else ""
+        named = f'node = "{node.name}"\n' if "node" in ClusterSettings.model_fields else ""
         return (
             f'data = "{node.folder}/data"\nnats_url = "{urls}"\n{shared}'
             f"[server]\notlp_http_port = {ports['http']}\notlp_grpc_port = {ports['grpc']}\napi_port = {ports['api']}\n"
-            f"[cluster]\nmonitor_urls = [{monitors}]\npartitions = {shape.partitions}\nstreams = {shape.streams}\n"
+            f"[cluster]\n{named}monitor_urls = [{monitors}]\npartitions = {shape.partitions}\nstreams = {shape.streams}\n"
             f"[features]\ntick_s = {shape.tick_s}\nlateness_s = {shape.lateness_s}\n"
             f"[store]\ncheckpoint_s = {shape.checkpoint_s}\n"
         )

@@ -122,4 +122,5 @@ def _held(client: httpx.Client) -> Mapping[int, str] | None:
     if answer.status_code == 404:
         return None
     items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
-    return {int(partition): str(item["id"]) for item in items for partition in item["partitions"]}
+    living = [item for item in items if item.get("state") != "dead"]  # of a dead one they show what it held last
+    return {int(partition): str(item["id"]) for item in living for partition in item["partitions"]}
