@@ -89,23 +89,34 @@ class Link:
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self._ends.add(client)
-        server: asyncio.StreamWriter | None = None
-        with suppress(OSError):
+        try:
             if not self._refuses:
                 await self._flows.wait()
-                answers, server = await asyncio.open_connection("127.0.0.1", self.server)
-                self._ends.add(server)
-                ends = [
-                    asyncio.ensure_future(self._pass(reader, server, back=False)),
-                    asyncio.ensure_future(self._pass(answers, client, back=True)),
-                ]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for end in ends:
-                    end.cancel()
-        for writer in (client, server):
-            if writer is not None:
-                self._ends.discard(writer)
-                writer.transport.abort()
+                await self._join(reader, client)
+        finally:
+            self._end(client)
+
+    async def _join(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        """Pass bytes on in both directions until one side ends."""
+        try:
+            answers, server = await asyncio.open_connection("127.0.0.1", self.server)
+        except OSError:
+            return  # nobody listens: the client's connection ends
+        self._ends.add(server)
+        ends = [
+            asyncio.ensure_future(self._pass(reader, server, back=False)),
+            asyncio.ensure_future(self._pass(answers, client, back=True)),
+        ]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            self._end(server)
+
+    def _end(self, writer: asyncio.StreamWriter) -> None:
+        self._ends.discard(writer)
+        writer.transport.abort()
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, back: bool) -> None:
         with suppress(OSError):

@@ -45,7 +45,9 @@ class Outcome:
         return f"seed {self.seed}\n\n{table_of(self.records, self.violations, self.n_events)}\n{found}"
 
 
-def run(folder: Path, shape: Shape, seed: int, seconds: float, say: Callable[[str], object] = print) -> Outcome:
+def run(
+    folder: Path, shape: Shape, seed: int, seconds: float, say: Callable[[str], object] = lambda text: print(text, flush=True)
+) -> Outcome:
     """Draw faults for some seconds and return what came of them; it ends early when something is wrong."""
     rng, violations = random.Random(seed), list[Violation]()
     say(f"seed {seed}, {shape}")
