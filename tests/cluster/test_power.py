@@ -17,7 +17,9 @@ import pytest
 
 from app.history.delta import DeltaHistory
 from app.history.tables import rows_schema
+from app.settings import StoreSettings
 from app.store.jetstream import ClusterPlan, open_jetstream
+from app.store.sqlite import SqliteStore, open_store
 from features.errors import ForeshockError
 from tests.cluster.invariants import summary
 from tests.cluster.nodes import Shape
@@ -69,6 +71,20 @@ def test_a_server_that_writes_through_keeps_what_it_acknowledged(
         ):
             there = {entry.offset for entry in store.log.read(0, 0, 2 * ENTRIES)}
     assert (acknowledged <= there) == all_there, f"{len(acknowledged & there)} of {len(acknowledged)} are there"
+
+
+def test_a_data_folder_keeps_what_it_acknowledged(tmp_path: Path, make_disk: MakeDisk) -> None:
+    disk = make_disk(tmp_path / "disk")
+
+    def opened() -> SqliteStore:
+        return open_store(disk.place, settings=StoreSettings(), max_in_flight_bytes=2**28, now=lambda: datetime.now(UTC))
+
+    with opened() as store:
+        acknowledged = [store.log.append(0, f"{n}", b"%d" % n) for n in range(ENTRIES)]
+        disk.keep()
+    disk.lose()
+    with opened() as store:
+        assert [entry.offset for entry in store.log.read(0, 0, 2 * ENTRIES)] == acknowledged
 
 
 @pytest.mark.parametrize("optimise", [False, True])
