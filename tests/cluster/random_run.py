@@ -10,6 +10,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -55,6 +56,7 @@ def run(
         began = time.monotonic()
         while time.monotonic() < began + seconds and not violations:
             fault = _draw(rng, len(session.cluster.nodes), seconds)
+            say(f"{time.monotonic() - began:7.1f} s  {fault.name}")
             record = session.strike(fault)
             say(f"{time.monotonic() - began:7.1f} s  {record}")
             if len(session.records) % _CHECK_EVERY == 0:
@@ -79,6 +81,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of the cluster end too
     folder = Path(tempfile.mkdtemp(prefix="foreshock-faults-"))
     try:
         outcome = run(folder, Shape(nodes=arguments.nodes), arguments.seed, arguments.minutes * 60.0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from features.errors import StoreFailed
 from tests.cluster.evidence import entries_of, evidence_of, rows_without_offsets, undisturbed
 from tests.cluster.invariants import Evidence, Sent, Violation, check
 from tests.cluster.load import Load, services_over
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Record", "Session"]
 
 PATIENCE_S = 90.0
+FIRST_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,11 @@ class Session(AbstractContextManager["Session"]):
         self.load.start()
         self.watch.look()
         began, now = time.monotonic(), time.time()
-        self.until(lambda: self.resumed(began, now) is not None, "the first predictions")
+        try:
+            self.until(lambda: self.resumed(began, now) is not None, "the first predictions", FIRST_S)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,8 +112,9 @@ class Session(AbstractContextManager["Session"]):
         deadline = time.monotonic() + patience_s
         while not done():
             if time.monotonic() > deadline:
+                held = next((sample.held for sample in reversed(self.watch.samples) if sample.held is not None), None)
                 logs = "\n".join(f"--- {node.name}\n{node.tail()}" for node in self.cluster.nodes)
-                raise TimeoutError(f"waited {patience_s:g} s for {what}; as of {self._newest()}\n{logs}")
+                raise TimeoutError(f"waited {patience_s:g} s for {what}; as of {self._newest()}; held {held}\n{logs}")
             time.sleep(0.05)
 
     def strike(self, fault: Fault) -> Record:
@@ -144,9 +151,14 @@ class Session(AbstractContextManager["Session"]):
         with self.load.quiet():
             deadline = time.monotonic() + patience_s
             while True:
-                violations = check(self._sent(), self._evidence())
-                if not violations or time.monotonic() > deadline:
-                    return violations
+                try:
+                    violations = check(self._sent(), self._evidence())
+                except StoreFailed:  # a server that was started anew a moment ago may not answer yet
+                    if time.monotonic() > deadline:
+                        raise
+                else:
+                    if not violations or time.monotonic() > deadline:
+                        return violations
                 time.sleep(1.0)
 
     def compare(self) -> list[Violation]:
