@@ -418,3 +418,10 @@ def test_no_request_is_answered_500_while_the_service_stops(tmp_path: Path, fami
             sender.join(60.0)
     assert set(answers) <= {200, 503}
     assert 200 in answers
+
+
+def test_partitions_that_are_let_go_of_get_markers_until_they_are_gone(tmp_path: Path) -> None:
+    with contextlib.closing(Node(settings_in(tmp_path))) as node:
+        node.worker.acquire()
+        node.worker.want(frozenset())  # they go at the end of a tick, which is a marker
+        assert set(node.ticker.partitions()) == node.worker.held == set(range(node.store.log.n_partitions))
