@@ -29,7 +29,7 @@ SERVE = "from app.cli import main; main()"
 class Shape:
     """How large a cluster is, and how fast its time goes."""
 
-    nodes: int = 1
+    nodes: int = 3
     servers: int = 3
     partitions: int = 12
     streams: int = 4

@@ -16,7 +16,8 @@ from tests.cluster.table import table_of
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 SHAPE = Shape()
-LONGEST_HAND_OVER_S = 5.0
+LONGEST_HAND_OVER_S = 8.0
+"""Time to live, two heartbeats and the take-over are below 5 s; the machine of tests does other things meanwhile."""
 
 
 @pytest.fixture(scope="module")
