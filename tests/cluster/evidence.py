@@ -33,7 +33,6 @@ def entries_of(urls: Sequence[str], shape: Shape) -> Mapping[int, Sequence[Entry
     """Return the whole log of a cluster, by partition."""
     plan = ClusterPlan(shape.partitions, shape.streams, min(shape.servers, 3))
     with closing(open_jetstream({"servers": list(urls)}, plan, lambda: datetime.now(UTC))) as store:
-        store.log.refresh()
         return {partition: _all(store.log, partition) for partition in range(shape.partitions)}
 
 
