@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def evidence_of(history: Path, log: Mapping[int, Sequence[Entry]], shape: Shape,
     numbers: dict[str, list[int]] = {}
     for partition, entries in log.items():
         messages = [unpack(entry.data) for entry in entries]
-        markers[partition] = sorted({m.tick_s for m in messages if isinstance(m, TickMessage)})
+        ticks = [message.tick_s for message in messages if isinstance(message, TickMessage)]
+        markers[partition] = sorted(set(accumulate(ticks, max)))  # one that comes after a later one closes nothing
         for message in messages:
             if isinstance(message, BatchMessage):
                 for record in message.batch.errors:
