@@ -37,6 +37,7 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/services"): ("/api/v1/services", None, 200),
     ("get", "/api/v1/anomalies"): ("/api/v1/anomalies?limit=5", None, 200),
     ("get", "/api/v1/learning"): ("/api/v1/learning", None, 200),
+    ("get", "/api/v1/nodes"): ("/api/v1/nodes", None, 200),
     ("get", "/api/v1/trends/{service}"): ("/api/v1/trends/payment", None, 200),
     ("get", "/api/v1/predictions"): ("/api/v1/predictions", None, 200),
     ("get", "/api/v1/predictions/{service}"): ("/api/v1/predictions/payment", None, 200),
