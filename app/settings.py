@@ -6,14 +6,24 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
@@ -33,7 +43,8 @@ __all__ = [
 ]
 
 
-_SECRET = ("history_options", "history_url")  # what is wrong there may be a secret at the wrong place
+_SECRET = ("history_options", "history_url", "nats_url")  # what is wrong there may be a secret at the wrong place
+_LOGIN = re.compile(r"//[^/\s']*@")  # of an address, a token among them
 _JOBLIB = "FORESHOCK_JOBLIB_BACKEND"  # beside the long name, as other programs name their backend
 
 
@@ -284,6 +295,11 @@ class Settings(BaseSettings):
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)
 
+    @field_serializer("nats_url", when_used="json")
+    def _shown(self, url: str) -> str:
+        """Print addresses without what lets a client in."""
+        return _LOGIN.sub("//", url)
+
     @model_validator(mode="after")
     def _history_reaches_back(self) -> Self:
         for name in ("windows", "facts"):
@@ -328,15 +344,25 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     InvalidSetting
         With one line that names the setting, the value and the bound.
     """
+    first = _nested(overrides)
+
+    class Overridden(Settings):  # so that all is checked together, by the same validators
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return InitSettingsSource(settings_cls, first), *super().settings_customise_sources(settings_cls, *sources, **named)
+
     try:
         values = tomllib.loads(config.read_text(encoding="utf-8")) if config else {}
-        settings = Settings(**values)
-        changed = {name: value for name, value in overrides.items() if value is not None}
-        return _checked(settings.model_copy(update=_merged(settings, changed)))
+        found = Overridden(**values)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise InvalidSetting(f"cannot read {config}: {exc}") from exc
     except ValidationError as exc:
-        raise _refusal(exc) from exc
+        raise _refusal(exc) from None  # its text has the values, and some are secrets
+    except SettingsError as exc:
+        raise InvalidSetting(f"settings: {exc}; the environment must hold JSON there") from None
+    return _checked(Settings.model_construct(**{name: getattr(found, name) for name in Settings.model_fields}))
 
 
 def _checked(settings: Settings) -> Settings:
@@ -348,27 +374,26 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _refusal(exc: ValidationError, *group: str) -> InvalidSetting:
+def _refusal(exc: ValidationError) -> InvalidSetting:
     """Return one line about the first value that is out of bounds."""
     first = exc.errors()[0]
-    where = ".".join(str(part) for part in (*group, *first["loc"]))
+    where, got = ".".join(str(part) for part in first["loc"]), first.get("input")
     if not where:  # several together: the message names them
         return InvalidSetting(f"settings: {first['msg']}")
-    got = "a value that is not shown" if where.startswith(_SECRET) else repr(first.get("input"))
-    return InvalidSetting(f"setting {where}: {first['msg']}, got {got}")
+    # A name that is none may be that of a secret, mistyped or in the wrong group.
+    hidden = where.startswith(_SECRET) or (first["type"] == "extra_forbidden" and not isinstance(got, int | float))
+    return InvalidSetting(f"setting {where}: {first['msg']}, got {'a value that is not shown' if hidden else repr(got)}")
 
 
-def _merged(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the top-level values that the overrides change, each group checked again as a whole."""
-    update: dict[str, Any] = {}
-    for name, value in changed.items():
+def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by name as a file has them, groups as tables."""
+    found: dict[str, Any] = {}
+    for name, value in overrides.items():
         top, _, leaf = name.partition(".")
+        if value is None:
+            continue
         if leaf:
-            group = update.get(top, getattr(settings, top))
-            try:
-                update[top] = type(group).model_validate({**group.model_dump(), leaf: value})
-            except ValidationError as exc:
-                raise _refusal(exc, top) from exc
+            found.setdefault(top, {})[leaf] = value
         else:
-            update[top] = value
-    return update
+            found[top] = value
+    return found

@@ -96,6 +96,61 @@ def test_wrong_option_is_refused_like_a_wrong_file() -> None:
         load_settings(None, **{"features.tick_s": 0})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("history_url", "ftp://telemetry", r"setting history_url: .*scheme must be one of"),
+        ("history_options", {"allow_unsafe_rename": "true"}, r"setting history_options: .*leave it out"),
+        ("roles", "cook", r"setting roles: must be one or more of ingest,worker,api, got 'cook'"),
+        ("models.history_days", 50_000.0, r"history\.windows_days must be 0 or >= models\.history_days \(50000\)"),
+        ("unheard_of", 1, r"setting unheard_of: "),
+    ],
+)
+def test_what_the_command_line_says_is_checked_like_a_file_and_together_with_it(
+    config: Path, name: str, value: object, message: str
+) -> None:
+    config.write_text("[history]\nwindows_days = 400\n", encoding="utf-8")
+    with pytest.raises(InvalidSetting, match=message):
+        load_settings(config, **{name: value})
+
+
+def test_settings_are_of_one_type_wherever_they_come_from(config: Path) -> None:
+    assert type(load_settings(config, data=Path("x"))) is Settings
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'nats_url = ["nats://SECRET@n1"]\n',
+        'nats_ulr = "nats://SECRET@n1"\n',
+        '[cluster]\nnats_url = "nats://SECRET@n1"\n',
+        '[history_option]\naws_secret_access_key = "SECRET"\n',
+        'history_options = "SECRET"\n',
+    ],
+)
+def test_a_secret_at_the_wrong_place_is_not_shown(config: Path, text: str) -> None:
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidSetting, match="a value that is not shown") as refusal:
+        load_settings(config)
+    assert "SECRET" not in str(refusal.value)
+    assert refusal.value.__suppress_context__
+
+
+def test_options_in_the_environment_that_are_no_json_are_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESHOCK_HISTORY_OPTIONS", '{"aws_secret_access_key": "SECRET')
+    with pytest.raises(InvalidSetting, match=r'"history_options".*must hold JSON') as refusal:
+        load_settings()
+    assert "SECRET" not in str(refusal.value)
+
+
+def test_printed_settings_hold_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESHOCK_NATS_URL", "nats://SECRET@n1:4222,tls://me:SECRET@n2:4222")
+    settings = load_settings()
+    assert settings.nats_url.count("SECRET") == 2
+    assert '"nats_url":"nats://n1:4222,tls://n2:4222"' in settings.model_dump_json()
+
+
 def test_settings_cannot_change_after_the_start() -> None:
     settings = Settings()
     with pytest.raises(ValueError, match="frozen"):
