@@ -19,20 +19,20 @@ _UNSAFE = ("allow_unsafe_rename", "aws_s3_allow_unsafe_rename", "mount_allow_uns
 
 
 class HistorySettings(BaseModel):
-    """Days for which rows of history stay, by table; whole UTC days of the log's time, 0 keeps for ever."""
+    """Days for which rows of history stay, by table; whole UTC days of the log's time; 0, the default of all, keeps for ever."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
 
-    windows_days: int = Field(default=400, ge=0, le=36_500)
-    """Counts of every series and minute. Training and backtests read them, so at least `models.history_days`; with little more a backtest has few incidents to judge by, a year costs some GB for a thousand busy series."""
-    facts_days: int = Field(default=400, ge=0, le=36_500)
+    windows_days: int = Field(default=0, ge=0, le=36_500)
+    """Counts of every series and minute. For ever by default, since nothing is deleted that nobody asked to; a year costs some GB for a thousand busy series. Training and backtests read them, so at least `models.history_days`: with little more a backtest has few incidents to judge by, 400 keep a year to compare with."""
+    facts_days: int = Field(default=0, ge=0, le=36_500)
     """Numbers about services that training reads beside `windows`; at least `models.history_days`. Keep both alike: without its facts a day teaches less."""
-    errors_days: int = Field(default=90, ge=0, le=36_500)
-    """ErrorEvents with message and stack, which are most of the disk and may name people. Nothing here reads them again, so 1 is enough for Foreshock; keep them for as long as you look into them yourself."""
-    predictions_days: int = Field(default=90, ge=0, le=36_500)
+    errors_days: int = Field(default=0, ge=0, le=36_500)
+    """ErrorEvents with message and stack, which are most of the disk and may name people: the first to bound, with 90 say, where disk or the law asks for it. Nothing here reads them again, so 1 is enough for Foreshock; for ever keeps whatever you may want to look into."""
+    predictions_days: int = Field(default=0, ge=0, le=36_500)
     """What was forecast for every series and minute. A verdict on a prediction looks two weeks back, so with fewer than 15 some find nothing; more is for your own notebooks."""
     incidents_days: int = Field(default=0, ge=0, le=36_500)
-    """When incidents were detected and when they ended. A row is small and nothing else remembers them after 30 days, so they stay for ever by default; few days save next to nothing."""
+    """When incidents were detected and when they ended. A row is small and nothing else remembers them after 30 days; few days save next to nothing."""
 
     def days(self) -> dict[str, int]:
         """Return days by table."""

@@ -26,6 +26,10 @@ def test_every_table_has_days() -> None:
     assert HistorySettings().days().keys() == SCHEMAS.keys()
 
 
+def test_nothing_is_deleted_that_nobody_asked_to() -> None:
+    assert set(HistorySettings().days().values()) == {0}
+
+
 @pytest.mark.parametrize("url", ["", "/var/history", "history", "file:///var/history", "s3://bucket", "gs://b/c", "az://c/d"])
 def test_places_that_history_may_have(url: str) -> None:
     assert checked_url(url) == url
