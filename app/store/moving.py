@@ -112,6 +112,8 @@ class Target(Protocol):
 class _Mark(msgspec.Struct):
     folder: str
     whole: bool
+    ends: list[int] = []
+    """Where the folder's log ended, by partition: a folder that went on alone since holds more than the cluster."""
 
 
 def transfer(left: Left, target: Target, told: Callable[[float], None]) -> dict[str, int]:
@@ -134,20 +136,26 @@ def transfer(left: Left, target: Target, told: Callable[[float], None]) -> dict[
     Raises
     ------
     InvalidValue
-        When the cluster holds other data, or has another number of partitions.
+        When the cluster holds other data, has another number of partitions, or holds the folder as it was before it took in more.
     """
     n_partitions = left.log.n_partitions
     if target.log.n_partitions != n_partitions:
         raise InvalidValue(f"the cluster must have {n_partitions} partitions as the folder has, got {target.log.n_partitions}")
+    ends = [left.log.end(partition) for partition in range(n_partitions)]
     folder = _folder_id(left.documents)
     mark = _mark_of(target.documents)
     if mark is not None and mark.folder == folder and mark.whole:
+        if mark.ends != ends:
+            raise InvalidValue(
+                f"the cluster must hold the folder as it is, with a log that ends at {ends}, got one moved at {mark.ends}: a node went on with "
+                "the folder since. Remove the FS_ streams to move it anew, without what the cluster took in, or go on with the cluster"
+            )
         return dict.fromkeys(("documents", "blobs", "state", "entries"), 0)
     if (mark is None or mark.folder != folder) and target.messages():
         raise InvalidValue(f"the cluster must be empty, got {target.messages()} messages that are not of this folder")
     # The log goes on above all offsets of the folder: history drops rows at or below the offset that it has recorded.
-    base = target.empty(max(left.log.end(partition) for partition in range(n_partitions)))
-    _put_mark(target.documents, folder, whole=False)
+    base = target.empty(max(ends))
+    _put_mark(target.documents, _Mark(folder, whole=False))
     told(0.05)
     blobs = [target.blobs.put(left.blobs.get(name)) for name in left.blobs.names()]
     told(0.2)
@@ -165,7 +173,7 @@ def transfer(left: Left, target: Target, told: Callable[[float], None]) -> dict[
     first, *others = commits
     carried = Commit(first.partition, first.token, first.offset, first.changed_state, documents)
     target.checkpoints.commit_all([carried, *others])
-    _put_mark(target.documents, folder, whole=True)
+    _put_mark(target.documents, _Mark(folder, whole=True, ends=ends))
     told(1.0)
     n_state = sum(len(commit.changed_state) for commit in commits)
     return {"documents": len(documents), "blobs": len(blobs), "state": n_state, "entries": n_entries}
@@ -241,5 +249,5 @@ def _mark_of(documents: Documents) -> _Mark | None:
     return None if found is None else msgspec.json.decode(found.value, type=_Mark)
 
 
-def _put_mark(documents: Documents, folder: str, *, whole: bool) -> None:
-    documents.put(_BUCKET, _MARK, msgspec.json.encode(_Mark(folder, whole)))
+def _put_mark(documents: Documents, mark: _Mark) -> None:
+    documents.put(_BUCKET, _MARK, msgspec.json.encode(mark))

@@ -216,6 +216,34 @@ def test_a_moved_folder_serves_no_more_and_the_refusal_says_the_way_back(tmp_pat
         assert target > 0
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_folder_that_took_in_more_after_its_move_is_not_taken_for_moved(
+    tmp_path: Path, servers: Servers, noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came in meanwhile, after the way back or where the move died just before it was noted, is in the folder alone."""
+    folder = tmp_path / "data"
+    with run_node(folder) as running:
+        sent = send(running, 0)
+    if noted:
+        moved(folder, servers)
+        (folder / MOVED_FILE).unlink()
+    else:
+
+        def dies(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr("app.commands.migrate_command.say_moved", dies)
+            with pytest.raises(KeyboardInterrupt):
+                moved(folder, servers)
+    with run_node(folder) as back:
+        back.clock_ns[0] = running.now_ns
+        send(back, sent)
+    with pytest.raises(InvalidValue, match=r"must hold the folder as it is, .*: a node went on with the folder since"):
+        moved(folder, servers)
+    assert not (folder / MOVED_FILE).exists()
+
+
 class join_target_of:  # noqa: N801 - reads as a sentence where it is used
     """The number of messages in the cluster."""
 
