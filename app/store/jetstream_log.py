@@ -36,7 +36,7 @@ _FIRST_PAGE_BYTES = 2**18  # one message at least comes, and it may hold more en
 _PAGE_BYTES = 16 * 2**20
 _CLOSE_S = 15.0  # what is under way is answered sooner, see `Link`
 _LOOK_S = 1.0
-"""Seconds between two looks at the streams: a word that was lost is made good by then. Eight small questions a look."""
+"""Seconds between two looks at the streams: a word that was lost is made good within two. Eight small questions a look."""
 
 _TRIMMED = "fs.doc.log-trimmed."
 
@@ -283,15 +283,14 @@ class JetStreamLog:
         fill = self._fills[stream]
         fill.n_bytes = int(state["bytes"])
         last = int(state["last_seq"])
-        mine = [p for p in range(self.n_partitions) if self.layout.stream(p) == stream]
-        if last > max(fill.last, max(self._ends[p] for p in mine) >> PLACES):
-            for partition in mine:
+        if fill.missed(last) or patient:
+            for partition in (p for p in range(self.n_partitions) if self.layout.stream(p) == stream):
                 end = await self._last(partition)
                 if end > self._ends[partition]:
                     if not self._ends[partition]:
                         self._counts[partition] = Counts((end >> PLACES << PLACES) - 1)
                     self._note(partition, end)
-            fill.last = last
+            fill.complete(last)
 
     def _give_up(self) -> None:
         """Refuse what nobody has begun to append; what is under way is refused in time by the link."""
@@ -360,6 +359,7 @@ class JetStreamLog:
             self._answers.submit(_answer, call)
 
     def _note(self, partition: int, end: int) -> None:
+        self._fills[self.layout.stream(partition)].hear(end >> PLACES)  # on the loop alone, as all that calls this
         with self._lock:
             if end > self._ends[partition]:
                 self._ends[partition] = end
@@ -371,7 +371,8 @@ class JetStreamLog:
         """Return the offset of the last entry that is there, and note how far was trimmed."""
         trimmed = await self._link.newest("FS_STATE", f"{_TRIMMED}{partition}")
         if trimmed is not None:
-            self._trimmed[partition] = int(msgspec.msgpack.decode(trimmed.data)[1])
+            # Not back: what is being trimmed here is noted a moment later.
+            self._trimmed[partition] = max(self._trimmed[partition], int(msgspec.msgpack.decode(trimmed.data)[1]))
         stored = await self._link.newest(self.layout.stream(partition), self.layout.subject(partition))
         return max(self._trimmed[partition], 0 if stored is None else _entries(stored)[-1].offset)
 

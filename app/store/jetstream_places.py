@@ -82,12 +82,43 @@ class Fill:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.n_bytes = 0
-        self.last = 0
-        """The newest sequence that was looked at."""
+        self._whole = self._newest = 0  # up to where all messages are known, and where the stream ended when last looked at
+        self._heard: set[int] = set()  # above that
 
     def add(self, n_bytes: int) -> None:
         """Count a message that somebody appended."""
         self.n_bytes += n_bytes + _AROUND_BYTES
+
+    def hear(self, sequence: int) -> None:
+        """Know of a message."""
+        if sequence > self._whole:
+            self._heard.add(sequence)
+
+    def missed(self, newest: int) -> bool:
+        """Return whether a message was there at the last look already that nobody told of until now.
+
+        Parameters
+        ----------
+        newest : int
+            Sequence at which the stream ends now. Of what came since the last look the word may be on its way.
+
+        Examples
+        --------
+        >>> fill = Fill(0)
+        >>> fill.hear(2)  # of the first one the word was lost
+        >>> fill.missed(2), fill.missed(2)
+        (False, True)
+        """
+        before, self._newest = self._newest, newest
+        missed = sum(sequence <= before for sequence in self._heard) < before - self._whole
+        if not missed:
+            self.complete(before)
+        return missed
+
+    def complete(self, sequence: int) -> None:
+        """Know of all messages up to a sequence."""
+        self._whole = max(self._whole, sequence)
+        self._heard = {heard for heard in self._heard if heard > self._whole}
 
     @property
     def share(self) -> float:

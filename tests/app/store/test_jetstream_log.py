@@ -72,6 +72,40 @@ def test_a_reader_elsewhere_learns_of_entries_within_seconds_also_when_the_word_
     other.close()
 
 
+def test_a_word_that_was_lost_is_made_good_though_the_reader_appends_to_the_same_stream() -> None:
+    account = an_account()
+    one, other = opened(account), opened(account)
+    real, other.log.told = other.log.told, lambda _: None  # type: ignore[method-assign]
+    offset = one.log.append(2, "", b"x")
+    until_told = other.log.append(0, "", b"y")  # partitions 0 and 2 share a stream
+    other.log.told = real  # type: ignore[method-assign]
+    assert until_told > offset
+    assert other.log.end(2) == 0
+    until(lambda: other.log.end(2) == offset, "a look")
+    one.close()
+    other.close()
+
+
+def test_streams_that_tell_of_all_are_asked_for_no_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = an_account()
+    one, other = opened(account), opened(account)
+    asked: list[int] = []
+    real = other.log._last  # pyright: ignore[reportPrivateUsage]
+
+    async def counted(partition: int) -> int:
+        asked.append(partition)
+        return await real(partition)
+
+    monkeypatch.setattr(other.log, "_last", counted)
+    began = time.monotonic()
+    while time.monotonic() - began < 2.5:
+        one.log.append(1, "", b"x")
+        other.log.append(3, "", b"y")
+    assert asked == []
+    one.close()
+    other.close()
+
+
 def test_what_another_process_appended_counts_at_once() -> None:
     account = an_account()
     one, other = opened(account), opened(account)

@@ -37,3 +37,15 @@ def test_a_fill_is_full_before_servers_refuse() -> None:
     fill = Fill(1000)
     fill.add(900)
     assert 1.0 <= fill.share < Fill.hard_bytes(1000) / 1000
+
+
+@given(st.integers(0, 40), st.data())
+def test_a_fill_misses_exactly_what_nobody_told_of(newest: int, data: st.DataObject) -> None:
+    heard = data.draw(st.sets(st.integers(1, 50)))
+    fill = Fill(0)
+    for sequence in heard:
+        fill.hear(sequence)
+    assert not fill.missed(newest), "the word may be on its way"
+    assert fill.missed(newest) == (not set(range(1, newest + 1)) <= heard)
+    fill.complete(newest)
+    assert not fill.missed(newest)
