@@ -143,11 +143,16 @@ class Breaker:
 
     @property
     def trouble(self) -> str:
-        """Since when the target is away and what was last heard of it, empty while calls go through."""
+        """Since when the target is away and what was last heard of it, empty while calls go through.
+
+        Also empty once a look was due for so long that nobody asks any more: whether it is away then nobody knows, and nobody needs it.
+        """
         with self._lock:
-            if self._state == CLOSED or self._failing_since is None:
+            now_s = self._monotonic()
+            unasked = self._state == OPEN and now_s >= self._next_look + self.plan.longest_s
+            if self._state == CLOSED or self._failing_since is None or unasked:
                 return ""
-            return f"{self.target} has not answered for {self._monotonic() - self._failing_since:.0f} s: {self._said}"
+            return f"{self.target} has not answered for {now_s - self._failing_since:.0f} s: {self._said}"
 
     @contextmanager
     def call(self, failures: tuple[type[Exception], ...] = (Exception,)) -> Generator[None]:

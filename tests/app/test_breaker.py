@@ -71,6 +71,19 @@ def test_failures_open_it_only_once_nothing_was_answered_for_long() -> None:
     assert stage.breaker.trouble == "there has not answered for 10 s: gone"
 
 
+def test_what_nobody_asks_any_more_is_no_trouble_and_is_again_when_it_fails() -> None:
+    """A partition that moved away while its stream was: nobody reads it here, and readiness must not wait for that."""
+    stage = Stage()
+    stage.open()
+    stage.now_s += PLAN.first_s
+    assert stage.breaker.trouble, "a look is due, and may come"
+    stage.now_s += PLAN.longest_s
+    assert stage.breaker.trouble == ""
+    assert stage.state == 2, "the next call is one that looks all the same"
+    stage.fail()
+    assert stage.breaker.trouble == "there has not answered for 15 s: gone"
+
+
 def test_while_it_is_open_nothing_is_asked_and_the_error_says_what_failed() -> None:
     stage = Stage()
     stage.open()
