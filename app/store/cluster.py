@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -116,6 +118,7 @@ def _options(settings: Settings) -> Mapping[str, Any]:
     cluster = settings.cluster
     options: dict[str, Any] = {"servers": [url.strip() for url in settings.nats_url.split(",")]}
     if cluster.credentials is not None:
+        _check_credentials(cluster.credentials)
         options["user_credentials"] = str(cluster.credentials)
     if cluster.ca is not None:
         try:
@@ -123,3 +126,16 @@ def _options(settings: Settings) -> Mapping[str, Any]:
         except (OSError, ssl.SSLError) as exc:
             raise InvalidSetting(f"setting cluster.ca: {cluster.ca}: {exc}") from exc
     return options
+
+
+def _check_credentials(file: Path) -> None:
+    """See that a file holds what a user shows: the client says little of one that does not."""
+    if find_spec("nkeys") is None:
+        raise InvalidSetting(f"setting cluster.credentials: {file} needs the package nkeys; pip install nkeys")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidSetting(f"setting cluster.credentials: {file} cannot be read: {exc}") from exc
+    for part in ("NATS USER JWT", "USER NKEY SEED"):
+        if f"BEGIN {part}-" not in text:
+            raise InvalidSetting(f"setting cluster.credentials: {file} must hold a {part}, as nsc writes it")

@@ -92,8 +92,10 @@ class Link:
         options: dict[str, Any] = {"error_cb": hear, "max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
         try:
             self.client: Client = self.call(asyncio.wait_for(nats.connect(**options), _PATIENCE_S))
-        except (NatsError, OSError, TimeoutError) as exc:
+        except BaseException as exc:
             self._end_loop()
+            if not isinstance(exc, NatsError | OSError | ValueError):
+                raise
             raise StoreFailed(
                 f"no server of {without_secrets(connect.get('servers'))} lets us in: {heard[0] if heard else exc}"
             ) from exc

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Generator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.store.cluster import ask_servers, open_cluster
+from app.store import jetstream_link
+from app.store.cluster import ask_servers, join_cluster, open_cluster
+from app.store.jetstream_link import Link
 from app.telemetry import Telemetry
-from features.errors import DataInUse, InvalidSetting
-from tests.cluster.servers import Servers, free_port
+from features.errors import DataInUse, InvalidSetting, StoreFailed
+from tests.cluster.servers import BINARY, Servers, free_port, until_listening
 from tests.nodes import settings_in, until
 
 
@@ -69,3 +76,72 @@ def test_a_server_that_only_starts_is_asked_again() -> None:
     ask_servers([f"http://127.0.0.1:{port}"], False, telemetry)
     late.join()
     assert telemetry.value("retries", target="monitor 0") >= 1
+
+
+class Issuer:
+    """A key that signs tokens, as `nsc` keeps it."""
+
+    def __init__(self, kind: int) -> None:
+        nkeys = pytest.importorskip("nkeys")
+        self.seed = nkeys.encode_seed(os.urandom(32), kind)
+        self.key = nkeys.from_seed(bytearray(self.seed))
+        self.name = self.key.public_key.decode()
+
+    def token(self, about: str, what: dict[str, Any]) -> str:
+        claims = {"jti": "x", "iat": 1, "iss": self.name, "name": what["type"], "sub": about, "nats": {"version": 2, **what}}
+        head, body = (
+            base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+            for part in ({"typ": "JWT", "alg": "ed25519-nkey"}, claims)
+        )
+        signed = base64.urlsafe_b64encode(self.key.sign(head + b"." + body)).rstrip(b"=")
+        return b".".join((head, body, signed)).decode()
+
+
+def test_servers_that_want_credentials_let_in_who_has_them_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, account, user = (Issuer(kind) for kind in (14 << 3, 0, 20 << 3))
+    unlimited = dict.fromkeys(("subs", "conn", "leaf", "imports", "exports", "data", "payload"), -1)
+    token = account.token(user.name, {"type": "user", "subs": -1, "data": -1, "payload": -1})
+    port = free_port()
+    (tmp_path / "server.conf").write_text(
+        f"listen: 127.0.0.1:{port}\noperator: {operator.token(operator.name, {'type': 'operator'})}\nresolver: MEMORY\n"
+        f"resolver_preload: {{ {account.name}: {operator.token(account.name, {'type': 'account', 'limits': unlimited})} }}\n"
+    )
+    file = tmp_path / "node.creds"
+    file.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n------END USER NKEY SEED------\n"
+    )
+    monkeypatch.setattr(jetstream_link, "_PATIENCE_S", 2.0)
+    server = subprocess.Popen([BINARY, "-c", tmp_path / "server.conf", "-l", tmp_path / "log"])
+    try:
+        until_listening(port)
+        address = f"nats://127.0.0.1:{port}"
+        with closing(Link({"servers": [address], "user_credentials": str(file)})) as link:
+            assert link.client.is_connected
+        with pytest.raises(StoreFailed, match="Authorization Violation"):
+            Link({"servers": [address]})
+    finally:
+        server.kill()
+        server.wait()
+    assert not [thread for thread in threading.enumerate() if thread.name == "nats"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, r"none\.creds cannot be read"),
+        ("SECRET", r"none\.creds must hold a NATS USER JWT, as nsc writes it"),
+        ("-----BEGIN NATS USER JWT-----\nSECRET\n", r"none\.creds must hold a USER NKEY SEED"),
+    ],
+)
+def test_credentials_that_are_none_are_named_and_not_shown(tmp_path: Path, text: str | None, told: str) -> None:
+    pytest.importorskip("nkeys")
+    file = tmp_path / "none.creds"
+    if text is not None:
+        file.write_text(text)
+    over = {"nats_url": "nats://127.0.0.1:9", "cluster__credentials": file, "cluster__allow_unsynced": True}
+    with pytest.raises(InvalidSetting, match=rf"setting cluster\.credentials: .*{told}") as refusal:
+        join_cluster(settings_in(tmp_path, **over), lambda: None, Telemetry())  # type: ignore[arg-type, return-value]
+    assert "SECRET" not in str(refusal.value)
