@@ -31,7 +31,7 @@ from app.history.flush import flush
 from app.history.packed import PackedRows, Rows
 from app.history.place import place_of
 from app.history.tables import ADDED, SCHEMAS, TIMES, conform, day_of, empty
-from features.errors import InvalidValue, StoreFailed
+from features.errors import ForeshockError, InvalidValue, NewerVersion, StoreFailed
 
 __all__ = ["DeltaHistory"]
 
@@ -186,19 +186,33 @@ class DeltaHistory:
             of older versions. 168 is Delta's own default; below the length of a training run readers may fail.
         strays : bool
             Whether files that no commit names are deleted too; with few hours those of an append under way are among them.
+
+        Raises
+        ------
+        StoreFailed, NewerVersion
+            What the first table that could not be tended said; the others were.
         """
+        failures: list[ForeshockError] = []
         for name in SCHEMAS:
-            with self._call("optimise", f"optimise {name}"):
-                delta = self._find(name)
-                if delta is None:
-                    continue
-                layout.check(name, delta)
-                before = delta.version()
-                if now_s is not None:
-                    upkeep.drop_days(delta, self._keep_days.get(name, 0), now_s)
-                upkeep.join_files(delta)
-                self._flush(name, before, delta)
-                upkeep.sweep(delta, retention_hours, strays=strays)
+            try:
+                with self._call("optimise", f"optimise {name}"):
+                    self._tend(name, now_s, retention_hours, strays=strays)
+            except (StoreFailed, NewerVersion) as exc:
+                failures.append(exc)
+        if failures:
+            raise failures[0]
+
+    def _tend(self, name: str, now_s: int | None, retention_hours: int, *, strays: bool) -> None:
+        delta = self._find(name)
+        if delta is None:
+            return
+        layout.check(name, delta)
+        before = delta.version()
+        if now_s is not None:
+            upkeep.drop_days(delta, self._keep_days.get(name, 0), now_s)
+        upkeep.join_files(delta)
+        self._flush(name, before, delta)
+        upkeep.sweep(delta, retention_hours, strays=strays)
 
     def _append(self, name: str, rows: Rows, offsets: Mapping[int, int]) -> None:
         delta = self._open.get(name)

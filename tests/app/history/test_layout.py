@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from app.history import layout
 from app.history.delta import DeltaHistory
 from features.errors import NewerVersion
-from tests.history_rows import facts, once, places, span
+from tests.history_rows import facts, once, places, predictions, span
 
 
 def said(folder: Path, version: str) -> None:
@@ -68,3 +68,12 @@ def test_a_mark_beside_the_append_of_another_node_costs_no_row(tmp_path: Path) -
             each.append({"facts": facts(span(partition, 1, last))}, {partition: last})
     assert places(history.read("facts")) == once([*span(0, 1, 3), *span(1, 1, 3)])
     assert history.versions() == {"facts": layout.VERSION}
+
+
+def test_upkeep_of_the_others_does_not_wait_for_a_table_that_cannot_be_tended(tmp_path: Path) -> None:
+    history = DeltaHistory(tmp_path, keep_days={"predictions": 1})
+    history.append({"facts": facts(span(0, 1, 2)), "predictions": predictions(0, 1)}, {0: 2})
+    said(tmp_path, str(layout.VERSION + 1))
+    with pytest.raises(NewerVersion, match="table facts"):
+        history.optimise(10 * 86_400)
+    assert len(history.read("predictions")) == 0, "its day was dropped"
