@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from app.breaker import Breaker, try_again
+from app.roles import Roles
 from app.settings import Settings
 from app.store.folder import FolderLock
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
@@ -51,6 +52,8 @@ def open_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
         raise
     store.closed = lock.release
     store.signing_key = key
+    if str(Roles.of(settings.roles)) == "ingest":  # it reads who the others are, and no more
+        store.documents.only = "members"
     try:
         refuse_half(store.documents)
     except BaseException:

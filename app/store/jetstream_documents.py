@@ -103,6 +103,8 @@ class JetStreamDocuments:
     """
 
     def __init__(self, link: Link, now: Callable[[], datetime]) -> None:
+        self.only: str | None = None
+        """The one bucket that is kept in memory, before the first is read; None keeps all."""
         self._link = link
         self._now = now
         self._watched = WatchedBuckets(self.now_s)
@@ -239,7 +241,7 @@ class JetStreamDocuments:
                 return
             # A replica may be behind. What is written now through the leader is seen only after all that was written before.
             mark = Draft(
-                f"{_PREFIX}_mark.{uuid4().hex}", msgspec.msgpack.encode(_Wire("", None, None)), {"Nats-TTL": _MARK_TTL}
+                f"{self._followed()}_mark.{uuid4().hex}", msgspec.msgpack.encode(_Wire("", None, None)), {"Nats-TTL": _MARK_TTL}
             )
             marked = self._link.call(self._link.publish(STREAM, mark))
             while self._position < marked:
@@ -247,6 +249,10 @@ class JetStreamDocuments:
                     self._stop.wait(0.01)
             self._following = threading.Thread(target=self._run, name="documents", daemon=True)
             self._following.start()
+
+    def _followed(self) -> str:
+        """Return how all subjects begin that are followed."""
+        return _PREFIX if self.only is None else f"{_PREFIX}{self.only}."
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -260,7 +266,7 @@ class JetStreamDocuments:
 
     def _advance(self) -> bool:
         """Take a page of changes by anybody; return whether there may be more."""
-        asked = {**_PAGE, "seq": self._position + 1, "next_by_subj": f"{_PREFIX}>"}
+        asked = {**_PAGE, "seq": self._position + 1, "next_by_subj": f"{self._followed()}>"}
         page, end = self._link.call(self._link.some(STREAM, asked))
         changes = _changes(page)
         with self._lock:

@@ -90,6 +90,10 @@ def test_each_looks_after_its_own_part_and_names_the_role_that_it_lacks(trio: Tr
 def test_none_makes_what_its_role_does_not_need(trio: Trio) -> None:
     made = {role: PARTS & set(vars(node)) for role, node in trio.nodes.items()}
     assert made == {"ingest": {"receiver"}, "worker": {"worker", "champions"}, "api": {"jobs"}}
+    trio.nodes["worker"].store.documents.put("services", "default/x", b"{}")
+    until(lambda: bool(trio.nodes["api"].store.documents.items("services")), "what an api node follows")
+    assert len(trio.nodes["ingest"].peers.nodes().states) == 3
+    assert trio.nodes["ingest"].store.documents.items("services") == [], "it knows the others, and nothing more"
 
 
 def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
