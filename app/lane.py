@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeAlias
 
 from app.cache.documents import decode_document
 from app.cache.records import IncidentRecord, Known
@@ -29,6 +30,9 @@ from features.errors import InvalidValue, NewerVersion
 __all__ = ["NO_TICK", "Lane", "Partition", "tick_of"]
 
 logger = logging.getLogger(__name__)
+
+Champions: TypeAlias = Callable[[str, str], Champion | None]
+Rivals: TypeAlias = Callable[[str, Members], None]
 
 NO_TICK = -1
 """Of a partition that no tick was closed of yet."""
@@ -103,6 +107,7 @@ class Lane:
         self._checkpoints = checkpoints
         self._telemetry = telemetry
         self._summaries = summaries
+        self._gathers = False
 
     @property
     def tick(self) -> int:
@@ -135,6 +140,20 @@ class Lane:
                 busy = True
                 self._absorb_until_marker(number, partition)
         return busy
+
+    def follow(self, tick: int, champions: Champions, rivals: Rivals) -> bool:
+        """Read on, and close the next tick unless it comes after the one that is followed; return whether one was closed."""
+        self.absorb()
+        following = self.next_tick
+        if following is None or following > tick:
+            return False
+        self.load_champions(champions, rivals)
+        self.close(following, publish=False)
+        return True
+
+    def stands_at(self, tick: int) -> bool:
+        """Return whether this is the open tick, and nothing of it is gathered: what is gathered is in no snapshot."""
+        return self.tick == tick and not self._gathers
 
     @property
     def has_read(self) -> bool:
@@ -178,6 +197,7 @@ class Lane:
         self.flow.hear(self._summaries.of_others(self.partitions))
         with self._telemetry.tick_seconds.labels(stage="forecast").time():
             outputs = self.flow.forecast(tick, offsets, known, publish=publish)
+        self._gathers = False
         if publish:  # in every partition, so that an owner that lost one says nothing more of any
             outputs = {number: outputs.get(number, []) for number in self.partitions}
         with self._telemetry.tick_seconds.labels(stage="commit").time():
@@ -255,7 +275,7 @@ class Lane:
         rest._recall(incidents, rest.partitions)
         return rest
 
-    def load_champions(self, champions: Callable[[str, str], Champion | None], rivals: Callable[[str, Members], None]) -> None:
+    def load_champions(self, champions: Champions, rivals: Rivals) -> None:
         """Put new champions in; one that cannot be had leaves those that serve as they are. See `app.worker.WorkerParts`."""
         for tenant in self.flow.memory.tenants:
             try:
@@ -314,6 +334,7 @@ class Lane:
             try:
                 message = unpack(entry.data)
                 if isinstance(message, BatchMessage):
+                    self._gathers = True
                     self.flow.absorb(number, message)
                 elif message.tick_s // self.flow.plan.memory.tick_s > self.tick:
                     partition.marker, partition.marker_offset = message, entry.offset

@@ -292,15 +292,12 @@ class Worker:
                 self._joining.remove(lane)  # its next owner begins where it began
                 continue
             while lane.tick < self._lane.tick and self.parts.monotonic() < until:
-                busy |= lane.absorb()
-                tick = lane.next_tick
-                if tick is None or tick > self._lane.tick:
+                if not lane.follow(self._lane.tick, self.parts.champions, self.parts.rivals):
                     break
-                lane.load_champions(self.parts.champions, self.parts.rivals)
-                lane.close(tick, publish=False)
+                busy = True
                 if lane.flow.chronicle.n_rows >= self.plan.flush_rows and self.archive.ready:
                     self._try_checkpoint(lane)
-            if lane.tick == self._lane.tick:
+            if lane.stands_at(self._lane.tick):
                 self._lane.take(lane, self.parts.documents.items("incidents"))
                 self._joining.remove(lane)
                 busy = True

@@ -12,9 +12,9 @@ import pytest
 
 from app.worker import Worker, WorkerPlan
 from tests.app.test_worker import LINES
-from tests.lines import FlakyHistory, Line, open_line
+from tests.lines import TICK_S, FlakyHistory, Line, open_line
 from tests.nodes import history_rows
-from tests.recorded import recorded
+from tests.recorded import BEGIN_S, recorded
 
 SHARED = WorkerPlan(checkpoint_s=1e9, flush_rows=150, shared=True)
 ALL = frozenset(range(8))
@@ -193,6 +193,34 @@ def test_partitions_that_are_ahead_wait_for_the_others(tmp_path: Path) -> None:
             calm.end_tick()
         calm.worker.checkpoint()
     assert history_rows(tmp_path) == history_rows(tmp_path / "undisturbed")
+
+
+def test_a_new_partition_whose_log_begins_in_the_open_tick_joins_at_its_end(tmp_path: Path) -> None:
+    first = LINES[:3]  # of one minute
+
+    def feed(line: Line) -> None:
+        line.tick = BEGIN_S // TICK_S  # of partitions that nobody owns nobody writes a marker
+        line.send(first)
+        assert line.tick == BEGIN_S // TICK_S
+
+    with open_line(tmp_path) as line:
+        one = a_worker(line, "one")
+        one.want({0, 1, 2, 3})
+        feed(line)
+        drain([one])
+        assert line.store.log.end(0) > 0 < line.store.log.end(7), "both have data of the open tick"
+        one.want(ALL)
+        drain([one])
+        line.pass_to(line.tick + 1)
+        drain([one])
+        assert one.flow.memory.tick == line.tick
+        one.checkpoint()
+    with open_line(tmp_path / "undisturbed") as calm:
+        feed(calm)
+        calm.end_tick()
+        calm.worker.checkpoint()
+    for table in ("windows", "errors"):
+        assert history_rows(tmp_path, table) == history_rows(tmp_path / "undisturbed", table)
 
 
 def test_what_was_learned_goes_with_the_partitions(tmp_path: Path) -> None:
