@@ -151,9 +151,10 @@ class Lane:
         self.close(following, publish=False)
         return True
 
-    def stands_at(self, tick: int) -> bool:
-        """Return whether this is the open tick, and nothing of it is gathered: what is gathered is in no snapshot."""
-        return self.tick == tick and not self._gathers
+    @property
+    def gathers(self) -> bool:
+        """Whether data of the open tick is gathered, which is in no snapshot."""
+        return self._gathers
 
     @property
     def has_read(self) -> bool:
@@ -168,8 +169,9 @@ class Lane:
             return None
         return min(at) // self.flow.plan.memory.tick_s
 
+    @property
     def another_marker_waits(self) -> bool:
-        """Return whether the tick after the next is in the log already, so that documents of the next would be old at once."""
+        """Whether the tick after the next is in the log already, so that documents of the next would be old at once."""
         number = min(self.partitions)
         partition = self.partitions[number]
         self._refill(number, partition)
@@ -201,15 +203,16 @@ class Lane:
         if publish:  # in every partition, so that an owner that lost one says nothing more of any
             outputs = {number: outputs.get(number, []) for number in self.partitions}
         with self._telemetry.tick_seconds.labels(stage="commit").time():
-            self.commit(outputs)
+            self._publish(outputs)
 
-    def commit(self, outputs: Mapping[int, list[Output]]) -> None:
-        """Publish documents of partitions at once; their state and offset stay where they are."""
-        owned = self.partitions
-        self._commit([Commit(n, owned[n].token, owned[n].committed, outputs=made) for n, made in outputs.items()])
+    def publish(self, outputs: Mapping[int, list[Output]]) -> None:
+        """Publish documents between two ticks."""
+        self._publish(outputs)
+        self._show_lag()
 
+    @property
     def closed(self) -> dict[int, int] | None:
-        """Return the offsets of the newest closed tick; None while data of the open one is gathered, or before the first."""
+        """The offsets of the newest closed tick; None while data of the open one is gathered, or before the first."""
         offsets = {number: p.markers[-1][1] for number, p in self.partitions.items() if p.markers}
         if not offsets or any(p.position > offsets.get(number, 0) for number, p in self.partitions.items()):
             return None
@@ -287,16 +290,29 @@ class Lane:
                 logger.exception("the champion of tenant %s could not be loaded", tenant)
                 self._telemetry.faults.labels(place="champion").inc()
 
-    def show_lag(self) -> None:
-        """Say how much waits in the log of every partition."""
-        for number, partition in self.partitions.items():
-            self._telemetry.lag.labels(partition=str(number)).set(self._log.waiting(number, partition.position))
+    @property
+    def lag(self) -> int:
+        """How many entries of the log are not absorbed; safe to read from any thread."""
+        return sum(self._log.waiting(number, p.position) for number, p in list(self.partitions.items()))
+
+    def measure(self, passed_s: float) -> dict[int, float]:
+        """Show what waits, and return entries a second by partition since the last call, which was so many seconds ago."""
+        self._show_lag()
+        loads = {number: partition.absorbed / passed_s for number, partition in self.partitions.items()}
+        for partition in self.partitions.values():
+            partition.absorbed = 0
+        return loads
 
     def hide_lag(self) -> None:
         """Take back what was said of it: somebody else may own the partitions now."""
         for number in self.partitions:
             with suppress(KeyError):
                 self._telemetry.lag.remove(str(number))
+
+    def _show_lag(self) -> None:
+        """Say how much waits in the log of every partition."""
+        for number, partition in self.partitions.items():
+            self._telemetry.lag.labels(partition=str(number)).set(self._log.waiting(number, partition.position))
 
     def _learn_from(self, flow: Flow) -> None:
         self._learn(flow.learners.snapshot(), flow.anomalies.combinations.snapshot())
@@ -343,6 +359,11 @@ class Lane:
             except Exception:  # one message that cannot be read must not stop all that come after it
                 logger.exception("offset %d of partition %d was skipped", entry.offset, number)
                 self._telemetry.faults.labels(place="absorb").inc()
+
+    def _publish(self, outputs: Mapping[int, list[Output]]) -> None:
+        """Publish documents of partitions at once; their state and offset stay where they are."""
+        owned = self.partitions
+        self._commit([Commit(n, owned[n].token, owned[n].committed, outputs=made) for n, made in outputs.items()])
 
     def _commit_unit(self, commits: Sequence[Commit]) -> None:
         self._commit(commits)

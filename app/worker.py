@@ -25,7 +25,7 @@ from app.flow import Flow
 from app.history.contract import History
 from app.lane import Lane, tick_of
 from app.members import Members
-from app.store.contract import Checkpoints, Documents, Head, Log, Output
+from app.store.contract import Checkpoints, Documents, Head, Log
 from app.summaries import BUCKET, Summaries
 from app.telemetry import Telemetry
 from features.errors import Fenced, PartStopped, SnapshotMismatch
@@ -125,9 +125,8 @@ class Worker:
         self._heard, self._renewal_after = self._news.changes, 0.0
         self._last_checkpoint = self._last_published = self._last_tick = parts.monotonic()
         self.archive = Archive(parts.history, parts.documents, telemetry, parts.monotonic)
-        self._published = True
-        self._kept_back = 0
-        self._loads: dict[int, float] = {}
+        self._published, self._kept_back = True, 0
+        self._loads, self._taking = dict[int, float](), frozenset[int]()
         self.failing = False  # whether something failed since the last tick that was closed
         self._lock = threading.Lock()
 
@@ -139,7 +138,7 @@ class Worker:
     @property
     def held(self) -> frozenset[int]:
         """The partitions that it owns or takes over."""
-        return frozenset(number for lane in (self._lane, *self._joining) for number in list(lane.partitions))
+        return self._taking.union(*(list(lane.partitions) for lane in (self._lane, *self._joining)))
 
     @property
     def published(self) -> bool:
@@ -152,8 +151,7 @@ class Worker:
 
     def lag(self) -> int:
         """Return how many entries of the log are not absorbed, over all owned partitions."""
-        lanes = (self._lane, *self._joining)
-        return sum(self.parts.log.waiting(n, p.position) for lane in lanes for n, p in list(lane.partitions.items()))
+        return sum(lane.lag for lane in (self._lane, *self._joining))
 
     def loads(self) -> Mapping[int, float]:
         """Return entries a second by live partition, as of the last tick."""
@@ -240,7 +238,7 @@ class Worker:
             self._tick(tick)
             return True
         if not busy and not self._published:
-            self._publish(self.flow.publish())
+            self._lane.publish(self.flow.publish())
             self._note_published()
         elif self._published and self._news.changes != self._heard and self.parts.monotonic() >= self._renewal_after:
             self._renew()
@@ -251,7 +249,7 @@ class Worker:
 
     def _forget(self) -> None:
         self._go_on(self._new_lane())
-        self._joining = []
+        self._joining, self._taking = [], frozenset()
 
     def _go_on(self, lane: Lane) -> None:
         """Put another lane in the place of the live one."""
@@ -271,42 +269,55 @@ class Worker:
         if not numbers:
             return False
         by_tick: dict[int, dict[int, Head]] = {}
+        self._taking = frozenset(numbers)  # held for others to see: what is taken late would be taken from them
         for number in numbers:
             head = self.parts.checkpoints.acquire(number, self.plan.owner)
             by_tick.setdefault(tick_of(head, self.flow.plan.memory.tick_s), {})[number] = head
         incidents = self.parts.documents.items("incidents")
-        for _, heads in sorted(by_tick.items(), reverse=True):
+        for heads in by_tick.values():
             lane = self._new_lane()
             lane.restore(heads, incidents)
-            if self._lane.partitions:
-                self._joining.append(lane)
-            else:
-                self._go_on(lane)
+            self._joining.append(lane)
+        self._taking = frozenset()
+        self._let_newest_live()
         return True
+
+    def _let_newest_live(self) -> None:
+        """Put the newest lane that joins in the place of a live one without partitions."""
+        if self._joining and not self._lane.partitions:
+            newest = max(self._joining, key=lambda lane: lane.tick)
+            self._go_on(newest)
+            self._joining.remove(newest)
 
     def _catch_up(self) -> bool:
         """Bring lanes that join on, for a bounded time, and let those in that stand where the live partitions do."""
         busy, until = False, self.parts.monotonic() + _CATCH_UP_S
+        self._joining = [
+            lane for lane in self._joining if lane.partitions.keys() <= self.wanted
+        ]  # others begin where these began
+        self._let_newest_live()
         for lane in list(self._joining):
-            if not lane.partitions.keys() <= self.wanted:
-                self._joining.remove(lane)  # its next owner begins where it began
-                continue
-            while lane.tick < self._lane.tick and self.parts.monotonic() < until:
+            while lane.tick < self._lane.tick and self.parts.monotonic() < until and self._has_room(lane):
                 if not lane.follow(self._lane.tick, self.parts.champions, self.parts.rivals):
                     break
                 busy = True
-                if lane.flow.chronicle.n_rows >= self.plan.flush_rows and self.archive.ready:
-                    self._try_checkpoint(lane)
-            if lane.stands_at(self._lane.tick):
+            if lane.tick == self._lane.tick and not lane.gathers:
                 self._lane.take(lane, self.parts.documents.items("incidents"))
                 self._joining.remove(lane)
                 busy = True
         return busy
 
+    def _has_room(self, lane: Lane) -> bool:
+        """Write out what a lane that joins gathered for history, once that is much; return whether it may gather more."""
+        n_rows = lane.flow.chronicle.n_rows
+        if n_rows >= self.plan.flush_rows and self.archive.ready:
+            self._try_checkpoint(lane)
+        return n_rows < _MAX_WAITING * self.plan.flush_rows or self.archive.ready
+
     def _tick(self, tick: int) -> None:
         """Close a tick of the live partitions."""
         overdue = self.parts.monotonic() - self._last_published >= _PUBLISH_S
-        publish, self._published = overdue or not self._lane.another_marker_waits(), False
+        publish, self._published = overdue or not self._lane.another_marker_waits, False
         self._lane.close(tick, self._known(), publish=publish)
         self._measure()
         if publish:
@@ -323,11 +334,7 @@ class Worker:
     def _measure(self) -> None:
         """Note what came since the last tick, and what waits."""
         now = self.parts.monotonic()
-        passed_s, self._last_tick = max(now - self._last_tick, 1e-3), now
-        self._loads = {number: partition.absorbed / passed_s for number, partition in self._lane.partitions.items()}
-        for partition in self._lane.partitions.values():
-            partition.absorbed = 0
-        self._lane.show_lag()
+        self._loads, self._last_tick = self._lane.measure(max(now - self._last_tick, 1e-3)), now
 
     def _checkpoint_when_due(self) -> None:
         """Checkpoint in time, or leave it to a later tick while history refuses: forecasts do not wait for it."""
@@ -362,12 +369,12 @@ class Worker:
             return self._checkpoint(lane)
         except HistoryRefused:
             self.archive.note()
-            if lane.flow.chronicle.n_rows >= _MAX_WAITING * self.plan.flush_rows:
+            if lane is self._lane and lane.flow.chronicle.n_rows >= _MAX_WAITING * self.plan.flush_rows:
                 raise  # memory is bounded: they are made again from the log
             return False
 
     def _checkpoint(self, lane: Lane) -> bool:
-        offsets = lane.closed()
+        offsets = lane.closed
         if offsets is None:
             return False  # data of the open tick is gathered: the next tick's end is soon enough
         self.archive.append(lane.flow.chronicle, offsets)
@@ -378,15 +385,11 @@ class Worker:
             self.archive.optimise_daily(self.flow.memory.tick * self.flow.plan.memory.tick_s)
         return True
 
-    def _publish(self, outputs: Mapping[int, list[Output]]) -> None:
-        self._lane.commit(outputs)
-        self._lane.show_lag()
-
     def _renew(self) -> None:
         """Forecast anew what something came of since the tick: nobody waits a minute for a new model to speak."""
         known = self._known()
         with self.telemetry.tick_seconds.labels(stage="renewal").time():
-            self._publish(self.flow.renew(known))
+            self._lane.publish(self.flow.renew(known))
         self._renewal_after = self.parts.monotonic() + _RENEWAL_S
 
     def _known(self) -> list[Known]:

@@ -7,10 +7,14 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from app.replay import append_markers
+from app.store.contract import Checkpoints, Head
 from app.worker import Worker, WorkerPlan
+from features.errors import StoreFailed
 from tests.app.test_worker import LINES
 from tests.lines import TICK_S, FlakyHistory, Line, open_line
 from tests.nodes import history_rows
@@ -170,6 +174,39 @@ def test_partitions_are_let_go_of_while_history_refuses_and_their_rows_are_made_
     assert history_rows(tmp_path) == history_rows(tmp_path / "undisturbed")
 
 
+def test_what_joins_gathers_no_more_for_history_than_may_wait_and_stops_nobody(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.plan = replace(SHARED, owner="one", flush_rows=12)
+        one = line.new_worker()
+        one.want({0, 1, 2, 3})
+        line.send(LINES[:80])
+        drain([one])
+        one.checkpoint()
+        history = line.with_flaky_history()
+        history.refusing = True
+        one.want(ALL)
+        line.pass_to(line.tick + 1)
+        drain([one])
+        assert one.held == ALL
+        assert one.flow.memory.tick == line.tick
+        assert one.lag() > 0, "the log keeps what history does not take"
+        line.seconds[0] += 600.0
+        drain([one])
+        assert one.lag() > 0, "refused once more, without harm to those that are live"
+        assert one.flow.memory.tick == line.tick
+        history.refusing = False
+        line.seconds[0] += 600.0
+        drain([one])
+        assert one.lag() == 0
+        one.checkpoint()
+    with open_line(tmp_path / "undisturbed") as calm:
+        calm.send(LINES[:80])
+        calm.end_tick()
+        calm.worker.checkpoint()
+    for table in ("windows", "errors"):
+        assert history_rows(tmp_path, table) == history_rows(tmp_path / "undisturbed", table)
+
+
 def test_partitions_that_are_ahead_wait_for_the_others(tmp_path: Path) -> None:
     with open_line(tmp_path) as line:
         ahead, behind = (a_worker(line, name) for name in ("ahead", "behind"))
@@ -221,6 +258,55 @@ def test_a_new_partition_whose_log_begins_in_the_open_tick_joins_at_its_end(tmp_
         calm.worker.checkpoint()
     for table in ("windows", "errors"):
         assert history_rows(tmp_path, table) == history_rows(tmp_path / "undisturbed", table)
+
+
+def test_what_joins_goes_on_by_itself_when_the_live_partitions_are_let_go_of(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        ahead, behind = (a_worker(line, name) for name in ("ahead", "behind"))
+        ahead.want({4})
+        behind.want({0})
+        line.pass_to(BEGIN_S // TICK_S)
+        drain([ahead, behind])
+        behind.checkpoint()
+        ahead.want(())
+        append_markers(line.store.log, range(line.tick + 1, line.tick + 2), TICK_S, [4])
+        drain([ahead])
+        assert ahead.held == set()
+        behind.want({0, 4})
+        behind.step()
+        assert behind.held == {0, 4}
+        behind.want({4})
+        line.pass_to(line.tick + 2)
+        drain([behind])
+        assert behind.held == {4}
+        assert behind.flow.memory.tick == line.tick
+
+
+def test_what_is_being_taken_over_is_held_until_that_failed(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        line.plan = replace(SHARED, owner="one")
+        looks: list[frozenset[int]] = []
+
+        class Looking:
+            """Checkpoints whose third partition cannot be had."""
+
+            def acquire(self, partition: int, owner: str) -> Head:
+                looks.append(one.held)
+                if partition == 2:
+                    raise StoreFailed("no leader")
+                return line.store.checkpoints.acquire(partition, owner)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(line.store.checkpoints, name)
+
+        one = line.new_worker(checkpoints=cast(Checkpoints, Looking()))
+        one.want({0, 1, 2, 3})
+        with pytest.raises(StoreFailed):
+            one.step()
+        assert looks == [{0, 1, 2, 3}] * 3
+        one.want(())
+        one.acquire()
+        assert one.held == set()
 
 
 def test_what_was_learned_goes_with_the_partitions(tmp_path: Path) -> None:
