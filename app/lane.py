@@ -41,6 +41,7 @@ _READ_ENTRIES = 256
 _MARKER_BYTES = 64
 _MARKERS = "worker/markers"
 _LEARNERS, _FORESTS = "learners", "forests"
+_HEADS = 256  # guessed: partitions whose documents go in one unit; each is a message of a thousand, and the rest are documents
 _UNIT = 400  # guessed: values of state that change in one unit, of the thousand messages that a log of documents takes at once
 
 
@@ -363,7 +364,9 @@ class Lane:
     def _publish(self, outputs: Mapping[int, list[Output]]) -> None:
         """Publish documents of partitions at once; their state and offset stay where they are."""
         owned = self.partitions
-        self._commit([Commit(n, owned[n].token, owned[n].committed, outputs=made) for n, made in outputs.items()])
+        commits = [Commit(n, owned[n].token, owned[n].committed, outputs=made) for n, made in outputs.items()]
+        for start in range(0, len(commits), _HEADS):
+            self._commit(commits[start : start + _HEADS])
 
     def _commit_unit(self, commits: Sequence[Commit]) -> None:
         self._commit(commits)

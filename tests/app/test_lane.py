@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from app.replay import append_markers
-from app.store.contract import Checkpoints, Head
+from app.settings import StoreSettings
+from app.store.contract import Checkpoints, Commit, Head
+from app.store.sqlite import open_store
 from app.worker import Worker, WorkerPlan
 from features.errors import StoreFailed
 from tests.app.test_worker import LINES
@@ -307,6 +311,28 @@ def test_what_is_being_taken_over_is_held_until_that_failed(tmp_path: Path) -> N
         one.want(())
         one.acquire()
         assert one.held == set()
+
+
+def test_many_partitions_say_a_tick_in_units_that_a_log_of_documents_takes(tmp_path: Path) -> None:
+    settings = StoreSettings(commit_window_ms=0.0, partitions=300)
+    sizes: list[int] = []
+    with open_store(tmp_path, settings=settings, max_in_flight_bytes=2**28, now=lambda: datetime.now(UTC)) as store:
+
+        class Counting:
+            """Checkpoints that count what goes in one unit."""
+
+            def commit_all(self, commits: Sequence[Commit]) -> list[int]:
+                sizes.append(len(commits))
+                return store.checkpoints.commit_all(commits)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(store.checkpoints, name)
+
+        line = Line(store, tmp_path)
+        line.new_worker(checkpoints=cast(Checkpoints, Counting()))
+        line.pass_to(BEGIN_S // TICK_S)
+        line.worker.drain()
+    assert sizes == [256, 44]
 
 
 def test_what_was_learned_goes_with_the_partitions(tmp_path: Path) -> None:
