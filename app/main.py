@@ -137,7 +137,7 @@ class Node(Parts):
     def close(self) -> None:
         """Hand over, stop listening, end what is under way, then the worker, then the store; a second call does nothing."""
         if self._lives("peers") and isinstance(self.peers, Peers):
-            self.peers.leave()  # while worker and clock go on
+            self.peers.leave(waits=self._lives("worker") and self._lives("clock"))
         self._asked_to_stop.set()
         self._stop.set()
         self._listeners.close()  # while one answers, what it hands work to must be there

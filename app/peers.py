@@ -15,6 +15,7 @@ from app.cache.member_records import ALIVE, Member, Nodes, NodeState
 from app.membership import Membership
 from app.ownership import Holder, Ownership
 from app.store.signing import check_signing
+from features.errors import ForeshockError
 
 __all__ = ["Alone", "Bystander", "Peers"]
 
@@ -138,10 +139,20 @@ class Peers:
             before = {m.id: m.signing for m in self.others() if (m.started_at, m.id) < (me.started_at, me.id)}
             check_signing(me.signing, before, me.id)
 
-    def leave(self) -> None:
-        """Hand over what is held at the end of a tick, and go; what could not be handed over in time others read again."""
+    def leave(self, *, waits: bool = True) -> None:
+        """Hand over what is held at the end of a tick, and go; what could not be handed over in time others read again.
+
+        Parameters
+        ----------
+        waits : bool
+            Whether an end of a tick may come; else nothing is waited for, and others take over at once.
+        """
         began_s = time.monotonic()
-        in_order = self._ownership.leave(self._handover_s)
+        try:
+            in_order = self._ownership.leave(self._handover_s if waits else 0.0)
+        except ForeshockError as exc:  # what else there is to stop stops all the same
+            logger.error("node %s goes without a word to the others: %s", self._membership.me.id, exc)
+            return
         how = "handed everything over" if in_order else "left with partitions that others have to read again"
         logger.info("node %s %s within %.1f s", self._membership.me.id, how, time.monotonic() - began_s)
 

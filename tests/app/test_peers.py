@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -90,3 +91,12 @@ def test_a_stop_that_nobody_waits_for_ends_in_time(tmp_path: Path) -> None:
     with run_node(tmp_path, **a_cluster()) as running:
         assert running.node.worker.held == ALL
     assert not [thread for thread in threading.enumerate() if thread.name in ("peers", "worker")]
+
+
+@pytest.mark.cluster
+def test_a_stop_waits_for_no_end_of_a_tick_that_cannot_come(tmp_path: Path) -> None:
+    with run_node(tmp_path, cluster__handover_s=600, **a_cluster()) as running:
+        running.tick()
+        assert running.node.worker.held == ALL
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 60.0, "no clock runs, so that no tick ends"
