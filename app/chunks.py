@@ -1,6 +1,6 @@
 """Large values as parts of a bounded size, and back.
 
-`app.lane` keeps what the learners know in the state of its lowest partition this way: a value is then never larger
+`app.lane` keeps what the learners know in the state of a tenant's lowest partition this way: a value is then never larger
 than what a log of documents carries in one message, and a checkpoint writes only the parts that changed.
 """
 

@@ -231,13 +231,13 @@ class Lane:
         together again.
         """
         gone: dict[int, int] = {}
-        commits: list[Commit] = []
+        commits, learned = list[Commit](), self._learned()
         for number, partition in self.partitions.items():
             closed = partition.markers[-1][1]
             through, partition.markers = passed(partition.markers, retention_s, self._log.fullness(number))
             if through:
                 gone[number] = through
-            state = self._state(number, partition)
+            state = self.flow.snapshot(number) | learned.get(number, {}) | {_MARKERS: json.dumps(partition.markers).encode()}
             digests = {name: _digest(value) for name, value in state.items()}
             changed: dict[str, bytes | None] = {n: v for n, v in state.items() if partition.written.get(n) != digests[n]}
             changed |= dict.fromkeys(partition.written.keys() - state.keys())
@@ -331,12 +331,16 @@ class Lane:
     def _recall(self, incidents: Iterable[Document], partitions: Iterable[int]) -> None:
         self.flow.recall((decode_document(document.value, IncidentRecord) for document in incidents), partitions)
 
-    def _state(self, number: int, partition: Partition) -> dict[str, bytes]:
-        state = self.flow.snapshot(number) | {_MARKERS: json.dumps(partition.markers).encode()}
-        if number == min(self.partitions):  # learners are a tenant's, not a partition's
-            state |= chunks(self.flow.learners.snapshot(), _LEARNERS)
-            state |= chunks(self.flow.anomalies.combinations.snapshot(), _FORESTS)
-        return state
+    def _learned(self) -> dict[int, dict[str, bytes]]:
+        """Return what was learned of each tenant by the lowest of its partitions here: whoever takes that over has its series too."""
+        directory, lowest = self.flow.memory.directory, dict[str, int]()
+        for key, number in zip(directory.keys, directory.partition.tolist(), strict=True):
+            lowest[key.tenant] = min(number, lowest.get(key.tenant, number))
+        found: dict[int, dict[str, bytes]] = {}
+        values = ((_LEARNERS, self.flow.learners.snapshot()), (_FORESTS, self.flow.anomalies.combinations.snapshot()))
+        for prefix, tenant, data in ((prefix, *one) for prefix, by_tenant in values for one in by_tenant.items()):
+            found.setdefault(lowest.get(tenant, min(self.partitions)), {}).update(chunks({tenant: data}, prefix))
+        return found
 
     def _refill(self, number: int, partition: Partition) -> bool:
         if not partition.entries:

@@ -1,7 +1,7 @@
 """What forecasts and learns: the members of every tenant, and the forecasts that wait for what really happens.
 
 `app.flow.forecast` asks it for the hazards of all rows of a Memory; `app.flow.settle` tells it what happened; the worker keeps its state
-beside that of its lowest partition, since what is learned belongs to a tenant and not to a partition.
+beside that of the tenant's lowest one, since what is learned belongs to a tenant and not to a partition.
 """
 
 from __future__ import annotations

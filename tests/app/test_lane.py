@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
-from app.replay import append_markers
+from app.replay import append_markers, signal_of
 from app.settings import StoreSettings
 from app.store.contract import Checkpoints, Commit, Head
 from app.store.sqlite import open_store
 from app.worker import Worker, WorkerPlan
 from features.errors import StoreFailed
+from features.series import partition_of
+from models.multivariate import Multivariate
 from tests.app.test_worker import LINES
 from tests.lines import TICK_S, FlakyHistory, Line, open_line
 from tests.nodes import history_rows
@@ -333,6 +336,27 @@ def test_many_partitions_say_a_tick_in_units_that_a_log_of_documents_takes(tmp_p
         line.pass_to(BEGIN_S // TICK_S)
         line.worker.drain()
     assert sizes == [256, 44]
+
+
+def test_what_was_learned_of_a_tenant_lies_with_its_own_partitions(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        one, other = (a_worker(line, name) for name in ("one", "other"))
+        one.want(ALL)
+        line.send(LINES[:5])
+        name = next(name for name in map(str, range(100)) if partition_of("shop", name, 8) == 5)
+        text = next(text for text in LINES if signal_of(text) == "logs" and b'"web"' in text)
+        line.receiver.receive("shop", "logs", "json", text.replace(b'"web"', b'"%s"' % name.encode()))
+        line.pass_to(line.tick + 1)
+        drain([one])
+        forest = Multivariate(6)
+        forest.learn(np.random.default_rng(0).uniform(size=(60, 6)))
+        for tenant in ("default", "shop"):
+            one.flow.anomalies.combinations.restore(tenant, forest.snapshot())
+        one.checkpoint()
+        other.want({5, 6})
+        drain([other])
+        assert other.flow.memory.tenants.keys() >= {"shop"}
+        assert other.flow.anomalies.combinations.snapshot()["shop"] == forest.snapshot()
 
 
 def test_what_was_learned_goes_with_the_partitions(tmp_path: Path) -> None:
