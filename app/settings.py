@@ -151,7 +151,7 @@ class ClusterSettings(_Group):
     ca: Path | None = None
     """PEM file of the authority that signed the servers' certificates. None trusts those of the system, where a URL begins with `tls://`."""
     monitor_urls: tuple[str, ...] = ()
-    """Addresses of the servers' monitoring, such as `http://n1:8222`, one for each server. They are asked at the start whether a server writes through to the disk before it answers."""
+    """Addresses of the servers' monitoring, such as `http://n1:8222`, one for each server. They are asked at the start whether a server writes through to the disk before it answers. More than half must answer, so that a node can start while a server is down; one that writes nothing through, and says so, is refused."""
     allow_unsynced: bool = False
     """Start although a server does not say that it writes through (`sync_interval: always`). What was acknowledged within the last two minutes can then be lost when machines lose power."""
     replicas: int = Field(default=3, ge=1, le=5)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
@@ -27,7 +30,10 @@ from features.errors import InvalidSetting
 
 __all__ = ["ask_servers", "join_cluster", "open_cluster"]
 
-_ANSWER_S = 5.0
+logger = logging.getLogger(__name__)
+
+_ANSWER_S = 2.0
+_GRACE_S = 1.0  # guessed: for the rest once most have answered; a server that hangs would hold a start up for many seconds
 _WAITS_S = (0.2, 0.4, 0.8)  # guessed: a server that starts beside the node listens by then
 
 
@@ -77,6 +83,8 @@ def join_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
 def ask_servers(monitors: Sequence[str], allow_unsynced: bool, telemetry: Telemetry | None = None) -> None:
     """Ask servers whether they write through before they answer.
 
+    Most of them must answer, so that a node can start while one server is down; of those that did not is warned.
+
     Parameters
     ----------
     monitors : sequence of str
@@ -89,7 +97,7 @@ def ask_servers(monitors: Sequence[str], allow_unsynced: bool, telemetry: Teleme
     Raises
     ------
     InvalidSetting
-        When one does not, or none can be asked, and that is not allowed.
+        When one does not, or no more than half of them can be asked, and that is not allowed.
     """
     if allow_unsynced:
         return
@@ -98,17 +106,46 @@ def ask_servers(monitors: Sequence[str], allow_unsynced: bool, telemetry: Teleme
             "setting cluster.monitor_urls must name the servers' monitoring, so that they can be asked whether they write through;"
             " or set cluster.allow_unsynced"
         )
-    for number, url in enumerate(monitors):
-        breaker = Breaker(f"monitor {number}", telemetry or Telemetry())
-        try:
-            config = try_again(partial(_config, url), breaker, (httpx.TransportError,), _WAITS_S)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-            raise InvalidSetting(f"setting cluster.monitor_urls: {url} does not answer: {exc}") from exc
+    told = telemetry or Telemetry()
+    with_answers, silent = _answers(monitors, told)
+    for url, config in with_answers.items():
         if not config.get("config", {}).get("sync_always"):
             raise InvalidSetting(
                 f"the server at {url} does not write through: set sync_interval: always in its jetstream section,"
                 " or cluster.allow_unsynced"
             )
+    if 2 * len(with_answers) <= len(monitors):
+        said = "; ".join(f"{url} does not answer: {why}" for url, why in silent.items())
+        raise InvalidSetting(
+            f"setting cluster.monitor_urls: {said}; more than half of {len(monitors)} must answer, got {len(with_answers)}"
+        )
+    for url, why in silent.items():
+        logger.warning("%s does not answer, so whether that server writes through is not known: %s", url, why)
+
+
+def _answers(monitors: Sequence[str], telemetry: Telemetry) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Ask all at the same time; return what was answered, and why the rest did not, by address."""
+    pool = ThreadPoolExecutor(len(monitors), thread_name_prefix="monitors")
+    asked = {pool.submit(_ask, url, Breaker(f"monitor {number}", telemetry)): url for number, url in enumerate(monitors)}
+    pool.shutdown(wait=False)
+    found = dict[str, dict[str, Any]]()
+    silent = dict.fromkeys(monitors, f"nothing was heard {_GRACE_S:g} s after most others")
+    left, until_s = set(asked), None
+    while left and (until_s is None or time.monotonic() < until_s):
+        done, left = wait(left, until_s and max(until_s - time.monotonic(), 0.0), FIRST_COMPLETED)
+        for each in done:
+            try:
+                found[asked[each]] = each.result()
+                del silent[asked[each]]
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
+                silent[asked[each]] = str(exc)
+        if until_s is None and 2 * len(found) > len(monitors):
+            until_s = time.monotonic() + _GRACE_S
+    return found, silent
+
+
+def _ask(url: str, breaker: Breaker) -> dict[str, Any]:
+    return try_again(partial(_config, url), breaker, (httpx.TransportError,), _WAITS_S)
 
 
 def _config(url: str) -> dict[str, Any]:

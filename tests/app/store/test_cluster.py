@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Generator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -48,6 +50,35 @@ def test_servers_that_nobody_can_ask_are_refused() -> None:
         ask_servers((), allow_unsynced=False)
     with pytest.raises(InvalidSetting, match=r"http://127\.0\.0\.1:9 does not answer"):
         ask_servers(["http://127.0.0.1:9"], allow_unsynced=False)
+
+
+def test_a_node_starts_while_a_server_is_down_and_says_whom_it_could_not_ask(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Servers(tmp_path, 1)
+    hanging = socket.create_server(("127.0.0.1", 0))  # as one that is stopped: the connection is made, and nothing answers
+    try:
+        up, hangs = running.monitors[0], f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        with pytest.raises(InvalidSetting, match=r"more than half of 2 must answer, got 1"):
+            ask_servers([up, "http://127.0.0.1:9"], allow_unsynced=False)
+        began = time.monotonic()
+        ask_servers([hangs, up, f"{up}/"], allow_unsynced=False)
+        assert time.monotonic() - began < 10.0
+        assert hangs in caplog.text
+        assert f"{up} " not in caplog.text
+    finally:
+        hanging.close()
+        running.close()
+
+
+def test_one_of_most_that_does_not_write_through_is_refused(tmp_path: Path, unsynced: Servers) -> None:
+    (tmp_path / "synced").mkdir()
+    running = Servers(tmp_path / "synced", 1)
+    try:
+        with pytest.raises(InvalidSetting, match="does not write through"):
+            ask_servers([running.monitors[0], unsynced.monitors[0], "http://127.0.0.1:9"], allow_unsynced=False)
+    finally:
+        running.close()
 
 
 def test_an_address_that_is_none_is_refused_by_the_setting() -> None:
