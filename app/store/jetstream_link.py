@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import logging
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -35,12 +34,11 @@ from app.store.jetstream_answers import (
     sequence_of,
     without_secrets,
 )
+from app.store.jetstream_complaints import Complaints
 from app.telemetry import Telemetry
 from features.errors import StoreFailed
 
 __all__ = ["Link"]
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -83,13 +81,13 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
         self._closed = False
-        heard: list[Exception] = []
-
-        async def hear(exc: Exception) -> None:
-            logger.warning("the cluster said: %s", exc)
-            heard[:] = heard if heard and isinstance(exc, OSError) else [exc]  # a reset says less than a refusal
-
-        options: dict[str, Any] = {"error_cb": hear, "max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
+        complaints = Complaints()
+        options: dict[str, Any] = {
+            "error_cb": complaints.hear,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": _PAUSE_S,
+            **connect,
+        }
         try:
             self.client: Client = self.call(asyncio.wait_for(nats.connect(**options), _PATIENCE_S))
         except BaseException as exc:
@@ -97,7 +95,7 @@ class Link:
             if not isinstance(exc, NatsError | OSError | ValueError):
                 raise
             raise StoreFailed(
-                f"no server of {without_secrets(connect.get('servers'))} lets us in: {heard[0] if heard else exc}"
+                f"no server of {without_secrets(connect.get('servers'))} lets us in: {complaints.telling or exc}"
             ) from exc
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
