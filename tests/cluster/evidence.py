@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -85,14 +86,25 @@ def undisturbed(folder: Path, log: Mapping[int, Sequence[Entry]], shape: Shape) 
     return folder / "history"
 
 
-def rows_without_offsets(history: Path, table: str, until: int) -> list[tuple[Any, ...]]:
-    """Return the rows of a table up to a tick, sorted, without where in the log they came from."""
+def rows_without_offsets(history: Path, table: str, until: int, markers: Mapping[int, Sequence[int]]) -> list[tuple[Any, ...]]:
+    """Return the rows of ``windows`` or ``facts`` up to a tick, sorted, without where in the log they came from.
+
+    Of a tick that a partition's log has no marker of, since nobody held it for that long, a worker knows only by the other partitions that it
+    holds: what it counts at it belongs to the partition's next marker.
+    """
     rows = DeltaHistory(history).read(table)
-    when = {"windows": "received", "facts": "received", "predictions": "as_of"}.get(table)
-    if when is not None:
-        rows = rows.filter(pc.field(when) <= until)
+    rows = rows.filter(pc.field("received") <= until)
     left = [name for name in ("offset", "id") if name in rows.column_names]
-    return sorted(tuple(map(repr, row.values())) for row in rows.drop_columns(left).to_pylist())
+    found: list[tuple[Any, ...]] = []
+    for row in rows.drop_columns(left).to_pylist():
+        own = markers[row["partition"]]
+        place = bisect_left(own, row["received"])
+        if row.get("kind") == "tick" and own[place : place + 1] != [row["received"]]:
+            continue
+        received = own[place] if place < len(own) else row["received"]
+        if received <= until:
+            found.append(tuple(map(repr, (row | {"received": received}).values())))
+    return sorted(found)
 
 
 def _up_to_a_common_tick(log: Mapping[int, Sequence[Entry]]) -> Mapping[int, Sequence[Entry]]:

@@ -170,7 +170,8 @@ class Session(AbstractContextManager["Session"]):
         with tempfile.TemporaryDirectory() as folder:
             alone = undisturbed(Path(folder), log, self.cluster.shape)
             for table in ("windows", "facts"):
-                ours, theirs = (rows_without_offsets(place, table, newest) for place in (self.cluster.history, alone))
+                places = (self.cluster.history, alone)
+                ours, theirs = (rows_without_offsets(place, table, newest, evidence.markers) for place in places)
                 extra, missing = set(ours) - set(theirs), set(theirs) - set(ours)
                 found += [Violation(f"not in an undisturbed run: {table}", str(row)) for row in sorted(extra)]
                 found += [Violation(f"only in an undisturbed run: {table}", str(row)) for row in sorted(missing)]
