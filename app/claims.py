@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection
 
@@ -12,6 +13,8 @@ from app.cache.member_records import ALIVE, DEAD, LEAVING, NodeState
 from app.telemetry import Telemetry
 
 __all__ = ["Claims"]
+
+logger = logging.getLogger(__name__)
 
 
 class Claims:
@@ -60,6 +63,7 @@ class Claims:
             since_s, reason = self._open.pop(partition, (now_s, ""))
             if reason:
                 self.handovers += 1
+                logger.info("took over partition %d within %.1f s (%s)", partition, now_s - since_s, reason)
                 self._telemetry.handovers.labels(reason=reason).inc()
                 self._telemetry.handover_seconds.observe(now_s - since_s)
             self._before.pop(partition, None)

@@ -35,6 +35,7 @@ from app.store.jetstream_answers import (
     without_secrets,
 )
 from app.store.jetstream_complaints import Complaints
+from app.store.jetstream_waits import Waits
 from app.telemetry import Telemetry
 from features.errors import StoreFailed
 
@@ -81,13 +82,9 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
         self._closed = False
-        complaints = Complaints()
-        options: dict[str, Any] = {
-            "error_cb": complaints.hear,
-            "max_reconnect_attempts": -1,
-            "reconnect_time_wait": _PAUSE_S,
-            **connect,
-        }
+        self._waits, complaints = Waits(), Complaints()
+        told: dict[str, Any] = {"error_cb": complaints.hear, "disconnected_cb": self._waits.give_up}
+        options: dict[str, Any] = told | {"max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
         try:
             self.client: Client = self.call(asyncio.wait_for(nats.connect(**options), _PATIENCE_S))
         except BaseException as exc:
@@ -355,7 +352,10 @@ class Link:
         """Send and return what is answered; the answer may take the longer, the more bytes go with it or went before."""
         self._check_size(subject, data)
         timeout_s = _REQUEST_S + (len(data) + before) / _SLOWEST_BYTES_S
-        message: Msg = await self.client.request(subject, data, timeout=timeout_s, headers=dict(headers) if headers else None)
+        async with self._waits.wait():
+            message: Msg = await self.client.request(
+                subject, data, timeout=timeout_s, headers=dict(headers) if headers else None
+            )
         return json.loads(message.data) if message.data else {}
 
     def _breaker(self, target: str) -> Breaker:

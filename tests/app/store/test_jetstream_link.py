@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_an_append_whose_answer_is_lost_is_there_once(proxy: Proxy, far: JetStre
     offset = losing_the_answer(proxy, b"Nats-Msg-Id", lambda: far.log.append(1, "a", b"one"))
     last = near.log.append(1, "b", b"two")
     assert [(entry.offset, entry.data) for entry in near.log.read(1, 0)] == [(offset, b"one"), (last, b"two")]
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_connection_lasts(
+    proxy: Proxy, far: JetStreamStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jetstream_link, "_REQUEST_S", 600.0)
+    began = time.monotonic()
+    losing_the_answer(proxy, b"Nats-Msg-Id", lambda: far.log.append(1, "a", b"one"))
+    assert time.monotonic() - began < 60.0
 
 
 def test_a_swap_whose_answer_is_lost_won(proxy: Proxy, far: JetStreamStore, near: JetStreamStore) -> None:
