@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,15 +47,20 @@ class Outcome:
 
 
 def run(
-    folder: Path, shape: Shape, seed: int, seconds: float, say: Callable[[str], object] = lambda text: print(text, flush=True)
+    folder: Path,
+    shape: Shape,
+    seed: int,
+    seconds: float,
+    only: Collection[str] = (),
+    say: Callable[[str], object] = lambda text: print(text, flush=True),
 ) -> Outcome:
-    """Draw faults for some seconds and return what came of them; it ends early when something is wrong."""
+    """Draw faults, of some kinds or of all, for some seconds and return what came of them; it ends early when something is wrong."""
     rng, violations = random.Random(seed), list[Violation]()
     say(f"seed {seed}, {shape}")
     with Session(folder, shape, rng) as session:
         began = time.monotonic()
         while time.monotonic() < began + seconds and not violations:
-            fault = _draw(rng, len(session.cluster.nodes), seconds)
+            fault = _draw(rng, len(session.cluster.nodes), seconds, only)
             say(f"{time.monotonic() - began:7.1f} s  {fault.name}")
             record = session.strike(fault)
             say(f"{time.monotonic() - began:7.1f} s  {record}")
@@ -66,9 +71,11 @@ def run(
         return Outcome(seed, session.records, violations, len(session.load.ledger.acknowledged))
 
 
-def _draw(rng: random.Random, n_nodes: int, seconds: float) -> Fault:
+def _draw(rng: random.Random, n_nodes: int, seconds: float, only: Collection[str]) -> Fault:
     """Return a fault that the cluster has enough nodes for, and that leaves time for others."""
     there = [fault for fault in FAULTS.values() if fault.nodes <= n_nodes and (seconds > 600 or fault.weight >= 0.5)]
+    if only:
+        there = [fault for fault in FAULTS.values() if fault.name in only]
     there = [fault for fault in there if fault.name != "add a node" or n_nodes < 4]
     return rng.choices(there, [fault.weight for fault in there])[0]
 
@@ -80,11 +87,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", action="append", default=[], choices=list(FAULTS), help="a kind of fault; all by default")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of the cluster end too
     folder = Path(tempfile.mkdtemp(prefix="foreshock-faults-"))
     try:
-        outcome = run(folder, Shape(nodes=arguments.nodes), arguments.seed, arguments.minutes * 60.0)
+        outcome = run(folder, Shape(nodes=arguments.nodes), arguments.seed, arguments.minutes * 60.0, arguments.only)
     except BaseException:
         print(f"seed {arguments.seed}; logs and data are in {folder}", file=sys.stderr)
         raise
