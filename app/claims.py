@@ -58,15 +58,17 @@ class Claims:
 
     def note(self, held: frozenset[int], wanted: Collection[int]) -> None:
         """Count what came since the last call, and what went although it is wanted."""
-        now_s = self._monotonic()
-        for partition in held - self._held:
+        now_s, came = self._monotonic(), dict[str, list[int]]()
+        for partition in sorted(held - self._held):
             since_s, reason = self._open.pop(partition, (now_s, ""))
             if reason:
                 self.handovers += 1
-                logger.info("took over partition %d within %.1f s (%s)", partition, now_s - since_s, reason)
+                came.setdefault(reason, []).append(partition)
                 self._telemetry.handovers.labels(reason=reason).inc()
                 self._telemetry.handover_seconds.observe(now_s - since_s)
             self._before.pop(partition, None)
+        for reason, partitions in came.items():
+            logger.info("took over partitions %s (%s)", partitions, reason)
         for partition in self._held - held:
             if partition in wanted:
                 self._telemetry.handovers.labels(reason="fenced").inc()

@@ -12,10 +12,10 @@ import pytest
 from nats.aio.msg import Msg
 
 from app.store import jetstream_link
-from app.store.contract import Output
+from app.store.contract import Commit, Output
 from app.store.jetstream import JetStreamStore
 from app.store.jetstream_answers import EXPECTED, Stored
-from features.errors import Conflict, StoreFailed
+from features.errors import Conflict, Fenced, StoreFailed
 from tests.app.store.jetstreams import accounts, an_account, opened
 from tests.proxies import Proxy
 
@@ -93,6 +93,30 @@ def test_a_commit_whose_answer_is_lost_is_not_fenced_by_itself(proxy: Proxy, far
     after = near.checkpoints.acquire(2, "near")
     assert (after.offset, dict(after.state)) == (8, {"a": b"1"})
     assert len(near.documents.items("predictions")) == 20
+
+
+@pytest.mark.parametrize("lost", [b"Nats-Batch-Commit", b"Nats-Batch-Sequence: 1\r"])
+def test_a_tick_of_several_partitions_and_batches_is_not_fenced_by_itself(
+    proxy: Proxy, far: JetStreamStore, near: JetStreamStore, lost: bytes
+) -> None:
+    numbers = (0, 1, 2)
+    tokens = {number: far.checkpoints.acquire(number, "far").token for number in numbers}
+
+    def commit(offset: int) -> int:
+        """Commit what a tick publishes: more documents than a batch holds, and state."""
+        made = {number: [Output("predictions", f"{number}-{n}", b"v") for n in range(500)] for number in numbers}
+        commits = [Commit(n, tokens[n], offset, {"a": b"%d" % offset}, made[n]) for n in numbers]
+        tokens.update(zip(numbers, far.checkpoints.commit_all(commits), strict=True))
+        return offset
+
+    losing_the_answer(proxy, lost, lambda: commit(7))
+    assert commit(8) == 8
+    for number in numbers:
+        after = near.checkpoints.acquire(number, "near")
+        assert (after.offset, dict(after.state)) == (8, {"a": b"8"})
+    assert len(near.documents.items("predictions")) == 1500
+    with pytest.raises(Fenced):
+        commit(9)
 
 
 def test_a_try_that_is_refused_because_the_one_before_is_only_now_stored_was_taken(
