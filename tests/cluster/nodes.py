@@ -21,7 +21,7 @@ from tests.cluster.servers import Servers, free_port, until_listening
 __all__ = ["Cluster", "NodeProcess", "Shape"]
 
 ROOT = Path(__file__).parent.parent.parent
-READY_S = 60.0
+READY_S = 120.0
 SERVE = "from app.cli import main; main()"
 
 
@@ -102,7 +102,7 @@ class NodeProcess:
         if self.process is not None:
             self.process.terminate()
             try:
-                self.process.wait(60.0)
+                self.process.wait(120.0)
             except subprocess.TimeoutExpired as exc:
                 raise TimeoutError(f"{self.name} does not end: {self.tail()}") from exc
         self.process = None

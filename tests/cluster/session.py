@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Record", "Session"]
 
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
 FIRST_S = 180.0
 
 
@@ -78,6 +78,7 @@ class Session(AbstractContextManager["Session"]):
         began, now = time.monotonic(), time.time()
         try:
             self.until(lambda: self.resumed(began, now) is not None, "the first predictions", FIRST_S)
+            self.until(self.shared, "every node to hold something", FIRST_S)
         except BaseException:
             self.__exit__()
             raise
@@ -103,6 +104,11 @@ class Session(AbstractContextManager["Session"]):
                 node.until_ready()
         return True
 
+    def shared(self) -> bool:
+        """Whether every living node holds something, where nodes tell."""
+        names = {node.name for node in self.cluster.living}
+        return not self.watch.tells_holders or self.watch.holders() >= names
+
     def resumed(self, since: float, as_of: float) -> float | None:
         """Return when every living node had predictions of every service newer than a unix second; None if that is not so yet."""
         return self.watch.resumed(since, as_of, self.services, self.cluster.living)
@@ -119,7 +125,7 @@ class Session(AbstractContextManager["Session"]):
 
     def strike(self, fault: Fault) -> Record:
         """Let a fault happen, wait until the cluster works again, and return what it cost."""
-        began, now = time.monotonic(), time.time()
+        began, now, holders = time.monotonic(), time.time(), self.watch.holders()
         strike = fault.strike(self, self.rng)
         hand_over = resumed = None
         others = [node for node in self.cluster.living if node.name not in strike.gone]
@@ -127,7 +133,8 @@ class Session(AbstractContextManager["Session"]):
             gone = strike.gone
             if strike.hold_s == 0.0 or strike.hold_s >= 12.0:  # long enough for others to see it
                 self.until(lambda: self.watch.handed_over(began, gone) is not None, f"others to take over from {set(gone)}")
-                hand_over = (self.watch.handed_over(began, gone) or began) - began
+                if gone & holders:
+                    hand_over = (self.watch.handed_over(began, gone) or began) - began
                 others_resumed = lambda: self.watch.resumed(began, now, self.services, others)  # noqa: E731 - asked twice
                 self.until(lambda: others_resumed() is not None, "predictions of the others")
                 resumed = (others_resumed() or began) - began
@@ -146,7 +153,7 @@ class Session(AbstractContextManager["Session"]):
         self.records.append(record)
         return record
 
-    def check(self, patience_s: float = 45.0) -> list[Violation]:
+    def check(self, patience_s: float = 90.0) -> list[Violation]:
         """Return what is wrong with history once it had time to get all that was acknowledged; nothing is sent meanwhile."""
         with self.load.quiet():
             deadline = time.monotonic() + patience_s

@@ -16,8 +16,9 @@ from tests.cluster.table import table_of
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 SHAPE = Shape()
-LONGEST_HAND_OVER_S = 8.0
-"""Time to live, two heartbeats and the take-over are below 5 s; the machine of tests does other things meanwhile."""
+LONGEST_HAND_OVER_S = 30.0
+"""Time to live, two heartbeats and the take-over are below 5 s, which `docs/measurements.md` shows; the machine of tests does other things
+meanwhile."""
 
 
 @pytest.fixture(scope="module")

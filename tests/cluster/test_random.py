@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_nothing_is_lost_and_nothing_counts_twice_whatever_befalls_the_cluster(tmp_path: Path) -> None:
-    seconds = float(os.environ.get("FORESHOCK_FAULT_SECONDS", "180"))
+    seconds = float(os.environ.get("FORESHOCK_FAULT_SECONDS", "60"))
     seed = int(os.environ.get("FORESHOCK_FAULT_SEED", "0")) or random.randrange(1, 10**6)
     outcome = run(tmp_path, Shape(), seed, seconds)
     print(outcome.text)

@@ -88,12 +88,10 @@ class Watch:
         """Whether nodes tell who holds what."""
         return any(sample.held is not None for sample in self.samples[-20:])
 
-    def holder(self, partition: int) -> str | None:
-        """Return who holds a partition, by what was heard last."""
-        for sample in reversed(self.samples):
-            if sample.held is not None:
-                return sample.held.get(partition)
-        return None
+    def holders(self) -> frozenset[str]:
+        """Return all that hold something, by what was heard last."""
+        held = next((sample.held for sample in reversed(self.samples) if sample.held is not None), {})
+        return frozenset(held.values())
 
     def _since(self, since: float) -> list[Sample]:
         return [sample for sample in list(self.samples) if sample.at >= since]
