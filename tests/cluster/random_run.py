@@ -27,7 +27,7 @@ from tests.cluster.table import table_of
 __all__ = ["Outcome", "run"]
 
 _CHECK_EVERY = 5  # faults
-_PAUSE_S = (0.0, 3.0)  # between two faults
+_PAUSE_S = (0.0, 1.0)  # between two faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,8 @@ class Session(AbstractContextManager["Session"]):
         log = entries_of(self.cluster.servers.urls, self.cluster.shape)
         evidence = evidence_of(self.cluster.history, log, self.cluster.shape, self.services)
         newest = min(max((t for p, t in evidence.ticks if p == partition), default=0) for partition in log)
+        # History was read after the log, and may know of ticks that came in between.
+        newest = min(newest, max(set[int].intersection(*map(set, evidence.markers.values()))))
         found: list[Violation] = []
         with tempfile.TemporaryDirectory() as folder:
             alone = undisturbed(Path(folder), log, self.cluster.shape)
