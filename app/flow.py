@@ -281,7 +281,8 @@ class Flow:
         return {**self.anomalies.parts(), **self.trends.parts()}
 
     def restore(self, partition: int, state: Mapping[str, bytes]) -> None:
-        """Put the state of a partition back."""
+        """Put the state of a partition back; what was forecast before knows nothing of its series and is published no more."""
+        self._latest = None
         restore(self.memory, partition, state, self._beside())
         self.errors_of(partition).restore(state)
         for entry in json.loads(state.get("flow/open", b"[]")):

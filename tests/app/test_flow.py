@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.cache.records import NOTHING
 from app.flow import Flow, FlowPlan
 from app.history.packed import PackedRows
 from app.history.tables import conform
@@ -143,6 +144,22 @@ def test_documents_are_made_for_the_newest_tick_alone(tmp_path: Path) -> None:
     assert "predictions" not in forecast(flow, FIRST + 1, publish=False)
     published = {output.bucket for outputs in flow.publish().values() for output in outputs}
     assert published >= {"predictions", "services"}
+
+
+def test_what_joins_after_a_tick_was_closed_is_shown_from_the_next_one_on(tmp_path: Path) -> None:
+    at = str(BEGIN_S * SECOND + 5)
+    lines = {name: as_json(traces(a_span(startTimeUnixNano=at, endTimeUnixNano=at), service=name)) for name in "abc"}
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    here, there = absorbed(tmp_path / "here", [lines["a"]]), absorbed(tmp_path / "there", [lines["b"], lines["c"]])
+    assert "predictions" not in forecast(here, FIRST + 1, publish=False)
+    forecast(there, FIRST + 1)
+    for partition in range(8):
+        here.restore(partition, there.snapshot(partition))
+    assert here.publish() == {}
+    assert here.renew([NOTHING] * len(here.memory.directory)) == {}
+    shown = [json.loads(output.value)["service"] for output in forecast(here, FIRST + 2)["predictions"] if output.value]
+    assert set(shown) == {"a", "b", "c"}
 
 
 def test_a_silent_service_is_stale_and_a_young_one_warms_up(tmp_path: Path) -> None:
