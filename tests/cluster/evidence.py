@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -38,9 +38,22 @@ def entries_of(urls: Sequence[str], shape: Shape) -> Mapping[int, Sequence[Entry
         return {partition: _all(store.log, partition) for partition in range(shape.partitions)}
 
 
-def evidence_of(history: Path, log: Mapping[int, Sequence[Entry]], shape: Shape, services: Sequence[str]) -> Evidence:
-    """Return what history and the log hold of some services."""
+def evidence_of(
+    history: Path, read_log: Callable[[], Mapping[int, Sequence[Entry]]], shape: Shape, services: Sequence[str]
+) -> Evidence:
+    """Return what history and then the log hold of some services: while nodes run, none may hold what the log did not when it was read."""
     tables = DeltaHistory(history)
+    gains = [Gain(**row) for row in _counted(tables)]
+    failures = [
+        Failure(row["service"], row["span_id"], int(row["received_at"].timestamp() * 1e6), row["offset"])
+        for row in tables.read("errors", columns=["service", "span_id", "received_at", "offset"]).to_pylist()
+    ]
+    closed = [(row["partition"], row["received"]) for row in _facts(tables) if row["kind"] == "tick"]
+    predictions = [
+        (row["service"], row["operation"], row["as_of"])
+        for row in tables.read("predictions", columns=["service", "operation", "as_of"]).to_pylist()
+    ]
+    log = read_log()
     markers: dict[int, list[int]] = {}
     numbers: dict[str, list[int]] = {}
     for partition, entries in log.items():
@@ -52,16 +65,10 @@ def evidence_of(history: Path, log: Mapping[int, Sequence[Entry]], shape: Shape,
                 for record in message.batch.errors:
                     numbers.setdefault(record.service, []).append(int(record.span_id[4:], 16))
     return Evidence(
-        [Gain(**row) for row in _counted(tables)],
-        [
-            Failure(row["service"], row["span_id"], int(row["received_at"].timestamp() * 1e6), row["offset"])
-            for row in tables.read("errors", columns=["service", "span_id", "received_at", "offset"]).to_pylist()
-        ],
-        [(row["partition"], row["received"]) for row in _facts(tables) if row["kind"] == "tick"],
-        [
-            (row["service"], row["operation"], row["as_of"])
-            for row in tables.read("predictions", columns=["service", "operation", "as_of"]).to_pylist()
-        ],
+        gains,
+        failures,
+        closed,
+        predictions,
         {service: partition_of("default", service, shape.partitions) for service in services},
         markers,
         numbers,

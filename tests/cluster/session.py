@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -171,7 +172,7 @@ class Session(AbstractContextManager["Session"]):
     def compare(self) -> list[Violation]:
         """Return what an undisturbed worker makes otherwise of the same log, up to what history holds; call `check` before."""
         log = entries_of(self.cluster.servers.urls, self.cluster.shape)
-        evidence = evidence_of(self.cluster.history, log, self.cluster.shape, self.services)
+        evidence = evidence_of(self.cluster.history, lambda: log, self.cluster.shape, self.services)
         newest = min(max((t for p, t in evidence.ticks if p == partition), default=0) for partition in log)
         # History was read after the log, and may know of ticks that came in between.
         newest = min(newest, max(set[int].intersection(*map(set, evidence.markers.values()))))
@@ -191,8 +192,8 @@ class Session(AbstractContextManager["Session"]):
         return Sent(list(ledger.acknowledged), list(ledger.uncertain))
 
     def _evidence(self) -> Evidence:
-        log = entries_of(self.cluster.servers.urls, self.cluster.shape)
-        return evidence_of(self.cluster.history, log, self.cluster.shape, [*self.services, "svc-60000"])
+        read_log = partial(entries_of, self.cluster.servers.urls, self.cluster.shape)
+        return evidence_of(self.cluster.history, read_log, self.cluster.shape, [*self.services, "svc-60000"])
 
     def _newest(self) -> Sequence[tuple[str, float]]:
         last = {sample.node: min(sample.as_of.values(), default=0.0) for sample in self.watch.samples}
