@@ -63,7 +63,7 @@ def fill(environment: dict[str, str], series: int, minutes: range, seed: int, ch
             spans += sum(float(message.batch.n_records) for _, message in made)
         if checkpoint:
             _wait(node, _ABSORBED_S)
-            node.checkpoint()
+            node.worker.checkpoint()
         return {"entries": entries, "records": spans}
 
 
