@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import msgspec
 
-from app.store.contract import Blobs, Checkpoints, Commit, Documents, Log, Output
+from app.store.contract import Blobs, Checkpoints, Commit, Documents, Log, Output, Store
 from app.store.folder import write_whole
 from features.errors import InvalidSetting, InvalidValue
 
@@ -73,28 +73,8 @@ class Left(Protocol):
         ...
 
 
-class Target(Protocol):
+class Target(Store, Protocol):
     """The store that is moved into."""
-
-    @property
-    def log(self) -> Log:
-        """Return the log."""
-        ...
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """Return state and offsets."""
-        ...
-
-    @property
-    def documents(self) -> Documents:
-        """Return the documents."""
-        ...
-
-    @property
-    def blobs(self) -> Blobs:
-        """Return the blobs."""
-        ...
 
     def messages(self) -> int:
         """Return how many messages of log, state and documents it holds."""
@@ -102,10 +82,6 @@ class Target(Protocol):
 
     def empty(self, above: int) -> int:
         """Forget log, state and documents; return an offset, not below the given one, above which the log goes on."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
         ...
 
 
