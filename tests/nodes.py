@@ -93,7 +93,8 @@ def run_node(folder: Path, **overrides: Any) -> Generator[RunningNode]:
         node.start_worker()
         running = RunningNode(node, clock_ns, node.start_servers())
         node.start_peers(running.served)
-        until(lambda: len(node.worker.held) == node.store.log.n_partitions, "all partitions")
+        live = vars(node.worker)  # not only those that are held: some may still be on their way from the checkpoint
+        until(lambda: len(live["_lane"].partitions) == node.store.log.n_partitions, "all partitions")
         with running.client:
             yield running
 

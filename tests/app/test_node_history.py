@@ -62,6 +62,14 @@ def test_rows_of_a_node_come_into_the_object_store_and_its_commands_and_children
     assert pickle.loads(pickle.dumps(opens))().read("windows").num_rows == len(totals)
 
 
+def took_its_rows(node: RunningNode) -> bool:
+    try:
+        node.node.worker.checkpoint()
+    except StoreFailed:
+        return False
+    return True
+
+
 def test_a_store_that_is_away_stops_neither_start_nor_forecasts_and_takes_the_rows_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,7 +93,7 @@ def test_a_store_that_is_away_stops_neither_start_nor_forecasts_and_takes_the_ro
         assert node.metric("foreshock_history_calls_total", call="append", outcome="refused") > 0
         assert node.get("/api/v1/predictions")["items"]
         store.start()
-        worker.checkpoint()
+        until(lambda: took_its_rows(node), "history, which is left alone for some seconds")
     rows = DeltaHistory(place, options).read("windows", columns=["operation", "total"]).to_pylist()
     assert sum(row["total"] for row in rows if row["operation"] == "*") == 10
     store.close()

@@ -224,5 +224,5 @@ class Cluster:
             f"[server]\notlp_http_port = {ports['http']}\notlp_grpc_port = {ports['grpc']}\napi_port = {ports['api']}\n"
             f"[cluster]\n{named}monitor_urls = [{monitors}]\npartitions = {shape.partitions}\nstreams = {shape.streams}\n"
             f"[features]\ntick_s = {shape.tick_s}\nlateness_s = {shape.lateness_s}\n"
-            f"[store]\ncheckpoint_s = {shape.checkpoint_s}\n"
+            f"[store]\ncheckpoint_s = {shape.checkpoint_s}\nlog_max_bytes = {2**26}\n"
         )
