@@ -96,7 +96,10 @@ def test_a_worker_that_stands_still_makes_lag_seen_then_senders_are_refused_and_
         assert counted(running.node, "total", "shop") == (taken + 1) * SPANS
 
 
-def test_an_exporter_that_is_refused_comes_again_until_everything_is_counted_once(tmp_path: Path) -> None:
+def test_an_exporter_that_is_refused_comes_again_until_everything_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.pressure.LOOK_S", 0.0)  # all of it is sent in less than a look's time
     with halted_node(tmp_path, ingest__max_lag=20) as running:
         provider = TracerProvider(resource=Resource.create({"service.name": "shop"}))
         exporter = OTLPSpanExporter(f"{running.served.otlp_http}/v1/traces", timeout=120)
