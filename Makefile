@@ -33,8 +33,8 @@ run: setup ## Start the demonstration; it prints its address
 cluster: setup .venv/.cluster ## Start three NATS servers and three nodes with the shop's traffic: kill one and watch
 	$(BIN)/foreshock cluster-demo
 
-test: setup-dev ## Run the tests, but those with a cluster of processes, which `make check` runs too
-	$(BIN)/python -m pytest $(PARALLEL) -m "not cluster"
+test: setup-dev ## Run the tests, but the long ones and those with a cluster of processes, which `make check` runs too
+	$(BIN)/python -m pytest $(PARALLEL) -m "not cluster and not slow"
 
 check: format lint types imports coverage notebooks docs ## Everything that CI runs
 
