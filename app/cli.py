@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -35,6 +34,7 @@ from app.commands import (
 from app.folder import made
 from app.main import Node
 from app.settings import Settings, load_settings
+from app.signals import on_stop
 from app.tuning import settled_collector
 from features.errors import ForeshockError
 
@@ -86,7 +86,7 @@ def serve(
 ) -> None:
     """Listen for OTLP on 4318 and 4317, and serve predictions on 8318."""
     node = Node(load_settings(config, data=data, roles=roles, **{"server.host": host}))
-    with closing(node), _until_signal(node):
+    with closing(node), on_stop(node.request_stop):
         served = node.start()
         if node.roles.ingest:
             _console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}")
@@ -314,21 +314,6 @@ def _settings(config: Path | None, data: Path | None, host: str | None = None, *
 
 def _made(config: Path | None, data: Path | None) -> Settings:
     return made(_settings(config, data))
-
-
-@contextmanager
-def _until_signal(node: Node) -> Generator[None]:
-    """Close the node on SIGTERM and SIGINT."""
-
-    def stop(_signal: int, _frame: object) -> None:
-        node.request_stop()
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
 
 
 @contextmanager

@@ -74,6 +74,10 @@ class Combinations:
         own = {"seen": self._seen.columns, "routine": self._routine.columns, "own": self._own}
         return {name: Sparse(self._slots, columns) for name, columns in own.items()}
 
+    def has(self, tenant: str) -> bool:
+        """Return whether a tenant has a forest."""
+        return tenant in self._forests
+
     def snapshot(self) -> dict[str, bytes]:
         """Return the forests by tenant; they are nobody's alone."""
         return {tenant: forest.snapshot() for tenant, forest in sorted(self._forests.items())}

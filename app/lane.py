@@ -320,13 +320,13 @@ class Lane:
 
     def _learn(self, learners: Mapping[str, bytes], forests: Mapping[str, bytes]) -> None:
         """Put in what was learned of tenants that have series here."""
-        known = self.flow.anomalies.combinations.snapshot().keys()
+        combinations = self.flow.anomalies.combinations
         for tenant, data in learners.items():
             if tenant in self.flow.memory.tenants:
                 self.flow.learners.restore(tenant, data)
         for tenant, data in forests.items():
-            if tenant in self.flow.memory.tenants and tenant not in known:
-                self.flow.anomalies.combinations.restore(tenant, data)
+            if tenant in self.flow.memory.tenants and not combinations.has(tenant):
+                combinations.restore(tenant, data)
 
     def _recall(self, incidents: Iterable[Document], partitions: Iterable[int]) -> None:
         self.flow.recall((decode_document(document.value, IncidentRecord) for document in incidents), partitions)

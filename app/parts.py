@@ -182,10 +182,9 @@ class Parts:
     @cached_property
     def ticker(self) -> Ticker:
         """The clock."""
-        store, worker = self.store, self.worker
+        store, worker, tick_s = self.store, self.worker, self.plan.tick_s
         # What is let go of goes at the end of a tick, which does not come without a marker.
-        partitions = lambda: worker.wanted | worker.held  # noqa: E731
-        return Ticker(store.log, store.documents.purge, self.telemetry, self.plan.tick_s, partitions)
+        return Ticker(store.log, store.documents.purge, self.telemetry, tick_s, lambda: worker.wanted | worker.held)
 
     @cached_property
     def supervision(self) -> Supervision:

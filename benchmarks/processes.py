@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 
+from app.demo.cluster import free_ports
 from benchmarks.otlp_clients import Address
 
 __all__ = ["Receiver", "cpu_s", "find_rotel", "foreshock", "free_ports", "rotel", "tree"]
@@ -48,16 +49,6 @@ def cpu_s(pid: int) -> float:
         ended = int(fields[13]) + int(fields[14])  # cutime and cstime
         seconds += time.clock_gettime((~process << 3) | 2) + ended / _TICKS_A_S  # the clock of all its threads
     return seconds
-
-
-def free_ports(n: int) -> list[int]:
-    """Return ports of loopback that nothing listens on."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    try:
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
 
 
 @dataclass(slots=True)

@@ -7,11 +7,10 @@ shown is what the nodes say of each other, `GET /api/v1/nodes`.
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,6 +26,7 @@ from app.demo.cluster import ClusterPlan, DemoCluster, Part
 from app.demo.live import live
 from app.demo.relay import Relay, Relayed
 from app.demo.simulate import Shop
+from app.signals import on_stop
 
 __all__ = ["ClusterDemoOptions", "Seen", "Watch", "lines_of", "run", "seen_by"]
 
@@ -96,7 +96,7 @@ def run(folder: Path, options: ClusterDemoOptions, console: Console) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it asks every second
     stop = threading.Event()
     cluster = DemoCluster(folder, ClusterPlan(options.nodes, options.servers, settings=_SETTINGS))
-    with _stopped_by_signals(stop), closing(cluster):
+    with on_stop(_ending(stop)), closing(cluster):
         cluster.start(partial(_say, console))
         start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
         shop = Shop(options.seed, 1.0, options.faults_per_day, start)
@@ -229,16 +229,12 @@ def _where(cluster: DemoCluster, options: ClusterDemoOptions) -> list[str]:
     return lines
 
 
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Generator[None]:
-    def end(_signal: int, _frame: object) -> None:
+def _ending(stop: threading.Event) -> Callable[[], None]:
+    """Return what a signal does: the first ends, the second does not wait for it."""
+
+    def end() -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {name: signal.signal(name, end) for name in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+    return end

@@ -24,7 +24,7 @@ from app.store.nats_config import Ports, server_configs
 from features.errors import InvalidSetting, PartStopped
 from models.signature import KEY_BYTES
 
-__all__ = ["ClusterPlan", "DemoCluster", "Part", "find_server"]
+__all__ = ["ClusterPlan", "DemoCluster", "Part", "find_server", "free_ports"]
 
 _LISTENS_S = 30.0
 _READY_S = 180.0
@@ -155,7 +155,7 @@ class DemoCluster:
         self.folder = folder.absolute()
         self.plan = plan
         self.folder.mkdir(parents=True, exist_ok=True)
-        ports = Ports(*_free_ports(3))
+        ports = Ports(*free_ports(3))
         # One machine has one of each port, but many addresses of loopback.
         hosts = [f"127.0.0.{number + 1}" for number in range(plan.servers)]
         self.servers = self._servers(hosts, ports)
@@ -211,7 +211,7 @@ class DemoCluster:
 
     def _node(self, number: int, hosts: Sequence[str], ports: Ports) -> Part:
         name = f"node-{number}"
-        http, grpc, api = _free_ports(3)
+        http, grpc, api = free_ports(3)
         key = self.folder / "signing.key"
         if not key.exists():
             key.touch(mode=0o600)
@@ -252,7 +252,8 @@ def find_server() -> Path:
     return Path(found)
 
 
-def _free_ports(n: int) -> list[int]:
+def free_ports(n: int) -> list[int]:
+    """Return ports of loopback that nothing listens on."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
     try:
         return [int(one.getsockname()[1]) for one in held]

@@ -43,6 +43,15 @@ def head_of(line: Line, partition: int) -> tuple[int, int]:
         return connection.execute('SELECT token, "offset" FROM heads WHERE "partition" = ?', (partition,)).fetchone()
 
 
+def leave_alone(folder: Path, lines: Sequence[bytes], ticks: int) -> None:
+    """Make the history that one worker makes of lines and the ticks that end after them."""
+    with open_line(folder) as line:
+        line.send(lines)
+        for _ in range(ticks):
+            line.end_tick()
+        line.worker.checkpoint()
+
+
 def drain(workers: list[Worker]) -> None:
     busy = True
     while busy:
@@ -52,10 +61,7 @@ def drain(workers: list[Worker]) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    with open_line(folder) as line:
-        line.send(LINES)
-        line.end_tick()
-        line.worker.checkpoint()
+    leave_alone(folder, LINES, ticks=1)
     return folder
 
 
@@ -173,11 +179,7 @@ def test_partitions_are_let_go_of_while_history_refuses_and_their_rows_are_made_
         other.want(ALL)
         drain([other])
         other.checkpoint()
-    with open_line(tmp_path / "undisturbed") as calm:
-        calm.send(LINES[:60])
-        for _ in range(2):
-            calm.end_tick()
-        calm.worker.checkpoint()
+    leave_alone(tmp_path / "undisturbed", LINES[:60], ticks=2)
     assert history_rows(tmp_path) == history_rows(tmp_path / "undisturbed")
 
 
@@ -206,10 +208,7 @@ def test_what_joins_gathers_no_more_for_history_than_may_wait_and_stops_nobody(t
         drain([one])
         assert one.lag() == 0
         one.checkpoint()
-    with open_line(tmp_path / "undisturbed") as calm:
-        calm.send(LINES[:80])
-        calm.end_tick()
-        calm.worker.checkpoint()
+    leave_alone(tmp_path / "undisturbed", LINES[:80], ticks=1)
     for table in ("windows", "errors"):
         assert history_rows(tmp_path, table) == history_rows(tmp_path / "undisturbed", table)
 
@@ -231,11 +230,7 @@ def test_partitions_that_are_ahead_wait_for_the_others(tmp_path: Path) -> None:
         assert behind.held == ALL
         assert behind.flow.memory.tick == line.tick
         behind.checkpoint()
-    with open_line(tmp_path / "undisturbed") as calm:
-        calm.send(LINES[:60])
-        for _ in range(2):
-            calm.end_tick()
-        calm.worker.checkpoint()
+    leave_alone(tmp_path / "undisturbed", LINES[:60], ticks=2)
     assert history_rows(tmp_path) == history_rows(tmp_path / "undisturbed")
 
 
