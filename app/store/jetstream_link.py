@@ -35,6 +35,7 @@ from app.store.jetstream_answers import (
     without_secrets,
 )
 from app.store.jetstream_complaints import Complaints
+from app.store.jetstream_contact import Contact
 from app.store.jetstream_waits import Waits
 from app.telemetry import Telemetry
 from features.errors import StoreFailed
@@ -82,11 +83,15 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
         self._closed = False
-        self._waits, complaints = Waits(), Complaints()
+        self._waits, self._contact, complaints = Waits(), Contact(), Complaints()
         told: dict[str, Any] = {"error_cb": complaints.hear, "disconnected_cb": self._waits.give_up}
-        options: dict[str, Any] = told | {"max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S, **connect}
+        told |= {
+            "reconnect_to_server_handler": self._contact.choose,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": _PAUSE_S,
+        }
         try:
-            self.client: Client = self.call(asyncio.wait_for(nats.connect(**options), _PATIENCE_S))
+            self.client: Client = self.call(asyncio.wait_for(nats.connect(**told | dict(connect)), _PATIENCE_S))
         except BaseException as exc:
             self._end_loop()
             if not isinstance(exc, NatsError | OSError | ValueError):
@@ -152,10 +157,7 @@ class Link:
         return await self.insist(name.rpartition(".")[2], once)
 
     async def state(self, stream: str, *, patient: bool) -> dict[str, Any]:
-        """Return the state of a stream as its leader says it, asked until it is answered, or once for those who come again anyway.
-
-        Raises `StoreFailed` when it was not answered.
-        """
+        """Return the state of a stream as its leader says it, asked until it is answered, or once; `StoreFailed` when it was not."""
 
         async def ask() -> dict[str, Any]:
             answer = await self._ask(f"$JS.API.STREAM.INFO.{stream}", b"")
@@ -227,6 +229,7 @@ class Link:
                 with breaker.call(_AWAY):
                     return await once()
             except _AWAY as exc:
+                await self._contact.failed(self.client)
                 if loop.time() >= deadline or self.client.is_closed:
                     raise StoreFailed(f"{what}: the cluster did not answer within {patience_s:g} s: {exc!r}") from exc
             await asyncio.sleep(full_jitter(tries, _PAUSE_S, _LONGEST_PAUSE_S, breaker.rng))
@@ -238,6 +241,7 @@ class Link:
             with self._breaker(target).call(_AWAY):
                 return await ask()
         except _AWAY as exc:
+            await self._contact.failed(self.client)
             raise StoreFailed(f"{target}: the cluster did not answer: {exc!r}") from exc
 
     async def newest(self, stream: str, subject: str) -> Stored | None:
@@ -308,7 +312,9 @@ class Link:
                     raise NotNow(f"an earlier try is under way: {exc}") from exc
                 raise
 
-        return await self.insist(stream, once, sum(len(draft.data) for draft in drafts))
+        sequences = await self.insist(stream, once, sum(len(draft.data) for draft in drafts))
+        self._contact.stored()
+        return sequences
 
     async def _taken(self, stream: str, drafts: Sequence[Draft], mark: str) -> list[int]:
         """Return the sequences of drafts whose first one is there under our mark, none where it is not."""

@@ -56,12 +56,14 @@ def evidence_of(
     log = read_log()
     markers: dict[int, list[int]] = {}
     numbers: dict[str, list[int]] = {}
+    begun: dict[int, int] = {}
     for partition, entries in log.items():
         messages = [unpack(entry.data) for entry in entries]
         ticks = [message.tick_s for message in messages if isinstance(message, TickMessage)]
         markers[partition] = sorted(set(accumulate(ticks, max)))  # one that comes after a later one closes nothing
         for message in messages:
             if isinstance(message, BatchMessage):
+                begun.setdefault(partition, message.received_at_ns // 10**9 // shape.tick_s * shape.tick_s)
                 for record in message.batch.errors:
                     numbers.setdefault(record.service, []).append(int(record.span_id[4:], 16))
     return Evidence(
@@ -72,6 +74,7 @@ def evidence_of(
         {service: partition_of("default", service, shape.partitions) for service in services},
         markers,
         numbers,
+        begun,
     )
 
 

@@ -81,6 +81,8 @@ class Evidence:
         Ticks in the log, by partition, without repeats.
     log : Mapping of str to sequence of int
         Numbers of the events of each service in the order of the log, repeats among them.
+    begun : Mapping of int to int
+        Tick in which the first Batch of a partition came: a marker up to it has nothing to close.
     """
 
     gains: Sequence[Gain]
@@ -90,6 +92,7 @@ class Evidence:
     partitions: Mapping[str, int]
     markers: Mapping[int, Sequence[int]]
     log: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    begun: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
 def check(sent: Sent, evidence: Evidence) -> list[Violation]:
@@ -164,7 +167,7 @@ def _ticks(_: Sent, evidence: Evidence) -> Iterator[Violation]:
         yield from (
             Violation("hole in ticks", f"partition {partition} tick {tick}")
             for tick in ticks
-            if tick <= newest and tick not in closed[partition]
+            if evidence.begun.get(partition, 0) < tick <= newest and tick not in closed[partition]
         )
         yield from (
             Violation("tick of nobody", f"partition {partition} tick {t}") for t in closed[partition] if t not in anywhere

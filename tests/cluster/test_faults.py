@@ -28,10 +28,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Generator[Session]:
         print("\n" + table_of(running.records, [], len(running.load.ledger.acknowledged)))
 
 
-# After the last one, in one of three runs, two of three nodes heard no new predictions for two minutes. Until that is understood only
-# the runs that draw faults at random do it (FORESHOCK_FAULT_SECONDS).
-OPEN = "part a node and a server from the others"
-STRUCK = [n for n, fault in FAULTS.items() if fault.nodes <= SHAPE.nodes and fault.weight >= 0.5 and n != OPEN]
+STRUCK = [n for n, fault in FAULTS.items() if fault.nodes <= SHAPE.nodes and fault.weight >= 0.5]
 
 
 @pytest.mark.parametrize("name", STRUCK)

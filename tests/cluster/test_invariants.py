@@ -86,6 +86,14 @@ def test_what_is_wrong_is_found(spoil: Callable[[Evidence], Evidence], found: st
     assert found in kinds(sent, spoil(evidence))
 
 
+def test_a_marker_of_the_tick_in_which_a_partition_began_closes_nothing() -> None:
+    sent, evidence = sound()
+    partition, tick = min(evidence.ticks, key=lambda closed: closed[::-1])
+    spoilt = replace(evidence, ticks=[closed for closed in evidence.ticks if closed != (partition, tick)])
+    assert "hole in ticks" in kinds(sent, spoilt)
+    assert "hole in ticks" not in kinds(sent, replace(spoilt, begun={partition: tick}))
+
+
 def test_what_nobody_knows_of_may_be_there_or_not_but_not_twice() -> None:
     sent, evidence = sound()
     last = [e for e in sent.acknowledged if e.service == "svc-1" and e.window == (TICKS - 1) * TICK_S]

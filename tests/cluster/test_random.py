@@ -1,6 +1,6 @@
 """Faults drawn at random; nothing is lost, nothing counts twice. On failure the seed is printed.
 
-``FORESHOCK_FAULT_SECONDS`` says for how long, ``FORESHOCK_FAULT_SEED`` with which seed; another one each time by default.
+``FORESHOCK_FAULT_SECONDS`` says for how long (180), ``FORESHOCK_FAULT_SEED`` with which seed; another one each time by default.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ from tests.cluster.random_run import run
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
-@pytest.mark.skipif(
-    "FORESHOCK_FAULT_SECONDS" not in os.environ,
-    reason="asked for by FORESHOCK_FAULT_SECONDS: with seed 534543 nodes did not come back within 120 s after a server was killed",
-)
 def test_nothing_is_lost_and_nothing_counts_twice_whatever_befalls_the_cluster(tmp_path: Path) -> None:
-    seconds = float(os.environ.get("FORESHOCK_FAULT_SECONDS", "60"))
+    seconds = float(os.environ.get("FORESHOCK_FAULT_SECONDS", "180"))
     seed = int(os.environ.get("FORESHOCK_FAULT_SEED", "0")) or random.randrange(1, 10**6)
     outcome = run(tmp_path, Shape(), seed, seconds)
     print(outcome.text)

@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
+from pathlib import Path
 
+import httpx
 import pytest
 
 from app.store.contract import Commit, Output
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
 from features.errors import Fenced, StoreFailed
+from tests.cluster.links import Links
 from tests.cluster.servers import Servers
 
 pytestmark = pytest.mark.cluster
@@ -130,6 +133,37 @@ def test_what_one_process_writes_another_one_sees(servers: Servers) -> None:
     _until(lambda: other.log.end(2) == offset)
     one.close()
     other.close()
+
+
+def test_a_client_leaves_a_server_that_is_cut_off_from_the_others(tmp_path: Path) -> None:
+    links = Links()
+    servers = Servers(tmp_path, links=links)
+    store = opened(servers)
+    store.log.append(1, "", b"0")
+    cut_off = _connected(servers)
+    servers.cut_off(cut_off)
+    began, refused = time.monotonic(), 0
+    while _connected(servers) == cut_off:
+        assert time.monotonic() < began + 60.0, "the client stays at a server that can store nothing"
+        try:
+            store.log.append(1, "", b"1")
+        except StoreFailed:
+            refused += 1
+    last = store.log.append(1, "", b"2")
+    assert store.log.end(1) == last
+    print(f"{time.monotonic() - began:.1f} s, {refused} refused")
+    store.close()
+    servers.close()
+    links.close()
+
+
+def _connected(servers: Servers) -> int:
+    """Return which server has a client."""
+    while True:
+        for number, url in enumerate(servers.monitors):
+            if httpx.get(f"{url}/connz").json()["num_connections"]:
+                return number
+        time.sleep(0.05)
 
 
 def _until(condition: object) -> None:
