@@ -10,6 +10,8 @@ ForeshockError
 ├── Fenced                a newer owner holds the partition
 ├── Conflict              a compare-and-set lost
 ├── DataInUse             another process holds the data folder
+├── NotDelivered          nobody knows whether a receiver has a notice
+│   └── NoticeRefused     it will not take the notice, now or later
 ├── StoreFailed           the disk or the log refused; the same input works later
 │   └── CircuitOpen       what has to be asked is away, and is left alone for a moment
 ├── PartStopped           a thread of the service died
@@ -34,6 +36,8 @@ __all__ = [
     "LogFull",
     "MalformedBody",
     "NewerVersion",
+    "NotDelivered",
+    "NoticeRefused",
     "Overloaded",
     "PartStopped",
     "SnapshotMismatch",
@@ -89,6 +93,18 @@ class DataInUse(ForeshockError):
     """Another process holds the data folder."""
 
     retryable: ClassVar[bool] = True
+
+
+class NotDelivered(ForeshockError):
+    """It is not known whether a receiver has a notice."""
+
+    retryable: ClassVar[bool] = True
+
+
+class NoticeRefused(NotDelivered):
+    """A receiver will not take a notice, now or later."""
+
+    retryable: ClassVar[bool] = False
 
 
 class StoreFailed(ForeshockError):

@@ -56,7 +56,7 @@ _PATIENCE_S = 10.0
 
 _LOOK_S, _LONGEST_LOOK_S = 0.5, 2.0  # guessed: a cluster that is back is used within two seconds
 _AWAY = (NatsError, OSError, TimeoutError, NotNow)
-
+_LASTING: dict[str, Any] = {"max_reconnect_attempts": -1, "reconnect_time_wait": _PAUSE_S}
 _MARK = "Fs-Id"  # names one write, so that after a lost answer it can be told whether it was taken
 
 
@@ -85,13 +85,9 @@ class Link:
         self._closed = False
         self._waits, self._contact, complaints = Waits(), Contact(), Complaints()
         told: dict[str, Any] = {"error_cb": complaints.hear, "disconnected_cb": self._waits.give_up}
-        told |= {
-            "reconnect_to_server_handler": self._contact.choose,
-            "max_reconnect_attempts": -1,
-            "reconnect_time_wait": _PAUSE_S,
-        }
+        told |= {"reconnect_to_server_handler": self._contact.choose}
         try:
-            self.client: Client = self.call(asyncio.wait_for(nats.connect(**told | dict(connect)), _PATIENCE_S))
+            self.client: Client = self.call(asyncio.wait_for(nats.connect(**_LASTING | told | dict(connect)), _PATIENCE_S))
         except BaseException as exc:
             self._end_loop()
             if not isinstance(exc, NatsError | OSError | ValueError):

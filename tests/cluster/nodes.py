@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from app.settings import ClusterSettings, Settings
+from app.cluster_settings import ClusterSettings
+from app.settings import Settings
 from tests.cluster.links import Link, Links
 from tests.cluster.servers import Servers, free_port, until_listening
 
