@@ -92,10 +92,11 @@ class Node(Parts):
         """Start what the roles say, and take part in the cluster if there is one."""
         if self.roles.worker:
             self.start_worker()
-            self.start_clock()
         if self.roles.worker or self.roles.api:
             self.start_jobs()
-        if self.roles.api and not self.roles.worker:
+        if self.roles.worker or self.roles.ingest:
+            self.start_clock()
+        else:
             self._run("forgetting", partial(forget_hourly, self.store.documents.purge, self._stop))
         served = self.start_servers()
         self.start_peers(served)

@@ -181,10 +181,13 @@ class Parts:
 
     @cached_property
     def ticker(self) -> Ticker:
-        """The clock."""
-        store, worker, tick_s = self.store, self.worker, self.plan.tick_s
-        # What is let go of goes at the end of a tick, which does not come without a marker.
-        return Ticker(store.log, store.documents.purge, self.telemetry, tick_s, lambda: worker.wanted | worker.held)
+        """The clock: of what is held here, or, where nothing is, of what nobody holds."""
+        partitions = self._clocked if self.roles.worker else lambda: self.peers.nodes().unheld
+        return Ticker(self.store.log, self.store.documents.purge, self.telemetry, self.plan.tick_s, partitions)
+
+    def _clocked(self) -> frozenset[int]:
+        """Return what is held, and what is about to be; what is let go of goes at the end of a tick, which needs its marker."""
+        return self.worker.wanted | self.worker.held
 
     @cached_property
     def supervision(self) -> Supervision:

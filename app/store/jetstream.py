@@ -193,9 +193,8 @@ def _state_stream(plan: ClusterPlan) -> dict[str, Any]:
 
 
 def _log_stream(plan: ClusterPlan, number: int) -> dict[str, Any]:
-    most = Fill.hard_bytes(
-        plan.max_bytes // plan.streams
-    )  # with `discard: new` what is too much is refused, and nothing is dropped
+    # With `discard: new` what is too much is refused, and nothing is dropped.
+    most = Fill.hard_bytes(Layout(plan.partitions, plan.streams).share(plan.max_bytes))
     return _stream(f"FS_LOG_{number}", [f"fs.log.{number}.>"], plan) | {"max_bytes": most}
 
 

@@ -113,7 +113,7 @@ class JetStreamLog:
         self._trimmed = [0] * partitions
         self._ends = [0] * partitions
         self._counts = [Counts() for _ in range(partitions)]
-        self._fills = {layout.stream(p): Fill(plan.max_bytes // layout.streams) for p in range(partitions)}
+        self._fills = {layout.stream(p): Fill(layout.share(plan.max_bytes)) for p in range(partitions)}
         telemetry.log_bytes.set_function(self.size)
         for stream in self._fills:
             link.call(self._look(stream, patient=True))

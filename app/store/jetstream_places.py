@@ -42,6 +42,16 @@ class Layout:
         """Return the subject of a partition; the stream takes all subjects that begin alike."""
         return f"fs.log.{partition % self.streams}.{partition}"
 
+    def share(self, n_bytes: int) -> int:
+        """Return the even share of a stream that holds partitions.
+
+        Examples
+        --------
+        >>> Layout(64, 8).share(800), Layout(2, 8).share(800)
+        (100, 400)
+        """
+        return n_bytes // min(self.streams, self.partitions)
+
 
 class Counts:
     """How many entries the newest messages of a partition hold: offsets are far apart, and say nothing of it."""

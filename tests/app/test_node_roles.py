@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import pytest
 
 from app.main import Node, Served
 from app.replay import append_markers
+from features.series import partition_of
+from features.view import View
 from tests.app.ingest.requests import a_span, as_json, traces
 from tests.families import a_cluster
 from tests.nodes import TICK_NS, settings_in, until
@@ -96,6 +99,32 @@ def test_none_makes_what_its_role_does_not_need(trio: Trio) -> None:
     assert trio.nodes["ingest"].store.documents.items("services") == [], "it knows the others, and nothing more"
 
 
+def test_what_came_before_the_first_worker_is_not_late(tmp_path: Path) -> None:
+    family = {**a_cluster(), "features__tick_s": 1, "features__lateness_s": 2}
+    with (
+        closing(Node(settings_in(tmp_path / "ingest", roles="ingest", **family))) as ingest,
+        httpx.Client(timeout=60.0) as client,
+    ):
+        address = f"{ingest.start().otlp_http}/v1/traces"
+        n_partitions, begun = ingest.store.log.n_partitions, time.time()
+        services = sorted(("shop", "till"), key=lambda name: -partition_of("default", name, n_partitions))
+        for at_s, service in zip((0.0, 5.0), services, strict=True):  # the partition that is read first is the younger one
+            until(lambda at_s=at_s: time.time() >= begun + at_s, "the time of the next span")
+            now = time.time_ns()
+            body = as_json(traces(a_span(startTimeUnixNano=str(now), endTimeUnixNano=str(now)), service=service))
+            assert client.post(address, content=body, headers=JSON).status_code == 200
+        with closing(Node(settings_in(tmp_path / "worker", roles="worker", **family))) as worker:
+            worker.start()
+            until(lambda: counted(worker) == 2.0, "both spans in windows")
+            assert worker.telemetry.value("late_groups") == 0.0
+
+
+def counted(node: Node) -> float:
+    """Return the requests of whole services that a node's memory holds."""
+    memory = node.worker.flow.memory
+    return float(View.of(memory).sum("total", 60)[memory.directory.is_whole[: len(memory.directory)]].sum())
+
+
 def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
     family, threads = a_cluster(), dict[str, set[str]]()
     for roles in ("ingest", "worker", "api", "worker,api", "ingest,worker,api"):
@@ -104,7 +133,7 @@ def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
             threads[roles] = {thread.name for thread in node._threads}  # pyright: ignore[reportPrivateUsage]
             node.check_alive()
     assert threads == {
-        "ingest": {"otlp-http", "api", "peers"},
+        "ingest": {"otlp-http", "clock", "api", "peers"},
         "worker": {"worker", "clock", "triggers", "api", "peers"},
         "api": {"forgetting", "api", "peers"},
         "worker,api": {"worker", "clock", "triggers", "api", "peers"},
