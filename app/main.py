@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from app.api.application import create_api, create_probes
 from app.api.parts import AlertLabels, ApiParts, Health
+from app.exports.exposition import Exposition
 from app.health import log_health, look_at_history, worker_health
 from app.history.delta import DeltaHistory
 from app.ingest.cors import Cors
@@ -100,6 +101,7 @@ class Node(Parts):
             self._run("forgetting", partial(forget_hourly, self.store.documents.purge, self._stop))
         served = self.start_servers()
         self.start_peers(served)
+        self.start_export()
         return served
 
     def start_worker(self) -> None:
@@ -126,6 +128,12 @@ class Node(Parts):
         self._closers.append(self.jobs.stop)
         if self.roles.worker:
             self._run("triggers", partial(self.supervision.run, self._stop))
+
+    def start_export(self) -> None:
+        """Begin to send predictions over OTLP, where the settings say where to and forecasts are made."""
+        if self.roles.worker and self.settings.export.otlp_endpoint:
+            self._run("export", partial(self.otlp_export.run, self._stop))
+            self._closers.append(self.otlp_export.close)
 
     def start_servers(self) -> Served:
         """Open the listeners that the roles say, and return where they are; that of REST is always there, for those that look after the node."""
@@ -200,7 +208,10 @@ class Node(Parts):
     def _api(self) -> ASGIApp:
         """Return what answers on the port of REST."""
         checks = self._checks()
-        return create_api(self._api_parts(checks)) if self.roles.api else create_probes(self.telemetry, checks, str(self.roles))
+        if not self.roles.api:
+            return create_probes(self.telemetry, checks, str(self.roles))
+        self.telemetry.registry.register(Exposition(self.chances, self.settings.export.max_series))
+        return create_api(self._api_parts(checks))
 
     def _checks(self) -> dict[str, Callable[[], Health]]:
         """Return what must be so for the node to be ready, by its roles."""

@@ -16,6 +16,9 @@ from uuid import uuid4
 from app.api.parts import TrainingRequest
 from app.archive import Upkeep
 from app.cache.member_records import Member
+from app.cache.news import News
+from app.exports.chances import Chances
+from app.exports.otlp import OtlpExport
 from app.flow import Flow, FlowPlan
 from app.history.contract import History
 from app.home import Home, everywhere
@@ -44,6 +47,7 @@ from features.errors import InvalidSetting, InvalidValue
 from features.incident import IncidentRule
 from features.memory import MemoryPlan
 from features.rules import Rules
+from features.series import partition_of
 from models.registry import Registry
 from training.labels import Said
 from training.shadow import Patience
@@ -170,6 +174,22 @@ class Parts:
             return everywhere
         services = self.store.documents.watch("services")
         return Home(services, self.store.log.n_partitions, lambda partition: partition in self.worker.held)
+
+    @cached_property
+    def chances(self) -> Chances:
+        """What leaves as metrics."""
+        documents = self.store.documents
+        return Chances(documents.watch("predictions"), News(documents.watch("models"), documents.watch("feedback")), utc_now)
+
+    @cached_property
+    def otlp_export(self) -> OtlpExport:
+        """What sends the predictions of this node's partitions to a receiver of OTLP, so that each is sent by one node."""
+        n_partitions = self.store.log.n_partitions
+
+        def holds(tenant: str, service: str) -> bool:
+            return partition_of(tenant, service, n_partitions) in self.worker.held
+
+        return OtlpExport(self.chances, holds, self.settings.export, software_version(), self.telemetry)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -140,6 +140,12 @@ class Telemetry:
             ["reason"],
             registry=r,
         )
+        self.exported_points = Counter(
+            "foreshock_exported_points",
+            "Data points of predictions sent over OTLP, by outcome: sent or failed.",
+            ["outcome"],
+            registry=r,
+        )
         self.http_requests = Counter(
             "foreshock_http_requests", "REST requests by route and answer.", ["route", "code"], registry=r
         )

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from app.api.application import create_api
 from app.api.parts import ApiParts
 from app.cache.member_records import Nodes
+from app.exports.exposition import FAMILIES
 from app.settings import Settings, StoreSettings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
@@ -53,7 +54,8 @@ def _bounds(field: FieldInfo) -> str:
         ]
         pattern = getattr(constraint, "pattern", None)
         parts += [f"matches `{pattern}`"] if pattern else []
-    return ", ".join(parts) or INFINITE
+    text = ", ".join(parts) or INFINITE
+    return text.replace("characters", "entries") if get_origin(field.annotation) is tuple else text
 
 
 def _type_name(annotation: Any) -> str:
@@ -66,21 +68,33 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models of which a setting holds tables by name, in their order; none where it holds plain values."""
+    named, *_ = get_args(annotation)[1:] or (None,)
+    kinds = get_args(get_args(named)[0]) if get_args(named) else (named,)
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
 def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             continue
         variable = "FORESHOCK_" + "__".join((*path, name)).upper()
         default = field.get_default(call_default_factory=True, validated_data={})
-        shown = "none" if default is None else f"`{default}`"
+        shown = "required" if field.is_required() else "none" if default is None else f"`{default}`"
         cells = [
             f"`{'.'.join((*path, name))}`<br>`{variable}`",
-            f"`{_cell(_type_name(field.annotation))}`",
+            "tables by name" if _tables(field.annotation) else f"`{_cell(_type_name(field.annotation))}`",
             shown,
             _cell(_bounds(field)),
             _cell(field.description or ""),
         ]
         yield "| " + " | ".join(cells) + " |"
+
+
+def _kind(table: type[BaseModel]) -> str:
+    kind = table.model_fields.get("kind")
+    return f'`kind = "{get_args(kind.annotation)[0]}"`' if kind else table.__name__
 
 
 def render_settings() -> str:
@@ -111,6 +125,11 @@ def render_settings() -> str:
                 *head,
                 *_rows(field.annotation, (name,)),
             ]
+        tables = _tables(field.annotation)
+        lines += ["", f"## `{name}.NAME`"] if tables else []
+        for table in tables:
+            rows = list(_rows(table, (name, "NAME")))
+            lines += ["", f"### {_kind(table)}", "", _cell(table.__doc__ or ""), "", *head, *rows]
     return "\n".join(lines) + "\n"
 
 
@@ -130,16 +149,17 @@ def render_metrics() -> str:
         "# Metrics",
         "",
         "Foreshock reports on itself at `/metrics` in the Prometheus text format, on the same port as the API. Units are base units:",
-        "seconds and bytes.",
+        "seconds and bytes. The probabilities of services are there too, on nodes with the role `api`: see",
+        "[Notifications](notifications.md#probabilities-as-metrics).",
         "",
         "| metric | type | labels | meaning |",
         "|---|---|---|---|",
     ]
-    for metric, labels in _collected(Telemetry()):
-        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-        lines.append(
-            f"| `{name}` | {metric.type} | {', '.join(f'`{label}`' for label in labels) or 'none'} | {_cell(metric.documentation)} |"
-        )
+    shown = [(metric.name, metric.type, labels, metric.documentation) for metric, labels in _collected(Telemetry())]
+    shown += [(name, "gauge", labels, meaning) for name, (meaning, labels) in FAMILIES.items()]
+    for found, kind, labels, meaning in sorted(shown):
+        name = f"{found}_total" if kind == "counter" else found
+        lines.append(f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels) or 'none'} | {_cell(meaning)} |")
     return "\n".join(lines) + "\n"
 
 

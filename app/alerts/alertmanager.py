@@ -1,0 +1,118 @@
+"""Sends notices to Alertmanagers, as Prometheus does: ``POST /api/v2/alerts``.
+
+What names an alert goes into labels, by which Alertmanager knows it again, groups and silences it; what changes while it fires goes into
+annotations. An alert that fires has no end, so Alertmanager takes it for over unless it is sent again within its ``resolve_timeout``; one that
+is over is sent once with its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from app.alerts.contract import Notice
+from app.alerts.posting import Post, chunks, trusted
+from app.channel_settings import AlertmanagerSettings
+from features.errors import NotDelivered, NoticeRefused
+
+__all__ = ["Alertmanager", "posted_alert"]
+
+logger = logging.getLogger(__name__)
+
+_NOT_A_NAME = re.compile(
+    r"^(?=[0-9])|[^A-Za-z0-9_]"
+)  # of what Alertmanagers before 0.27 and PromQL take for the name of a label
+
+
+class Alertmanager:
+    """The Alertmanagers of a cluster.
+
+    Parameters
+    ----------
+    name : str
+        Of the channel.
+    settings : AlertmanagerSettings
+        Where they are, and who logs in.
+
+    Raises
+    ------
+    InvalidSetting
+        When the file of the authority cannot be read.
+    """
+
+    def __init__(self, name: str, settings: AlertmanagerSettings) -> None:
+        self.name = name
+        context = trusted(f"channels.{name}.ca", settings.ca)
+        auth = (settings.username, settings.password.get_secret_value()) if settings.password else None
+        headers = {"authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
+        self._posts = [
+            Post(name, f"{url}/api/v2/alerts", context, settings.timeout_s, auth=auth, headers=headers) for url in settings.urls
+        ]
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        """Tell all of them, and return when one or more have all notices.
+
+        Raises
+        ------
+        NotDelivered
+            When none has them.
+        NoticeRefused
+            When all of them refuse.
+        """
+        for part in chunks(notices):
+            self._tell_all(msgspec.json.encode([posted_alert(notice) for notice in part]))
+
+    def _tell_all(self, body: bytes) -> None:
+        failures: list[NotDelivered] = []
+        for post in self._posts:
+            try:
+                post.send(body)
+            except NotDelivered as exc:
+                failures.append(exc)
+        if len(failures) < len(self._posts):
+            for failure in failures:
+                logger.warning("%s; another one of its cluster has the notice", failure)
+            return
+        refused = all(isinstance(failure, NoticeRefused) for failure in failures)
+        raise (NoticeRefused if refused else NotDelivered)("; ".join(map(str, failures)))
+
+
+def posted_alert(notice: Notice) -> dict[str, object]:
+    """Return a notice as Alertmanager takes it.
+
+    Examples
+    --------
+    >>> start = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+    >>> posted_alert(Notice("k", True, {"alertname": "Risk", "service.version": "2"}, starts_at=start))
+    {'labels': {'alertname': 'Risk', 'service_version': '2'}, 'annotations': {}, 'startsAt': '2026-03-02T12:00:00.000Z'}
+    """
+    alert: dict[str, object] = {
+        "labels": _named(notice.labels),
+        "annotations": _named(notice.annotations),
+        "startsAt": rfc3339(notice.starts_at),
+    }
+    if not notice.firing:
+        alert["endsAt"] = rfc3339(notice.ends_at or notice.starts_at)
+    if notice.link:
+        alert["generatorURL"] = notice.link
+    return alert
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a time in UTC to the millisecond.
+
+    Examples
+    --------
+    >>> rfc3339(datetime(2026, 3, 2, 12, 0, 0, 1500, tzinfo=UTC))
+    '2026-03-02T12:00:00.001Z'
+    """
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _named(values: Mapping[str, str]) -> dict[str, str]:
+    """Return values by names that every Alertmanager takes; it leaves out empty values, and so is said here."""
+    return {_NOT_A_NAME.sub("_", name): value for name, value in sorted(values.items()) if name and value}

@@ -1,0 +1,175 @@
+"""Tells people by mail, Slack, Teams, PagerDuty and whatever else apprise has a way to.
+
+What apprise is given and what it writes into its log hold passwords and tokens, so its lines go no further than this module: what is raised
+names the service and the place in the settings, with every piece of the address blotted out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
+
+from app.alerts.alertmanager import rfc3339
+from app.alerts.contract import Notice
+from app.channel_settings import AppriseSettings
+from features.errors import InvalidSetting, NotDelivered
+
+__all__ = ["AppriseChannel", "blotted", "message_of"]
+
+_SHOWN = 200  # characters of what apprise says of a failure; guessed
+_SHORTEST = 4  # characters of a piece of an address that is blotted out; guessed: shorter ones are words like `to`
+
+
+class _Heard(logging.Filter):
+    """Keeps what apprise logs, by thread, in the place of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take a line, and let nobody else have it."""
+        lines: list[str] | None = getattr(self._of, "lines", None)
+        if lines is not None and record.levelno >= logging.WARNING:
+            lines.append(record.getMessage())
+        return False
+
+    def begin(self) -> list[str]:
+        """Return a list that the lines of this thread go into from now on."""
+        self._of.lines = lines = list[str]()
+        return lines
+
+
+_HEARD = _Heard()
+logging.getLogger("apprise").addFilter(_HEARD)
+logging.getLogger("urllib3").setLevel(logging.INFO)  # below it writes paths, and in paths lie tokens
+
+
+class _Address(NamedTuple):
+    url: str
+    target: NotifyBase
+
+
+class AppriseChannel:
+    """Some addresses of apprise, all of which are told.
+
+    Parameters
+    ----------
+    name : str
+        Of the channel.
+    settings : AppriseSettings
+        The addresses.
+
+    Raises
+    ------
+    InvalidSetting
+        When apprise does not know what to do with an address.
+    """
+
+    def __init__(self, name: str, settings: AppriseSettings) -> None:
+        self.name = name
+        asset = AppriseAsset(app_id="Foreshock", app_desc="Foreshock", app_url="", image_url_mask="", image_url_logo="")
+        urls = [url.get_secret_value() for url in settings.urls]
+        self._addresses = [_Address(url, self._made(at, url, asset, settings.timeout_s)) for at, url in enumerate(urls)]
+        self._has: dict[int, bytes] = {}  # the message that an address has, by its place, while others lack it
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        """Tell all addresses that do not have these notices yet.
+
+        Raises
+        ------
+        NotDelivered
+            When one or more could not be told; apprise does not say whether that is for good.
+        """
+        title, body, kind = message_of(notices)
+        message = hashlib.sha256(f"{title}\n{body}".encode()).digest()
+        failures: list[str] = []
+        for at, address in enumerate(self._addresses):
+            if self._has.get(at) == message:
+                continue
+            said = _HEARD.begin()
+            if address.target.notify(title=title, body=body, notify_type=kind, body_format=NotifyFormat.TEXT):
+                self._has[at] = message
+            else:
+                failures.append(f"{address.target.service_name} (address {at}){_why(said, address.url)}")
+        if failures:
+            raise NotDelivered(
+                f"channel {self.name}: {len(failures)} of {len(self._addresses)} not told: {'; '.join(failures)}"
+            )
+        self._has.clear()
+
+    def _made(self, at: int, url: str, asset: AppriseAsset, timeout_s: float) -> NotifyBase:
+        said = _HEARD.begin()
+        target = Apprise.instantiate(url, asset=asset)
+        if target is None:
+            why = _why(said, url)
+            raise InvalidSetting(f"setting channels.{self.name}.urls: apprise cannot use address {at}, which is not shown{why}")
+        target.socket_connect_timeout = target.socket_read_timeout = timeout_s
+        return target
+
+
+def message_of(notices: Sequence[Notice]) -> tuple[str, str, NotifyType]:
+    """Return title, text and kind of a message that says some notices to a person.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> start = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+    >>> risk = Notice("k", True, {"alertname": "Risk", "service": "cart"}, {"summary": "61 % within 15 minutes"}, starts_at=start)
+    >>> title, text, _ = message_of([risk])
+    >>> title
+    '[firing] Risk: cart'
+    >>> print(text)
+    Risk: cart
+    firing since 2026-03-02T12:00:00.000Z
+    alertname: Risk, service: cart
+    summary: 61 % within 15 minutes
+    """
+    firing = [notice for notice in notices if notice.firing]
+    names = list(dict.fromkeys(_name(notice) for notice in firing or notices))
+    state = "firing" if firing else "resolved"
+    title = f"[{state}{f': {len(firing or notices)}' if len(notices) > 1 else ''}] {names[0]}"
+    title += f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return title, "\n\n".join(map(_text, notices)), NotifyType.FAILURE if firing else NotifyType.SUCCESS
+
+
+def blotted(text: str, url: str) -> str:
+    """Return a text without any piece of an address.
+
+    Examples
+    --------
+    >>> blotted("no route to hooks.example with pa ss-word", "json://me:pa%20ss-word@hooks.example/T0K3N?to=x")
+    'no route to ... with ...'
+    """
+    rest = url.partition("://")[2]
+    pieces = {piece for part in re.split(r"[/:@?&=#]+", rest) for piece in (part, unquote(part)) if len(piece) >= _SHORTEST}
+    for piece in sorted(pieces, key=len, reverse=True):
+        text = text.replace(piece, "...")
+    return text
+
+
+def _why(said: Sequence[str], url: str) -> str:
+    text = blotted(" ".join(" ".join(said).split()), url)[:_SHOWN]
+    return f": {text}" if text else ""
+
+
+def _name(notice: Notice) -> str:
+    where = " ".join(notice.labels[label] for label in ("service", "operation") if notice.labels.get(label))
+    return f"{notice.labels.get('alertname', notice.key)}{': ' if where else ''}{where}"
+
+
+def _text(notice: Notice) -> str:
+    since = rfc3339(notice.starts_at)
+    state = (
+        f"firing since {since}" if notice.firing else f"over since {rfc3339(notice.ends_at or notice.starts_at)}, began {since}"
+    )
+    labels = ", ".join(f"{name}: {value}" for name, value in sorted(notice.labels.items()))
+    lines = [_name(notice), state, labels, *(f"{name}: {value}" for name, value in notice.annotations.items()), notice.link]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,128 @@
+"""Posts JSON to one address, and says of every way in which that can end whether trying again may help.
+
+The channels over HTTP (`app.alerts.alertmanager`, `app.alerts.webhook`) send with it. Whatever it raises names the channel and the host, and
+nothing of an address that may let a sender in.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from features.errors import InvalidSetting, NotDelivered, NoticeRefused
+
+__all__ = ["Post", "chunks", "trusted"]
+
+T = TypeVar("T")
+
+_MOST = 64  # notices a request, as many as Prometheus sent for years
+_SHOWN = 200  # characters of what a receiver says against a request; guessed
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # below it writes whole addresses into the log
+
+
+class Post:
+    """Posts to one address. A connection a request: notices are rare, and one that was kept may be dead when the next comes.
+
+    Parameters
+    ----------
+    channel : str
+        What errors call the sender.
+    url : str
+        Where to; checked.
+    context : ssl.SSLContext
+        Whom to trust.
+    timeout_s : float
+        Seconds for the connection, and for each part of the answer.
+    auth : (str, str), optional
+        User and password.
+    headers : Mapping of str to str, optional
+        Sent with every request.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        url: str,
+        context: ssl.SSLContext,
+        timeout_s: float,
+        *,
+        auth: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        self.receiver = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._channel = channel
+        self._url = url
+        self._context = context
+        self._timeout_s = timeout_s
+        self._auth = auth
+        self._headers = dict(headers or {})
+
+    def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Post a body of JSON and return once the receiver took it.
+
+        Raises
+        ------
+        NotDelivered
+            When nobody answered, or the answer was 408, 429 or none of the 2xx and 4xx.
+        NoticeRefused
+            When it was another 4xx.
+        """
+        sent = {"content-type": "application/json", "user-agent": "foreshock", **self._headers, **(headers or {})}
+        try:
+            with (
+                httpx.Client(verify=self._context, timeout=self._timeout_s, auth=self._auth) as client,
+                client.stream("POST", self._url, content=body, headers=sent) as answer,
+            ):
+                if not answer.is_success:
+                    self._refuse(answer)
+        except httpx.HTTPError as exc:
+            raise NotDelivered(
+                f"channel {self._channel}: {self.receiver} gave no answer: {exc or type(exc).__name__}"
+            ) from None
+
+    def _refuse(self, answer: httpx.Response) -> None:
+        said = " ".join(next(answer.iter_text(), "").split())[:_SHOWN]
+        text = f"channel {self._channel}: {self.receiver} answered {answer.status_code}{': ' if said else ''}{said}"
+        raise (NoticeRefused if answer.is_client_error and answer.status_code not in _LATER else NotDelivered)(text)
+
+
+def trusted(setting: str, ca: Path | None) -> ssl.SSLContext:
+    """Return whom a channel trusts.
+
+    Parameters
+    ----------
+    setting : str
+        Which one names the file.
+    ca : Path or None
+        A PEM file, None for what the system trusts.
+
+    Raises
+    ------
+    InvalidSetting
+        When the file cannot be read.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as exc:
+        raise InvalidSetting(f"setting {setting}: {ca}: {exc}") from exc
+
+
+def chunks(items: Sequence[T], most: int = _MOST) -> Iterator[Sequence[T]]:
+    """Iterate over parts of what is to be sent, each of at most so many.
+
+    Examples
+    --------
+    >>> list(chunks("abcde", 2))
+    ['ab', 'cd', 'e']
+    """
+    return (items[start : start + most] for start in range(0, len(items), most))

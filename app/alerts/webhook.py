@@ -1,0 +1,164 @@
+"""Posts notices in the shape of Alertmanager's webhooks (version 4), signed, so that what reads those reads ours.
+
+The signature is that of Standard Webhooks: HMAC-SHA256 over the id, the time and the body, in the headers ``webhook-id``,
+``webhook-timestamp`` and ``webhook-signature``. `docs/notifications.md` says how a receiver checks it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.alerts.alertmanager import rfc3339
+from app.alerts.contract import Notice
+from app.alerts.posting import Post, chunks, trusted
+from app.channel_settings import SignedWebhookSettings
+from features.errors import InvalidSetting
+
+__all__ = ["Webhook", "delivery", "signature"]
+
+_PREFIX = "whsec_"
+_NO_END = "0001-01-01T00:00:00Z"  # Alertmanager's end of an alert that fires
+
+
+class Webhook:
+    """One address that takes signed notices.
+
+    Parameters
+    ----------
+    name : str
+        Of the channel; the receiver reads it as ``receiver``.
+    settings : SignedWebhookSettings
+        Where it is, and what it shares with us.
+    now_s : callable
+        Unix seconds, which are signed.
+
+    Raises
+    ------
+    InvalidSetting
+        When the file of the authority cannot be read, or a secret is not what it begins like.
+    """
+
+    def __init__(self, name: str, settings: SignedWebhookSettings, now_s: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self._now_s = now_s
+        self._group_by = settings.group_by
+        self._keys = [_key(f"channels.{name}.secrets", secret.get_secret_value()) for secret in settings.secrets]
+        headers = {key: value.get_secret_value() for key, value in settings.headers.items()}
+        context = trusted(f"channels.{name}.ca", settings.ca)
+        self._post = Post(name, settings.url.get_secret_value(), context, settings.timeout_s, headers=headers)
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        """Post the notices, and return once the receiver answered that it has them.
+
+        The id is the hash of the body: what is sent again, because nobody knew whether it arrived, has the same one.
+
+        Raises
+        ------
+        NotDelivered
+            When it is not known whether it has them all.
+        NoticeRefused
+            When it will not take them.
+        """
+        for part in chunks(notices):
+            body = msgspec.json.encode(delivery(self.name, part, self._group_by))
+            message, at = f"msg_{hashlib.sha256(body).hexdigest()[:32]}", int(self._now_s())
+            signed = " ".join(signature(key, message, at, body) for key in self._keys)
+            self._post.send(body, {"webhook-id": message, "webhook-timestamp": str(at), "webhook-signature": signed})
+
+
+def signature(key: bytes, message: str, at_s: int, body: bytes) -> str:
+    """Return what proves that the holder of a key wrote a message at a time.
+
+    Parameters
+    ----------
+    key : bytes
+        The secret.
+    message : str
+        Id of the message.
+    at_s : int
+        Unix seconds.
+    body : bytes
+        What is posted.
+
+    References
+    ----------
+    Standard Webhooks, "Signature scheme", 2023; RFC 2104.
+
+    Examples
+    --------
+    >>> signature(b"a secret of ours", "msg_1", 1700000000, b"{}")
+    'v1,1jhV36eKhbf1M1GjBn+Jng6K/xzQ2PTerdHhH1FSZzs='
+    """
+    digest = hmac.digest(key, b"%s.%d.%s" % (message.encode(), at_s, body), "sha256")
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def delivery(receiver: str, notices: Sequence[Notice], group_by: Sequence[str]) -> dict[str, object]:
+    """Return the body that says some notices, with the members of Alertmanager's version 4.
+
+    Parameters
+    ----------
+    receiver : str
+        Name of the channel.
+    notices : Sequence of Notice
+        What is said; one or more.
+    group_by : Sequence of str
+        Labels that name the group, where all share their value.
+    """
+    shared = _shared([notice.labels for notice in notices])
+    group = {name: shared[name] for name in group_by if name in shared}
+    return {
+        "version": "4",
+        "groupKey": f"{receiver}:{{{', '.join(f'{name}={_quoted(value)}' for name, value in group.items())}}}",
+        "truncatedAlerts": 0,
+        "status": "firing" if any(notice.firing for notice in notices) else "resolved",
+        "receiver": receiver,
+        "groupLabels": group,
+        "commonLabels": shared,
+        "commonAnnotations": _shared([notice.annotations for notice in notices]),
+        "externalURL": next((_origin(notice.link) for notice in notices if notice.link), ""),
+        "alerts": [_alert(notice) for notice in notices],
+    }
+
+
+def _alert(notice: Notice) -> dict[str, object]:
+    return {
+        "status": "firing" if notice.firing else "resolved",
+        "labels": dict(notice.labels),
+        "annotations": dict(notice.annotations),
+        "startsAt": rfc3339(notice.starts_at),
+        "endsAt": _NO_END if notice.firing else rfc3339(notice.ends_at or notice.starts_at),
+        "generatorURL": notice.link,
+        "fingerprint": hashlib.sha256(notice.key.encode()).hexdigest()[:16],
+    }
+
+
+def _shared(maps: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    first, *others = maps
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
+
+def _quoted(value: str) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _origin(link: str) -> str:
+    parts = urlsplit(link)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+
+def _key(setting: str, secret: str) -> bytes:
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except binascii.Error:
+        raise InvalidSetting(f"setting {setting}: what follows {_PREFIX} must be Base64; the value is not shown") from None

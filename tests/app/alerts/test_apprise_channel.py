@@ -1,0 +1,65 @@
+"""What people are told, and that their addresses go nowhere else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.alerts.apprise_channel import AppriseChannel, blotted, message_of
+from app.alerts.contract import Notice
+from app.channel_settings import AppriseSettings
+from features.errors import InvalidSetting, NotDelivered
+from tests.receivers import Receiver, receiver
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+RISK = Notice(
+    "k1", True, {"alertname": "Risk", "service": "cart", "operation": "GET /"}, {"why": "errors rise"}, starts_at=NOON
+)
+OVER = Notice("k2", False, {"alertname": "Risk", "service": "pay"}, starts_at=NOON, ends_at=NOON + timedelta(minutes=9))
+
+
+def channel(*urls: str) -> AppriseChannel:
+    return AppriseChannel("people", AppriseSettings.model_validate({"kind": "apprise", "urls": urls}))
+
+
+def at(there: Receiver) -> str:
+    return there.url.replace("http://", "json://")
+
+
+def test_who_has_a_message_is_not_told_again_because_another_has_not() -> None:
+    with receiver() as one, receiver() as other:
+        told = channel(at(one), at(other))
+        other.answers += [503, 503]
+        for _ in range(2):
+            with pytest.raises(NotDelivered, match=r"channel people: 1 of 2 not told: JSON \(address 1\): .*503"):
+                told.send([RISK])
+        told.send([RISK])
+        assert [len(one.requests), len(other.requests)] == [1, 3]
+        told.send([RISK])  # that is another time, not another try
+        assert [len(one.requests), len(other.requests)] == [2, 4]
+
+
+def test_a_message_says_what_fires_first_and_how_many() -> None:
+    title, text, kind = message_of([OVER, RISK])
+    assert (title, kind.value) == ("[firing: 1] Risk: cart GET /", "failure")
+    assert "over since 2026-03-02T12:09:00.000Z, began 2026-03-02T12:00:00.000Z" in text
+    title, _, kind = message_of([OVER])
+    assert (title, kind.value) == ("[resolved] Risk: pay", "success")
+    assert message_of([RISK, Notice("k3", True, {}, starts_at=NOON)])[0] == "[firing: 2] Risk: cart GET / and 1 more"
+
+
+def test_an_address_that_apprise_does_not_know_stops_the_start_unshown() -> None:
+    with pytest.raises(InvalidSetting, match=r"channels.people.urls: apprise cannot use address 1") as raised:
+        channel("json://127.0.0.1", "nothing-like-it://hidden-token")
+    assert "hidden" not in str(raised.value)
+
+
+@given(secret=st.text(min_size=4, max_size=12), around=st.text(max_size=8))
+def test_no_piece_of_an_address_stays_in_a_text(secret: str, around: str) -> None:
+    url = f"json://me:{quote(secret, safe='')}@example.com/path"
+    for shown in (secret, quote(secret, safe="")):
+        assert secret not in blotted(f"{around}{shown}{around}", url)
