@@ -14,6 +14,7 @@ from app.exports.exposition import FAMILIES, Exposition
 from tests.api_builders import a_prediction
 from tests.app.exports.shop import forecast
 from tests.app.exports.test_chances import Buckets
+from tests.house.sources import ROOT
 from tests.monitors import prometheus
 from tests.nodes import run_node, until
 
@@ -68,21 +69,16 @@ def test_nothing_is_shown_where_nothing_holds() -> None:
 
 
 CONFIG = """
-global: {{scrape_interval: 200ms, evaluation_interval: 200ms}}
+global: {{scrape_interval: 200ms}}
 scrape_configs: [{{job_name: foreshock, static_configs: [{{targets: ["{target}"]}}]}}]
 rule_files: [{rules}]
-"""
-RULES = """
-groups:
-  - name: foreshock
-    rules:
-      - {record: "service:foreshock_incident_probability:max", expr: "max by (tenant, service, horizon) (foreshock_incident_probability)"}
 """
 
 
 @pytest.mark.system("prometheus")
 def test_a_real_prometheus_reads_a_node_and_records_its_probabilities(tmp_path: Path) -> None:
-    (tmp_path / "rules.yml").write_text(RULES)
+    sample = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text(encoding="utf-8")
+    (tmp_path / "rules.yml").write_text(sample.replace("  - name: foreshock", "  - name: foreshock\n    interval: 200ms"))
     with run_node(tmp_path / "data") as running:
         wanted = forecast(running)
         config = CONFIG.format(target=running.served.api.removeprefix("http://"), rules=tmp_path / "rules.yml")
