@@ -58,7 +58,7 @@ class Webhook:
     def send(self, notices: Sequence[Notice]) -> None:
         """Post the notices, and return once the receiver answered that it has them.
 
-        The id is the hash of the body: what is sent again, because nobody knew whether it arrived, has the same one.
+        The id names what is said: the same alerts in the same states have the same one, however often and in whatever words they are told.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Webhook:
         """
         for part in chunks(notices):
             body = msgspec.json.encode(delivery(self.name, part, self._group_by))
-            message, at = f"msg_{hashlib.sha256(body).hexdigest()[:32]}", int(self._now_s())
+            message, at = _id(part), int(self._now_s())
             signed = " ".join(signature(key, message, at, body) for key in self._keys)
             self._post.send(body, {"webhook-id": message, "webhook-timestamp": str(at), "webhook-signature": signed})
 
@@ -127,6 +127,11 @@ def delivery(receiver: str, notices: Sequence[Notice], group_by: Sequence[str]) 
         "externalURL": next((_origin(notice.link) for notice in notices if notice.link), ""),
         "alerts": [_alert(notice) for notice in notices],
     }
+
+
+def _id(notices: Sequence[Notice]) -> str:
+    states = sorted((notice.key, notice.firing, rfc3339(notice.starts_at)) for notice in notices)
+    return f"msg_{hashlib.sha256(msgspec.json.encode(states)).hexdigest()[:32]}"
 
 
 def _alert(notice: Notice) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -94,15 +95,17 @@ def test_a_receiver_that_checks_as_documented_takes_ours_with_either_secret_and_
         assert not verified(SECRETS[0], {key: v for key, v in request.headers.items() if key != name}, request.body, AT_S)
 
 
-def test_what_is_sent_again_has_the_same_id_and_what_differs_another() -> None:
+def test_what_is_said_again_has_the_same_id_in_other_words_too_and_another_state_another() -> None:
     with receiver() as there:
-        there.answers.append(200)
         channel = hook(there, headers={"Authorization": "Bearer t0ken"})
         channel.send([CART])
-        channel.send([CART])
-        channel.send([OVER])
-        first, second, other = [request.headers["webhook-id"] for request in there.requests]
-    assert first == second != other
+        channel.send([replace(CART, annotations={"why": "errors rise more"})])
+        others = [replace(CART, firing=False), replace(CART, starts_at=NOON + timedelta(days=1)), OVER]
+        for other in others:
+            channel.send([other])
+        first, second, *rest = [request.headers["webhook-id"] for request in there.requests]
+    assert first == second
+    assert len({first, *rest}) == 1 + len(others)
     assert {request.headers["authorization"] for request in there.requests} == {"Bearer t0ken"}
     assert {request.headers["content-type"] for request in there.requests} == {"application/json"}
 
