@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.alerts.alertmanager import Alertmanager, posted_alert
 from app.alerts.contract import Notice
+from app.alerts.webhook import delivery
 from app.channel_settings import AlertmanagerSettings
 from features.errors import NotDelivered, NoticeRefused
 from tests.monitors import alertmanager
@@ -107,8 +109,14 @@ def test_a_real_alertmanager_holds_groups_and_resolves_our_alerts(tmp_path: Path
         until(lambda: len(hook.requests) == 2, "the notification that one is over")
         left = httpx.get(f"{address}/api/v2/alerts").json()
         assert [alert["labels"]["service"] for alert in left] == [payment.labels["service"]]
-        states = {alert["labels"]["service"]: alert["status"] for alert in hook.requests[1].json["alerts"]}
-        assert states == {"cart": "resolved", "payment": "firing"}
+        told = hook.requests[1].json
+        assert {alert["labels"]["service"]: alert["status"] for alert in told["alerts"]} == {
+            "cart": "resolved",
+            "payment": "firing",
+        }
+        ours = delivery("hook", risks, ("tenant",))
+        assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in told.items()}
+        assert [set(alert) for alert in json.loads(json.dumps(ours))["alerts"]] == [set(alert) for alert in told["alerts"]]
 
 
 @pytest.mark.system("prometheus-alertmanager")
