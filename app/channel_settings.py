@@ -5,11 +5,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+import httpx
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 __all__ = [
     "AlertmanagerSettings",
@@ -18,13 +28,54 @@ __all__ = [
     "ChannelSettings",
     "SignedWebhookSettings",
     "checked_address",
+    "checked_header",
+    "checked_headers",
 ]
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
 """What a channel is called: routes name it, and so do errors and metrics."""
 
 _NO_ADDRESS = "must begin with http:// or https:// and name a host, without a fragment"
+_SPACE = re.compile(r"[\x00-\x20\x7f]")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_\-]+")
+_HEADER = re.compile(r"[!-~]+( +[!-~]+)*")
 _SHORTEST_SECRET = 16  # characters; guessed: shorter ones can be tried out
+
+
+def checked_header(value: SecretStr) -> SecretStr:
+    r"""Return what a header can hold: visible ASCII with single spaces between (RFC 9110, 5.5).
+
+    Raises
+    ------
+    ValueError
+        When it holds something else, such as the line's end of the file that it was read from. It is not in the message.
+
+    Examples
+    --------
+    >>> checked_header(SecretStr("Bearer t0ken"))
+    SecretStr('**********')
+    >>> checked_header(SecretStr("t0ken\n"))
+    Traceback (most recent call last):
+    ValueError: must be visible ASCII without a space or a line's end around it
+    """
+    if not _HEADER.fullmatch(value.get_secret_value()):
+        raise ValueError("must be visible ASCII without a space or a line's end around it")
+    return value
+
+
+def checked_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Return headers that can be sent.
+
+    Raises
+    ------
+    ValueError
+        When one cannot; no value is in the message.
+    """
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("names of headers must be letters, digits, - and _")
+        checked_header(value)
+    return headers
 
 
 class _Channel(BaseModel):
@@ -61,6 +112,11 @@ class AlertmanagerSettings(_HttpChannel):
                 raise ValueError("must hold no user name: username and password have settings of their own")
         return tuple(url.rstrip("/") for url in urls)
 
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        return token and checked_header(token)
+
     @model_validator(mode="after")
     def _log_in_one_way(self) -> Self:
         if bool(self.username) != (self.password is not None):
@@ -83,6 +139,8 @@ class SignedWebhookSettings(_HttpChannel):
     """Headers to send beside, such as `Authorization`. None by default; their values are never printed."""
     group_by: tuple[str, ...] = ("tenant", "alertname", "service")
     """Labels that name a group to the receiver, where all notices of a delivery share their value: `groupLabels` and `groupKey` hold them. More tell finer groups apart; with none all that the channel ever sends is one group."""
+
+    _headers = field_validator("headers")(checked_headers)
 
     @field_validator("url")
     @classmethod
@@ -130,8 +188,9 @@ def checked_address(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # its text has the port, or what stands in its place
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # its text has the port, or what stands in its place
         raise ValueError(_NO_ADDRESS) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or port == 0:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or port == 0 or _SPACE.search(url):
         raise ValueError(_NO_ADDRESS)
     return parts

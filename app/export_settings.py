@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from app.channel_settings import checked_address
+from app.channel_settings import checked_address, checked_headers
 
 __all__ = ["ExportSettings"]
 
@@ -29,6 +29,8 @@ class ExportSettings(BaseModel):
     """PEM file of the authority that signed the receiver's certificate. None trusts those that the library `certifi` knows."""
     interval_s: float = Field(default=60.0, ge=1.0, le=3600.0)
     """Seconds between two exports over OTLP. Forecasts come once a tick, so a shorter time sends the same again, with the same times; a longer one leaves some out."""
+
+    _headers = field_validator("otlp_headers")(checked_headers)
 
     @field_validator("otlp_endpoint")
     @classmethod

@@ -7,6 +7,7 @@ is over is sent once with its end.
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -47,11 +48,7 @@ class Alertmanager:
     def __init__(self, name: str, settings: AlertmanagerSettings) -> None:
         self.name = name
         context = trusted(f"channels.{name}.ca", settings.ca)
-        auth = (settings.username, settings.password.get_secret_value()) if settings.password else None
-        headers = {"authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
-        self._posts = [
-            Post(name, f"{url}/api/v2/alerts", context, settings.timeout_s, auth=auth, headers=headers) for url in settings.urls
-        ]
+        self._posts = [Post(name, f"{url}/api/v2/alerts", context, settings.timeout_s, _who(settings)) for url in settings.urls]
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Tell all of them, and return when one or more have all notices.
@@ -79,6 +76,16 @@ class Alertmanager:
             return
         refused = all(isinstance(failure, NoticeRefused) for failure in failures)
         raise (NoticeRefused if refused else NotDelivered)("; ".join(map(str, failures)))
+
+
+def _who(settings: AlertmanagerSettings) -> dict[str, str]:
+    """Return the header that says who sends, if anybody asks for it (RFC 7617, RFC 6750)."""
+    if settings.token is not None:
+        return {"authorization": f"Bearer {settings.token.get_secret_value()}"}
+    if settings.password is not None:
+        login = f"{settings.username}:{settings.password.get_secret_value()}".encode()
+        return {"authorization": f"Basic {base64.b64encode(login).decode()}"}
+    return {}
 
 
 def posted_alert(notice: Notice) -> dict[str, object]:

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
 
 from app.alerts.alertmanager import rfc3339
+from app.alerts.blotting import blotted, pieces_of
 from app.alerts.contract import Notice
 from app.channel_settings import AppriseSettings
 from features.errors import InvalidSetting, NotDelivered
 
-__all__ = ["AppriseChannel", "blotted", "message_of"]
+__all__ = ["AppriseChannel", "message_of"]
 
 _SHOWN = 200  # characters of what apprise says of a failure; guessed
-_SHORTEST = 4  # characters of a piece of an address that is blotted out; guessed: shorter ones are words like `to`
 
 
 class _Heard(logging.Filter):
@@ -140,23 +138,8 @@ def message_of(notices: Sequence[Notice]) -> tuple[str, str, NotifyType]:
     return title, "\n\n".join(map(_text, notices)), NotifyType.FAILURE if firing else NotifyType.SUCCESS
 
 
-def blotted(text: str, url: str) -> str:
-    """Return a text without any piece of an address.
-
-    Examples
-    --------
-    >>> blotted("no route to hooks.example with pa ss-word", "json://me:pa%20ss-word@hooks.example/T0K3N?to=x")
-    'no route to ... with ...'
-    """
-    rest = url.partition("://")[2]
-    pieces = {piece for part in re.split(r"[/:@?&=#]+", rest) for piece in (part, unquote(part)) if len(piece) >= _SHORTEST}
-    for piece in sorted(pieces, key=len, reverse=True):
-        text = text.replace(piece, "...")
-    return text
-
-
 def _why(said: Sequence[str], url: str) -> str:
-    text = blotted(" ".join(" ".join(said).split()), url)[:_SHOWN]
+    text = blotted(" ".join(" ".join(said).split()), pieces_of(url))[:_SHOWN]
     return f": {text}" if text else ""
 
 

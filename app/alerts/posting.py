@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
+from app.alerts.blotting import blotted
 from features.errors import InvalidSetting, NotDelivered, NoticeRefused
 
 __all__ = ["Post", "chunks", "trusted"]
@@ -42,10 +44,10 @@ class Post:
         Whom to trust.
     timeout_s : float
         Seconds for the connection, and for each part of the answer.
-    auth : (str, str), optional
-        User and password.
-    headers : Mapping of str to str, optional
-        Sent with every request.
+    headers : Mapping of str to str
+        Sent with every request; their values are in no message.
+    secrets : Iterable of str
+        What else is in no message, whatever the receiver answers.
     """
 
     def __init__(
@@ -54,9 +56,8 @@ class Post:
         url: str,
         context: ssl.SSLContext,
         timeout_s: float,
-        *,
-        auth: tuple[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        secrets: Iterable[str] = (),
     ) -> None:
         parts = urlsplit(url)
         self.receiver = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -64,10 +65,11 @@ class Post:
         self._url = url
         self._context = context
         self._timeout_s = timeout_s
-        self._auth = auth
-        self._headers = dict(headers or {})
+        self._headers = dict(headers)
+        credentials = [value.rpartition(" ")[2] for value in headers.values()]  # of `Bearer ...` too
+        self._secrets = {*headers.values(), *credentials, *secrets}
 
-    def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+    def send(self, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         """Post a body of JSON and return once the receiver took it.
 
         Raises
@@ -77,10 +79,10 @@ class Post:
         NoticeRefused
             When it was another 4xx.
         """
-        sent = {"content-type": "application/json", "user-agent": "foreshock", **self._headers, **(headers or {})}
+        sent = {"content-type": "application/json", "user-agent": "foreshock", **self._headers, **headers}
         try:
             with (
-                httpx.Client(verify=self._context, timeout=self._timeout_s, auth=self._auth) as client,
+                httpx.Client(verify=self._context, timeout=self._timeout_s) as client,
                 client.stream("POST", self._url, content=body, headers=sent) as answer,
             ):
                 if not answer.is_success:
@@ -91,7 +93,7 @@ class Post:
             ) from None
 
     def _refuse(self, answer: httpx.Response) -> None:
-        said = " ".join(next(answer.iter_text(), "").split())[:_SHOWN]
+        said = blotted(" ".join(next(answer.iter_text(), "").split()), self._secrets)[:_SHOWN]
         text = f"channel {self._channel}: {self.receiver} answered {answer.status_code}{': ' if said else ''}{said}"
         raise (NoticeRefused if answer.is_client_error and answer.status_code not in _LATER else NotDelivered)(text)
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.alerts.alertmanager import rfc3339
+from app.alerts.blotting import pieces_of
 from app.alerts.contract import Notice
 from app.alerts.posting import Post, chunks, trusted
 from app.channel_settings import SignedWebhookSettings
@@ -53,7 +54,9 @@ class Webhook:
         self._keys = [_key(f"channels.{name}.secrets", secret.get_secret_value()) for secret in settings.secrets]
         headers = {key: value.get_secret_value() for key, value in settings.headers.items()}
         context = trusted(f"channels.{name}.ca", settings.ca)
-        self._post = Post(name, settings.url.get_secret_value(), context, settings.timeout_s, headers=headers)
+        url = settings.url.get_secret_value()
+        hidden = pieces_of(url) - {urlsplit(url).hostname or ""}
+        self._post = Post(name, url, context, settings.timeout_s, headers, hidden)
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Post the notices, and return once the receiver answered that it has them.

@@ -34,3 +34,10 @@ def test_what_may_be_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InvalidSetting, match=r"export\.otlp_endpoint: .*otlp_headers") as raised:
         load_settings()
     assert "hidden" not in str(raised.value)
+
+
+def test_a_header_that_cannot_be_sent_is_refused_unshown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESHOCK_EXPORT__OTLP_HEADERS", '{"Authorization": "Bearer hidden\\n"}')
+    with pytest.raises(InvalidSetting, match=r"export\.otlp_headers: .*visible ASCII") as raised:
+        load_settings()
+    assert "hidden" not in str(raised.value)

@@ -51,6 +51,16 @@ def test_users_and_passwords_of_an_address_are_in_no_message() -> None:
     assert "hidden" not in str(raised.value)
 
 
+def test_a_receiver_that_says_back_what_it_was_sent_tells_no_secret() -> None:
+    with receiver() as there:
+        there.answers.append(403)
+        there.text = "no Bearer hidden-token for /hidden-path"
+        headers = {"authorization": "Bearer hidden-token"}
+        post = Post("oncall", there.url, ssl.create_default_context(), 10.0, headers, ["hidden-path"])
+        with pytest.raises(NoticeRefused, match=r"answered 403: no \.\.\. for /\.\.\.$"):
+            post.send(b"{}")
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with a key and the certificate of 127.0.0.1 that it signed itself."""
