@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,17 @@ def test_nothing_is_sent_where_nothing_holds() -> None:
         assert to.requests == []
 
 
-def test_a_node_sends_its_forecasts_until_it_is_closed(tmp_path: Path) -> None:
+def test_a_node_sends_its_forecasts_which_another_receiver_of_otlp_takes_as_well(tmp_path: Path) -> None:
     with receiver() as to:
         with run_node(tmp_path, export__otlp_endpoint=to.url, export__interval_s=1) as running:
             wanted = forecast(running)
             running.node.start_export()
             until(lambda: running.metric("foreshock_exported_points_total", outcome="sent") >= 3, "an export")
             running.node.check_alive()
+            ours = ExportSettings(otlp_endpoint=running.served.otlp_http)
+            with closing(OtlpExport(running.node.chances, admit_all, ours, "1", Telemetry())) as other:
+                assert other.send()
+            assert running.metric("foreshock_records_total", signal="metrics") == 3
         sent = points(to.requests[:1])
     assert {horizon: value for (_, _, horizon), (value, _) in sent.items()} == pytest.approx(wanted)
     assert {at_s for _, at_s in sent.values()} == {running.now_ns / 1e9}
