@@ -120,15 +120,14 @@ def message_of(notices: Sequence[Notice]) -> tuple[str, str, NotifyType]:
     --------
     >>> from datetime import UTC, datetime
     >>> start = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-    >>> risk = Notice("k", True, {"alertname": "Risk", "service": "cart"}, {"summary": "61 % within 15 minutes"}, starts_at=start)
+    >>> risk = Notice("k", True, {"alertname": "Risk", "service": "cart"}, {"summary": "cart: 61 % within 15 minutes"}, starts_at=start)
     >>> title, text, _ = message_of([risk])
     >>> title
-    '[firing] Risk: cart'
+    '[firing] cart: 61 % within 15 minutes'
     >>> print(text)
-    Risk: cart
+    cart: 61 % within 15 minutes
     firing since 2026-03-02T12:00:00.000Z
     alertname: Risk, service: cart
-    summary: 61 % within 15 minutes
     """
     firing = [notice for notice in notices if notice.firing]
     names = list(dict.fromkeys(_name(notice) for notice in firing or notices))
@@ -144,6 +143,8 @@ def _why(said: Sequence[str], url: str) -> str:
 
 
 def _name(notice: Notice) -> str:
+    if summary := notice.annotations.get("summary"):
+        return summary
     where = " ".join(notice.labels[label] for label in ("service", "operation") if notice.labels.get(label))
     return f"{notice.labels.get('alertname', notice.key)}{': ' if where else ''}{where}"
 
@@ -154,5 +155,6 @@ def _text(notice: Notice) -> str:
         f"firing since {since}" if notice.firing else f"over since {rfc3339(notice.ends_at or notice.starts_at)}, began {since}"
     )
     labels = ", ".join(f"{name}: {value}" for name, value in sorted(notice.labels.items()))
-    lines = [_name(notice), state, labels, *(f"{name}: {value}" for name, value in notice.annotations.items()), notice.link]
+    more = [f"{name}: {value}" for name, value in notice.annotations.items() if name != "summary"]
+    lines = [_name(notice), state, labels, *more, notice.link]
     return "\n".join(line for line in lines if line)

@@ -15,8 +15,8 @@ from app.main import Node
 from tests.api_builders import a_prediction
 from tests.app.exports.test_otlp import points
 from tests.families import a_cluster
+from tests.inboxes import Receiver, receiver
 from tests.nodes import settings_in, until
-from tests.receivers import Receiver, receiver
 
 pytestmark = pytest.mark.cluster
 

@@ -16,7 +16,7 @@ from app.alerts.channels import channels_of
 from app.alerts.contract import Channel, Notice
 from app.channel_settings import ChannelSettings
 from features.errors import NotDelivered, NoticeRefused
-from tests.receivers import mailbox, receiver
+from tests.inboxes import mailbox, receiver
 
 SECRET = "s3cret-token-of-ours"
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -19,9 +19,9 @@ from app.alerts.contract import Notice
 from app.alerts.webhook import delivery
 from app.channel_settings import AlertmanagerSettings
 from features.errors import NotDelivered, NoticeRefused
+from tests.inboxes import receiver
 from tests.monitors import alertmanager
 from tests.nodes import until
-from tests.receivers import receiver
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 RISK = Notice("k1", True, {"alertname": "Risk", "service": "cart"}, {"probability": "0.61"}, starts_at=NOON)

@@ -10,7 +10,7 @@ from app.alerts.apprise_channel import AppriseChannel, message_of
 from app.alerts.contract import Notice
 from app.channel_settings import AppriseSettings
 from features.errors import InvalidSetting, NotDelivered
-from tests.receivers import Receiver, receiver
+from tests.inboxes import Receiver, receiver
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 RISK = Notice(

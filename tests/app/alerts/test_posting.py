@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.alerts.posting import Post, chunks, trusted
 from features.errors import InvalidSetting, NotDelivered, NoticeRefused
-from tests.receivers import Receiver, receiver
+from tests.inboxes import Receiver, receiver
 
 
 def post_to(there: Receiver, context: ssl.SSLContext | None = None) -> Post:

@@ -17,7 +17,7 @@ from app.alerts.webhook import Webhook, delivery, signature
 from app.channel_settings import SignedWebhookSettings
 from features.errors import InvalidSetting
 from tests.house.sources import ROOT
-from tests.receivers import Receiver, receiver
+from tests.inboxes import Receiver, receiver
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LABELS = {"alertname": "Risk", "tenant": "shop"}

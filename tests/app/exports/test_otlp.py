@@ -18,8 +18,8 @@ from app.telemetry import Telemetry
 from tests.api_builders import NOON, a_prediction
 from tests.app.exports.shop import forecast
 from tests.app.exports.test_chances import Buckets
+from tests.inboxes import Receiver, Request, receiver
 from tests.nodes import run_node, until
-from tests.receivers import Receiver, Request, receiver
 
 Points = dict[tuple[str, str, str], tuple[float, float]]
 
