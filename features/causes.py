@@ -1,0 +1,238 @@
+"""Which service is the cause, and in which order it spread: symptoms walk along calls to where nothing else explains them.
+
+Reads what `features.symptoms` finds and the edges of `features.graph`; a tenant's home ranks causes over all services of a group of incidents.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from features.symptom import Cause, Edge, Reason, Symptom, Symptoms
+
+__all__ = ["order", "rank"]
+
+_MOST_BITS = 20.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
+_STEPS = 8  # guessed: calls between the cause and what shows it
+_EXPLAINS = 0.85  # guessed: how much of a symptom a callee with a full one takes over
+_HALF_BITS = 4.0  # guessed: bits at which a callee explains half as much as one with a full symptom
+_FIRST_FADE_S = 120.0  # guessed: a service that showed nothing for so long after the first is a third as likely
+_OF_SIGNAL = {
+    "errors": 1.0,
+    "failed": 1.0,
+    "latency": 1.0,
+    "traffic": 0.5,
+    "logs": 0.8,
+    "version": 1.0,
+    "saturation": 0.7,
+}  # guessed
+
+
+def rank(symptoms: Sequence[Symptoms], edges: Sequence[Edge], affected: Collection[str] = ()) -> list[Cause]:
+    """Rank the services that may be the cause.
+
+    Parameters
+    ----------
+    symptoms : sequence of Symptoms
+        Of the services of one tenant that show any.
+    edges : sequence of Edge
+        Who calls whom.
+    affected : collection of str
+        Services with an incident; only they and what they call, directly or not, are candidates. All are without.
+
+    Returns
+    -------
+    list of Cause
+        The likeliest first; scores sum to 1.
+
+    Examples
+    --------
+    >>> errors = Symptom("errors", 60, 12.0, value=9.0, expected=0.1)
+    >>> shown = [Symptoms("default", name, 120, (errors,)) for name in ("web", "cart", "db")]
+    >>> calls = [Edge("default", "web", "cart", 100.0), Edge("default", "cart", "db", 100.0)]
+    >>> [cause.service for cause in rank(shown, calls)]
+    ['db', 'cart', 'web']
+
+    Notes
+    -----
+    Each service's symptoms are a weight that walks: a callee with symptoms takes over a part of its caller's, and it stays where no
+    callee explains it. Missing calls walk the other way, from the callee to the caller that no longer calls.
+
+    References
+    ----------
+    Kim, Sumbaly, Shah (2013), Root cause detection in a service-oriented architecture, SIGMETRICS (a walk on the call graph, here one
+    that ends where symptoms are not explained).
+    """
+    shown = {one.service: one for one in symptoms if one.symptoms}
+    walk = _Walk.along(shown, edges)
+    candidates = _reached(affected, edges) & shown.keys() if affected else shown.keys()
+    first = min((_onset(shown[name]) for name in candidates), default=0)
+    blames = {name: walk.blame(name) * _early(_onset(shown[name]) - first) + shown[name].deepest for name in candidates}
+    total = sum(blames.values()) or 1.0
+    ranked = sorted(blames, key=lambda name: (-blames[name], _onset(shown[name]), name))
+    return [Cause(name, blames[name] / total, tuple(_reasons(shown[name], walk, first, len(ranked)))) for name in ranked]
+
+
+def order(symptoms: Sequence[Symptoms], edges: Sequence[Edge]) -> list[str]:
+    """Return the services that show symptoms in the order in which these spread.
+
+    Parameters
+    ----------
+    symptoms : sequence of Symptoms
+        Of one tenant.
+    edges : sequence of Edge
+        Who calls whom: of two that began in the same window the callee comes first.
+
+    Examples
+    --------
+    >>> slow = [Symptoms("default", n, 120, (Symptom("latency", since, 9.0),)) for n, since in (("web", 60), ("db", 60), ("bank", 0))]
+    >>> order(slow, [Edge("default", "web", "db", 5.0)])
+    ['bank', 'db', 'web']
+    """
+    left = {one.service: _onset(one) for one in symptoms if one.symptoms}
+    callees: dict[str, set[str]] = defaultdict(set)
+    for edge in edges:
+        callees[edge.caller].add(edge.callee)
+    ordered: list[str] = []
+    while left:
+        now = min(left.values())
+        together = sorted(name for name, since in left.items() if since == now)
+        # In a circle of calls nobody is free of callees: the first by name breaks it.
+        free = [name for name in together if not callees[name] & set(together) - {name}] or together[:1]
+        ordered += free
+        for name in free:
+            del left[name]
+    return ordered
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where the weight of symptoms came to rest."""
+
+    kept: dict[str, float] = field(default_factory=dict[str, float])
+    """Of a service's own symptoms."""
+    taken: dict[str, float] = field(default_factory=dict[str, float])
+    """Of those of others."""
+    sources: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    @classmethod
+    def along(cls, shown: Mapping[str, Symptoms], edges: Sequence[Edge]) -> _Walk:
+        """Let what goes wrong walk to callees, and what is missing to callers."""
+        walk = cls({}, dict.fromkeys(shown, 0.0), {name: set() for name in shown})
+        down: dict[str, dict[str, float]] = defaultdict(dict)
+        up: dict[str, dict[str, float]] = defaultdict(dict)
+        wrong = {name: _weight(one, missing=False) for name, one in shown.items()}
+        missing = {name: _weight(one, missing=True) for name, one in shown.items()}
+        for edge in edges:
+            if edge.caller in shown and edge.callee in shown:
+                down[edge.caller][edge.callee] = wrong[edge.callee]
+                up[edge.callee][edge.caller] = wrong[edge.caller] + missing[edge.caller]
+        for name in shown:
+            walk._spread(name, wrong[name], down)
+            walk._spread(name, missing[name], up)
+        return walk
+
+    def blame(self, name: str) -> float:
+        """Return what came to rest at a service."""
+        return self.kept.get(name, 0.0) + self.taken[name]
+
+    def _spread(self, source: str, weight: float, ways: Mapping[str, Mapping[str, float]]) -> None:
+        moving = {source: weight}
+        for step in range(_STEPS + 1):
+            after: dict[str, float] = defaultdict(float)
+            for name, amount in moving.items():
+                further = ways.get(name, {}) if step < _STEPS else {}
+                leaving = amount * _EXPLAINS * max((_full(bits) for bits in further.values()), default=0.0)
+                self._rest(source, name, amount - leaving)
+                total = sum(further.values())
+                for callee, bits in further.items():
+                    if leaving > 0.0:
+                        after[callee] += leaving * bits / total
+            moving = after
+
+    def _rest(self, source: str, name: str, amount: float) -> None:
+        if name == source:
+            self.kept[name] = self.kept.get(name, 0.0) + amount
+        else:
+            self.taken[name] += amount
+            if amount > 0.0:
+                self.sources[name].add(source)
+
+
+def _weight(one: Symptoms, *, missing: bool) -> float:
+    """Return the bits of a service's symptoms, each signal once; missing calls alone, or all else."""
+    best: dict[str, float] = {}
+    for symptom in one.symptoms:
+        if _is_missing(symptom) == missing:
+            bits = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
+            best[symptom.signal] = max(best.get(symptom.signal, 0.0), bits)
+    return sum(best.values())
+
+
+def _is_missing(symptom: Symptom) -> bool:
+    return symptom.signal == "traffic" and symptom.value < symptom.expected
+
+
+def _full(bits: float) -> float:
+    return bits / (bits + _HALF_BITS)
+
+
+def _early(after_s: int) -> float:
+    return 1.0 / (1.0 + max(after_s, 0) / _FIRST_FADE_S)
+
+
+def _onset(one: Symptoms) -> int:
+    return min(symptom.since_s for symptom in one.symptoms)
+
+
+def _reached(affected: Collection[str], edges: Sequence[Edge]) -> set[str]:
+    """Return some services and all that they call, directly or not."""
+    callees: dict[str, list[str]] = defaultdict(list)
+    for edge in edges:
+        callees[edge.caller].append(edge.callee)
+    found, open_ = set(affected), list(affected)
+    while open_:
+        new = [callee for callee in callees[open_.pop()] if callee not in found]
+        found.update(new)
+        open_ += new
+    return found
+
+
+def _reasons(one: Symptoms, walk: _Walk, first: int, among: int) -> list[Reason]:
+    """Return why a service may be the cause, the strongest first."""
+    reasons = [_told(symptom) for symptom in one.symptoms]
+    if one.deepest > 0.0:
+        text = f"the deepest failing service of {one.deepest:.0f} traces"
+        reasons.append(Reason("trace", text, one.deepest))
+    if sources := sorted(walk.sources[one.service]):
+        text = f"{len(sources)} services that depend on it show symptoms too: {', '.join(sources[:3])}"
+        reasons.append(Reason("graph", text, walk.taken[one.service]))
+    if among > 1 and _onset(one) == first:
+        reasons.append(Reason("first", f"among the first of {among} services to show symptoms", 1.0))
+    return sorted(reasons, key=lambda reason: -reason.strength)
+
+
+def _told(symptom: Symptom) -> Reason:
+    """Return what a symptom says to a person."""
+    where = "" if symptom.operation == "*" else f" of {symptom.operation}"
+    value, expected = symptom.value, symptom.expected
+    match symptom.signal:
+        case "errors":
+            text = f"{value:.4g} errors a minute{where}, {expected:.3g} expected"
+        case "failed":
+            text = f"{100 * value:.3g} % of requests{where} failed, {100 * expected:.3g} % expected"
+        case "latency":
+            text = f"requests{where} took {1000 * value:.4g} ms, {1000 * expected:.4g} ms expected"
+        case "traffic":
+            text = f"{value:.4g} requests a minute{where}, {expected:.4g} expected"
+        case "logs":
+            text = f"{value:.4g} log records a minute of {symptom.detail or 'WARN and above'}, {expected:.3g} expected"
+        case "version":
+            text = f"new version {symptom.detail}"
+        case _:
+            text = f"level {symptom.detail} at {value:.4g}, {expected:.4g} expected"
+    fingerprint = symptom.detail if symptom.signal in {"errors", "logs"} else ""
+    version = symptom.detail if symptom.signal == "version" else ""
+    weight = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
+    return Reason(symptom.signal, text, weight, symptom.operation, fingerprint, version)
