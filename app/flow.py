@@ -137,7 +137,7 @@ class Flow:
                 repeated += 1
             else:
                 event, novel = errors.event(tenant, record, received_ns)
-                memory.add_error(row, record, event.category, event.fingerprint if novel else None)
+                memory.add_error(row, record, event.category, event.fingerprint if novel else None, event.fingerprint)
                 counts[event.category] = counts.get(event.category, 0) + 1
                 self.chronicle.add_error(partition, event)
         self._limit("series_refused", refused)

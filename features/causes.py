@@ -13,7 +13,7 @@ from features.symptom import Cause, Edge, Reason, Symptom, Symptoms
 
 __all__ = ["order", "rank"]
 
-_MOST_BITS = 20.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
+_MOST_BITS = 40.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
 _STEPS = 8  # guessed: calls between the cause and what shows it
 _EXPLAINS = 0.85  # guessed: how much of a symptom a callee with a full one takes over
 _HALF_BITS = 4.0  # guessed: bits at which a callee explains half as much as one with a full symptom
@@ -161,17 +161,25 @@ class _Walk:
 
 
 def _weight(one: Symptoms, *, missing: bool) -> float:
-    """Return the bits of a service's symptoms, each signal once; missing calls alone, or all else."""
+    """Return the bits of a service's symptoms, each family once; missing calls alone, or all else."""
     best: dict[str, float] = {}
     for symptom in one.symptoms:
         if _is_missing(symptom) == missing:
             bits = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
-            best[symptom.signal] = max(best.get(symptom.signal, 0.0), bits)
+            family = _family(symptom)
+            best[family] = max(best.get(family, 0.0), bits)
     return sum(best.values())
 
 
+def _family(symptom: Symptom) -> str:
+    """Return the name that signals share which tell of the same thing."""
+    if symptom.signal in {"errors", "failed"} or (symptom.signal == "logs" and symptom.detail):
+        return "errors"
+    return "work" if symptom.signal == "logs" or symptom.detail == "inner" else symptom.signal
+
+
 def _is_missing(symptom: Symptom) -> bool:
-    return symptom.signal == "traffic" and symptom.value < symptom.expected
+    return symptom.signal == "traffic" and not symptom.detail and symptom.value < symptom.expected
 
 
 def _full(bits: float) -> float:
