@@ -20,7 +20,7 @@ RECENT = 3
 _ROUNDS = 8  # measured: more change no figure
 _CAUCHY = 2.0  # guessed: deviations at which a window counts half
 _LEAST_DISPERSION = 0.1  # guessed: counts that follow from others exactly still meet the edges of windows
-_LEAST_RELATIVE = 0.03  # guessed: nobody wants to hear of less than that
+_LEAST_RELATIVE = 0.01  # guessed: nobody wants to hear of less than that
 _RIDGE = 1e-6
 _IMAGINED = 10.0  # guessed: exposure of an imagined window at the prior rate
 _PRIOR = 0.002  # guessed: rate of what was never seen
@@ -57,7 +57,7 @@ class Deviation:
     expected: FloatArray
 
 
-def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR) -> Deviation:
+def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR, quantile: float = 0.5) -> Deviation:
     """Judge counts given what they follow from.
 
     Parameters
@@ -68,6 +68,8 @@ def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR) -> Deviation:
         What they are proportional to, a sum of k parts; a window without any says nothing.
     prior : float
         Rate of the first part that is assumed before anything is seen.
+    quantile : float
+        Of the windows' rates, where the fit starts: a low one where only more is bad, since up to so many windows may be bad ones.
 
     Returns
     -------
@@ -92,8 +94,7 @@ def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR) -> Deviation:
     Holland, Welsch (1977), Robust regression using iteratively reweighted least-squares, Communications in Statistics 6.
     """
     base_y, base_x = y[:, :-RECENT], x[:, :-RECENT]
-    heard = base_x.any(2)
-    beta, dispersion, covariance, weight = _fit(base_y, base_x, heard, prior)
+    beta, dispersion, covariance, weight = _fit(base_y, base_x, prior, quantile)
     now_y, now_x = _runs(y[:, -RECENT:]), _runs(x[:, -RECENT:])
     expected = np.maximum((now_x * beta[:, None]).sum(2), 0.0)
     unsure = np.einsum("nrk,nkl,nrl->nr", now_x, covariance, now_x)
@@ -173,27 +174,39 @@ def of_values(values: FloatArray) -> Deviation:
     return Deviation(found.bits, found.sign, found.length, found.value * found.length, found.expected * found.length)
 
 
-def _fit(
-    y: FloatArray, x: FloatArray, heard: FloatArray, prior: float
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _fit(y: FloatArray, x: FloatArray, prior: float, quantile: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return rates (n, k), dispersion (n,), covariance of the rates (n, k, k), and how many windows count (n,)."""
     n, _, k = x.shape
     imagined = np.zeros(k)
     imagined[0] = _IMAGINED
     beta = np.tile(np.where(imagined > 0, prior, 0.0), (n, 1))
-    dispersion, weight = np.ones(n), heard.astype(float)
-    mean = _ratio(y.sum(1), x[:, :, 0].sum(1))[:, None] * x[:, :, 0]  # the first round: windows count by their size alone
+    dispersion, heard = np.ones(n), x.any(2)
+    size = x.sum(2)
+    mean = _quantile(_ratio(y, size), size, quantile)[:, None] * size
+    weight = _weight(y, mean, dispersion) * heard
     matrix = np.zeros((n, k, k))
     for _ in range(_ROUNDS):
         precision = weight / (dispersion[:, None] * mean + _EDGE)
-        matrix = np.einsum("nw,nwk,nwl->nkl", precision, x, x) + np.outer(imagined, imagined) / _IMAGINED + _RIDGE * np.eye(k)
-        vector = np.einsum("nw,nwk,nw->nk", precision, x, y) + imagined * imagined * prior / _IMAGINED
+        matrix = np.einsum("nw,nwk,nwl->nkl", precision, x, x) + np.outer(imagined, imagined) / _EDGE + _RIDGE * np.eye(k)
+        vector = np.einsum("nw,nwk,nw->nk", precision, x, y) + imagined * imagined * prior / _EDGE
         beta = np.linalg.solve(matrix, vector[:, :, None])[:, :, 0]
         mean = np.maximum((x * beta[:, None]).sum(2), 0.0)
-        off = (y - mean) ** 2
-        weight = heard / (1.0 + off / (dispersion[:, None] * mean + 1.0) / _CAUCHY**2)
-        dispersion = np.maximum(_ratio((weight * off).sum(1), (weight * (mean + 1.0)).sum(1)), _LEAST_DISPERSION)
+        weight = _weight(y, mean, dispersion) * heard
+        off = (weight * (y - mean) ** 2).sum(1)
+        dispersion = np.maximum(_ratio(off, (weight * (mean + 1.0)).sum(1)), _LEAST_DISPERSION)
     return beta, dispersion, np.linalg.inv(matrix), weight.sum(1)
+
+
+def _weight(y: FloatArray, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
+    return 1.0 / (1.0 + (y - mean) ** 2 / (dispersion[:, None] * mean + 1.0) / _CAUCHY**2) ** 2
+
+
+def _quantile(values: FloatArray, weights: FloatArray, quantile: float) -> FloatArray:
+    """Return a quantile of each row of values that count by weights."""
+    ordered = np.argsort(values, axis=1)
+    below = np.cumsum(np.take_along_axis(weights, ordered, 1), axis=1)
+    place = (below >= quantile * below[:, -1:]).argmax(1)
+    return np.take_along_axis(values, np.take_along_axis(ordered, place[:, None], 1), 1)[:, 0]
 
 
 def _centre(

@@ -25,6 +25,7 @@ __all__ = ["LEAST_BITS", "symptoms_of"]
 LEAST_BITS = 7.0
 """Bits below which nothing is a symptom."""
 
+_WELL = 0.25  # guessed: services are well in at least a quarter of their windows
 _LEAST_ABOVE = 3.0  # guessed: two failures are no symptom, however rare failures are
 _LEAST_VERSION_BITS = 10.0
 _VERSION_TICKS = 10
@@ -114,14 +115,14 @@ def _counted(memory: Memory, counts: _Counts) -> Iterator[tuple[int, Symptom]]:
     # A service that only logs has no requests that its errors could follow: then it is the time.
     busy = total.any(1, keepdims=True)
     per_request = np.where(busy, _arrived(total), 1.0)[:, :, None]
-    errors = of_counts(counts.of(_ERRORS), per_request)
+    errors = of_counts(counts.of(_ERRORS), per_request, quantile=_WELL)
     yield from _above(memory, counts, "errors", errors)
-    failed = of_counts(counts.of(_FAILED), total[:, :, None])
+    failed = of_counts(counts.of(_FAILED), total[:, :, None], quantile=_WELL)
     yield from _above(memory, counts, "failed", _shares(failed, total))
-    warnings = of_counts(counts.of(_WARNINGS), per_request)
+    warnings = of_counts(counts.of(_WARNINGS), per_request, quantile=_WELL)
     yield from _above(memory, counts, "logs", warnings, "WARN")
     # Logs and spans leave a process apart: what came of the newest window need not belong together yet.
-    settled = np.stack([total, inner], axis=2)[:, :-1]
+    settled = np.stack([total, inner, counts.of(_ERRORS)], axis=2)[:, :-1]
     yield from _both(memory, counts, "logs", of_counts(counts.of(_LOGS)[:, :-1], settled, 1.0), ago=1)
     yield from _both(memory, counts, "traffic", of_counts(inner, total[:, :, None], 1.0), "inner")
     yield from _both(memory, counts, "traffic", of_counts(total, counts.others[:, :, None]))
@@ -200,7 +201,7 @@ def _grown(memory: Memory, counts: _Counts) -> Iterator[tuple[int, Symptom]]:
                 x.append(np.concatenate([[total[:-FINE].sum()], total[-FINE:]]))
     if not owners:
         return
-    found = of_counts(np.array(y), np.array(x)[:, :, None])
+    found = of_counts(np.array(y), np.array(x)[:, :, None], quantile=_WELL)
     best: dict[int, int] = {}
     for place, row in enumerate(owners):
         enough = found.sign[place] > 0 and (found.value[place] - found.expected[place]) * found.length[place] >= _LEAST_ABOVE
@@ -226,7 +227,7 @@ def _levels(memory: Memory) -> Iterator[tuple[int, Symptom]]:
     names = [{at: name for name, at in levels.names[row].items()} for row in rows.tolist()]
     named = [names[n][at] for n, at in zip(owner.tolist(), place.tolist(), strict=True)]
     judged = np.array([_SATURATES.search(name.lower()) is not None for name in named])
-    bits = np.where(judged & (found.sign > 0), found.bits - np.log2(_alike(named, values[owner, place])), 0.0)
+    bits = np.where(judged & (found.sign > 0), found.bits / _alike(named, values[owner, place]), 0.0)
     for n, row in enumerate(rows.tolist()):
         of_row = np.flatnonzero(owner == n)
         best = of_row[bits[of_row].argmax()]
@@ -246,7 +247,7 @@ def _alike(names: Sequence[str], values: FloatArray) -> FloatArray:
     """Return how many services report the same newest values under the same name: those are their machine's."""
     newest = [(name, *part.tolist()) for name, part in zip(names, np.nan_to_num(values[:, -RECENT:], nan=-1.0), strict=True)]
     counts = Counter(newest)
-    return np.array([counts[key] for key in newest], float) ** 2
+    return np.array([counts[key] for key in newest], float)
 
 
 def _new(memory: Memory) -> Iterator[tuple[int, Symptom]]:
