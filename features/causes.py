@@ -5,18 +5,23 @@ Reads what `features.symptoms` finds and the edges of `features.graph`; a tenant
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from features.symptom import Cause, Edge, Reason, Symptom, Symptoms
 
-__all__ = ["order", "rank"]
+__all__ = ["gathered", "order", "rank"]
 
 _MOST_BITS = 40.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
+_MOST_TRACES = 512  # guessed
 _STEPS = 8  # guessed: calls between the cause and what shows it
+_SILENT = 2  # guessed: services that show nothing between one that does and its cause
+_THROUGH = 0.5  # guessed: what is left of an explanation behind each of them
 _EXPLAINS = 0.85  # guessed: how much of a symptom a callee with a full one takes over
 _HALF_BITS = 4.0  # guessed: bits at which a callee explains half as much as one with a full symptom
+_TRACE_BITS = 3.0  # guessed: bits for one trace, and for each doubling of one more than that
 _FIRST_FADE_S = 120.0  # guessed: a service that showed nothing for so long after the first is a third as likely
 _OF_SIGNAL = {
     "errors": 1.0,
@@ -68,10 +73,46 @@ def rank(symptoms: Sequence[Symptoms], edges: Sequence[Edge], affected: Collecti
     walk = _Walk.along(shown, edges)
     candidates = _reached(affected, edges) & shown.keys() if affected else shown.keys()
     first = min((_onset(shown[name]) for name in candidates), default=0)
-    blames = {name: walk.blame(name) * _early(_onset(shown[name]) - first) + shown[name].deepest for name in candidates}
+    blames = {name: walk.blame(name) * _early(_onset(shown[name]) - first) for name in candidates}
     total = sum(blames.values()) or 1.0
     ranked = sorted(blames, key=lambda name: (-blames[name], _onset(shown[name]), name))
     return [Cause(name, blames[name] / total, tuple(_reasons(shown[name], walk, first, len(ranked)))) for name in ranked]
+
+
+def gathered(symptoms: Iterable[Symptoms]) -> list[Symptoms]:
+    """Return what services showed over several ticks: of each signal the strongest, since it was first seen.
+
+    Parameters
+    ----------
+    symptoms : iterable of Symptoms
+        Of one tenant, the oldest tick first.
+
+    Examples
+    --------
+    >>> seen = [Symptoms("default", "web", tick, (Symptom("errors", since, bits),)) for tick, since, bits in ((60, 0, 9.0), (120, 60, 12.0))]
+    >>> gathered(seen)[0].symptoms
+    (Symptom(signal='errors', since_s=0, strength=12.0, value=0.0, expected=0.0, operation='*', detail=''),)
+    """
+    found: dict[str, dict[tuple[str, str, str], Symptom]] = {}
+    newest: dict[str, Symptoms] = {}
+    traces: dict[str, dict[int, None]] = defaultdict(dict)
+    for one in symptoms:
+        newest[one.service] = one
+        traces[one.service] |= dict.fromkeys(one.traces)
+        of_service = found.setdefault(one.service, {})
+        for symptom in one.symptoms:
+            key = symptom.signal, symptom.operation, symptom.detail
+            known = of_service.get(key, symptom)
+            stronger = max(known, symptom, key=lambda this: this.strength)
+            of_service[key] = replace(stronger, since_s=min(known.since_s, symptom.since_s))
+    return [
+        replace(
+            newest[name],
+            symptoms=tuple(sorted(of_service.values(), key=lambda this: -this.strength)),
+            traces=tuple(traces[name])[-_MOST_TRACES:],
+        )
+        for name, of_service in found.items()
+    ]
 
 
 def order(symptoms: Sequence[Symptoms], edges: Sequence[Edge]) -> list[str]:
@@ -115,6 +156,8 @@ class _Walk:
     taken: dict[str, float] = field(default_factory=dict[str, float])
     """Of those of others."""
     sources: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    traced: dict[str, int] = field(default_factory=dict[str, int])
+    """Traces in which a service was the deepest of several that failed."""
 
     @classmethod
     def along(cls, shown: Mapping[str, Symptoms], edges: Sequence[Edge]) -> _Walk:
@@ -124,10 +167,11 @@ class _Walk:
         up: dict[str, dict[str, float]] = defaultdict(dict)
         wrong = {name: _weight(one, missing=False) for name, one in shown.items()}
         missing = {name: _weight(one, missing=True) for name, one in shown.items()}
-        for edge in edges:
-            if edge.caller in shown and edge.callee in shown:
-                down[edge.caller][edge.callee] = wrong[edge.callee]
-                up[edge.callee][edge.caller] = wrong[edge.caller] + missing[edge.caller]
+        ways = _ways(shown, edges)
+        walk.traced = _traced(shown, ways)
+        for (caller, callee), share in ways.items():
+            down[caller][callee] = share * wrong[callee]
+            up[callee][caller] = share * (wrong[caller] + missing[caller])
         for name in shown:
             walk._spread(name, wrong[name], down)
             walk._spread(name, missing[name], up)
@@ -135,7 +179,7 @@ class _Walk:
 
     def blame(self, name: str) -> float:
         """Return what came to rest at a service."""
-        return self.kept.get(name, 0.0) + self.taken[name]
+        return self.kept.get(name, 0.0) + self.taken[name] + _bits_of(self.traced.get(name, 0))
 
     def _spread(self, source: str, weight: float, ways: Mapping[str, Mapping[str, float]]) -> None:
         moving = {source: weight}
@@ -158,6 +202,40 @@ class _Walk:
             self.taken[name] += amount
             if amount > 0.0:
                 self.sources[name].add(source)
+
+
+def _ways(shown: Collection[str], edges: Sequence[Edge]) -> dict[tuple[str, str], float]:
+    """Return who of those that show symptoms depends on whom, and how directly: a service between them may show none."""
+    callees: dict[str, list[str]] = defaultdict(list)
+    for edge in edges:
+        callees[edge.caller].append(edge.callee)
+    ways: dict[tuple[str, str], float] = {}
+    for caller in shown:
+        share, seen, reached = 1.0, {caller}, [caller]
+        for _ in range(_SILENT + 1):
+            found = {callee for name in reached for callee in callees[name]} - seen
+            seen |= found
+            ways |= {(caller, callee): share for callee in found if callee in shown}
+            reached, share = [callee for callee in found if callee not in shown], share * _THROUGH
+    return ways
+
+
+def _traced(shown: Mapping[str, Symptoms], ways: Collection[tuple[str, str]]) -> dict[str, int]:
+    """Count the traces in which each service failed, others did too, and none of these that it depends on."""
+    failed: dict[int, list[str]] = defaultdict(list)
+    for name, one in shown.items():
+        for trace in one.traces:
+            failed[trace].append(name)
+    counts: dict[str, int] = defaultdict(int)
+    for names in failed.values():
+        deepest = [name for name in names if not any((name, other) in ways for other in names if other != name)]
+        if len(names) > 1 and len(deepest) == 1:
+            counts[deepest[0]] += 1
+    return counts
+
+
+def _bits_of(traces: int) -> float:
+    return _TRACE_BITS * math.log2(1 + traces)
 
 
 def _weight(one: Symptoms, *, missing: bool) -> float:
@@ -210,9 +288,9 @@ def _reached(affected: Collection[str], edges: Sequence[Edge]) -> set[str]:
 def _reasons(one: Symptoms, walk: _Walk, first: int, among: int) -> list[Reason]:
     """Return why a service may be the cause, the strongest first."""
     reasons = [_told(symptom) for symptom in one.symptoms]
-    if one.deepest > 0.0:
-        text = f"the deepest failing service of {one.deepest:.0f} traces"
-        reasons.append(Reason("trace", text, one.deepest))
+    if traced := walk.traced.get(one.service, 0):
+        text = f"the deepest service that failed in {traced} traces in which others failed too"
+        reasons.append(Reason("trace", text, _bits_of(traced)))
     if sources := sorted(walk.sources[one.service]):
         text = f"{len(sources)} services that depend on it show symptoms too: {', '.join(sources[:3])}"
         reasons.append(Reason("graph", text, walk.taken[one.service]))

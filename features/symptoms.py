@@ -92,7 +92,13 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
         found.setdefault(row, []).append(symptom)
     keys, as_of_s = memory.directory.keys, memory.tick * memory.plan.tick_s
     return [
-        Symptoms(keys[row].tenant, keys[row].service, as_of_s, tuple(sorted(found[row], key=lambda one: -one.strength)))
+        Symptoms(
+            keys[row].tenant,
+            keys[row].service,
+            as_of_s,
+            tuple(sorted(found[row], key=lambda one: -one.strength)),
+            tuple(memory.shares.traces(row, memory.tick)),
+        )
         for row in sorted(found)
     ]
 
@@ -119,7 +125,7 @@ def _counted(memory: Memory, counts: _Counts) -> Iterator[tuple[int, Symptom]]:
     yield from _above(memory, counts, "errors", errors)
     failed = of_counts(counts.of(_FAILED), total[:, :, None], quantile=_WELL)
     yield from _above(memory, counts, "failed", _shares(failed, total))
-    warnings = of_counts(counts.of(_WARNINGS), per_request, quantile=_WELL)
+    warnings = of_counts(counts.of(_WARNINGS), per_request)
     yield from _above(memory, counts, "logs", warnings, "WARN")
     # Logs and spans leave a process apart: what came of the newest window need not belong together yet.
     settled = np.stack([total, inner, counts.of(_ERRORS)], axis=2)[:, :-1]

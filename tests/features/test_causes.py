@@ -8,8 +8,8 @@ from features.symptom import SIGNALS, Edge, Symptom, Symptoms
 NAMES = ("web", "cart", "payment", "bank")
 
 
-def shown(service: str, *symptoms: Symptom, deepest: float = 0.0) -> Symptoms:
-    return Symptoms("default", service, 600, symptoms, deepest)
+def shown(service: str, *symptoms: Symptom, traces: tuple[int, ...] = ()) -> Symptoms:
+    return Symptoms("default", service, 600, symptoms, traces)
 
 
 def some_symptoms() -> st.SearchStrategy[list[Symptoms]]:
@@ -21,9 +21,9 @@ def some_symptoms() -> st.SearchStrategy[list[Symptoms]]:
         st.floats(0.0, 1e6),
         st.floats(0.0, 1e6),
     )
-    one = st.tuples(st.sampled_from(NAMES), st.lists(symptom, min_size=1, max_size=3), st.floats(0.0, 100.0))
+    one = st.tuples(st.sampled_from(NAMES), st.lists(symptom, min_size=1, max_size=3), st.sets(st.integers(0, 5)))
     found = st.lists(one, max_size=4, unique_by=lambda entry: entry[0])
-    return found.map(lambda entries: [shown(name, *symptoms, deepest=deepest) for name, symptoms, deepest in entries])
+    return found.map(lambda entries: [shown(name, *symptoms, traces=tuple(traces)) for name, symptoms, traces in entries])
 
 
 def some_edges() -> st.SearchStrategy[list[Edge]]:
