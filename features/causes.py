@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from features.symptom import Cause, Edge, Reason, Symptom, Symptoms
 
-__all__ = ["gathered", "order", "rank"]
+__all__ = ["continued", "order", "rank"]
 
 _MOST_BITS = 40.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
-_MOST_TRACES = 512  # guessed
 _STEPS = 8  # guessed: calls between the cause and what shows it
 _SILENT = 2  # guessed: services that show nothing between one that does and its cause
 _THROUGH = 0.5  # guessed: what is left of an explanation behind each of them
@@ -79,39 +78,30 @@ def rank(symptoms: Sequence[Symptoms], edges: Sequence[Edge], affected: Collecti
     return [Cause(name, blames[name] / total, tuple(_reasons(shown[name], walk, first, len(ranked)))) for name in ranked]
 
 
-def gathered(symptoms: Iterable[Symptoms]) -> list[Symptoms]:
-    """Return what services showed over several ticks: of each signal the strongest, since it was first seen.
+def continued(before: Iterable[Symptoms], now: Iterable[Symptoms]) -> list[Symptoms]:
+    """Return what services show now, each symptom since it was first seen in one go.
 
     Parameters
     ----------
-    symptoms : iterable of Symptoms
-        Of one tenant, the oldest tick first.
+    before, now : iterable of Symptoms
+        Of one tenant: what was returned as of the tick before, and what is shown as of this one.
 
     Examples
     --------
-    >>> seen = [Symptoms("default", "web", tick, (Symptom("errors", since, bits),)) for tick, since, bits in ((60, 0, 9.0), (120, 60, 12.0))]
-    >>> gathered(seen)[0].symptoms
-    (Symptom(signal='errors', since_s=0, strength=12.0, value=0.0, expected=0.0, operation='*', detail=''),)
+    >>> before, now = (Symptoms("default", "web", tick, (Symptom("errors", tick - 60, 9.0),)) for tick in (120, 180))
+    >>> [one.symptoms[0].since_s for one in continued([before], [now])]
+    [60]
     """
-    found: dict[str, dict[tuple[str, str, str], Symptom]] = {}
-    newest: dict[str, Symptoms] = {}
-    traces: dict[str, dict[int, None]] = defaultdict(dict)
-    for one in symptoms:
-        newest[one.service] = one
-        traces[one.service] |= dict.fromkeys(one.traces)
-        of_service = found.setdefault(one.service, {})
-        for symptom in one.symptoms:
-            key = symptom.signal, symptom.operation, symptom.detail
-            known = of_service.get(key, symptom)
-            stronger = max(known, symptom, key=lambda this: this.strength)
-            of_service[key] = replace(stronger, since_s=min(known.since_s, symptom.since_s))
+    since = {(one.service, *_key(symptom)): symptom.since_s for one in before for symptom in one.symptoms}
     return [
         replace(
-            newest[name],
-            symptoms=tuple(sorted(of_service.values(), key=lambda this: -this.strength)),
-            traces=tuple(traces[name])[-_MOST_TRACES:],
+            one,
+            symptoms=tuple(
+                replace(symptom, since_s=min(symptom.since_s, since.get((one.service, *_key(symptom)), symptom.since_s)))
+                for symptom in one.symptoms
+            ),
         )
-        for name, of_service in found.items()
+        for one in now
     ]
 
 
@@ -247,6 +237,10 @@ def _weight(one: Symptoms, *, missing: bool) -> float:
             family = _family(symptom)
             best[family] = max(best.get(family, 0.0), bits)
     return sum(best.values())
+
+
+def _key(symptom: Symptom) -> tuple[str, str, str]:
+    return symptom.signal, symptom.operation, symptom.detail
 
 
 def _family(symptom: Symptom) -> str:
