@@ -16,6 +16,16 @@ __all__ = ["continued", "order", "rank"]
 
 _MOST_BITS = 40.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
 _STEPS = 8  # guessed: calls between the cause and what shows it
+_OWN = ("work", "version", "saturation")
+"""Families of symptoms that no other service explains."""
+_EXPLAINED_BY = {
+    "errors": ("errors", "latency", "missing", *_OWN),
+    "latency": ("latency", "traffic", *_OWN),
+    "traffic": (),
+    "missing": ("errors", "latency", "missing", *_OWN),
+}
+"""Families of symptoms that may come from another service: from a callee, but missing calls from a caller; and what explains them there."""
+_FAMILIES = (*_EXPLAINED_BY, *_OWN)
 _SILENT = 2  # guessed: services that show nothing between one that does and its cause
 _THROUGH = 0.5  # guessed: what is left of an explanation behind each of them
 _EXPLAINS = 0.85  # guessed: how much of a symptom a callee with a full one takes over
@@ -151,20 +161,20 @@ class _Walk:
 
     @classmethod
     def along(cls, shown: Mapping[str, Symptoms], edges: Sequence[Edge]) -> _Walk:
-        """Let what goes wrong walk to callees, and what is missing to callers."""
+        """Let what goes wrong walk to callees, and what is missing to callers; what is a service's own stays."""
         walk = cls({}, dict.fromkeys(shown, 0.0), {name: set() for name in shown})
-        down: dict[str, dict[str, float]] = defaultdict(dict)
-        up: dict[str, dict[str, float]] = defaultdict(dict)
-        wrong = {name: _weight(one, missing=False) for name, one in shown.items()}
-        missing = {name: _weight(one, missing=True) for name, one in shown.items()}
+        bits = {name: _bits(one) for name, one in shown.items()}
         ways = _ways(shown, edges)
         walk.traced = _traced(shown, ways)
-        for (caller, callee), share in ways.items():
-            down[caller][callee] = share * wrong[callee]
-            up[callee][caller] = share * (wrong[caller] + missing[caller])
-        for name in shown:
-            walk._spread(name, wrong[name], down)
-            walk._spread(name, missing[name], up)
+        for name, of_name in bits.items():
+            walk._rest(name, name, sum(of_name[family] for family in _OWN))
+        for family, explained_by in _EXPLAINED_BY.items():
+            along: dict[str, dict[str, float]] = defaultdict(dict)
+            for (caller, callee), share in ways.items():
+                source, target = (callee, caller) if family == "missing" else (caller, callee)
+                along[source][target] = share * sum(bits[target][other] for other in explained_by)
+            for name, of_name in bits.items():
+                walk._spread(name, of_name[family], along)
         return walk
 
     def blame(self, name: str) -> float:
@@ -228,15 +238,13 @@ def _bits_of(traces: int) -> float:
     return _TRACE_BITS * math.log2(1 + traces)
 
 
-def _weight(one: Symptoms, *, missing: bool) -> float:
-    """Return the bits of a service's symptoms, each family once; missing calls alone, or all else."""
-    best: dict[str, float] = {}
+def _bits(one: Symptoms) -> dict[str, float]:
+    """Return the bits of a service's symptoms by family, each family's strongest."""
+    best = dict.fromkeys(_FAMILIES, 0.0)
     for symptom in one.symptoms:
-        if _is_missing(symptom) == missing:
-            bits = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
-            family = _family(symptom)
-            best[family] = max(best.get(family, 0.0), bits)
-    return sum(best.values())
+        family = _family(symptom)
+        best[family] = max(best[family], min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal])
+    return best
 
 
 def _key(symptom: Symptom) -> tuple[str, str, str]:
@@ -247,11 +255,9 @@ def _family(symptom: Symptom) -> str:
     """Return the name that signals share which tell of the same thing."""
     if symptom.signal in {"errors", "failed"} or (symptom.signal == "logs" and symptom.detail):
         return "errors"
-    return "work" if symptom.signal == "logs" or symptom.detail == "inner" else symptom.signal
-
-
-def _is_missing(symptom: Symptom) -> bool:
-    return symptom.signal == "traffic" and not symptom.detail and symptom.value < symptom.expected
+    if symptom.signal == "logs" or symptom.detail == "inner":
+        return "work"
+    return "missing" if symptom.signal == "traffic" and symptom.value < symptom.expected else symptom.signal
 
 
 def _full(bits: float) -> float:
