@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.arrays import FloatArray, IntArray
+from features.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["RECENT", "Deviation", "of_counts", "of_means", "of_values"]
 
@@ -28,6 +28,7 @@ _MAD = 1.4826  # of a normal distribution's spread
 _EDGE = 0.25  # guessed: variance of a window's count that has nothing to do with its size, where a rate is fitted
 _FREEDOM = (3.0, 8.0)  # guessed: fewer windows say no less than that, and however many there are, no more: days are not alike
 _LEVEL_FREEDOM = 4.0  # guessed: levels jump more than counts
+_LEAST_VALUES = 10  # guessed: values of a level before anything is unusual for it
 _BEYOND = 3.0  # guessed: what a level did at most within the hour is three of its deviations
 _SCANNED = np.log2(RECENT)
 _MOST_BITS = 60.0
@@ -99,7 +100,7 @@ def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR, quantile: flo
     expected = np.maximum((now_x * beta[:, None]).sum(2), 0.0)
     unsure = np.einsum("nrk,nkl,nrl->nr", now_x, covariance, now_x)
     spread = dispersion[:, None] * expected + unsure + 1.0 + (_LEAST_RELATIVE * expected) ** 2
-    return _strongest((now_y - expected) / np.sqrt(spread), weight, now_y, expected, now_x.any(2))
+    return _strongest((now_y - expected) / np.sqrt(spread), weight, now_y, expected, (x[:, -RECENT:].sum(2) > 0)[:, ::-1])
 
 
 def of_means(mean: FloatArray, square: FloatArray, count: FloatArray) -> Deviation:
@@ -136,7 +137,7 @@ def of_means(mean: FloatArray, square: FloatArray, count: FloatArray) -> Deviati
     )
     expected = np.broadcast_to(centre[:, None], now.shape)
     z = (now - expected) / np.sqrt(spread + unsure[:, None] + 1e-9)
-    found = _strongest(z, weight, now, expected, counts > 0)
+    found = _strongest(z, weight, now, expected, count[:, -RECENT:][:, ::-1] > 0)
     return Deviation(found.bits, found.sign, found.length, found.value * found.length, found.expected * found.length)
 
 
@@ -158,7 +159,7 @@ def of_values(values: FloatArray) -> Deviation:
     known = ~np.isnan(values)
     base = np.where(known, values, np.nan)[:, :-RECENT]
     count = known[:, :-RECENT].sum(1).astype(float)
-    some = count > 0
+    some = count >= _LEAST_VALUES
     centre, spread = np.zeros(len(values)), np.zeros(len(values))
     centre[some] = np.nanmedian(base[some], axis=1)
     spread[some] = _MAD * np.nanmedian(np.abs(base[some] - centre[some, None]), axis=1)
@@ -170,7 +171,7 @@ def of_values(values: FloatArray) -> Deviation:
     expected = np.broadcast_to(centre[:, None], now.shape)
     floor = _LEAST_RELATIVE * np.abs(centre) + 1e-9
     z = (now - expected) / np.sqrt(spread**2 + floor**2)[:, None]
-    found = _strongest(z, np.minimum(count, _LEVEL_FREEDOM), now, expected, (now_n > 0) & some[:, None])
+    found = _strongest(z, np.minimum(count, _LEVEL_FREEDOM), now, expected, known[:, -RECENT:][:, ::-1] & some[:, None])
     return Deviation(found.bits, found.sign, found.length, found.value * found.length, found.expected * found.length)
 
 
@@ -194,7 +195,7 @@ def _fit(y: FloatArray, x: FloatArray, prior: float, quantile: float) -> tuple[F
         weight = _weight(y, mean, dispersion) * heard
         off = (weight * (y - mean) ** 2).sum(1)
         dispersion = np.maximum(_ratio(off, (weight * (mean + 1.0)).sum(1)), _LEAST_DISPERSION)
-    return beta, dispersion, np.linalg.inv(matrix), weight.sum(1)
+    return beta, dispersion, np.linalg.inv(matrix).astype(float), weight.sum(1)
 
 
 def _weight(y: FloatArray, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
@@ -210,7 +211,7 @@ def _quantile(values: FloatArray, weights: FloatArray, quantile: float) -> Float
 
 
 def _centre(
-    mean: FloatArray, count: FloatArray, heard: FloatArray, within: FloatArray
+    mean: FloatArray, count: FloatArray, heard: BoolArray, within: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return a robust mean, the variance between windows, that of the mean, and how many windows count, shape (n,) each."""
     own = _ratio(np.broadcast_to(within[:, None], count.shape), count)
@@ -223,7 +224,8 @@ def _centre(
         off = (mean - centre[:, None]) ** 2
         weight = heard / (1.0 + off / (own + between[:, None] + 1e-9) / _CAUCHY**2)
         between = np.maximum(_ratio((weight * (off - own)).sum(1), weight.sum(1)), 0.01 * within)
-    return centre, between, 1.0 / np.maximum(precision.sum(1), 1e-9), weight.sum(1)
+    unsure: FloatArray = 1.0 / np.maximum(precision.sum(1), 1e-9)
+    return centre, between, unsure, weight.sum(1)
 
 
 def _runs(values: FloatArray) -> FloatArray:
@@ -231,8 +233,8 @@ def _runs(values: FloatArray) -> FloatArray:
     return np.cumsum(values[:, ::-1], axis=1)
 
 
-def _strongest(z: FloatArray, freedom: FloatArray, value: FloatArray, expected: FloatArray, heard: FloatArray) -> Deviation:
-    """Choose of each series the length at which it is off most."""
+def _strongest(z: FloatArray, freedom: FloatArray, value: FloatArray, expected: FloatArray, heard: BoolArray) -> Deviation:
+    """Choose of each series the length at which it is off most; a run begins with a window that says something."""
     df = np.clip(freedom, *_FREEDOM)[:, None]
     bits = np.where(heard, (df + 1.0) / 2.0 * np.log2(1.0 + z**2 / df), 0.0)
     near = bits >= bits.max(1, keepdims=True) - _ALIKE
