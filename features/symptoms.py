@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.arrays import FloatArray, IntArray
+from features.arrays import BoolArray, FloatArray, IntArray
 from features.batch import BUCKETS, N_BUCKETS, N_CHANNELS, channel
 from features.deviation import RECENT, Deviation, of_counts, of_means, of_values
 from features.memory import Memory
@@ -23,14 +23,18 @@ from features.windows import FINE
 __all__ = ["LEAST_BITS", "symptoms_of"]
 
 LEAST_BITS = 7.0
-"""Bits below which nothing is a symptom."""
+"""Bits below which nothing is a symptom. Guessed: one in a hundred by chance, of which a service has eight chances a tick."""
 
 _WELL = 0.25  # guessed: services are well in at least a quarter of their windows
 _LEAST_ABOVE = 3.0  # guessed: two failures are no symptom, however rare failures are
-_LEAST_VERSION_BITS = 10.0
-_VERSION_TICKS = 10
+_VERSION_BITS = (
+    10.0  # guessed: of a hundred changes of a version within the hour before trouble hardly one is to blame by chance
+)
+_VERSION_TICKS = 10  # guessed: a bad version shows at once
+_FIRST_S = BUCKETS[0] * 0.5**0.5  # the middle of the first step of a histogram
 _TOTAL, _FAILED, _ERRORS, _WARNINGS = channel("total"), channel("failed"), channel("errors"), channel("warnings")
-_INNER, _LOGS, _DURATION = channel("inner"), channel("logs"), channel("duration_sum_s")
+_INNER, _LOGS = channel("inner"), channel("logs")
+_SHOWS_IN = {"errors": _ERRORS, "failed": _FAILED, "latency": channel("duration_sum_s")}
 _SATURATES = re.compile(
     "cpu|mem|heap|disk|queue|pool|thread|connection|lag|pending|utili[sz]ation|usage|load|backlog|throttl|descriptor|saturation|inflight"
 )
@@ -39,25 +43,27 @@ _STEPS = np.arange(N_BUCKETS, dtype=float)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Counts:
-    """Windows of some series: coarse ones, then fine ones, oldest first.
-
-    Parameters
-    ----------
-    rows : IntArray, shape (n,)
-        Of the directory.
-    values : FloatArray, shape (n, w, WIDTH)
-        Counts and histograms.
-    others : FloatArray, shape (n, w)
-        Requests of the tenant's other services.
-    """
+class _Found:
+    """What is off: rows of services, how far, and the signal and detail it is told under."""
 
     rows: IntArray
-    values: FloatArray
-    others: FloatArray
+    deviation: Deviation
+    signal: str
+    detail: str = ""
 
-    def of(self, column: int) -> FloatArray:
-        return self.values[:, :, column]
+    def only(self, chosen: BoolArray) -> _Found:
+        part, d = np.flatnonzero(chosen), self.deviation
+        some = Deviation(d.bits[part], d.sign[part], d.length[part], d.value[part], d.expected[part])
+        return replace(self, rows=self.rows[part], deviation=some)
+
+    def above(self, least: float = 0.0) -> _Found:
+        """Keep what is above what is expected, by at least so many in all."""
+        d = self.deviation
+        return self.only((d.sign > 0) & (d.bits >= LEAST_BITS) & ((d.value - d.expected) * d.length >= least))
+
+    def apart(self) -> _Found:
+        """Keep what is above or below what is expected."""
+        return self.only(self.deviation.bits >= LEAST_BITS)
 
 
 def symptoms_of(memory: Memory) -> list[Symptoms]:
@@ -78,17 +84,15 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
     >>> symptoms_of(Memory())
     []
     """
-    counts = _counts(memory)
-    if not len(counts.rows):
+    rows = np.flatnonzero(memory.directory.is_whole)
+    if not len(rows):
         return []
+    values = np.maximum(memory.windows.of(rows).astype(float), 0.0)
     found: dict[int, list[Symptom]] = {}
-    for row, symptom in (
-        *_counted(memory, counts),
-        *_slow(memory, counts),
-        *_grown(memory, counts),
-        *_levels(memory),
-        *_new(memory),
-    ):
+    for one in (*_counted(memory, rows, values), _slow(rows, values)):
+        for row, symptom in _told(memory, one):
+            found.setdefault(row, []).append(symptom)
+    for row, symptom in (*_grown(memory, rows, values), *_levels(memory), *_new(memory)):
         found.setdefault(row, []).append(symptom)
     keys, as_of_s = memory.directory.keys, memory.tick * memory.plan.tick_s
     return [
@@ -103,155 +107,134 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
     ]
 
 
-def _counts(memory: Memory) -> _Counts:
-    """Read the windows of whole services."""
-    rows = np.flatnonzero(memory.directory.is_whole)
-    windows = memory.windows
-    values = np.concatenate([windows.coarse()[rows], windows.recent(FINE)[rows]], axis=1).astype(float)
-    np.maximum(values, 0.0, out=values)
-    tenant = memory.pools().tenant[rows]
-    totals = np.zeros((len(memory.tenants), values.shape[1]))
-    np.add.at(totals, tenant, values[:, :, _TOTAL])
-    return _Counts(rows, values, totals[tenant] - values[:, :, _TOTAL])
-
-
-def _counted(memory: Memory, counts: _Counts) -> Iterator[tuple[int, Symptom]]:
+def _counted(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[_Found]:
     """Find counts that are off, given what they follow from."""
-    total, inner = counts.of(_TOTAL), counts.of(_INNER)
-    # A service that only logs has no requests that its errors could follow: then it is the time.
-    busy = total.any(1, keepdims=True)
-    per_request = np.where(busy, _arrived(total), 1.0)[:, :, None]
-    errors = of_counts(counts.of(_ERRORS), per_request, quantile=_WELL)
-    yield from _above(memory, counts, "errors", errors)
-    failed = of_counts(counts.of(_FAILED), total[:, :, None], quantile=_WELL)
-    yield from _above(memory, counts, "failed", _shares(failed, total))
-    warnings = of_counts(counts.of(_WARNINGS), per_request)
-    yield from _above(memory, counts, "logs", warnings, "WARN")
+    total, errors, inner = values[:, :, _TOTAL], values[:, :, _ERRORS], values[:, :, _INNER]
+    per_request = _exposure(total)[:, :, None]
+    yield _Found(rows, of_counts(errors, per_request, quantile=_WELL), "errors").above(_LEAST_ABOVE)
+    failed = of_counts(values[:, :, _FAILED], total[:, :, None], quantile=_WELL)
+    kept = _Found(rows, failed, "failed").above(_LEAST_ABOVE)
+    yield replace(kept, deviation=_shares(kept.deviation, total[np.searchsorted(rows, kept.rows)]))
+    yield _Found(rows, of_counts(values[:, :, _WARNINGS], per_request), "logs", "WARN").above(_LEAST_ABOVE)
     # Logs and spans leave a process apart: what came of the newest window need not belong together yet.
-    settled = np.stack([total, inner, counts.of(_ERRORS)], axis=2)[:, :-1]
-    yield from _both(memory, counts, "logs", of_counts(counts.of(_LOGS)[:, :-1], settled, 1.0), ago=1)
-    yield from _both(memory, counts, "traffic", of_counts(inner, total[:, :, None], 1.0), "inner")
-    yield from _both(memory, counts, "traffic", of_counts(total, counts.others[:, :, None]))
+    settled = np.stack([total, inner, errors], axis=2)[:, :-1]
+    logs = of_counts(values[:, :-1, _LOGS], settled, 1.0)
+    yield _Found(rows, replace(logs, length=logs.length + 1), "logs").apart()
+    yield _Found(rows, of_counts(inner, total[:, :, None], 1.0), "traffic", "inner").apart()
+    yield _Found(rows, of_counts(total, _of_others(memory, rows, total)[:, :, None]), "traffic").apart()
 
 
-def _above(memory: Memory, counts: _Counts, signal: str, found: Deviation, detail: str = "") -> Iterator[tuple[int, Symptom]]:
-    more = (found.value - found.expected) * found.length
-    least = _LEAST_ABOVE if signal != "failed" else 0.0
-    chosen = (found.sign > 0) & (found.bits >= LEAST_BITS) & (more >= least)
-    yield from _made(memory, counts, signal, found, np.flatnonzero(chosen), detail)
+def _exposure(total: FloatArray) -> FloatArray:
+    """Return what errors follow from: requests, or time where a service has none and only logs.
+
+    Of the newest window there are at least as many as in the median of those before, because errors may come first.
+    """
+    exposure = total.copy()
+    exposure[:, -1] = np.maximum(total[:, -1], np.median(total[:, -1 - RECENT : -1], axis=1))
+    return np.where(total.any(1, keepdims=True), exposure, 1.0)
 
 
-def _both(
-    memory: Memory, counts: _Counts, signal: str, found: Deviation, detail: str = "", ago: int = 0
-) -> Iterator[tuple[int, Symptom]]:
-    found = replace(found, length=found.length + ago)
-    yield from _made(memory, counts, signal, found, np.flatnonzero(found.bits >= LEAST_BITS), detail)
-
-
-def _arrived(total: FloatArray) -> FloatArray:
-    """Return requests by window, of the newest at least as many as in the median of those before: errors may come first."""
-    before = total[:, -1 - RECENT : -1]
-    total = total.copy()
-    total[:, -1] = np.maximum(total[:, -1], np.median(before, axis=1))
-    return total
-
-
-def _made(
-    memory: Memory, counts: _Counts, signal: str, found: Deviation, chosen: IntArray, detail: str
-) -> Iterator[tuple[int, Symptom]]:
-    for place in chosen.tolist():
-        since_s = (memory.tick - int(found.length[place])) * memory.plan.tick_s
-        bits, value, expected = (float(part[place]) for part in (found.bits, found.value, found.expected))
-        yield int(counts.rows[place]), Symptom(signal, since_s, bits, value, expected, WHOLE, detail)
+def _of_others(memory: Memory, rows: IntArray, total: FloatArray) -> FloatArray:
+    """Return the requests of the other services of each one's tenant."""
+    tenant = memory.pools().tenant[rows]
+    sums = np.zeros((len(memory.tenants), total.shape[1]))
+    np.add.at(sums, tenant, total)
+    return sums[tenant] - total
 
 
 def _shares(found: Deviation, total: FloatArray) -> Deviation:
     """Turn failures into shares of the requests of the same windows."""
     runs = np.cumsum(total[:, : -RECENT - 1 : -1], axis=1)
     requests = np.maximum(runs[np.arange(len(total)), found.length - 1] / found.length, 1e-9)
-    return Deviation(found.bits, found.sign, found.length, found.value / requests, found.expected / requests)
+    return replace(found, value=found.value / requests, expected=found.expected / requests)
 
 
-def _slow(memory: Memory, counts: _Counts) -> Iterator[tuple[int, Symptom]]:
-    """Find services whose requests take longer."""
-    histogram = counts.values[:, :, N_CHANNELS:]
+def _slow(rows: IntArray, values: FloatArray) -> _Found:
+    """Find services whose requests take longer: by the logarithm of the duration, as far as histograms tell it."""
+    histogram = values[:, :, N_CHANNELS:]
     n = histogram.sum(2)
     some = np.maximum(n, 1.0)
     found = of_means(histogram @ _STEPS / some, histogram @ _STEPS**2 / some, n)
-    seconds = BUCKETS[0] * np.sqrt(0.5)
-    shown = Deviation(found.bits, found.sign, found.length, seconds * 2**found.value, seconds * 2**found.expected)
-    yield from _above_at_all(memory, counts, shown)
+    kept = _Found(rows, found, "latency").above()
+    d = kept.deviation
+    return replace(kept, deviation=replace(d, value=_FIRST_S * 2**d.value, expected=_FIRST_S * 2**d.expected))
 
 
-def _above_at_all(memory: Memory, counts: _Counts, found: Deviation) -> Iterator[tuple[int, Symptom]]:
-    yield from _made(memory, counts, "latency", found, np.flatnonzero((found.sign > 0) & (found.bits >= LEAST_BITS)), "")
+def _told(memory: Memory, found: _Found) -> Iterator[tuple[int, Symptom]]:
+    d = found.deviation
+    for place, row in enumerate(found.rows.tolist()):
+        length = int(d.length[place])
+        since_s = (memory.tick - length) * memory.plan.tick_s
+        where = _operation(memory, row, found.signal, length)
+        bits, value, expected = (float(part[place]) for part in (d.bits, d.value, d.expected))
+        yield row, Symptom(found.signal, since_s, bits, value, expected, where, found.detail)
 
 
-def _grown(memory: Memory, counts: _Counts) -> Iterator[tuple[int, Symptom]]:
+def _operation(memory: Memory, row: int, signal: str, length: int) -> str:
+    """Return the operation in which most of it shows, the whole service where none has more than half."""
+    column = _SHOWS_IN.get(signal)
+    operations = np.flatnonzero((memory.directory.whole == row) & ~memory.directory.is_whole)
+    if column is None or not len(operations):
+        return WHOLE
+    values = np.maximum(memory.windows.of(operations)[:, -FINE:, column].astype(float), 0.0)
+    usual = values[:, :-RECENT].sum(1) / max(FINE - RECENT, 1)
+    more = np.maximum(values[:, -length:].sum(1) - length * usual, 0.0)
+    best = int(more.argmax())
+    return memory.directory.keys[operations[best]].operation if more[best] > more.sum() / 2 else WHOLE
+
+
+def _grown(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[tuple[int, Symptom]]:
     """Find the group of like errors of each service that grew most."""
-    place_of = {row: place for place, row in enumerate(counts.rows.tolist())}
-    owners: list[int] = []
-    names: list[str] = []
-    y: list[FloatArray] = []
-    x: list[FloatArray] = []
-    for row in memory.shares.rows():
-        if row not in place_of:
-            continue
-        values = counts.values[place_of[row]]
-        total = values[:, _TOTAL] if values[:, _TOTAL].any() else np.ones(len(values))
-        for share in memory.shares.of(row, memory.tick):
-            if share.dimension == "fingerprint" and share.counts[-RECENT:].any():
-                owners.append(row)
-                names.append(share.name)
-                y.append(np.concatenate([[share.before], share.counts]))
-                x.append(np.concatenate([[total[:-FINE].sum()], total[-FINE:]]))
-    if not owners:
+    place_of = {row: place for place, row in enumerate(rows.tolist())}
+    grown = [
+        (row, share, _exposure(values[place_of[row]][None, :, _TOTAL])[0])
+        for row in memory.shares.rows()
+        if row in place_of
+        for share in memory.shares.of(row, memory.tick)
+        if share.dimension == "fingerprint" and share.counts[-RECENT:].any()
+    ]
+    if not grown:
         return
-    found = of_counts(np.array(y), np.array(x)[:, :, None], quantile=_WELL)
-    best: dict[int, int] = {}
-    for place, row in enumerate(owners):
-        enough = found.sign[place] > 0 and (found.value[place] - found.expected[place]) * found.length[place] >= _LEAST_ABOVE
-        if enough and found.bits[place] >= LEAST_BITS and found.bits[place] > (found.bits[best[row]] if row in best else 0.0):
-            best[row] = place
-    for row, place in best.items():
-        since_s = (memory.tick - int(found.length[place])) * memory.plan.tick_s
-        numbers = float(found.bits[place]), float(found.value[place]), float(found.expected[place])
-        yield row, Symptom("logs", since_s, *numbers, WHOLE, names[place])
+    y = np.array([[share.before, *share.counts] for _, share, _ in grown])
+    x = np.array([[exposure[:-FINE].sum(), *exposure[-FINE:]] for *_, exposure in grown])
+    owners = np.array([row for row, *_ in grown])
+    found = _Found(owners, of_counts(y, x[:, :, None], quantile=_WELL), "logs")
+    best: dict[int, Symptom] = {}
+    for place, (row, share, _) in enumerate(grown):
+        one = found.only(np.arange(len(grown)) == place).above(_LEAST_ABOVE)
+        for _, symptom in _told(memory, replace(one, detail=share.name)):
+            if row not in best or symptom.strength > best[row].strength:
+                best[row] = symptom
+    yield from best.items()
 
 
 def _levels(memory: Memory) -> Iterator[tuple[int, Symptom]]:
-    """Find the level of each service that rose most."""
+    """Find the level of each service that rose most, of those that say how full or busy something is."""
     levels = memory.facts.levels_of
     rows = levels.rows()
     rows = rows[memory.directory.is_whole[rows]]
-    if not len(rows):
+    named = [
+        (row, at, name) for row in rows.tolist() for name, at in levels.names[row].items() if _SATURATES.search(name.lower())
+    ]
+    if not named:
         return
-    values = memory.facts.levels(rows).astype(float)
-    known = ~np.isnan(values).all(2)
-    owner, place = np.nonzero(known)
-    found = of_values(values[owner, place])
-    names = [{at: name for name, at in levels.names[row].items()} for row in rows.tolist()]
-    named = [names[n][at] for n, at in zip(owner.tolist(), place.tolist(), strict=True)]
-    judged = np.array([_SATURATES.search(name.lower()) is not None for name in named])
-    bits = np.where(judged & (found.sign > 0), found.bits / _alike(named, values[owner, place]), 0.0)
-    for n, row in enumerate(rows.tolist()):
-        of_row = np.flatnonzero(owner == n)
-        best = of_row[bits[of_row].argmax()]
-        if bits[best] < LEAST_BITS:
-            continue
-        name = named[best]
-        since_s = (memory.tick - int(found.length[best])) * memory.plan.tick_s
-        yield (
-            row,
-            Symptom(
-                "saturation", since_s, float(bits[best]), float(found.value[best]), float(found.expected[best]), WHOLE, name
-            ),
-        )
+    place_of = {row: place for place, row in enumerate(rows.tolist())}
+    values = memory.facts.levels(rows)[[place_of[row] for row, *_ in named], [at for _, at, _ in named]].astype(float)
+    found = of_values(values)
+    found = replace(found, bits=found.bits / _alike([name for *_, name in named], values))
+    best: dict[int, Symptom] = {}
+    for place in np.flatnonzero((found.sign > 0) & (found.bits >= LEAST_BITS)).tolist():
+        row, _, name = named[place]
+        since_s = (memory.tick - int(found.length[place])) * memory.plan.tick_s
+        bits, value, expected = (float(part[place]) for part in (found.bits, found.value, found.expected))
+        if row not in best or bits > best[row].strength:
+            best[row] = Symptom("saturation", since_s, bits, value, expected, WHOLE, name)
+    yield from best.items()
 
 
 def _alike(names: Sequence[str], values: FloatArray) -> FloatArray:
     """Return how many services report the same newest values under the same name: those are their machine's."""
-    newest = [(name, *part.tolist()) for name, part in zip(names, np.nan_to_num(values[:, -RECENT:], nan=-1.0), strict=True)]
+    newest = [(name, *part) for name, part in zip(names, np.nan_to_num(values[:, -RECENT:], nan=-1.0).tolist(), strict=True)]
     counts = Counter(newest)
     return np.array([counts[key] for key in newest], float)
 
@@ -262,4 +245,4 @@ def _new(memory: Memory) -> Iterator[tuple[int, Symptom]]:
     for row in np.flatnonzero((since >= 0) & (since <= _VERSION_TICKS)).tolist():
         newest = next(reversed(memory.facts.versions[row]), "")
         since_s = (memory.tick - int(since[row])) * memory.plan.tick_s
-        yield row, Symptom("version", since_s, _LEAST_VERSION_BITS, 1.0, 0.0, WHOLE, newest)
+        yield row, Symptom("version", since_s, _VERSION_BITS, 1.0, 0.0, WHOLE, newest)

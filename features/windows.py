@@ -193,6 +193,11 @@ class Windows:
         """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH) or as many columns as asked for."""
         return self.columns["fine"].dense(chronological(self.tick - 1, length, _SLOTS), columns)
 
+    def of(self, rows: IntArray) -> Float32Array:
+        """Return all windows of some rows, oldest first: 60 of five ticks, then the last 60, shape (rows, 120, WIDTH)."""
+        fine = self.columns["fine"].dense(chronological(self.tick - 1, FINE, _SLOTS), rows=rows)
+        return np.concatenate([self.columns["coarse"].dense(self._before(), rows=rows), fine], axis=1)
+
     def channel(self, number: int, rows: slice = _ALL) -> FloatArray:
         """Return one column of the last 60 closed windows, oldest first, of a range of rows, shape (n, 60)."""
         fine, slots = self.columns["fine"], chronological(self.tick - 1, FINE, _SLOTS)
