@@ -28,10 +28,11 @@ _MAD = 1.4826  # of a normal distribution's spread
 _EDGE = 0.25  # guessed: variance of a window's count that has nothing to do with its size, where a rate is fitted
 _FREEDOM = (3.0, 8.0)  # guessed: fewer windows say no less than that, and however many there are, no more: days are not alike
 _LEVEL_FREEDOM = 4.0  # guessed: levels jump more than counts
-_LEAST_VALUES = 10  # guessed: values of a level before anything is unusual for it
+_LEAST_VALUES = 10  # guessed: windows before anything is unusual where nothing is assumed
 _BEYOND = 3.0  # guessed: what a level did at most within the hour is three of its deviations
 _SCANNED = np.log2(RECENT)
 _MOST_BITS = 60.0
+_ALONE = 0.5  # guessed: deviations by which the first window of a run must be off by itself
 _ALIKE = 0.5  # guessed: bits
 
 
@@ -58,7 +59,7 @@ class Deviation:
     expected: FloatArray
 
 
-def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR, quantile: float = 0.5) -> Deviation:
+def of_counts(y: FloatArray, x: FloatArray, prior: float | None = _PRIOR, quantile: float = 0.5) -> Deviation:
     """Judge counts given what they follow from.
 
     Parameters
@@ -67,8 +68,9 @@ def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR, quantile: flo
         Counts by window, oldest first; windows may be of different lengths.
     x : FloatArray, shape (n, w, k)
         What they are proportional to, a sum of k parts; a window without any says nothing.
-    prior : float
-        Rate of the first part that is assumed before anything is seen.
+    prior : float, optional
+        Rate of the first part that is assumed before anything is seen, with the weight of ten of it; for None nothing is unusual
+        before ten windows were seen.
     quantile : float
         Of the windows' rates, where the fit starts: a low one where only more is bad, since up to so many windows may be bad ones.
 
@@ -83,7 +85,7 @@ def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR, quantile: flo
     >>> errors = np.ones((2, 30)); errors[1, -2:] = 20.0
     >>> found = of_counts(errors, requests)
     >>> found.bits.round(0).tolist(), found.length.tolist()
-    ([0.0, 60.0], [5, 2])
+    ([0.0, 31.0], [3, 2])
 
     Notes
     -----
@@ -100,7 +102,11 @@ def of_counts(y: FloatArray, x: FloatArray, prior: float = _PRIOR, quantile: flo
     expected = np.maximum((now_x * beta[:, None]).sum(2), 0.0)
     unsure = np.einsum("nrk,nkl,nrl->nr", now_x, covariance, now_x)
     spread = dispersion[:, None] * expected + unsure + 1.0 + (_LEAST_RELATIVE * expected) ** 2
-    return _strongest((now_y - expected) / np.sqrt(spread), weight, now_y, expected, (x[:, -RECENT:].sum(2) > 0)[:, ::-1])
+    off = now_y - expected
+    alone = np.diff(off, axis=1, prepend=0.0) / np.sqrt(np.maximum(np.diff(spread, axis=1, prepend=0.0), 1.0))
+    known = prior is not None or base_x.any(2).sum(1, keepdims=True) >= _LEAST_VALUES
+    heard = (x[:, -RECENT:].sum(2) > 0)[:, ::-1] & known
+    return _strongest(off / np.sqrt(spread), weight, now_y, expected, heard & (np.abs(alone) >= _ALONE) & (alone * off > 0))
 
 
 def of_means(mean: FloatArray, square: FloatArray, count: FloatArray) -> Deviation:
@@ -137,7 +143,9 @@ def of_means(mean: FloatArray, square: FloatArray, count: FloatArray) -> Deviati
     )
     expected = np.broadcast_to(centre[:, None], now.shape)
     z = (now - expected) / np.sqrt(spread + unsure[:, None] + 1e-9)
-    found = _strongest(z, weight, now, expected, count[:, -RECENT:][:, ::-1] > 0)
+    alone = (mean[:, -RECENT:] - centre[:, None])[:, ::-1]
+    heard = count[:, -RECENT:][:, ::-1] > 0
+    found = _strongest(z, weight, now, expected, heard & (alone**2 >= _ALONE**2 * between[:, None]) & (alone * z > 0))
     return Deviation(found.bits, found.sign, found.length, found.value * found.length, found.expected * found.length)
 
 
@@ -171,25 +179,27 @@ def of_values(values: FloatArray) -> Deviation:
     expected = np.broadcast_to(centre[:, None], now.shape)
     floor = _LEAST_RELATIVE * np.abs(centre) + 1e-9
     z = (now - expected) / np.sqrt(spread**2 + floor**2)[:, None]
-    found = _strongest(z, np.minimum(count, _LEVEL_FREEDOM), now, expected, known[:, -RECENT:][:, ::-1] & some[:, None])
+    alone = np.where(known, values, centre[:, None])[:, -RECENT:][:, ::-1] - centre[:, None]
+    begins = known[:, -RECENT:][:, ::-1] & some[:, None] & (np.abs(alone) >= _ALONE * spread[:, None]) & (alone * z > 0)
+    found = _strongest(z, np.minimum(count, _LEVEL_FREEDOM), now, expected, begins)
     return Deviation(found.bits, found.sign, found.length, found.value * found.length, found.expected * found.length)
 
 
-def _fit(y: FloatArray, x: FloatArray, prior: float, quantile: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _fit(
+    y: FloatArray, x: FloatArray, prior: float | None, quantile: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return rates (n, k), dispersion (n,), covariance of the rates (n, k, k), and how many windows count (n,)."""
     n, _, k = x.shape
-    imagined = np.zeros(k)
-    imagined[0] = _IMAGINED
-    beta = np.tile(np.where(imagined > 0, prior, 0.0), (n, 1))
-    dispersion, heard = np.ones(n), x.any(2)
-    size = x.sum(2)
-    mean = _quantile(_ratio(y, size), size, quantile)[:, None] * size
+    imagined = np.eye(k)[0] * (0.0 if prior is None else _IMAGINED)
+    dispersion, heard, size = np.ones(n), x.any(2), x.sum(2)
+    rate = _quantile(_ratio(y, size), size, quantile)
+    beta, mean = rate[:, None] * np.eye(k)[0], rate[:, None] * size
     weight = _weight(y, mean, dispersion) * heard
     matrix = np.zeros((n, k, k))
     for _ in range(_ROUNDS):
         precision = weight / (dispersion[:, None] * mean + _EDGE)
         matrix = np.einsum("nw,nwk,nwl->nkl", precision, x, x) + np.outer(imagined, imagined) / _EDGE + _RIDGE * np.eye(k)
-        vector = np.einsum("nw,nwk,nw->nk", precision, x, y) + imagined * imagined * prior / _EDGE
+        vector = np.einsum("nw,nwk,nw->nk", precision, x, y) + imagined * _IMAGINED * (prior or 0.0) / _EDGE
         beta = np.linalg.solve(matrix, vector[:, :, None])[:, :, 0]
         mean = np.maximum((x * beta[:, None]).sum(2), 0.0)
         weight = _weight(y, mean, dispersion) * heard
@@ -233,10 +243,10 @@ def _runs(values: FloatArray) -> FloatArray:
     return np.cumsum(values[:, ::-1], axis=1)
 
 
-def _strongest(z: FloatArray, freedom: FloatArray, value: FloatArray, expected: FloatArray, heard: BoolArray) -> Deviation:
-    """Choose of each series the length at which it is off most; a run begins with a window that says something."""
+def _strongest(z: FloatArray, freedom: FloatArray, value: FloatArray, expected: FloatArray, begins: BoolArray) -> Deviation:
+    """Choose of each series the length at which it is off most, of those whose first window is off the same way."""
     df = np.clip(freedom, *_FREEDOM)[:, None]
-    bits = np.where(heard, (df + 1.0) / 2.0 * np.log2(1.0 + z**2 / df), 0.0)
+    bits = np.where(begins, (df + 1.0) / 2.0 * np.log2(1.0 + z**2 / df), 0.0)
     near = bits >= bits.max(1, keepdims=True) - _ALIKE
     place = bits.shape[1] - 1 - near[:, ::-1].argmax(1)  # the longest of those that say the same: it began that long ago
     rows = np.arange(len(z))

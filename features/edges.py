@@ -78,9 +78,9 @@ def lags(callee: FloatArray, caller: FloatArray, known: BoolArray) -> FloatArray
     >>> lags(callee, np.roll(callee, 2, axis=1), np.ones((1, 60), bool)).tolist()
     [2.0]
     """
-    found = np.stack([_correlation(callee, caller, known, lag) for lag in range(MOST_LAG + 1)])
-    best = found.argmax(0) if len(callee) else np.zeros(0, np.int64)
-    return np.where(found.max(0, initial=-1.0) >= _LEAST_TOGETHER, best, 0).astype(float)
+    tried = range(min(MOST_LAG + 1, callee.shape[1]))
+    found = np.stack([_correlation(callee, caller, known, lag) for lag in tried])
+    return np.where(found.max(0) >= _LEAST_TOGETHER, found.argmax(0), 0).astype(float)
 
 
 def _correlation(callee: FloatArray, caller: FloatArray, known: BoolArray, lag: int) -> FloatArray:

@@ -18,7 +18,7 @@ from features.deviation import RECENT, Deviation, of_counts, of_means, of_values
 from features.memory import Memory
 from features.series import WHOLE
 from features.symptom import Symptom, Symptoms
-from features.windows import FINE
+from features.windows import FINE, SPAN
 
 __all__ = ["LEAST_BITS", "symptoms_of"]
 
@@ -26,6 +26,7 @@ LEAST_BITS = 7.0
 """Bits below which nothing is a symptom. Guessed: one in a hundred by chance, of which a service has eight chances a tick."""
 
 _WELL = 0.25  # guessed: services are well in at least a quarter of their windows
+_A_WINDOW = 10.0  # guessed: requests that the time of a window stands for, where a service has none
 _LEAST_ABOVE = 3.0  # guessed: two failures are no symptom, however rare failures are
 _VERSION_BITS = (
     10.0  # guessed: of a hundred changes of a version within the hour before trouble hardly one is to blame by chance
@@ -110,7 +111,7 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
 def _counted(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[_Found]:
     """Find counts that are off, given what they follow from."""
     total, errors, inner = values[:, :, _TOTAL], values[:, :, _ERRORS], values[:, :, _INNER]
-    per_request = _exposure(total)[:, :, None]
+    per_request = _exposure(values)[:, :, None]
     yield _Found(rows, of_counts(errors, per_request, quantile=_WELL), "errors").above(_LEAST_ABOVE)
     failed = of_counts(values[:, :, _FAILED], total[:, :, None], quantile=_WELL)
     kept = _Found(rows, failed, "failed").above(_LEAST_ABOVE)
@@ -118,20 +119,23 @@ def _counted(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[_Fo
     yield _Found(rows, of_counts(values[:, :, _WARNINGS], per_request), "logs", "WARN").above(_LEAST_ABOVE)
     # Logs and spans leave a process apart: what came of the newest window need not belong together yet.
     settled = np.stack([total, inner, errors], axis=2)[:, :-1]
-    logs = of_counts(values[:, :-1, _LOGS], settled, 1.0)
+    logs = of_counts(values[:, :-1, _LOGS], settled, None)
     yield _Found(rows, replace(logs, length=logs.length + 1), "logs").apart()
-    yield _Found(rows, of_counts(inner, total[:, :, None], 1.0), "traffic", "inner").apart()
-    yield _Found(rows, of_counts(total, _of_others(memory, rows, total)[:, :, None]), "traffic").apart()
+    yield _Found(rows, of_counts(inner, total[:, :, None], None), "traffic", "inner").apart()
+    yield _Found(rows, of_counts(total, _of_others(memory, rows, total)[:, :, None], None), "traffic").apart()
 
 
-def _exposure(total: FloatArray) -> FloatArray:
-    """Return what errors follow from: requests, or time where a service has none and only logs.
+def _exposure(values: FloatArray) -> FloatArray:
+    """Return what errors follow from, shape (n, 120): requests, or the time since a service was first heard where it has none.
 
     Of the newest window there are at least as many as in the median of those before, because errors may come first.
     """
+    total = values[:, :, _TOTAL]
     exposure = total.copy()
     exposure[:, -1] = np.maximum(total[:, -1], np.median(total[:, -1 - RECENT : -1], axis=1))
-    return np.where(total.any(1, keepdims=True), exposure, 1.0)
+    minutes = np.where(np.arange(values.shape[1]) < values.shape[1] - FINE, SPAN, 1)
+    heard = np.maximum.accumulate(values.any(2), axis=1)
+    return np.where(total.any(1, keepdims=True), exposure, _A_WINDOW * minutes * heard)
 
 
 def _of_others(memory: Memory, rows: IntArray, total: FloatArray) -> FloatArray:
@@ -186,8 +190,9 @@ def _operation(memory: Memory, row: int, signal: str, length: int) -> str:
 def _grown(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[tuple[int, Symptom]]:
     """Find the group of like errors of each service that grew most."""
     place_of = {row: place for place, row in enumerate(rows.tolist())}
+    exposure = _exposure(values)
     grown = [
-        (row, share, _exposure(values[place_of[row]][None, :, _TOTAL])[0])
+        (row, share, exposure[place_of[row]])
         for row in memory.shares.rows()
         if row in place_of
         for share in memory.shares.of(row, memory.tick)
@@ -196,7 +201,7 @@ def _grown(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[tuple
     if not grown:
         return
     y = np.array([[share.before, *share.counts] for _, share, _ in grown])
-    x = np.array([[exposure[:-FINE].sum(), *exposure[-FINE:]] for *_, exposure in grown])
+    x = np.array([[of_row[:-FINE].sum(), *of_row[-FINE:]] for *_, of_row in grown])
     owners = np.array([row for row, *_ in grown])
     found = _Found(owners, of_counts(y, x[:, :, None], quantile=_WELL), "logs")
     best: dict[int, Symptom] = {}

@@ -18,7 +18,7 @@ from features.gathering import WIDTH, Gathering
 from features.planes import Planes, Rings
 from features.rings import chronological
 
-__all__ = ["AHEAD", "COARSE", "FINE", "WIDTH", "Increment", "Windows"]
+__all__ = ["AHEAD", "COARSE", "FINE", "SPAN", "WIDTH", "Increment", "Windows"]
 
 FINE = 60
 """Closed windows of one tick that are kept."""
@@ -27,6 +27,7 @@ COARSE = 60
 """Windows of `SPAN` ticks that are kept, all older than the fine ones."""
 
 SPAN = 5
+"""Ticks of a coarse window."""
 
 AHEAD = 3
 """Windows ahead of the last closed one that take data."""
