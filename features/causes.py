@@ -14,24 +14,31 @@ from features.symptom import Cause, Edge, Reason, Symptom, Symptoms
 
 __all__ = ["continued", "order", "rank"]
 
-_MOST_BITS = 40.0  # guessed: one in a million; what is less likely still says no more about whose fault it is
-_STEPS = 8  # guessed: calls between the cause and what shows it
-_OWN = ("work", "version", "saturation")
+# The numbers below are guesses that were kept: halving or doubling any of them moves one or two of the 28 faults in
+# `benchmarks/rootcause.py`.
+_MOST_BITS = 40.0  # what is less likely still says no more about whose fault it is
+_STEPS = 8  # calls between the cause and what shows it
+_OWN = ("version", "saturation")
 """Families of symptoms that no other service explains."""
 _EXPLAINED_BY = {
-    "errors": ("errors", "latency", "missing", *_OWN),
-    "latency": ("latency", "traffic", *_OWN),
+    "errors": ("errors", "work", "latency", "missing", *_OWN),
+    "work": ("errors", "work"),
+    "latency": ("latency", "traffic", "work", *_OWN),
     "traffic": (),
-    "missing": ("errors", "latency", "missing", *_OWN),
+    "missing": ("errors", "work", "latency", "missing", *_OWN),
 }
-"""Families of symptoms that may come from another service: from a callee, but missing calls from a caller; and what explains them there."""
+"""Families of symptoms that may come from another service: from a callee, but missing calls from a caller; and what explains them there.
+
+Work is what a service does and writes for a request. A caller does less where a callee fails.
+"""
+_LOGS = {"": "log records", "WARN": "warnings"}
 _FAMILIES = (*_EXPLAINED_BY, *_OWN)
-_SILENT = 2  # guessed: services that show nothing between one that does and its cause
-_THROUGH = 0.5  # guessed: what is left of an explanation behind each of them
-_EXPLAINS = 0.85  # guessed: how much of a symptom a callee with a full one takes over
-_HALF_BITS = 4.0  # guessed: bits at which a callee explains half as much as one with a full symptom
-_TRACE_BITS = 3.0  # guessed: bits for one trace, and for each doubling of one more than that
-_FIRST_FADE_S = 120.0  # guessed: a service that showed nothing for so long after the first is a third as likely
+_SILENT = 2  # services that show nothing between one that does and its cause
+_THROUGH = 0.5  # what is left of an explanation behind each of them
+_EXPLAINS = 0.85  # how much of a symptom a callee with a full one takes over
+_HALF_BITS = 4.0  # bits at which a callee explains half as much as one with a full symptom
+_TRACE_BITS = 3.0  # bits for one trace, and for each doubling of one more than that
+_FIRST_FADE_S = 120.0  # a service that began to show anything so long after the first is half as likely
 _OF_SIGNAL = {
     "errors": 1.0,
     "failed": 1.0,
@@ -40,7 +47,7 @@ _OF_SIGNAL = {
     "logs": 0.8,
     "version": 1.0,
     "saturation": 0.7,
-}  # guessed
+}
 
 
 def rank(symptoms: Sequence[Symptoms], edges: Sequence[Edge], affected: Collection[str] = ()) -> list[Cause]:
@@ -80,7 +87,7 @@ def rank(symptoms: Sequence[Symptoms], edges: Sequence[Edge], affected: Collecti
     """
     shown = {one.service: one for one in symptoms if one.symptoms}
     walk = _Walk.along(shown, edges)
-    candidates = _reached(affected, edges) & shown.keys() if affected else shown.keys()
+    candidates = sorted(_reached(affected, edges) & shown.keys() if affected else shown)
     first = min((_onset(shown[name]) for name in candidates), default=0)
     blames = {name: walk.blame(name) * _early(_onset(shown[name]) - first) for name in candidates}
     total = sum(blames.values()) or 1.0
@@ -213,8 +220,8 @@ def _ways(shown: Collection[str], edges: Sequence[Edge]) -> dict[tuple[str, str]
     for caller in shown:
         share, seen, reached = 1.0, {caller}, [caller]
         for _ in range(_SILENT + 1):
-            found = {callee for name in reached for callee in callees[name]} - seen
-            seen |= found
+            found = sorted({callee for name in reached for callee in callees[name]} - seen)  # sums must not depend on the order
+            seen |= set(found)
             ways |= {(caller, callee): share for callee in found if callee in shown}
             reached, share = [callee for callee in found if callee not in shown], share * _THROUGH
     return ways
@@ -295,30 +302,35 @@ def _reasons(one: Symptoms, walk: _Walk, first: int, among: int) -> list[Reason]
         text = f"{len(sources)} services that depend on it show symptoms too: {', '.join(sources[:3])}"
         reasons.append(Reason("graph", text, walk.taken[one.service]))
     if among > 1 and _onset(one) == first:
-        reasons.append(Reason("first", f"among the first of {among} services to show symptoms", 1.0))
+        reasons.append(Reason("first", f"one of the first of {among} services to show symptoms", 1.0))
     return sorted(reasons, key=lambda reason: -reason.strength)
 
 
 def _told(symptom: Symptom) -> Reason:
     """Return what a symptom says to a person."""
+    detail = symptom.detail
+    alike = detail if symptom.signal == "errors" or (symptom.signal == "logs" and detail != "WARN") else ""
+    version = detail if symptom.signal == "version" else ""
+    weight = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
+    return Reason(symptom.signal, _text(symptom), weight, symptom.operation, alike, version)
+
+
+def _text(symptom: Symptom) -> str:
     where = "" if symptom.operation == "*" else f" of {symptom.operation}"
-    value, expected = symptom.value, symptom.expected
+    value, expected, detail = symptom.value, symptom.expected, symptom.detail
+    numbers = f"{value:.4g} a window, {expected:.3g} expected"
     match symptom.signal:
         case "errors":
-            text = f"{value:.4g} errors a minute{where}, {expected:.3g} expected"
+            return f"errors{where}: {numbers}"
         case "failed":
-            text = f"{100 * value:.3g} % of requests{where} failed, {100 * expected:.3g} % expected"
+            return f"{100 * value:.3g} % of requests{where} failed, {100 * expected:.3g} % expected"
         case "latency":
-            text = f"requests{where} took {1000 * value:.4g} ms, {1000 * expected:.4g} ms expected"
+            return f"requests{where} took {1000 * value:.4g} ms, {1000 * expected:.4g} ms expected"
         case "traffic":
-            text = f"{value:.4g} requests a minute{where}, {expected:.4g} expected"
+            return f"{'spans within its requests' if detail else 'requests'}{where}: {numbers}"
         case "logs":
-            text = f"{value:.4g} log records a minute of {symptom.detail or 'WARN and above'}, {expected:.3g} expected"
+            return f"{_LOGS.get(detail, f'errors of group {detail}')}: {numbers}"
         case "version":
-            text = f"new version {symptom.detail}"
+            return f"new version {detail}"
         case _:
-            text = f"level {symptom.detail} at {value:.4g}, {expected:.4g} expected"
-    fingerprint = symptom.detail if symptom.signal in {"errors", "logs"} else ""
-    version = symptom.detail if symptom.signal == "version" else ""
-    weight = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
-    return Reason(symptom.signal, text, weight, symptom.operation, fingerprint, version)
+            return f"{detail} at {value:.4g}, {expected:.4g} expected"

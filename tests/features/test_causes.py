@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.causes import order, rank
+from features.causes import continued, order, rank
 from features.symptom import SIGNALS, Edge, Symptom, Symptoms
 
 NAMES = ("web", "cart", "payment", "bank")
@@ -75,3 +75,55 @@ def test_a_circle_of_calls_has_an_order_all_the_same() -> None:
     broken = Symptom("errors", 540, 12.0)
     edges = [Edge("default", "web", "cart", 1.0), Edge("default", "cart", "web", 1.0)]
     assert order([shown("web", broken), shown("cart", broken)], edges) == ["cart", "web"]
+
+
+def test_what_is_a_services_own_does_not_go_to_its_callee() -> None:
+    full = Symptom("saturation", 540, 30.0, value=0.97, expected=0.2, detail="cpu")
+    slow = Symptom("latency", 540, 9.0, value=2.0, expected=0.1)
+    causes = rank([shown("cart", full, slow), shown("payment", slow)], [Edge("default", "cart", "payment", 50.0)])
+    assert causes[0].service == "cart"
+    assert causes[0].reasons[0].text == "cpu at 0.97, 0.2 expected"
+
+
+def test_a_cause_is_found_behind_a_service_that_shows_nothing() -> None:
+    broken = Symptom("errors", 540, 12.0, value=30.0)
+    edges = [Edge("default", "web", "cart", 50.0), Edge("default", "cart", "payment", 50.0)]
+    causes = rank([shown("web", broken), shown("payment", broken)], edges)
+    assert [cause.service for cause in causes] == ["payment", "web"]
+    assert "1 services that depend on it" in " ".join(reason.text for reason in causes[0].reasons)
+
+
+def test_traces_that_failed_at_both_ends_point_at_the_deepest() -> None:
+    broken = Symptom("errors", 540, 12.0, value=30.0)
+    symptoms = [shown("cart", broken, traces=(1, 2, 3, 4)), shown("bank", broken, traces=(3, 4, 5)), shown("web", broken)]
+    edges = [Edge("default", "cart", "bank", 50.0)]
+    cause = rank(symptoms, edges)[0]
+    assert cause.service == "bank"
+    assert "the deepest service that failed in 2 traces in which others failed too" in [reason.text for reason in cause.reasons]
+
+
+@pytest.mark.parametrize(
+    ("symptom", "text"),
+    [
+        (Symptom("failed", 0, 9.0, 0.25, 0.01, "POST /pay"), "25 % of requests of POST /pay failed, 1 % expected"),
+        (Symptom("latency", 0, 9.0, 0.3, 0.0125), "requests took 300 ms, 12.5 ms expected"),
+        (Symptom("traffic", 0, 9.0, 0.0, 40.0), "requests: 0 a window, 40 expected"),
+        (Symptom("traffic", 0, 9.0, 20.0, 40.0, detail="inner"), "spans within its requests: 20 a window, 40 expected"),
+        (Symptom("logs", 0, 9.0, 20.0, 40.0), "log records: 20 a window, 40 expected"),
+        (Symptom("logs", 0, 9.0, 20.0, 0.5, detail="WARN"), "warnings: 20 a window, 0.5 expected"),
+        (Symptom("logs", 0, 9.0, 20.0, 0.5, detail="f7"), "errors of group f7: 20 a window, 0.5 expected"),
+        (Symptom("version", 0, 9.0, detail="7"), "new version 7"),
+    ],
+)
+def test_reasons_are_plain_words_with_numbers_and_units(symptom: Symptom, text: str) -> None:
+    reason = rank([shown("cart", symptom)], [])[0].reasons[0]
+    assert reason.text == text
+    assert (reason.fingerprint, reason.version) == ("f7" * (symptom.detail == "f7"), "7" * (symptom.detail == "7"))
+
+
+def test_a_symptom_that_goes_on_keeps_its_beginning_and_one_that_ended_is_gone() -> None:
+    before = [shown("cart", Symptom("errors", 60, 9.0), Symptom("latency", 60, 9.0)), shown("web", Symptom("errors", 60, 9.0))]
+    now = continued(before, [shown("cart", Symptom("errors", 300, 12.0))])
+    assert [(one.service, [(s.signal, s.since_s, s.strength) for s in one.symptoms]) for one in now] == [
+        ("cart", [("errors", 60, 12.0)])
+    ]
