@@ -24,7 +24,7 @@ from app.telemetry import Telemetry
 from features.batch import channel
 from features.causes import continued, rank
 from features.edges import edges_of
-from features.symptom import Symptoms
+from features.symptom import Edge, Symptoms
 from features.symptoms import symptoms_of
 
 __all__ = ["AFTER_TICKS", "Fault", "Seen", "faults_of", "replayed"]
@@ -73,20 +73,24 @@ class Seen:
     ----------
     raised : dict of int to set of str
         What was raised for the first time since the fault: ``incident``, ``anomaly``, ``symptom``.
-    ranked : dict of int to list of str
-        Services, the likeliest cause first.
+    shown : dict of int to (list of Symptoms, list of Edge)
+        What causes are ranked by.
     noisiest : dict of int to list of str
         Services with errors since the fault, those with most first.
     """
 
     fault: Fault
     raised: dict[int, set[str]] = field(default_factory=dict[int, set[str]])
-    ranked: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    shown: dict[int, tuple[list[Symptoms], list[Edge]]] = field(default_factory=dict[int, tuple[list[Symptoms], list[Edge]]])
     noisiest: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
 
     def detected(self, by: Iterable[str]) -> int | None:
         """Return the minutes after that of the fault at whose end something was raised, None for never."""
         return min((after for after, kinds in self.raised.items() if kinds & set(by)), default=None)
+
+    def ranked(self, after: int) -> list[str]:
+        """Return services, the likeliest cause first."""
+        return [cause.service for cause in rank(*self.shown[after])] if after in self.shown else []
 
     def delay_s(self, by: Iterable[str]) -> int | None:
         """Return the seconds from the fault to the tick at which something was raised."""
@@ -155,7 +159,7 @@ def _note(one: Seen, tick: int, flow: Flow, now: list[Symptoms]) -> None:
     """Note what is seen of a fault at a tick."""
     after, memory = tick - one.fault.window, flow.memory
     one.raised[after] = _raised(flow, now, one.fault.window - _BEFORE)
-    one.ranked[after] = [cause.service for cause in rank(now, edges_of(memory))]
+    one.shown[after] = now, edges_of(memory)
     errors = memory.windows.channel(_ERRORS)[:, -after:].sum(1)
     counts = Counter({service: int(errors[row]) for (_, service), row in memory.services().items()})
     one.noisiest[after] = [service for service, count in counts.most_common() if count]

@@ -99,7 +99,7 @@ def _lags(memory: Memory, callers: IntArray, callees: IntArray) -> FloatArray:
     if not len(callers):
         return np.zeros(0)
     used, place = np.unique(np.concatenate([callers, np.maximum(callees, 0)]), return_inverse=True)
-    values = memory.windows.recent(FINE)[used].astype(float)
+    values = memory.windows.recent(FINE, rows=used).astype(float)
     total, histogram = values[:, :, _TOTAL], values[:, :, N_CHANNELS:]
     slow = histogram @ _STEPS / np.maximum(histogram.sum(2), 1.0)
     trouble = np.log1p(np.maximum(values[:, :, _ERRORS], 0.0)) + slow

@@ -88,7 +88,8 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
     rows = np.flatnonzero(memory.directory.is_whole)
     if not len(rows):
         return []
-    values = np.maximum(memory.windows.of(rows).astype(float), 0.0)
+    coarse, fine = memory.windows.coarse(rows), memory.windows.recent(FINE, rows=rows)
+    values = np.maximum(np.concatenate([coarse, fine], axis=1).astype(float), 0.0)
     found: dict[int, list[Symptom]] = {}
     for one in (*_counted(memory, rows, values), _slow(rows, values)):
         for row, symptom in _told(memory, one):
@@ -180,7 +181,7 @@ def _operation(memory: Memory, row: int, signal: str, length: int) -> str:
     operations = np.flatnonzero((memory.directory.whole == row) & ~memory.directory.is_whole)
     if column is None or not len(operations):
         return WHOLE
-    values = np.maximum(memory.windows.of(operations)[:, -FINE:, column].astype(float), 0.0)
+    values = memory.windows.recent(FINE, slice(column, column + 1), operations)[:, :, 0].astype(float)
     usual = values[:, :-RECENT].sum(1) / max(FINE - RECENT, 1)
     more = np.maximum(values[:, -length:].sum(1) - length * usual, 0.0)
     best = int(more.argmax())
