@@ -28,6 +28,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from app.cluster_settings import ClusterSettings
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
+from app.runbook_settings import RunbookSettings
 from features.errors import InvalidSetting
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-_SECRET = ("history_options", "history_url", "nats_url")  # what is wrong there may be a secret at the wrong place
+_SECRET = ("history_options", "history_url", "nats_url", "runbook")  # what is wrong there may be a secret at the wrong place
 _LOGIN = re.compile(r"//[^/\s']*@")  # of an address, a token among them
 _JOBLIB = "FORESHOCK_JOBLIB_BACKEND"  # beside the long name, as other programs name their backend
 
@@ -254,6 +255,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     history: HistorySettings = HistorySettings()
     webhooks: WebhookSettings = WebhookSettings()
+    runbook: RunbookSettings = RunbookSettings()
 
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)

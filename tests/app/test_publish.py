@@ -204,8 +204,8 @@ def test_open_incidents_of_an_earlier_release_restore_without_probabilities(line
     state["flow/open"] = json.dumps([(key.tenant, key.service, key.operation, 600, 660, "network")]).encode()
     flow = Flow(FlowPlan(), Telemetry())
     flow.restore(0, state)
-    ((*_, category, predicted),) = json.loads(flow.snapshot(0)["flow/open"])
-    assert (category, predicted) == ("network", None)
+    ((*_, category, predicted, earlier),) = json.loads(flow.snapshot(0)["flow/open"])
+    assert (category, predicted, earlier) == ("network", None, [])
 
 
 def test_documents_of_names_that_may_go_expire_a_week_after_their_last_word(line: Line) -> None:
