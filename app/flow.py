@@ -28,6 +28,7 @@ from app.publish import Publication, Publisher
 from app.renewal import renewed
 from app.store.contract import Output
 from app.summaries import summary_output
+from app.symptom_documents import SymptomDocuments
 from app.telemetry import Telemetry
 from app.trends import SeriesTrends
 from features.afar import Afar, Summary
@@ -93,6 +94,7 @@ class Flow:
         self.learners = Learners(self.memory, telemetry)
         self.anomalies = SeriesAnomalies(plan.memory.tick_s)
         self.trends = SeriesTrends(plan.memory.tick_s)
+        self.symptoms = SymptomDocuments()
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series, plan.memory.rule.m)
         self._by_category: dict[str, prometheus_client.Counter] = {}
@@ -218,6 +220,7 @@ class Flow:
         outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
         outputs += self.publisher.errors(self.errors)
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
+        outputs += self.symptoms.outputs(self.memory)
         if self._shares:
             outputs += [summary_output(summary, self.plan.memory.tick_s) for summary in summarise(self.memory)]
         return _by_partition(outputs + learning_documents(self.learners, self.home))

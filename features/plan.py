@@ -79,7 +79,7 @@ def plan(
     kinds : mapping of str to sequence of str
         Kinds of the errors of each service, the leading one first.
     edges : sequence of Edge
-        Who calls whom, with the errors that callers saw.
+        Who calls whom, among the services that show the trouble.
     remedies : sequence of Remedy
         What resolved like groups, the likest first.
 
@@ -151,16 +151,19 @@ def _at(cause: Cause, kinds: Sequence[str], remedies: Sequence[Remedy]) -> list[
 
 
 def _circuits(failing: set[str], kinds: Mapping[str, Sequence[str]], edges: Sequence[Edge]) -> list[Step]:
-    """Return the circuits to open around what fails, those with the most failed calls first."""
+    """Return the circuits to open around what fails, those with the most failed traces first."""
     found = sorted(
-        (edge for edge in edges if edge.callee in failing and edge.caller not in failing and edge.errors > 0.0),
-        key=lambda edge: (-edge.errors, edge.caller, edge.callee),
+        (edge for edge in edges if edge.callee in failing and edge.caller not in failing),
+        key=lambda edge: (-edge.errors, -edge.calls, edge.caller, edge.callee),
     )
     steps: list[Step] = []
     for edge in found[:_MOST_CIRCUITS]:
         action = f"Open the circuit from {edge.caller} to {edge.callee} until {edge.callee} has recovered, and answer without it where that is possible."
-        share = 100 * min(edge.errors / edge.calls, 1.0) if edge.calls > 0.0 else 100.0
-        why = f"{share:.2g} % of the calls lately failed"
+        why = (
+            f"{edge.errors:.0f} traces lately failed at both"
+            if edge.errors
+            else f"it calls {edge.callee}, and shows the trouble too"
+        )
         known = kinds.get(edge.callee)
         retry = advise(known[0]).retry if known else None
         steps.append(Step(0, edge.caller, action, why, retry, Circuit(edge.caller, edge.callee)))

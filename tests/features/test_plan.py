@@ -25,7 +25,7 @@ def test_who_is_depended_on_comes_first_though_another_is_likelier() -> None:
 def test_circuits_say_how_many_calls_fail_and_whether_to_retry() -> None:
     steps = plan([Cause("payment", 1.0, ())], {"payment": ["timeout"]}, CALLS)
     assert steps[-1].circuit == Circuit("cart", "payment")
-    assert steps[-1].why == "25 % of the calls lately failed"
+    assert steps[-1].why == "20 traces lately failed at both"
     assert steps[-1].retry == advise("timeout").retry
 
 
