@@ -75,31 +75,34 @@ class Correlation:
         """Look whenever something came, until told to stop."""
         while not stop.wait(_EVERY_S):
             changes = self.sources.changes
-            if changes != self._looked_at:
-                self.look_at_all()
+            if changes != self._looked_at and self.look_at_all():
                 self._looked_at = changes
 
-    def look_at_all(self) -> None:
-        """Look at the tenants whose home this node is; what cannot be looked at now is logged, counted, and looked at again."""
+    def look_at_all(self) -> bool:
+        """Look at the tenants whose home this node is, and return whether all went well; what did not is logged and counted."""
+        well = True
         for tenant in [tenant for tenant in self.sources.tenants() if self.parts.home(tenant)]:
             try:
-                self.look(tenant)
+                well &= self.look(tenant)
             except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("incidents of tenant %s were not put together: %s", tenant, exc, exc_info=unforeseen)
                 self.telemetry.faults.labels(place="groups").inc()
+                well = False
+        return well
 
-    def look(self, tenant: str) -> None:
-        """Put the tenant's incidents together and write what is new of their groups."""
+    def look(self, tenant: str) -> bool:
+        """Put the tenant's incidents together and write what is new of their groups; return whether all of it was."""
+        well = True
         heads = self.sources.heads(tenant)
         unsettled = [one for one in heads.groups.values() if not _settled(one, heads.as_of)]
         for record in heads.groups.values():
             if _settled(record, heads.as_of):
-                self._write(record, with_verdicts(record, heads))
+                well &= self._write(record, with_verdicts(record, heads))
         settled = {name for one in heads.groups.values() if _settled(one, heads.as_of) for name in one.incidents}
         wanted = [one for one in heads.incidents.values() if one.id not in settled]
         if not wanted:
-            return
+            return well
         scene = self.sources.scene(heads, wanted)
         before = {name: one.id for one in unsettled for name in one.incidents}
         found = group([_seen(one, scene) for one in wanted], scene.edges, scene.symptoms_now(), before)
@@ -108,22 +111,25 @@ class Correlation:
         for one in found:
             before_it = groups.get(one.id)
             made = account(one, before_it, scene)
-            self._write(before_it, made)
+            well &= self._write(before_it, made)
             groups[one.id] = made
             for name in one.merged:
                 groups.pop(name, None)
                 self.parts.documents.delete(_BUCKET, tenant_key(tenant, name))
+        return well
 
-    def _write(self, before: GroupRecord | None, now: GroupRecord) -> None:
+    def _write(self, before: GroupRecord | None, now: GroupRecord) -> bool:
         """Write a group that changed, unless somebody else wrote it meanwhile: the next look goes on from that."""
         if before is not None and replace(now, updated_at=before.updated_at) == before:
-            return
+            return True
         key = tenant_key(now.tenant, now.id)
         try:
             revision = self.sources.groups.revision(key)  # of what this look began with
             self.parts.documents.swap(_BUCKET, key, encode_document(now), revision, ttl_s=GROUP_TTL_S)
         except Conflict:
             logger.info("group %s of tenant %s was written by another node", now.id, now.tenant)
+            return False
+        return True
 
 
 def _settled(record: GroupRecord, as_of: datetime) -> bool:

@@ -25,10 +25,13 @@ _SHOWN: dict[str, str] = {
     "failed": "{value:.1%} of requests fail, {expected:.1%} expected",
     "latency": "requests take {value:.3g} s, {expected:.3g} s expected",
     "traffic": "{value:.4g} requests a minute, {expected:.4g} expected",
-    "logs": "log records that were not there before: {detail}",
+    "logs": "{value:.4g} a minute of {detail}, {expected:.3g} expected",
     "version": "new version {detail}",
     "saturation": "level {detail} at {value:.4g}, {expected:.4g} expected",
 }
+
+_ALIKE = {"": "log records", "WARN": "warnings"}
+"""What `features.symptoms` counts in logs that is no fingerprint."""
 
 
 def forewarnings(incidents: Iterable[IncidentRecord]) -> tuple[Forewarning, ...]:

@@ -56,7 +56,17 @@ class SymptomsRecord:
 
 @dataclass(frozen=True, slots=True)
 class CalleeRecord:
-    """Calls to a service or an external peer; the numbers are those of `features.symptom.Edge`."""
+    """Calls to a service or an external peer.
+
+    Parameters
+    ----------
+    calls : float
+        Faded, see `features.graph`.
+    errors : float
+        Traces that lately failed at both ends, as far as one node has both.
+    lag_s : float
+        See `features.symptom.Edge`.
+    """
 
     callee: str
     calls: float

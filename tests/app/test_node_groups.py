@@ -57,5 +57,5 @@ def test_a_cascade_becomes_one_group_whose_first_cause_is_where_it_began(tmp_pat
         over = the_group(running)
         assert over.id == first.id
         assert over.end is not None
-        assert [one.service for one in over.causes][0] == "payment"
+        assert over.causes[0].service == "payment"
         assert over.timeline[-1].kind == "over"
