@@ -137,7 +137,10 @@ def _settled(record: GroupRecord, as_of: datetime) -> bool:
 
 
 def _seen(one: IncidentRecord, scene: Scene) -> Seen:
-    """Return an incident with the traces and fingerprints of its errors, as far as these are kept."""
+    """Return an incident with the traces and fingerprints of its errors, as far as these are kept.
+
+    Of the newest incident of a service the traces in which it failed a moment ago are known too.
+    """
     heads, start, end = scene.errors.get(one.service), one.start - _BEFORE, one.end
     events = (
         [] if heads is None else [event for event in heads.events if event.time >= start and (end is None or event.time < end)]
@@ -147,6 +150,13 @@ def _seen(one: IncidentRecord, scene: Scene) -> Seen:
         one.service,
         int(one.start.timestamp()),
         None if end is None else int(end.timestamp()),
-        frozenset(event.trace_id for event in events if event.trace_id),
+        frozenset(event.trace_id for event in events if event.trace_id) | _traces_now(one, scene),
         frozenset(event.fingerprint for event in events),
     )
+
+
+def _traces_now(one: IncidentRecord, scene: Scene) -> frozenset[str]:
+    shown = scene.symptoms.get(one.service)
+    if shown is None or one.end is not None:
+        return frozenset()
+    return frozenset(f"#{trace}" for trace in shown.traces)

@@ -30,6 +30,7 @@ _MOST_SERVICES = (
     200  # guessed: of a group whose document a person opens; those with the earliest incidents, then the nearest to these
 )
 _MOST_SYMPTOMS = 8  # of a service; the strongest
+_MOST_TRACES = 64  # of a service; 200 services have 200 KB of them, and a document must fit a message of 1 MB
 _MOST_CAUSES = 10
 _MOST_REASONS = 6
 _MOST_NAMES = 200  # fingerprints of a group
@@ -148,7 +149,7 @@ def _evidence(before: Iterable[Symptoms], region: Collection[str], scene: Scene)
 
 def _joined(before: Symptoms | None, now: SymptomsRecord) -> Symptoms:
     if before is None:
-        return replace(now.shown(), symptoms=now.symptoms[:_MOST_SYMPTOMS])
+        return replace(now.shown(), symptoms=now.symptoms[:_MOST_SYMPTOMS], traces=tuple(sorted(now.traces)[:_MOST_TRACES]))
     best: dict[tuple[str, str, str], Symptom] = {}
     for one in (*before.symptoms, *now.symptoms):
         key = one.signal, one.operation, one.detail
@@ -156,7 +157,9 @@ def _joined(before: Symptoms | None, now: SymptomsRecord) -> Symptoms:
         strongest = one if one.strength > known.strength else known
         best[key] = replace(strongest, since_s=min(one.since_s, known.since_s))
     symptoms = sorted(best.values(), key=lambda one: (-one.strength, one.signal, one.operation, one.detail))
-    return Symptoms(now.tenant, now.service, now.as_of_s, tuple(symptoms[:_MOST_SYMPTOMS]), max(before.deepest, now.deepest))
+    # The smallest, so that services keep the same ones of those that they share.
+    traces = tuple(sorted({*before.traces, *now.traces})[:_MOST_TRACES])
+    return Symptoms(now.tenant, now.service, now.as_of_s, tuple(symptoms[:_MOST_SYMPTOMS]), traces)
 
 
 def _services(

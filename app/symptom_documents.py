@@ -64,7 +64,7 @@ class SymptomDocuments:
                 one.service,
                 one.as_of_s,
                 one.symptoms[:_MOST_SYMPTOMS],
-                one.deepest,
+                one.traces,
                 memory.plan.tick_s,
                 tuple(np.maximum(errors, 0.0).tolist()) if errors.any() else (),
             )

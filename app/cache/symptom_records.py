@@ -22,8 +22,8 @@ class SymptomsRecord:
         Unix second of the tick.
     symptoms : tuple of Symptom
         Strongest first.
-    deepest : float
-        See `features.symptom.Symptoms`.
+    traces : tuple of int
+        Hashes of traces in which it failed lately, see `features.symptom.Symptoms`.
     tick_s : int
         Seconds of a window.
     errors : tuple of float
@@ -34,13 +34,13 @@ class SymptomsRecord:
     service: str
     as_of_s: int
     symptoms: tuple[Symptom, ...]
-    deepest: float = 0.0
+    traces: tuple[int, ...] = ()
     tick_s: int = 60
     errors: tuple[float, ...] = ()
 
     def shown(self) -> Symptoms:
         """Return what causes are ranked by."""
-        return Symptoms(self.tenant, self.service, self.as_of_s, self.symptoms, self.deepest)
+        return Symptoms(self.tenant, self.service, self.as_of_s, self.symptoms, self.traces)
 
     def errors_between(self, start_s: int, end_s: int) -> float:
         """Return the errors of the windows that began in an interval, as far as they are here.
