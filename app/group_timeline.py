@@ -135,9 +135,8 @@ def _first_of_signals(one: Symptoms) -> list[Symptom]:
 
 
 def _onset(service: str, symptom: Symptom) -> Happening:
-    text = _SHOWN[symptom.signal].format(
-        value=symptom.value, expected=symptom.expected, detail=symptom.detail or "of a new kind"
-    )
+    detail = _ALIKE.get(symptom.detail, f"the errors {symptom.detail}") if symptom.signal == "logs" else symptom.detail
+    text = _SHOWN[symptom.signal].format(value=symptom.value, expected=symptom.expected, detail=detail)
     where = "" if symptom.operation == WHOLE else f" ({symptom.operation})"
     kind = "version" if symptom.signal == "version" else "symptom"
     return Happening(datetime.fromtimestamp(symptom.since_s, UTC), kind, service, _cut(text + where))

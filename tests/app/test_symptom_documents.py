@@ -1,0 +1,90 @@
+"""The documents of symptoms and calls that a tick publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.cache.documents import decode_document
+from app.cache.symptom_records import EdgesRecord, SymptomsRecord
+from app.store.contract import Output
+from app.symptom_documents import SymptomDocuments
+from features.memory import Memory
+from tests.lines import open_line
+from tests.recorded import recorded
+from tests.telemetry import T0, Minute, a_batch, play_minute
+
+
+def traffic(memory: Memory, tick: int, failed: float) -> None:
+    groups = [
+        (name, "GET /", tick, {"total": 50.0, "failed": lost, "errors": lost})
+        for name, lost in (("web", failed), ("cart", 0.0))
+    ]
+    play_minute(memory, tick, [Minute("default", (a_batch(*groups),))])
+
+
+def of_bucket(outputs: Sequence[tuple[int, Output]], bucket: str) -> list[Output]:
+    return [output for _, output in outputs if output.bucket == bucket]
+
+
+def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards() -> None:
+    memory, documents = Memory(), SymptomDocuments()
+    seen: list[bool] = []
+    for n in range(60):
+        failed = 40.0 if 40 <= n < 44 else 0.0
+        traffic(memory, T0 + n, failed)
+        found = of_bucket(documents.outputs(memory), "symptoms")
+        written = [output for output in found if output.value is not None and output.key == "default/web"]
+        if written:
+            assert written[0].value is not None
+            record = decode_document(written[0].value, SymptomsRecord)
+            assert (record.service, record.as_of_s) == ("web", memory.tick * 60)
+            assert written[0].ttl_s == 240.0
+            if n == 43:
+                assert record.errors_between((T0 + 40) * 60, memory.tick * 60) == 160.0
+        if any(output.value is None and output.key == "default/web" for output in found):
+            seen.append(False)
+        elif written and (not seen or not seen[-1]):
+            seen.append(True)
+    assert seen == [True, False]
+
+
+def test_symptoms_are_there_with_the_incident_and_else_every_second_tick() -> None:
+    memory, documents, told = Memory(), SymptomDocuments(), list[int]()
+    for n in range(50):
+        traffic(memory, T0 + n, 40.0 if n >= 40 else 0.0)
+        if of_bucket(documents.outputs(memory), "symptoms"):
+            told.append(n)
+        if (memory.onsets.columns["last_onset"] == memory.tick - 1).any():
+            assert told[-1:] == [n]
+    assert len(told) < 10
+
+
+def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
+    memory, documents = Memory(), SymptomDocuments()
+    traffic(memory, T0, 0.0)
+    memory.graph.add("default", "web", "cart", 9.0, memory.tick)
+    memory.graph.add("default", "web", "bank:443", 90.0, memory.tick)
+    memory.graph.add("default", "afar", "cart", 9.0, memory.tick)
+    times = 0
+    for n in range(1, 12):
+        (*found,) = of_bucket(documents.outputs(memory), "edges")
+        assert {output.key for output in found} <= {"default/web"}, "who is held elsewhere is told of there"
+        times += len(found)
+        if n == 1:
+            assert found[0].value is not None
+            record = decode_document(found[0].value, EdgesRecord)
+            assert [(one.callee, one.calls) for one in record.callees] == [("bank:443", 90.0), ("cart", 9.0)]
+        traffic(memory, T0 + n, 0.0)
+    assert times == 2
+
+
+def test_a_worker_publishes_both_with_the_documents_of_its_ticks(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        for text in recorded(40, failing=range(36, 40)):
+            line.send([text], line.worker.step)
+        line.end_tick()
+        shown = [decode_document(one.value, SymptomsRecord) for one in line.store.documents.items("symptoms")]
+        edges = [decode_document(one.value, EdgesRecord) for one in line.store.documents.items("edges")]
+    assert {one.service for one in shown} >= {"payment"}
+    assert ("payment", "mail") in {(one.caller, callee.callee) for one in edges for callee in one.callees}
