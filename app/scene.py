@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from app.cache.decoded import Decoded
@@ -113,7 +113,7 @@ class Sources:
             symptoms,
             {name: record for name, record in services.items() if record is not None},
             {name: record for name, record in errors.items() if record is not None},
-            [edge for record in self.edges.all(prefix).values() for edge in record.edges()],
+            [_newest(edge, symptoms) for record in self.edges.all(prefix).values() for edge in record.edges()],
             heads.verdicts,
         )
 
@@ -125,3 +125,11 @@ class Sources:
             if one.incident_id is not None and one.undoes is None and one.id not in undone:
                 found.setdefault(one.incident_id, []).append(one)
         return found
+
+
+def _newest(edge: Edge, symptoms: Mapping[str, SymptomsRecord]) -> Edge:
+    """Return an edge with the traces that lately failed at both ends, which different nodes may have told of, and more lately."""
+    caller, callee = symptoms.get(edge.caller), symptoms.get(edge.callee)
+    if caller is None or callee is None:
+        return edge
+    return replace(edge, errors=max(edge.errors, float(caller.failed_with(callee))))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from app.cache.documents import encode_document, tenant_key
 from app.cache.symptom_records import CalleeRecord, EdgesRecord, SymptomsRecord
 from app.store.contract import Output
 from features.batch import channel
+from features.edges import edges_of
 from features.memory import Memory
+from features.symptom import Edge
 from features.symptoms import symptoms_of
 
 __all__ = ["EDGES_TTL_S", "SymptomDocuments"]
@@ -38,6 +40,7 @@ class SymptomDocuments:
     def __init__(self) -> None:
         self._shown: dict[tuple[str, str], int] = {}  # partitions of services with a document
         self._told: set[tuple[str, str]] = set()  # callers that were told of
+        self._callees: dict[tuple[str, str], list[Edge]] = {}  # by caller, as of the last time that all had their turn
 
     def outputs(self, memory: Memory) -> _Placed:
         """Return the documents of a tick by partition.
@@ -47,9 +50,9 @@ class SymptomDocuments:
         """
         began = bool((memory.onsets.columns["last_onset"] == memory.tick - 1).any())
         if memory.tick % _PERIOD and not began:
-            return self._edges(memory, self._shown)
+            return self._edges(memory)
         shown = self._symptoms(memory)
-        return [*shown.values(), *self._gone(memory, shown), *self._edges(memory, shown)]
+        return [*shown.values(), *self._gone(memory, shown), *self._edges(memory)]
 
     def _symptoms(self, memory: Memory) -> dict[tuple[str, str], tuple[int, Output]]:
         life_s = float(_LIFE_TICKS * memory.plan.tick_s)
@@ -83,31 +86,22 @@ class SymptomDocuments:
         self._shown = {key: partition for key, (partition, _) in shown.items()}
         return gone
 
-    def _edges(self, memory: Memory, shown: Mapping[tuple[str, str], object]) -> _Placed:
-        """Return whom services call: of those that show symptoms or are new to us at once, of the others in turns."""
-        due: dict[tuple[str, str], list[CalleeRecord]] = {}
-        turn = memory.tick % _TURNS
-        rows = memory.services()
-        for tenant, caller, callee in memory.graph.edges:
-            key = tenant, caller
-            row = rows.get(key)
-            if row is not None and (row % _TURNS == turn or key in shown or key not in self._told):
-                due.setdefault(key, []).append(self._callee(memory, rows, (tenant, caller, callee)))
-        self._told = {key for key in self._told | due.keys() if key in rows}
-        as_of_s, outputs = memory.tick * memory.plan.tick_s, _Placed()
-        for key, callees in due.items():
-            callees.sort(key=lambda one: (-one.calls, one.callee))
-            record = EdgesRecord(*key, as_of_s, tuple(callees[:_MOST_CALLEES]))
-            output = Output("edges", tenant_key(*key), encode_document(record), EDGES_TTL_S)
-            outputs.append((int(memory.directory.partition[rows[key]]), output))
-        return outputs
+    def _edges(self, memory: Memory) -> _Placed:
+        """Return whom services call: of those that are new to us at once, of the others in turns."""
+        rows, turn = memory.services(), memory.tick % _TURNS
+        callers = {(tenant, caller) for tenant, caller, _ in memory.graph.edges if (tenant, caller) in rows}
+        new = callers - self._told
+        if turn == 0 or new:
+            self._callees = {}
+            for edge in edges_of(memory):
+                self._callees.setdefault((edge.tenant, edge.caller), []).append(edge)
+        due = [key for key in self._callees if key in rows and (rows[key] % _TURNS == turn or key in new)]
+        self._told = callers
+        as_of_s = memory.tick * memory.plan.tick_s
+        return [(int(memory.directory.partition[rows[key]]), _output(key, self._callees[key], as_of_s)) for key in due]
 
-    def _callee(self, memory: Memory, rows: Mapping[tuple[str, str], int], edge: tuple[str, str, str]) -> CalleeRecord:
-        tenant, caller, callee = edge
-        calls, then = memory.graph.edges[edge]
-        faded = calls * float(np.exp((then - memory.tick) / memory.graph.fade_ticks))
-        failed = 0
-        if (tenant, callee) in rows:
-            ends = (memory.shares.traces(rows[tenant, name], memory.tick) for name in (caller, callee))
-            failed = len(set.intersection(*(set(one) for one in ends)))
-        return CalleeRecord(callee, float(f"{faded:.{_DIGITS}g}"), float(failed))
+
+def _output(key: tuple[str, str], edges: Sequence[Edge], as_of_s: int) -> Output:
+    kept = sorted(edges, key=lambda one: (-one.calls, one.callee))[:_MOST_CALLEES]
+    callees = tuple(CalleeRecord(one.callee, float(f"{one.calls:.{_DIGITS}g}"), one.errors, one.lag_s) for one in kept)
+    return Output("edges", tenant_key(*key), encode_document(EdgesRecord(*key, as_of_s, callees)), EDGES_TTL_S)

@@ -153,7 +153,7 @@ class EdgeOut(Out):
     calls: Count
     """They fade: what was a day ago counts a third. Of traces without errors a sample tells of calls, see `ingest.span_end_sample`."""
     errors: Count
-    """Traces of the last five minutes that failed at both ends, of at most 32 a minute, where one node has both services."""
+    """Traces of the last five minutes that failed at both ends, of at most 32 a minute, where one node has both services; as of a quarter of an hour ago at most."""
     lag_s: float
     """Seconds by which what happens at the callee shows at the caller later, 0 where that is not known."""
 

@@ -42,6 +42,10 @@ class SymptomsRecord:
         """Return what causes are ranked by."""
         return Symptoms(self.tenant, self.service, self.as_of_s, self.symptoms, self.traces)
 
+    def failed_with(self, other: SymptomsRecord) -> int:
+        """Return how many traces lately failed here and at another service, as far as they were kept."""
+        return len(set(self.traces) & set(other.traces))
+
     def errors_between(self, start_s: int, end_s: int) -> float:
         """Return the errors of the windows that began in an interval, as far as they are here.
 
