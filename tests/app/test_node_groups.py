@@ -9,7 +9,7 @@ from app.api.schemas import Items
 from tests.cascades import CHAIN, a_minute
 from tests.nodes import RunningNode, run_node
 
-QUIET = 40
+QUIET = 30
 
 
 def play(running: RunningNode, numbers: range, failing: int = 0) -> None:
