@@ -1,4 +1,4 @@
-"""What a tick publishes for the home of each tenant: which services show symptoms, and who calls whom.
+"""What a tick publishes for the home of each tenant: which services show symptoms, which parts of their errors grew, who calls whom.
 
 `app.flow.publish` adds it to the documents of a tick; `app.correlation` puts incidents together by it, and the API shows it.
 """
@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from app.cache.documents import encode_document, tenant_key
-from app.cache.symptom_records import CalleeRecord, EdgesRecord, SymptomsRecord
+from app.cache.symptom_records import CalleeRecord, EdgesRecord, HotspotRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
 from features.batch import channel
 from features.edges import edges_of
+from features.hotspots import hotspots_of
 from features.memory import Memory
 from features.symptom import Edge
 from features.symptoms import symptoms_of
@@ -23,8 +24,9 @@ __all__ = ["EDGES_TTL_S", "SymptomDocuments"]
 EDGES_TTL_S = 86_400.0
 """Seconds for which the calls of a service stay that nobody told of again: a day, in which they would have faded to a third."""
 
-_PERIOD = 2  # ticks
-_LIFE_TICKS = 4  # symptoms of a worker that is gone are nobody's; twice the period, as one tick may be late
+_PERIOD = 2  # ticks; each look takes a sixth of what the rest of a tick does with 10,000 series (measured), and an incident takes two to be detected
+_HOTSPOT_PERIOD = 5  # ticks; they compare a quarter of an hour with a day
+_LIVES = 2.0  # periods that a document stays: what a worker that is gone said is nobody's, and one tick may be late
 _TURNS = 10  # ticks in which every caller had its turn: what fades over a day is not worth a document a minute
 _MOST_CALLEES = 500  # guessed: of a caller, those with the most calls; 40 KB
 _MOST_SYMPTOMS = 12  # of a service, the strongest
@@ -38,24 +40,20 @@ class SymptomDocuments:
     """Makes the documents, and takes back those of services that show nothing any more."""
 
     def __init__(self) -> None:
-        self._shown: dict[tuple[str, str], int] = {}  # partitions of services with a document
+        self._shown: dict[str, dict[tuple[str, str], int]] = {}  # by bucket the partitions of services with a document
         self._told: set[tuple[str, str]] = set()  # callers that were told of
         self._callees: dict[tuple[str, str], list[Edge]] = {}  # by caller, as of the last time that all had their turn
 
     def outputs(self, memory: Memory) -> _Placed:
-        """Return the documents of a tick by partition.
-
-        Symptoms are looked for where an incident was detected at this tick, and else at every second one: with 10,000 series that takes
-        a sixth of what the rest of a tick does (measured).
-        """
-        began = bool((memory.onsets.columns["last_onset"] == memory.tick - 1).any())
-        if memory.tick % _PERIOD and not began:
-            return self._edges(memory)
-        shown = self._symptoms(memory)
-        return [*shown.values(), *self._gone(memory, shown), *self._edges(memory)]
+        """Return the documents of a tick by partition."""
+        outputs = self._edges(memory)
+        if memory.tick % _PERIOD == 0:
+            outputs += self._replaced(memory, "symptoms", self._symptoms(memory))
+        if memory.tick % _HOTSPOT_PERIOD == 0:
+            outputs += self._replaced(memory, "hotspots", self._hotspots(memory))
+        return outputs
 
     def _symptoms(self, memory: Memory) -> dict[tuple[str, str], tuple[int, Output]]:
-        life_s = float(_LIFE_TICKS * memory.plan.tick_s)
         found: dict[tuple[str, str], tuple[int, Output]] = {}
         for one in symptoms_of(memory):
             row = memory.directory.find(one.tenant, one.service)
@@ -71,20 +69,38 @@ class SymptomDocuments:
                 memory.plan.tick_s,
                 tuple(np.maximum(errors, 0.0).tolist()) if errors.any() else (),
             )
-            output = Output("symptoms", tenant_key(one.tenant, one.service), encode_document(record), life_s)
+            output = Output(
+                "symptoms", tenant_key(one.tenant, one.service), encode_document(record), _PERIOD * _LIVES * memory.plan.tick_s
+            )
             found[one.tenant, one.service] = int(memory.directory.partition[row]), output
         return found
 
-    def _gone(self, memory: Memory, shown: Mapping[tuple[str, str], tuple[int, Output]]) -> _Placed:
-        """Delete the documents of services that showed something at the tick before."""
+    def _hotspots(self, memory: Memory) -> dict[tuple[str, str], tuple[int, Output]]:
+        spots: dict[tuple[str, str], list[HotspotRecord]] = {}
+        for one in hotspots_of(memory):
+            numbers = one.errors, one.share, one.share_before, one.ratio, one.since_s
+            spots.setdefault((one.tenant, one.service), []).append(HotspotRecord(one.dimension, one.name, one.state, *numbers))
+        found: dict[tuple[str, str], tuple[int, Output]] = {}
+        for key, of_service in spots.items():
+            row = memory.directory.find(*key)
+            if row is not None:
+                record = HotspotsRecord(*key, memory.tick * memory.plan.tick_s, tuple(of_service))
+                output = Output(
+                    "hotspots", tenant_key(*key), encode_document(record), _HOTSPOT_PERIOD * _LIVES * memory.plan.tick_s
+                )
+                found[key] = int(memory.directory.partition[row]), output
+        return found
+
+    def _replaced(self, memory: Memory, bucket: str, now: Mapping[tuple[str, str], tuple[int, Output]]) -> _Placed:
+        """Return the documents of a bucket, and the ends of those of services that had one before and have none now."""
         held = set(memory.directory.partition.tolist())
         gone = [
-            (partition, Output("symptoms", tenant_key(*key), None))
-            for key, partition in self._shown.items()
-            if key not in shown and partition in held
+            (partition, Output(bucket, tenant_key(*key), None))
+            for key, partition in self._shown.get(bucket, {}).items()
+            if key not in now and partition in held
         ]
-        self._shown = {key: partition for key, (partition, _) in shown.items()}
-        return gone
+        self._shown[bucket] = {key: partition for key, (partition, _) in now.items()}
+        return [*now.values(), *gone]
 
     def _edges(self, memory: Memory) -> _Placed:
         """Return whom services call: of those that are new to us at once, of the others in turns."""

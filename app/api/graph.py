@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, NamedTuple
+from datetime import UTC, datetime
+from typing import Annotated, Literal, NamedTuple
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.group_schemas import GraphOut
-from app.api.parts import PREFIX, Ask, Asked, answer
+from app.api.group_schemas import GraphOut, HotspotOut
+from app.api.pages import Listing, Page
+from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
+from app.api.schemas import Items
 from app.cache.records import IncidentRecord, ServiceSummary
-from app.cache.symptom_records import CalleeRecord, EdgesRecord, SymptomsRecord
+from app.cache.symptom_records import CalleeRecord, EdgesRecord, HotspotRecord, HotspotsRecord, SymptomsRecord
 from features.series import WHOLE
 
-__all__ = ["GraphFilter", "router"]
+__all__ = ["GraphFilter", "HotspotFilter", "router"]
 
 router = APIRouter(prefix=PREFIX, tags=["services"])
 
@@ -33,6 +36,28 @@ class GraphFilter(BaseModel):
     """Edges at most, those with the most calls."""
 
 
+class HotspotFilter(Paged):
+    """Which hotspots to list."""
+
+    service: str | None = None
+    dimension: Literal["operation", "version", "instance", "fingerprint"] | None = None
+    state: Literal["new", "returned", "grown"] | None = None
+
+    def admits(self, record: HotspotsRecord, spot: HotspotRecord) -> bool:
+        """Return whether a hotspot is one of those asked for."""
+        return (
+            (self.service is None or record.service == self.service)
+            and (self.dimension is None or spot.dimension == self.dimension)
+            and (self.state is None or spot.state == self.state)
+        )
+
+
+_Spot = tuple[HotspotsRecord, HotspotRecord]
+_MOST_SIGNIFICANT: Listing[_Spot] = Listing(
+    "hotspots", (float, str, str, str), lambda row: (-row[1].ratio, row[0].service, row[1].dimension, row[1].name)
+)
+
+
 class _Edge(NamedTuple):
     caller: str
     record: CalleeRecord
@@ -42,6 +67,23 @@ class _Edge(NamedTuple):
 async def show_graph(asked: Asked, chosen: Annotated[GraphFilter, Query()]) -> Response:
     """Answer with the services of a tenant and the calls between them."""
     return answer(await to_thread.run_sync(_graph, asked, chosen))  # thousands of edges take milliseconds
+
+
+@router.get(
+    "/hotspots", response_model=Items[HotspotOut], summary="Parts of errors whose share grew, the most significant first"
+)
+async def list_hotspots(asked: Asked, chosen: Annotated[HotspotFilter, Query()]) -> Response:
+    """List operations, versions, instances and fingerprints that make up more of a service's errors than before."""
+    records = asked.cache.all("hotspots", asked.prefix, HotspotsRecord).values()
+    rows = [(record, spot) for record in records for spot in record.hotspots if chosen.admits(record, spot)]
+    page = _MOST_SIGNIFICANT.sorted_page(rows, chosen.limit, chosen.cursor)
+    return answer_page(Page(tuple(_shown_spot(*row) for row in page.rows), page.next))
+
+
+def _shown_spot(record: HotspotsRecord, spot: HotspotRecord) -> dict[str, object]:
+    shown = {name: value for name, value in members(spot).items() if name != "since_s"}
+    times = {"as_of": datetime.fromtimestamp(record.as_of_s, UTC), "since": datetime.fromtimestamp(spot.since_s, UTC)}
+    return {"tenant": record.tenant, "service": record.service} | shown | times
 
 
 def _graph(asked: Ask, chosen: GraphFilter) -> dict[str, object]:

@@ -180,8 +180,23 @@ class GraphOut(Out):
 
 
 class HotspotOut(Out):
-    """A part of a service whose share of the errors grew."""
+    """A part of a service's errors whose share grew."""
 
     tenant: str
     service: str
     as_of: AwareDatetime
+    dimension: Literal["operation", "version", "instance", "fingerprint"]
+    name: str
+    """Which operation, version, instance or fingerprint."""
+    state: Literal["new", "returned", "grown"]
+    """Never seen before, not seen for the rest of the hour before, or seen less."""
+    errors: Count
+    """Of the last 15 ticks."""
+    share: Probability
+    """Of all errors of these ticks of which the dimension is known."""
+    share_before: Probability
+    """The same of the time before, faded over a day."""
+    ratio: Count
+    """Log-likelihood ratio of the two shares: above 15.1 by chance once in ten thousand."""
+    since: AwareDatetime
+    """Start of the first of these ticks with such an error."""

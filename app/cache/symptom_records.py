@@ -1,4 +1,4 @@
-"""What workers publish of services that show symptoms, of who calls whom: what a tenant's home puts incidents together by.
+"""What workers publish of services that show symptoms, of who calls whom, and of parts of errors that grew.
 
 `app.symptom_documents` fills them, `app.correlation` and `app.api.graph` read them.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from features.symptom import Edge, Symptom, Symptoms
 
-__all__ = ["CalleeRecord", "EdgesRecord", "SymptomsRecord"]
+__all__ = ["CalleeRecord", "EdgesRecord", "HotspotRecord", "HotspotsRecord", "SymptomsRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +90,27 @@ class EdgesRecord:
     def edges(self) -> list[Edge]:
         """Return the edges that causes are ranked along."""
         return [Edge(self.tenant, self.caller, one.callee, one.calls, one.errors, one.lag_s) for one in self.callees]
+
+
+@dataclass(frozen=True, slots=True)
+class HotspotRecord:
+    """A part of a service's errors whose share grew; the members are those of `features.hotspots.Hotspot`."""
+
+    dimension: str
+    name: str
+    state: str
+    errors: float
+    share: float
+    share_before: float
+    ratio: float
+    since_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class HotspotsRecord:
+    """The hotspots of a service as of a tick, the most significant first; of services without any there is none."""
+
+    tenant: str
+    service: str
+    as_of_s: int
+    hotspots: tuple[HotspotRecord, ...] = ()

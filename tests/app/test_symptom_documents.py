@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.cache.documents import decode_document
-from app.cache.symptom_records import EdgesRecord, SymptomsRecord
+from app.cache.symptom_records import EdgesRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
 from app.symptom_documents import SymptomDocuments
+from features.batch import Batch
 from features.memory import Memory
 from tests.lines import open_line
 from tests.recorded import recorded
-from tests.telemetry import T0, Minute, a_batch, play_minute
+from tests.telemetry import T0, Minute, a_batch, a_record, play_minute
 
 
 def traffic(memory: Memory, tick: int, failed: float) -> None:
@@ -21,6 +23,10 @@ def traffic(memory: Memory, tick: int, failed: float) -> None:
         for name, lost in (("web", failed), ("cart", 0.0))
     ]
     play_minute(memory, tick, [Minute("default", (a_batch(*groups),))])
+
+
+def traffic_of(n: int) -> Batch:
+    return a_batch(("web", "GET /", T0 + n, {"total": 50.0}))
 
 
 def of_bucket(outputs: Sequence[tuple[int, Output]], bucket: str) -> list[Output]:
@@ -43,17 +49,6 @@ def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards()
     assert last["default/web"] is None
 
 
-def test_symptoms_are_there_with_the_incident_and_else_every_second_tick() -> None:
-    memory, documents, told = Memory(), SymptomDocuments(), list[int]()
-    for n in range(50):
-        traffic(memory, T0 + n, 40.0 if n >= 40 else 0.0)
-        if of_bucket(documents.outputs(memory), "symptoms"):
-            told.append(n)
-        if (memory.onsets.columns["last_onset"] == memory.tick - 1).any():
-            assert told[-1:] == [n]
-    assert len(told) < 10
-
-
 def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
     memory, documents = Memory(), SymptomDocuments()
     traffic(memory, T0, 0.0)
@@ -70,6 +65,25 @@ def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
         traffic(memory, T0 + n, 0.0)
         times += len(of_bucket(documents.outputs(memory), "edges"))
     assert times == 2
+
+
+def test_a_version_that_brings_most_of_the_errors_is_a_hotspot() -> None:
+    memory, documents, last = Memory(), SymptomDocuments(), dict[str, bytes | None]()
+    for n in range(80):
+        version, errors = ("2", 6) if 60 <= n < 64 else ("1", 1)
+        record = replace(a_record("web", T0 + n), attributes={"service.version": version})
+        play_minute(memory, T0 + n, [Minute("default", (traffic_of(n),), ((record, "network", f"f{version}"),) * errors)])
+        last |= {output.key: output.value for output in of_bucket(documents.outputs(memory), "hotspots")}
+        if n == 65:
+            value = last["default/web"]
+            assert value is not None
+            spots = decode_document(value, HotspotsRecord).hotspots
+            assert {(one.dimension, one.name, one.state) for one in spots} == {
+                ("version", "2", "new"),
+                ("fingerprint", "f2", "new"),
+            }
+            assert {one.since_s for one in spots} == {(T0 + 60) * 60}
+    assert last["default/web"] is None
 
 
 def test_a_worker_publishes_both_with_the_documents_of_its_ticks(tmp_path: Path) -> None:
