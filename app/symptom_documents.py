@@ -25,7 +25,7 @@ EDGES_TTL_S = 86_400.0
 """Seconds for which the calls of a service stay that nobody told of again: a day, in which they would have faded to a third."""
 
 _PERIOD = 2  # ticks; each look takes a sixth of what the rest of a tick does with 10,000 series (measured), and an incident takes two to be detected
-_HOTSPOT_PERIOD = 5  # ticks; they compare a quarter of an hour with a day
+_HOTSPOT_PERIOD = 10  # ticks; they compare a quarter of an hour with a day, and take nearly as long as symptoms
 _LIVES = 2.0  # periods that a document stays: what a worker that is gone said is nobody's, and one tick may be late
 _TURNS = 10  # ticks in which every caller had its turn: what fades over a day is not worth a document a minute
 _MOST_CALLEES = 500  # guessed: of a caller, those with the most calls; 40 KB

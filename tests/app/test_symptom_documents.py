@@ -74,7 +74,7 @@ def test_a_version_that_brings_most_of_the_errors_is_a_hotspot() -> None:
         record = replace(a_record("web", T0 + n), attributes={"service.version": version})
         play_minute(memory, T0 + n, [Minute("default", (traffic_of(n),), ((record, "network", f"f{version}"),) * errors)])
         last |= {output.key: output.value for output in of_bucket(documents.outputs(memory), "hotspots")}
-        if n == 65:
+        if n == 69:
             value = last["default/web"]
             assert value is not None
             spots = decode_document(value, HotspotsRecord).hotspots
