@@ -1,6 +1,6 @@
 """How incidents of the simulated shop come together, and whether the first cause of each group is the service with the fault.
 
-    python -m benchmarks.shop_groups [--days 1] [--seed 1] [--faults-per-day 24] [--json]
+    python -m benchmarks.shop_groups [--days 1] [--seed 0] [--faults-per-day 24] [--json]
 
 The shop's minutes go through the whole line without network and disk, with all documents of every tick; after each tick incidents are put
 together as a node does it (`app.correlation`). A fault is found when a group begins from a minute before its errors until five minutes
@@ -90,7 +90,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=float, default=1.0)
     parser.add_argument("--faults-per-day", type=float, default=24.0)
-    parser.set_defaults(seed=1)
     answers_as_json(parser)
     asked = parser.parse_args(argv)
     shop = Shop(asked.seed, asked.days, asked.faults_per_day, _START)

@@ -96,5 +96,6 @@ def test_what_is_over_is_left_as_it_is_but_for_verdicts() -> None:
 
 def test_a_storm_is_told_of_in_a_bounded_document() -> None:
     incidents = [an_incident(f"i{n:04}", f"s{n:04}", lasts=True) for n in range(500)]
-    found = told(a_scene(*incidents, **{one.service: shows(one.service, 0, 4) for one in incidents}))
+    symptoms = {one.service: shows(one.service, 0, 4) for one in incidents}
+    found = told(replace(a_scene(*incidents), symptoms=symptoms))
     assert (len(found.incidents), len(found.services), len(found.evidence), len(found.timeline)) == (500, 200, 200, 200)
