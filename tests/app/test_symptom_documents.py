@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from app.cache.documents import decode_document
 from app.cache.symptom_records import EdgesRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
 from app.symptom_documents import SymptomDocuments
 from features.batch import Batch
 from features.memory import Memory
+from features.symptom import Symptoms
+from features.symptoms import symptoms_of
 from tests.lines import open_line
 from tests.recorded import recorded
 from tests.telemetry import T0, Minute, a_batch, a_record, play_minute
@@ -39,7 +43,7 @@ def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards()
         traffic(memory, T0 + n, 40.0 if 40 <= n < 44 else 0.0)
         found = of_bucket(documents.outputs(memory), "symptoms")
         last |= {output.key: output.value for output in found}
-        assert {output.ttl_s for output in found if output.value is not None} <= {240.0}
+        assert {output.ttl_s for output in found if output.value is not None} <= {480.0}
         if n == 43:
             value = last["default/web"]
             assert value is not None
@@ -47,6 +51,25 @@ def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards()
             assert record.service == "web"
             assert record.errors_between((T0 + 40) * 60, record.as_of_s) >= 120.0
     assert last["default/web"] is None
+
+
+def test_symptoms_are_there_with_the_incident_and_else_every_fourth_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, documents, looked = Memory(), SymptomDocuments(), list[int]()
+
+    def symptoms(memory: Memory) -> list[Symptoms]:
+        looked.append(memory.tick)
+        return symptoms_of(memory)
+
+    monkeypatch.setattr("app.symptom_documents.symptoms_of", symptoms)
+    began: list[int] = []
+    for n in range(50):
+        traffic(memory, T0 + n, 40.0 if n >= 41 else 0.0)
+        documents.outputs(memory)
+        row = memory.directory.find("default", "web")
+        if memory.onsets.columns["last_onset"][row] == memory.tick - 1:
+            began.append(memory.tick)
+    assert began == [T0 + 43]
+    assert looked == sorted([*range(T0 + 4, T0 + 51, 4), *began])
 
 
 def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
