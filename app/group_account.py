@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.cache.error_heads import ErrorHeads
-from app.cache.group_records import BlastRadius, GroupRecord, GroupService
+from app.cache.group_records import Affected, BlastRadius, GroupRecord
 from app.cache.records import IncidentRecord
 from app.cache.symptom_records import SymptomsRecord
 from app.group_timeline import forewarnings, timeline, verdict_lines
@@ -168,7 +168,7 @@ def _services(
     edges: Sequence[Edge],
     before: GroupRecord | None,
     scene: Scene,
-) -> tuple[GroupService, ...]:
+) -> tuple[Affected, ...]:
     """Return the services in the order in which the trouble spread, with the errors that each had."""
     starts: dict[str, datetime] = {}
     for one in sorted(incidents, key=lambda one: (one.start, one.service)):
@@ -177,7 +177,7 @@ def _services(
     names = list(dict.fromkeys([*order(evidence, edges), *starts]))[:_MOST_SERVICES]
     counted = {one.service: one.errors for one in before.services} if before else {}
     read_s = {one.service: one.as_of_s for one in before.evidence} if before else {}
-    found: list[GroupService] = []
+    found: list[Affected] = []
     for place, name in enumerate(names, 1):
         times = [starts[name]] if name in starts else []
         times += [datetime.fromtimestamp(symptom.since_s, UTC) for symptom in shown[name].symptoms] if name in shown else []
@@ -185,11 +185,11 @@ def _services(
         record, errors = scene.symptoms.get(name), counted.get(name, 0.0)
         if record is not None and record.symptoms:
             errors += record.errors_between(read_s.get(name, int(since.timestamp())), record.as_of_s)
-        found.append(GroupService(name, since, errors, place))
+        found.append(Affected(name, since, errors, place))
     return tuple(found)
 
 
-def _blast(services: Sequence[GroupService], before: GroupRecord | None, scene: Scene) -> BlastRadius:
+def _blast(services: Sequence[Affected], before: GroupRecord | None, scene: Scene) -> BlastRadius:
     """Return the worst that was seen so far, by requests that failed."""
     known = [scene.services[one.service] for one in services if one.service in scene.services]
     requests = sum(one.requests_per_minute for one in known)

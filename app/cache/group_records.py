@@ -13,11 +13,11 @@ from features.likeness import Traits
 from features.plan import Step
 from features.symptom import Cause, Symptoms
 
-__all__ = ["BlastRadius", "Forewarning", "GroupRecord", "GroupService", "Happening", "LikeGroup"]
+__all__ = ["Affected", "BlastRadius", "Forewarning", "GroupRecord", "Happening", "LikeGroup"]
 
 
 @dataclass(frozen=True, slots=True)
-class GroupService:
+class Affected:
     """A service that shows the trouble.
 
     Parameters
@@ -134,7 +134,7 @@ class GroupRecord:
         When the last of its incidents was over; None while one lasts.
     incidents : tuple of str
         Ids, by start.
-    services : tuple of GroupService
+    services : tuple of Affected
         In the order in which the trouble spread.
     causes : tuple of Cause
         The likeliest first.
@@ -168,7 +168,7 @@ class GroupRecord:
     detected_at: datetime
     end: datetime | None
     incidents: tuple[str, ...]
-    services: tuple[GroupService, ...] = ()
+    services: tuple[Affected, ...] = ()
     causes: tuple[Cause, ...] = ()
     predicted_before: tuple[Forewarning, ...] = ()
     timeline: tuple[Happening, ...] = ()
