@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.cache.documents import encode_document, tenant_key
@@ -18,6 +19,7 @@ from features.symptom import Cause, Reason, Symptom
 from tests.api_builders import NOON, put_errors, put_incident, put_service
 
 __all__ = [
+    "Receiver",
     "a_group",
     "a_verdict",
     "at",
@@ -137,3 +139,17 @@ def a_verdict(
 
 def put_verdict(documents: Documents, record: FeedbackRecord) -> None:
     documents.put("feedback", tenant_key(record.tenant, record.id), encode_document(record))
+
+
+@dataclass
+class Receiver:
+    """A receiver of steps in this process; `tests/app/test_runbook.py` has real ones."""
+
+    receiver: str = "https://automation"
+    refusal: Exception | None = None
+    got: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+
+    def post(self, message: str, body: bytes) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.got.append((message, body))

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 
 from app.api.group_schemas import PostedOut
 from features.errors import CircuitOpen, NotDelivered, NoticeRefused
 from tests.api_builders import Api
-from tests.group_builders import correlation_of, put_cascade
+from tests.group_builders import Receiver, correlation_of, put_cascade
 
 STEP = "/api/v1/incidents/cart/plan/1:post"
-
-
-@dataclass
-class Receiver:
-    """A receiver of steps in this process; `tests/app/test_runbook.py` has real ones."""
-
-    receiver: str = "https://automation"
-    refusal: Exception | None = None
-    got: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
-
-    def post(self, message: str, body: bytes) -> None:
-        if self.refusal is not None:
-            raise self.refusal
-        self.got.append((message, body))
 
 
 def with_runbook(api: Api, receiver: Receiver) -> Receiver:
