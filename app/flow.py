@@ -19,6 +19,7 @@ from app.anomalies import SeriesAnomalies
 from app.cache.records import NOTHING, IncidentRecord, Known
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
+from app.foretold import UNKNOWN, Before
 from app.home import everywhere
 from app.ingest.codec import BatchMessage
 from app.learners import Learners
@@ -27,6 +28,7 @@ from app.publish import Publication, Publisher
 from app.renewal import renewed
 from app.store.contract import Output
 from app.summaries import summary_output
+from app.symptom_documents import SymptomDocuments
 from app.telemetry import Telemetry
 from app.trends import SeriesTrends
 from features.afar import Afar, Summary
@@ -92,11 +94,12 @@ class Flow:
         self.learners = Learners(self.memory, telemetry)
         self.anomalies = SeriesAnomalies(plan.memory.tick_s)
         self.trends = SeriesTrends(plan.memory.tick_s)
+        self.symptoms = SymptomDocuments()
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series, plan.memory.rule.m)
         self._by_category: dict[str, prometheus_client.Counter] = {}
         self._open: dict[int, Incident] = {}
-        self._predicted: dict[str, Mapping[str, float] | None] = {}  # at the start of open incidents, by their id
+        self._predicted: dict[str, Before] = {}  # at the start of open incidents, by their id
         self._latest: Publication | None = None
         self._shares = False  # whether other nodes hold partitions, and want summaries of these
 
@@ -137,7 +140,7 @@ class Flow:
                 repeated += 1
             else:
                 event, novel = errors.event(tenant, record, received_ns)
-                memory.add_error(row, record, event.category, event.fingerprint if novel else None)
+                memory.add_error(row, record, event.category, event.fingerprint if novel else None, event.fingerprint)
                 counts[event.category] = counts.get(event.category, 0) + 1
                 self.chronicle.add_error(partition, event)
         self._limit("series_refused", refused)
@@ -204,7 +207,7 @@ class Flow:
         self._count(status, incidents)
         self._latest = self._publication(x, forecasts, known or [NOTHING] * len(x))
         outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
-        self._predicted = {incident.id: self._predicted.get(incident.id) for incident in self._open.values()}
+        self._predicted = {incident.id: self._predicted.get(incident.id, UNKNOWN) for incident in self._open.values()}
         if publish:
             for partition, documents in self.publish().items():
                 outputs.setdefault(partition, []).extend(documents)
@@ -217,6 +220,7 @@ class Flow:
         outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
         outputs += self.publisher.errors(self.errors)
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
+        outputs += self.symptoms.outputs(self.memory)
         if self._shares:
             outputs += [summary_output(summary, self.plan.memory.tick_s) for summary in summarise(self.memory)]
         return _by_partition(outputs + learning_documents(self.learners, self.home))
@@ -263,16 +267,7 @@ class Flow:
         """Return the state of a partition between two ticks."""
         keys = self.memory.directory.keys
         mine = {row: i for row, i in self._open.items() if self.memory.directory.partition[row] == partition}
-        standing = [
-            (
-                *_parts(keys[row]),
-                int(i.start.timestamp()),
-                int(i.detected_at.timestamp()),
-                i.category,
-                self._predicted.get(i.id),
-            )
-            for row, i in sorted(mine.items())
-        ]
+        standing = [(*_parts(keys[row]), *_standing(i, self._predicted.get(i.id, UNKNOWN))) for row, i in sorted(mine.items())]
         state = snapshot(self.memory, partition, self._beside()) | self.errors_of(partition).snapshot()
         return state | {"flow/open": json.dumps(standing).encode()}
 
@@ -288,10 +283,10 @@ class Flow:
         for entry in json.loads(state.get("flow/open", b"[]")):
             row = self.memory.directory.find(*entry[:3])
             if row is not None:
-                start_s, detected_s, category, *predicted = entry[3:]  # earlier releases kept no probabilities
+                start_s, detected_s, category, *told = entry[3:]
                 incident = Incident.at(self.memory.directory.keys[row], start_s, detected_s, None, category)
                 self._open[row] = incident
-                self._predicted[incident.id] = predicted[0] if predicted else None
+                self._predicted[incident.id] = Before.restored(*told)
 
     def recall(self, incidents: Iterable[IncidentRecord], partitions: Iterable[int]) -> None:
         """Remember the categories of past incidents of some partitions, after these are restored."""
@@ -344,6 +339,12 @@ class Flow:
 
 def _parts(key: SeriesKey) -> tuple[str, str, str]:
     return key.tenant, key.service, key.operation
+
+
+def _standing(incident: Incident, before: Before) -> tuple[object, ...]:
+    """Return what is kept of an open incident beside its series."""
+    start_s, detected_s = int(incident.start.timestamp()), int(incident.detected_at.timestamp())
+    return start_s, detected_s, incident.category, before.at_start, before.earlier
 
 
 def _by_partition(outputs: Iterable[tuple[int, Output]]) -> dict[int, list[Output]]:

@@ -123,11 +123,12 @@ class Node(Parts):
         self._run("clock", partial(self.ticker.run, self._stop))
 
     def start_jobs(self) -> None:
-        """Begin to take training runs, and to look for reasons to train where forecasts are made."""
+        """Begin to take training runs, and where forecasts are made to look for reasons to train and to put incidents together."""
         self.jobs.start()
         self._closers.append(self.jobs.stop)
         if self.roles.worker:
             self._run("triggers", partial(self.supervision.run, self._stop))
+            self._run("groups", partial(self.correlation.run, self._stop))
 
     def start_export(self) -> None:
         """Begin to send predictions over OTLP, where the settings say where to and forecasts are made."""
@@ -238,6 +239,7 @@ class Node(Parts):
             default_tenant=self.settings.ingest.default_tenant,
             alerts=AlertLabels.of(self.settings),
             stopping=self._stop.is_set,
+            runbook=self.runbook,
         )
 
     def _worker_health(self) -> Health:

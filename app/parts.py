@@ -17,6 +17,7 @@ from app.api.parts import TrainingRequest
 from app.archive import Upkeep
 from app.cache.member_records import Member
 from app.cache.news import News
+from app.correlation import Correlation, CorrelationParts
 from app.exports.chances import Chances
 from app.exports.otlp import OtlpExport
 from app.flow import Flow, FlowPlan
@@ -34,6 +35,7 @@ from app.parallel import Spread
 from app.peers import Alone, Bystander, Peers
 from app.pressure import Pressure, PressureParts
 from app.roles import Roles
+from app.runbook import Runbook
 from app.said import feedback_plan
 from app.settings import Settings
 from app.store.contract import Store
@@ -225,6 +227,16 @@ class Parts:
             fail_lost=fail_lost,
         )
         return Supervision(parts, policy, self._patience, self.telemetry)
+
+    @cached_property
+    def correlation(self) -> Correlation:
+        """What puts incidents together."""
+        return Correlation(CorrelationParts(self.store.documents, self.home), self.telemetry)
+
+    @cached_property
+    def runbook(self) -> Runbook:
+        """Where steps of plans are posted to."""
+        return Runbook(self.settings.runbook, self.telemetry, time.time)
 
     def registry(self, tenant: str) -> Registry:
         """Return the model registry of a tenant."""

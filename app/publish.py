@@ -14,8 +14,9 @@ import numpy as np
 
 from app.absorb import PartitionErrors
 from app.cache.documents import NAME_TTL_S, encode_document, incident_document, prediction_document, prediction_key, tenant_key
-from app.cache.records import Explanation, GroupContribution, IncidentRecord, Known, ServiceSummary, Trend
+from app.cache.records import EarlierForecast, Explanation, GroupContribution, IncidentRecord, Known, ServiceSummary, Trend
 from app.chronicle import Forecasts
+from app.foretold import UNKNOWN, Before, Foretold
 from app.members import Members, subjects_of
 from app.store.contract import Output
 from features.arrays import Float32Array, FloatArray, IntArray
@@ -101,14 +102,12 @@ class Publisher:
 
     def __init__(self, explain_series: int, kept_ticks: int = 60) -> None:
         self.explain_series = explain_series
-        self.kept_ticks = kept_ticks
-        self._past: dict[int, FloatArray] = {}
+        self._foretold = Foretold(kept_ticks)
         self.past = PastIncidents()
 
     def remember(self, tick: int, p: FloatArray) -> None:
-        """Keep the probabilities of a tick, so that an incident can say what was predicted at its start."""
-        self._past[tick] = p
-        self._past.pop(tick - self.kept_ticks - 1, None)
+        """Keep the probabilities of a tick, so that an incident can say what was predicted at its start and before."""
+        self._foretold.remember(tick, p)
 
     def recall(self, memory: Memory, incidents: Iterable[IncidentRecord], partitions: Container[int]) -> None:
         """Remember the categories of incidents of some partitions; what was detected after the memory's tick will be found again."""
@@ -204,24 +203,20 @@ class Publisher:
             for key, value in part.recent.take_changed().items()
         ]
 
-    def predicted(self, row: int, tick: int) -> dict[str, float] | None:
-        """Return the probabilities of a row by horizon as of a tick; None where none are kept."""
-        before = self._past.get(tick)
-        if before is None or row >= len(before):
-            return None
-        return {name: float(before[row, j]) for j, name in enumerate(HORIZONS)}
+    def predicted(self, row: int, tick: int) -> Before:
+        """Return what was predicted of a row as of a tick and before."""
+        return self._foretold.before(row, tick)
 
-    def incidents(
-        self, memory: Memory, incidents: Iterable[tuple[int, Incident]], predicted: Mapping[str, Mapping[str, float] | None]
-    ) -> _Placed:
+    def incidents(self, memory: Memory, incidents: Iterable[tuple[int, Incident]], predicted: Mapping[str, Before]) -> _Placed:
         """Return the documents of incidents (row, incident) that began or ended, with what was predicted by incident id."""
         outputs: _Placed = []
         for row, incident in incidents:
             if incident.end is None:
                 self.past.add(int(memory.directory.whole[row]), incident.category, int(incident.detected_at.timestamp()))
-            key = tenant_key(incident.series.tenant, incident.id)
-            output = Output("incidents", key, incident_document(incident, predicted.get(incident.id)), _INCIDENT_TTL_S)
-            outputs.append((int(memory.directory.partition[row]), output))
+            key, before = tenant_key(incident.series.tenant, incident.id), predicted.get(incident.id, UNKNOWN)
+            earlier = tuple(EarlierForecast(Clock.at(tick * memory.plan.tick_s), p) for tick, p in before.earlier)
+            value = incident_document(incident, before.at_start, earlier)
+            outputs.append((int(memory.directory.partition[row]), Output("incidents", key, value, _INCIDENT_TTL_S)))
         return outputs
 
     def _explained(self, publication: Publication, tenant: str) -> list[tuple[int, tuple[Explanation, tuple[Reason, ...]]]]:

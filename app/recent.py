@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from zlib import compress, decompress
 
@@ -29,7 +29,9 @@ _MAX_OPERATIONS = 16
 _MAX_SERVICES = 2_000  # guessed: a full service takes up to 300 KB; the least recent one makes room
 _MAX_CHARS = 1024  # of a stack or attribute; history keeps what the ingest limits leave
 _MAX_ATTRIBUTES = 16
-
+_GONE = timedelta(
+    days=2
+)  # guessed: what has not happened for so long was thought to be repaired; what fails nightly comes sooner
 
 _encoder = msgspec.msgpack.Encoder()
 _group_decoder = msgspec.msgpack.Decoder(ErrorGroup)
@@ -46,9 +48,12 @@ class _Group:
     last_seen: datetime
     message: str
     operations: tuple[str, ...]
+    returned_at: datetime | None
 
     def grow(self, event: ErrorEvent) -> None:
         self.count += 1
+        if event.time - self.last_seen >= _GONE:
+            self.returned_at = event.time
         if not self.first_seen <= event.time <= self.last_seen:
             self.first_seen = min(self.first_seen, event.time)
             self.last_seen = max(self.last_seen, event.time)
@@ -64,6 +69,7 @@ class _Group:
             last_seen=self.last_seen,
             message=self.message,
             operations=self.operations,
+            returned_at=self.returned_at,
         )
 
 
@@ -191,7 +197,7 @@ def _cut(event: ErrorEvent) -> ErrorEvent:
 
 
 def _begun(group: ErrorGroup) -> _Group:
-    return _Group(group, group.count, group.first_seen, group.last_seen, group.message, group.operations)
+    return _Group(group, group.count, group.first_seen, group.last_seen, group.message, group.operations, group.returned_at)
 
 
 def _closed(group: ErrorGroup) -> bytes:

@@ -30,6 +30,7 @@ from app.cluster_settings import ClusterSettings
 from app.export_settings import ExportSettings
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
+from app.runbook_settings import RunbookSettings
 from features.errors import InvalidSetting
 
 __all__ = [
@@ -45,13 +46,8 @@ __all__ = [
 ]
 
 
-_SECRET = (
-    "channels",
-    "export.otlp",
-    "history_options",
-    "history_url",
-    "nats_url",
-)  # what is wrong there may be a secret at the wrong place
+# What is wrong there may be a secret at the wrong place.
+_SECRET = ("channels", "export.otlp", "history_options", "history_url", "nats_url", "runbook")
 _LOGIN = re.compile(r"//[^/\s']*@")  # of an address, a token among them
 _JOBLIB = "FORESHOCK_JOBLIB_BACKEND"  # beside the long name, as other programs name their backend
 
@@ -265,6 +261,7 @@ class Settings(BaseSettings):
     export: ExportSettings = ExportSettings()
     channels: dict[ChannelName, ChannelSettings] = {}
     """Ways in which notices leave, by a name of yours; see below. None by default: nothing leaves until you say where to. In the environment `FORESHOCK_CHANNELS` holds all of them as JSON, or names are in upper case and are read in lower case."""
+    runbook: RunbookSettings = RunbookSettings()
 
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)

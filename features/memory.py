@@ -26,6 +26,7 @@ from features.join import EdgeJoin
 from features.onsets import Onsets, Pools
 from features.rhythm import EXPECTED, Rhythm
 from features.series import WHOLE, SeriesKey
+from features.shares import Shares
 from features.windows import Increment, Windows
 
 __all__ = ["Closed", "Memory", "MemoryPlan"]
@@ -114,6 +115,7 @@ class Memory:
         self.onsets = Onsets(plan.rule, plan.tick_s)
         self.excitation = Excitation(plan.tick_s)
         self.graph = Graph()
+        self.shares = Shares()
         self.joins: dict[int, EdgeJoin] = {}
         self.meters: dict[int, Meters] = {}
         self.tenants: dict[str, int] = {}
@@ -205,14 +207,19 @@ class Memory:
             self.row_of_snapshot(SeriesKey(key.tenant, key.service, WHOLE), 0)
         return self.row_of_snapshot(key, 0)
 
-    def add_error(self, row: int, record: ErrorRecord, category: str, novel: str | None) -> None:
-        """Gather the category of an error of a whole service, and its fingerprint if that is new; row -1 is left out."""
+    def add_error(self, row: int, record: ErrorRecord, category: str, novel: str | None, fingerprint: str = "") -> None:
+        """Gather an error of a whole service: its category, what it is a part of, and its fingerprint if that is new.
+
+        Row -1 is left out.
+        """
         window = record.time_ns // 10**9 // self.plan.tick_s
         if row < 0 or window < self.windows.tick - self.windows.lateness:  # refused with the counts of its window
             return
         self.facts.gather(row, window, "category", category, record.weight)
         if novel is not None:
             self.facts.gather(row, window, "novel", novel, 1.0)
+        if fingerprint := fingerprint or novel or "":
+            self.shares.add(row, window, record, fingerprint)
 
     def take_back_error(self, tenant: str, record: ErrorRecord) -> None:
         """Subtract an error that turned out to be another report of one that was counted."""

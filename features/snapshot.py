@@ -60,6 +60,8 @@ def snapshot(memory: Memory, partition: int, beside: Mapping[str, Columns] | Non
     rows = np.flatnonzero(memory.directory.partition == partition)
     chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
     state = {"memory/head": json.dumps(_head(memory, partition, rows), sort_keys=True).encode()}
+    if shares := memory.shares.snapshot(rows.tolist()):
+        state["memory/shares"] = json.dumps(shares).encode()
     for number, chunk in enumerate(chunks):
         state[f"memory/rows/{number:05d}"] = _pack(_arrays(_parts(memory, beside), chunk))
     return state
@@ -111,6 +113,7 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes], beside: 
         for kept, name in ((facts.level_names, "levels"), (facts.instances, "instances"), (facts.versions, "versions")):
             if service[name]:
                 kept[row] = dict(service[name])
+    memory.shares.restore(rows, json.loads(state.get("memory/shares", b"[]")))  # older releases kept none
     for tenant, caller, callee, calls, tick in head["edges"]:
         memory.graph.edges[tenant, caller, callee] = (calls, tick)
     memory.meters[partition] = Meters(memory.plan.tick_s)

@@ -63,15 +63,15 @@ class Symptoms:
         Unix second of the tick.
     symptoms : tuple of Symptom
         Strongest first.
-    deepest : float
-        Traces, as far as they were kept, in which it was the deepest service that failed.
+    traces : tuple of int
+        Hashes of traces in which it failed lately, as far as they were kept: services keep the same ones of those they share.
     """
 
     tenant: str
     service: str
     as_of_s: int
     symptoms: tuple[Symptom, ...]
-    deepest: float = 0.0
+    traces: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from features.gathering import WIDTH, Gathering
 from features.planes import Planes, Rings
 from features.rings import chronological
 
-__all__ = ["AHEAD", "COARSE", "FINE", "WIDTH", "Increment", "Windows"]
+__all__ = ["AHEAD", "COARSE", "FINE", "SPAN", "WIDTH", "Increment", "Windows"]
 
 FINE = 60
 """Closed windows of one tick that are kept."""
@@ -27,6 +27,7 @@ COARSE = 60
 """Windows of `SPAN` ticks that are kept, all older than the fine ones."""
 
 SPAN = 5
+"""Ticks of a coarse window."""
 
 AHEAD = 3
 """Windows ahead of the last closed one that take data."""
@@ -182,16 +183,16 @@ class Windows:
         """Return the last 60 closed windows, oldest first, shape (n, 60, WIDTH) or as many columns as asked for."""
         return self.recent(FINE, columns)
 
-    def coarse(self) -> Float32Array:
+    def coarse(self, rows: IntArray | None = None) -> Float32Array:
         """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH), without sums and maxima of durations.
 
-        The newest may still be filling: a fine window moves here when it is 60 ticks old.
+        Of all rows or of some. The newest may still be filling: a fine window moves here when it is 60 ticks old.
         """
-        return self.columns["coarse"].dense(self._before())
+        return self.columns["coarse"].dense(self._before(), rows=rows)
 
-    def recent(self, length: int, columns: slice = _ALL) -> Float32Array:
-        """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH) or as many columns as asked for."""
-        return self.columns["fine"].dense(chronological(self.tick - 1, length, _SLOTS), columns)
+    def recent(self, length: int, columns: slice = _ALL, rows: IntArray | None = None) -> Float32Array:
+        """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH), of the rows and columns asked for."""
+        return self.columns["fine"].dense(chronological(self.tick - 1, length, _SLOTS), columns, rows)
 
     def channel(self, number: int, rows: slice = _ALL) -> FloatArray:
         """Return one column of the last 60 closed windows, oldest first, of a range of rows, shape (n, 60)."""

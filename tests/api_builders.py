@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.api.application import create_api
 from app.api.feed import StreamPlan
-from app.api.parts import ApiParts, Health, TrainingRequest
+from app.api.parts import ApiParts, Health, StepReceiver, TrainingRequest
 from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.member_records import Nodes
@@ -181,6 +181,23 @@ def put_backtest(documents: Documents, run: BacktestRun) -> None:
     documents.put("backtests", tenant_key(run.tenant, run.id), encode_document(run))
 
 
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A receiver of steps that is known once the API is made."""
+
+    of: Callable[[], StepReceiver | None]
+
+    @property
+    def receiver(self) -> str:
+        found = self.of()
+        return "" if found is None else found.receiver
+
+    def post(self, message: str, body: bytes) -> None:
+        found = self.of()
+        assert found is not None
+        found.post(message, body)
+
+
 @dataclass(slots=True)
 class Api:
     """The REST API over a store, asked without a socket.
@@ -198,6 +215,8 @@ class Api:
     streams: StreamPlan = field(default_factory=StreamPlan)
     nodes: Nodes = field(default_factory=lambda: Nodes(1, ()))
     stopped: threading.Event = field(default_factory=threading.Event)
+    runbook: StepReceiver | None = None
+    """Who takes steps of plans; may be set later."""
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,6 +234,7 @@ class Api:
                 streams=self.streams,
                 stopping=self.stopped.is_set,
                 checks=self.checks,
+                runbook=_Later(lambda: self.runbook),
             )
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from app.api.bodies import ClassifyIn, UtcTime
 from app.api.pages import Listing, Page, microseconds
 from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
 from app.api.schemas import ClassificationOut, ErrorEventOut, ErrorGroupOut, Items
-from app.cache.records import ErrorGroup, RecentErrors
+from app.cache.records import ErrorGroup, RecentErrors, ServiceSummary
 from features.classify import classify
 from features.event import ErrorEvent, ErrorRecord
 from features.fingerprint import Templates, fingerprint
@@ -39,6 +40,10 @@ _EVENTS: Listing[_EventRow] = Listing(
 )
 
 
+_NEWS = timedelta(days=1)
+_ACQUAINTED = timedelta(hours=1)  # guessed: what a service shows in its first hour is what it shows
+
+
 class ErrorFilter(Paged):
     """Which errors to list."""
 
@@ -48,6 +53,8 @@ class ErrorFilter(Paged):
     category: str | None = None
     since: UtcTime | None = None
     """Errors seen at this time or later."""
+    only: Literal["new", "regressed"] | None = None
+    """Groups that are new, or back after two days or more, since 24 hours at most."""
 
     def admits(self, category: str, time: datetime) -> bool:
         """Return whether an error is one of those asked for."""
@@ -71,12 +78,37 @@ async def classify_error(asked: Asked, body: ClassifyIn) -> Response:
 def _listed(asked: Ask, chosen: ErrorFilter) -> Response:
     if chosen.view == "groups":
         groups = [row for row in _groups(asked, chosen.service) if chosen.admits(row[1].category, row[1].last_seen)]
+        groups = [row for row in groups if chosen.only is None or getattr(_news(asked, *row), chosen.only)]
         page = _GROUPS.sorted_page(groups, chosen.limit, chosen.cursor)
-        shown = tuple({"tenant": asked.tenant, "service": service} | members(group) for service, group in page.rows)
-        return answer_page(Page(shown, page.next))
+        return answer_page(Page(tuple(_shown_group(asked, *row) for row in page.rows), page.next))
     events = [row for row in _events(asked, chosen.service) if chosen.admits(row[0].category, row[0].time)]
     found = _EVENTS.sorted_page(events, chosen.limit, chosen.cursor)
     return answer({"items": [event for event, _ in found.rows], "next": found.next})
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What is news about a group of errors, and since when."""
+
+    new: bool = False
+    regressed: bool = False
+    since: datetime | None = None
+
+
+def _news(asked: Ask, service: str, group: ErrorGroup) -> _News:
+    if group.returned_at is not None and asked.now - group.returned_at <= _NEWS:
+        return _News(regressed=True, since=group.returned_at)
+    # Everything is new to a service that is: only what came up later is worth a look.
+    summary = asked.cache.one("services", asked.key(service), ServiceSummary)
+    known_since = group.first_seen if summary is None else summary.first_seen
+    if asked.now - group.first_seen <= _NEWS and group.first_seen - known_since >= _ACQUAINTED:
+        return _News(new=True, since=group.first_seen)
+    return _News()
+
+
+def _shown_group(asked: Ask, service: str, group: ErrorGroup) -> dict[str, object]:
+    shown = {name: value for name, value in members(group).items() if name != "returned_at"}
+    return {"tenant": asked.tenant, "service": service} | shown | members(_news(asked, service, group))
 
 
 def _classified(asked: Ask, body: ClassifyIn) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Routes of incidents: what was observed or reported, and what was predicted when it began."""
+"""Routes of incidents: what was observed or reported, what was predicted when it began, and the group that it belongs to."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from app.api.bodies import UtcTime
-from app.api.pages import Listing, microseconds
-from app.api.parts import PREFIX, Asked, Paged, answer
+from app.api.group_schemas import GroupedIncidentOut, IncidentDetailOut
+from app.api.groups import group_of, groups_of, shown_group
+from app.api.pages import Listing, Page, microseconds
+from app.api.parts import PREFIX, Asked, Paged, answer, answer_page, members
 from app.api.problems import Unknown
-from app.api.schemas import IncidentOut, Items
+from app.api.schemas import Items
 from app.cache.records import IncidentRecord
 
 __all__ = ["IncidentFilter", "router"]
@@ -42,18 +44,23 @@ class IncidentFilter(Paged):
         )
 
 
-@router.get("/incidents", response_model=Items[IncidentOut], summary="Incidents, newest first")
+@router.get("/incidents", response_model=Items[GroupedIncidentOut], summary="Incidents, newest first")
 async def list_incidents(asked: Asked, chosen: Annotated[IncidentFilter, Query()]) -> Response:
     """List a tenant's incidents."""
     records = asked.cache.all("incidents", asked.prefix, IncidentRecord).values()
     page = _NEWEST.sorted_page([record for record in records if chosen.admits(record)], chosen.limit, chosen.cursor)
-    return answer({"items": page.rows, "next": page.next})
+    group_ids = {name: group.id for group in groups_of(asked).values() for name in group.incidents}
+    return answer_page(Page(tuple(members(one) | {"group_id": group_ids.get(one.id)} for one in page.rows), page.next))
 
 
-@router.get("/incidents/{incident_id:path}", response_model=IncidentOut, summary="One incident")
+@router.get(
+    "/incidents/{incident_id:path}", response_model=IncidentDetailOut, summary="One incident, and what is said of its group"
+)
 async def show_incident(asked: Asked, incident_id: str) -> Response:
-    """Answer with an incident."""
+    """Answer with an incident, and causes, spread and plan of the group that it belongs to."""
     record = asked.cache.one("incidents", asked.key(incident_id), IncidentRecord)
     if record is None:
         raise Unknown(f"no incident {incident_id!r} of tenant {asked.tenant!r}")
-    return answer(record)
+    group = group_of(asked, incident_id)
+    own = {"group_id": None, "group": None} if group is None else {"group_id": group.id, "group": shown_group(group)}
+    return answer(members(record) | own)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, cast
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
@@ -40,6 +40,7 @@ __all__ = [
     "Asked",
     "Health",
     "Paged",
+    "StepReceiver",
     "TrainingRequest",
     "answer",
     "answer_page",
@@ -127,6 +128,19 @@ class AlertLabels:
         return cls(hooks.service_label, hooks.operation_label, settings.models.history_days * 86_400)
 
 
+class StepReceiver(Protocol):
+    """Who takes steps of recovery plans, see `app.runbook`."""
+
+    @property
+    def receiver(self) -> str:
+        """Scheme and host, empty where none is configured."""
+        ...
+
+    def post(self, message: str, body: bytes) -> None:
+        """Post a body under an id, and return once the receiver has it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ApiParts:
     """Everything that the API depends on.
@@ -163,6 +177,8 @@ class ApiParts:
         Whether the process is about to stop, so that streams end.
     streams : StreamPlan
         Bounds of streaming.
+    runbook : StepReceiver or None
+        Where steps of plans are posted to.
     """
 
     documents: Documents
@@ -180,6 +196,7 @@ class ApiParts:
     alerts: AlertLabels = field(default_factory=AlertLabels)
     stopping: Callable[[], bool] = lambda: False
     streams: StreamPlan = field(default_factory=StreamPlan)
+    runbook: StepReceiver | None = None
 
 
 @dataclass(frozen=True, slots=True)

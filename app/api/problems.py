@@ -10,6 +10,7 @@ ForeshockError
 │   ├── InvalidTenant     an X-Scope-OrgID that is no tenant's name
 │   └── KeyReused         an Idempotency-Key that stood for another body
 ├── Unknown               what the path names is not there
+├── NotConfigured         what is asked for needs a setting that is not there
 └── Conflict
     └── StillRunning      the first request with this Idempotency-Key is not answered yet
 """
@@ -37,6 +38,8 @@ from features.errors import (
     LogFull,
     MalformedBody,
     NewerVersion,
+    NotDelivered,
+    NoticeRefused,
     Overloaded,
     PartStopped,
     SnapshotMismatch,
@@ -50,6 +53,7 @@ __all__ = [
     "InvalidItems",
     "InvalidTenant",
     "KeyReused",
+    "NotConfigured",
     "StillRunning",
     "TooLarge",
     "Unknown",
@@ -88,6 +92,10 @@ class KeyReused(InvalidValue):
     """An Idempotency-Key was used before with another body."""
 
 
+class NotConfigured(ForeshockError):
+    """What is asked for needs a setting that is not there."""
+
+
 class Unknown(ForeshockError):
     """What the path names is not there."""
 
@@ -114,6 +122,9 @@ PROBLEMS: dict[type[ForeshockError], tuple[int, str, str]] = {
     InvalidSetting: (500, "invalid-setting", "A setting breaks its bound"),
     InvalidValue: (422, "invalid-value", "A value breaks its bound"),
     Unknown: (404, "not-found", "There is no such resource"),
+    NotConfigured: (409, "not-configured", "A setting that this needs is not there"),
+    NotDelivered: (502, "not-delivered", "The receiver did not take it"),
+    NoticeRefused: (502, "notice-refused", "The receiver will not take it"),
     StillRunning: (409, "still-running", "The first request with this Idempotency-Key is still running"),
     Conflict: (409, "conflict", "Something changed it in between"),
     LogFull: (503, "log-full", "The log holds as much as it may"),

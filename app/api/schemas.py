@@ -26,6 +26,7 @@ __all__ = [
     "PredictionOut",
     "Probability",
     "ProblemOut",
+    "RetryOut",
     "RunState",
     "SelectorOut",
     "ServiceOut",
@@ -144,7 +145,7 @@ class ServicePredictionOut(PredictionOut):
     operations: list[PredictionOut]
 
 
-class _Retry(_Out):
+class RetryOut(_Out):
     """Whether and how the same request may be sent again."""
 
     safe: Literal["yes", "if_idempotent", "no"]
@@ -163,7 +164,7 @@ class AdviceOut(_Out):
     kind: str
     now: str
     """What to do now."""
-    retry: _Retry
+    retry: RetryOut
     check: list[str]
     """What to check."""
     fix: list[str]
@@ -242,6 +243,12 @@ class ErrorGroupOut(_Out):
     exception_type: str
     operations: list[str]
     advice: AdviceOut | None
+    new: bool
+    """First seen within the last 24 hours, at a service that had been known for an hour then."""
+    regressed: bool
+    """Back within the last 24 hours, after two days or more without it."""
+    since: AwareDatetime | None
+    """Since when it is new or back; null for others."""
 
 
 class ErrorEventOut(_Out):
@@ -285,6 +292,11 @@ class ClassificationOut(_Out):
     advice: AdviceOut
 
 
+class _Earlier(_Out):
+    as_of: AwareDatetime
+    horizons: dict[Horizon, Probability]
+
+
 class IncidentOut(_Out):
     """An incident that was observed or reported."""
 
@@ -299,6 +311,8 @@ class IncidentOut(_Out):
     category: str
     predicted: dict[Horizon, Probability] | None
     """The newest probabilities at its start."""
+    earlier: list[_Earlier]
+    """Those of the hour before, where the one for 60 minutes was 10 % or more."""
 
 
 class SelectorOut(_Out):

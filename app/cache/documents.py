@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from app.cache.records import NOTHING, Explanation, IncidentRecord, Known, PredictionRecord
+from app.cache.records import NOTHING, EarlierForecast, Explanation, IncidentRecord, Known, PredictionRecord
 from features.errors import InvalidValue
 from features.incident import Incident
 from features.series import SeriesKey
@@ -42,6 +42,10 @@ BUCKETS = (
     "training-runs",
     "backtests",
     "learning",
+    "symptoms",
+    "edges",
+    "hotspots",
+    "groups",
 )
 """Buckets that the API watches."""
 
@@ -114,7 +118,9 @@ def prediction_document(prediction: Prediction, explanation: Explanation | None 
     )
 
 
-def incident_document(incident: Incident, predicted: Mapping[str, float] | None = None) -> bytes:
+def incident_document(
+    incident: Incident, predicted: Mapping[str, float] | None = None, earlier: tuple[EarlierForecast, ...] = ()
+) -> bytes:
     """Encode an Incident and what was predicted at its start for the bucket ``incidents``.
 
     Parameters
@@ -123,6 +129,8 @@ def incident_document(incident: Incident, predicted: Mapping[str, float] | None 
         Found by the rule or reported.
     predicted : Mapping[str, float], optional
         Probability by horizon that was the newest at the start.
+    earlier : tuple of EarlierForecast
+        Those before it that said something.
 
     Returns
     -------
@@ -142,6 +150,7 @@ def incident_document(incident: Incident, predicted: Mapping[str, float] | None 
             source=incident.source,
             category=incident.category,
             predicted=predicted,
+            earlier=earlier,
         )
     )
 

@@ -19,6 +19,7 @@ from models.prediction import AnomalyScore, Chance, ExpectedCategory, Reason
 __all__ = [
     "NOTHING",
     "RUN_STATES",
+    "EarlierForecast",
     "ErrorGroup",
     "Explanation",
     "FeedbackRecord",
@@ -182,6 +183,8 @@ class ErrorGroup:
         Where it happened.
     advice : Advice or None
         What to do.
+    returned_at : datetime or None
+        When it last happened again after two days without; None where it never did.
     """
 
     fingerprint: str
@@ -196,6 +199,7 @@ class ErrorGroup:
     exception_type: str = ""
     operations: tuple[str, ...] = ()
     advice: Advice | None = None
+    returned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,14 @@ class RecentErrors:
 
     groups: tuple[ErrorGroup, ...] = ()
     events: tuple[ErrorEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierForecast:
+    """Probability by horizon as of a time before an incident."""
+
+    as_of: datetime
+    horizons: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +230,8 @@ class IncidentRecord:
         ``rule``, or who reported it.
     predicted : Mapping[str, float] or None
         Probability by horizon that was the newest at `start`; None when there was none.
+    earlier : tuple of EarlierForecast
+        Those of the hour before that, where the one for 60 minutes was 10 % or more, as far as the process that found it had made them.
     """
 
     id: str
@@ -230,6 +244,7 @@ class IncidentRecord:
     source: str
     category: str
     predicted: Mapping[str, float] | None = None
+    earlier: tuple[EarlierForecast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from app.members import Members
 from app.publish import Publisher
 from app.store.contract import Documents
 from app.telemetry import Telemetry
+from features.arrays import FloatArray
 from features.batch import channel
 from features.evidence import evidence
 from features.facts import CATEGORIES
@@ -197,6 +198,31 @@ def test_an_incident_that_ends_after_a_restart_still_says_what_was_predicted(tmp
     assert after.predicted == before.predicted
 
 
+def test_an_incident_says_what_was_predicted_in_the_hour_before_where_that_was_a_risk(tmp_path: Path) -> None:
+    with open_line(tmp_path) as line:
+        texts = recorded(30, failing=range(25, 30))
+        flow = line.worker.flow
+        risky = flow.publisher.remember
+
+        def remember(tick: int, p: FloatArray) -> None:
+            risky(tick, p if tick % 5 else np.full_like(p, 0.25))
+
+        flow.publisher.remember = remember
+        line.send(texts)
+        line.end_tick()
+        found = [decode_document(one.value, IncidentRecord) for one in line.store.documents.items("incidents")]
+        line.worker.checkpoint()
+        line.new_worker()
+        state = [line.worker.flow.snapshot(number)["flow/open"] for number in range(line.store.log.n_partitions)]
+    whole = next(one for one in found if (one.service, one.operation) == ("payment", "*"))
+    leads = [(whole.start - one.as_of).total_seconds() / 60 for one in whole.earlier]
+    assert len(leads) >= 4
+    assert set(np.diff(leads)) == {-5.0}
+    assert {p for one in whole.earlier for p in one.horizons.values()} == {0.25}
+    kept = {entry[1]: len(entry[7]) for part in state for entry in json.loads(part) if entry[2] == "*"}
+    assert kept["payment"] == len(leads)
+
+
 def test_open_incidents_of_an_earlier_release_restore_without_probabilities(line: Line) -> None:
     state = line.worker.flow.snapshot(0)
     directory = line.worker.flow.memory.directory
@@ -204,16 +230,17 @@ def test_open_incidents_of_an_earlier_release_restore_without_probabilities(line
     state["flow/open"] = json.dumps([(key.tenant, key.service, key.operation, 600, 660, "network")]).encode()
     flow = Flow(FlowPlan(), Telemetry())
     flow.restore(0, state)
-    ((*_, category, predicted),) = json.loads(flow.snapshot(0)["flow/open"])
-    assert (category, predicted) == ("network", None)
+    ((*_, category, predicted, earlier),) = json.loads(flow.snapshot(0)["flow/open"])
+    assert (category, predicted, earlier) == ("network", None, [])
 
 
 def test_documents_of_names_that_may_go_expire_a_week_after_their_last_word(line: Line) -> None:
     flow = line.worker.flow
     flow.errors_of(3).recent.add(an_error_event())
     made = [output for outputs in flow.publish().values() for output in outputs]
-    assert {output.bucket for output in made} == {"predictions", "services", "trends", "errors", "learning"}
-    assert {output.ttl_s for output in made} == {7 * 86_400.0}
+    lasting = [output for output in made if output.bucket not in {"symptoms", "edges", "hotspots"}]
+    assert {output.bucket for output in lasting} == {"predictions", "services", "trends", "errors", "learning"}
+    assert {output.ttl_s for output in lasting} == {7 * 86_400.0}
 
 
 def test_a_service_says_where_its_errors_are_going_once_it_is_known_for_the_line(line: Line, tmp_path: Path) -> None:

@@ -89,3 +89,17 @@ def test_what_is_kept_compressed_says_the_same() -> None:
     assert packed.snapshot() == loose.snapshot()
     assert packed.kinds("default", "payment") == loose.kinds("default", "payment")
     assert packed.take_changed() == loose.take_changed()
+
+
+def test_what_is_back_after_two_days_says_since_when() -> None:
+    recent = Recent()
+    for hours in (0, 24, 72, 73):
+        recent.add(an_error_event(at_s=hours * 3600.0))
+    (group,) = decode_document(recent.take_changed()["default", "payment"], RecentErrors).groups
+    assert group.returned_at is not None
+    assert (group.returned_at - NOON).total_seconds() == 72 * 3600
+    restored = Recent()
+    restored.restore(recent.snapshot())
+    restored.add(an_error_event(at_s=74 * 3600.0))
+    (again,) = decode_document(restored.take_changed()["default", "payment"], RecentErrors).groups
+    assert again.returned_at == group.returned_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from app.cache.documents import encode_document
 from app.cache.learning_records import LearningRecord
 from app.cache.records import RecentErrors
 from app.telemetry import Telemetry
+from features.plan import plan
 from tests.api_builders import (
     NOON,
     Api,
@@ -32,6 +34,7 @@ from tests.api_builders import (
     put_trend,
 )
 from tests.ensembles import add_version
+from tests.group_builders import Receiver, a_group, put_group
 
 EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/services"): ("/api/v1/services", None, 200),
@@ -46,6 +49,11 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("post", "/api/v1/errors:classify"): ("/api/v1/errors:classify", {"message": "Connection refused"}, 200),
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", None, 200),
     ("get", "/api/v1/incidents/{incident_id}"): ("/api/v1/incidents/i1", None, 200),
+    ("post", "/api/v1/incidents/{incident_id}/plan/{step}:post"): ("/api/v1/incidents/i1/plan/1:post", {}, 200),
+    ("get", "/api/v1/groups"): ("/api/v1/groups", None, 200),
+    ("get", "/api/v1/groups/{group_id}"): ("/api/v1/groups/g-1", None, 200),
+    ("get", "/api/v1/graph"): ("/api/v1/graph", None, 200),
+    ("get", "/api/v1/hotspots"): ("/api/v1/hotspots", None, 200),
     ("post", "/api/v1/webhooks/alertmanager"): ("/api/v1/webhooks/alertmanager", {"version": "4", "alerts": []}, 200),
     ("post", "/api/v1/feedback"): ("/api/v1/feedback", {"verdict": "confirmed", "prediction_id": "p1"}, 201),
     ("get", "/api/v1/feedback/impact"): ("/api/v1/feedback/impact", None, 200),
@@ -91,6 +99,8 @@ def shop(api: Api) -> Api:
     put_service(api.documents, a_service_summary())
     put_errors(api.documents, "payment", RecentErrors((an_error_group(),), (an_error_event(),)))
     put_incident(api.documents, an_incident())
+    put_group(api.documents, replace(a_group(), plan=plan(a_group().causes, {}, [])))
+    api.runbook = Receiver()
     put_page(api.documents, "default", "backtest-2", "<p>", 60.0)
     put_trend(api.documents)
     learned = LearningRecord(

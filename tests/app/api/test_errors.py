@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from app.api.schemas import ClassificationOut, ErrorEventOut, ErrorGroupOut, Items
@@ -9,7 +12,7 @@ from app.cache.records import RecentErrors
 from features.classify import classify_event
 from features.event import ErrorRecord
 from features.fingerprint import Templates
-from tests.api_builders import NOON, Api, an_error_event, an_error_group, put_errors
+from tests.api_builders import NOON, Api, a_service_summary, an_error_event, an_error_group, put_errors, put_service
 
 ERRORS = "/api/v1/errors"
 
@@ -127,3 +130,34 @@ def test_fingerprint_is_the_one_that_ingest_gives(api: Api) -> None:
 @pytest.mark.parametrize("body", [{}, {"service": "cart"}, {"message": "x", "severity": 25}, {"message": "x", "colour": "red"}])
 def test_body_that_says_nothing_or_too_much_is_refused(api: Api, body: dict[str, object]) -> None:
     assert api.post(f"{ERRORS}:classify", body).status_code == 422
+
+
+def test_groups_that_are_new_or_back_say_so_and_since_when(api: Api) -> None:
+    put_service(api.documents, a_service_summary())
+    born = NOON - timedelta(days=1)
+    groups = {
+        "new": replace(an_error_group("new"), first_seen=NOON - timedelta(hours=2)),
+        "back": replace(an_error_group("back"), first_seen=born, returned_at=NOON - timedelta(hours=1)),
+        "old": replace(an_error_group("old"), first_seen=born + timedelta(minutes=59)),
+        "long back": replace(an_error_group("long back"), first_seen=born, returned_at=NOON - timedelta(hours=25)),
+    }
+    put_errors(api.documents, "payment", RecentErrors(tuple(groups.values())))
+    put_errors(api.documents, "stranger", RecentErrors((groups["new"],)))
+
+    def flagged(query: str = "") -> dict[str, tuple[bool, bool, object]]:
+        found = Items[ErrorGroupOut].model_validate_json(api.get(f"/api/v1/errors?{query}").content).items
+        return {f"{one.service} {one.fingerprint}": (one.new, one.regressed, one.since) for one in found}
+
+    new, back = (
+        {"payment new": (True, False, NOON - timedelta(hours=2))},
+        {"payment back": (False, True, NOON - timedelta(hours=1))},
+    )
+    assert flagged() == {
+        **new,
+        **back,
+        "payment old": (False, False, None),
+        "payment long back": (False, False, None),
+        "stranger new": (False, False, None),
+    }
+    assert flagged("only=new") == new
+    assert flagged("only=regressed") == back

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from app.api.schemas import IncidentOut, Items
+from app.api.group_schemas import GroupedIncidentOut, IncidentDetailOut
+from app.api.schemas import Items
 from tests.api_builders import Api, an_incident, put_incident
 
 INCIDENTS = "/api/v1/incidents"
 
 
 def ids(api: Api, query: str = "") -> list[str]:
-    return [item.id for item in Items[IncidentOut].model_validate_json(api.get(f"{INCIDENTS}?{query}").content).items]
+    return [item.id for item in Items[GroupedIncidentOut].model_validate_json(api.get(f"{INCIDENTS}?{query}").content).items]
 
 
 def shop(api: Api) -> None:
@@ -43,7 +44,7 @@ def test_paging_yields_each_incident_once(api: Api) -> None:
 
 def test_incident_is_answered_with_what_was_predicted(api: Api) -> None:
     put_incident(api.documents, an_incident("payment/7", lasts=True))
-    body = IncidentOut.model_validate_json(api.get(f"{INCIDENTS}/payment%2F7").content)
+    body = IncidentDetailOut.model_validate_json(api.get(f"{INCIDENTS}/payment%2F7").content)
     assert (body.end, body.predicted) == (None, {"5min": 0.1, "15min": 0.2, "60min": 0.4})
 
 

@@ -1,0 +1,75 @@
+"""A bucket's documents as records, each decoded once for each change.
+
+`app.correlation` looks at the same documents again and again; the API has `app.cache.cache` for that, which counts what is read and
+watches every bucket.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from app.cache.documents import decode_document
+from app.store.contract import Document, Watch
+from features.errors import InvalidValue
+
+__all__ = ["Decoded"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Decoded(Generic[T]):
+    """Records of one watch. Used by one thread.
+
+    Parameters
+    ----------
+    watch : Watch
+        Of the bucket.
+    kind : type
+        What its documents are decoded into.
+    """
+
+    def __init__(self, watch: Watch, kind: type[T]) -> None:
+        self.watch = watch
+        self._kind = kind
+        self._known: dict[str, tuple[int, T | None]] = {}  # by key: the revision, and what it says
+
+    def one(self, key: str) -> T | None:
+        """Return a record, None when absent or unreadable."""
+        document = self.watch.get(key)
+        if document is None:
+            self._known.pop(key, None)
+            return None
+        return self._read(document)
+
+    def all(self, prefix: str = "") -> dict[str, T]:
+        """Return the records whose key starts with a prefix, by key; what is gone is forgotten."""
+        found = {document.key: self._read(document) for document in self.watch.items(prefix)}
+        for key in [key for key in self._known if key.startswith(prefix) and key not in found]:
+            del self._known[key]
+        return {key: record for key, record in found.items() if record is not None}
+
+    def revision(self, key: str) -> int:
+        """Return the revision of a record as it was last read here, 0 for none."""
+        known = self._known.get(key)
+        return 0 if known is None else known[0]
+
+    def tenants(self) -> Iterator[str]:
+        """Iterate over what leads the keys, each once, as it is written there."""
+        return iter(dict.fromkeys(document.key.partition("/")[0] for document in self.watch.items()))
+
+    def _read(self, document: Document) -> T | None:
+        known = self._known.get(document.key)
+        if known is None or known[0] != document.revision:
+            known = self._known[document.key] = document.revision, self._decoded(document)
+        return known[1]
+
+    def _decoded(self, document: Document) -> T | None:
+        try:
+            return decode_document(document.value, self._kind)
+        except InvalidValue as exc:  # written by another version; the rest of the bucket is still good
+            logger.warning("%s is left out: %s", document.key, exc)
+            return None

@@ -1,0 +1,128 @@
+"""What a tick publishes for the home of each tenant: which services show symptoms, which parts of their errors grew, who calls whom.
+
+`app.flow.publish` adds it to the documents of a tick; `app.correlation` puts incidents together by it, and the API shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from app.cache.documents import encode_document, tenant_key
+from app.cache.symptom_records import CalleeRecord, EdgesRecord, HotspotRecord, HotspotsRecord, SymptomsRecord
+from app.store.contract import Output
+from features.batch import channel
+from features.edges import edges_of
+from features.hotspots import hotspots_of
+from features.memory import Memory
+from features.symptom import Edge
+from features.symptoms import symptoms_of
+
+__all__ = ["EDGES_TTL_S", "SymptomDocuments"]
+
+EDGES_TTL_S = 86_400.0
+"""Seconds for which the calls of a service stay that nobody told of again: a day, in which they would have faded to a third."""
+
+_PERIOD = 4  # ticks where no incident begins; a look takes a fifth to a quarter of what the rest of a tick does with 10,000 series (measured)
+_HOTSPOT_PERIOD = 10  # ticks; they compare a quarter of an hour with a day, and take nearly as long as symptoms
+_LIVES = 2.0  # periods that a document stays: what a worker that is gone said is nobody's, and one tick may be late
+_TURNS = 10  # ticks in which every caller had its turn: what fades over a day is not worth a document a minute
+_MOST_CALLEES = 500  # guessed: of a caller, those with the most calls; 40 KB
+_MOST_SYMPTOMS = 12  # of a service, the strongest
+_DIGITS = 4
+_ERRORS = channel("errors")
+
+_Placed = list[tuple[int, Output]]
+
+
+class SymptomDocuments:
+    """Makes the documents, and takes back those of services that show nothing any more."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, dict[tuple[str, str], int]] = {}  # by bucket the partitions of services with a document
+        self._told: set[tuple[str, str]] = set()  # callers that were told of
+        self._callees: dict[tuple[str, str], list[Edge]] = {}  # by caller, as of the last time that all had their turn
+
+    def outputs(self, memory: Memory) -> _Placed:
+        """Return the documents of a tick by partition.
+
+        Symptoms are looked for where an incident of a whole service was detected at this tick, since then somebody asks for causes, and else
+        at every fourth one.
+        """
+        outputs = self._edges(memory)
+        began = memory.onsets.columns["last_onset"] == memory.tick - 1
+        if memory.tick % _PERIOD == 0 or (began & memory.directory.is_whole).any():
+            outputs += self._replaced(memory, "symptoms", self._symptoms(memory))
+        if memory.tick % _HOTSPOT_PERIOD == 0:
+            outputs += self._replaced(memory, "hotspots", self._hotspots(memory))
+        return outputs
+
+    def _symptoms(self, memory: Memory) -> dict[tuple[str, str], tuple[int, Output]]:
+        found: dict[tuple[str, str], tuple[int, Output]] = {}
+        for one in symptoms_of(memory):
+            row = memory.directory.find(one.tenant, one.service)
+            if row is None:
+                continue
+            errors = memory.windows.channel(_ERRORS, slice(row, row + 1))[0]
+            record = SymptomsRecord(
+                one.tenant,
+                one.service,
+                one.as_of_s,
+                one.symptoms[:_MOST_SYMPTOMS],
+                one.traces,
+                memory.plan.tick_s,
+                tuple(np.maximum(errors, 0.0).tolist()) if errors.any() else (),
+            )
+            output = Output(
+                "symptoms", tenant_key(one.tenant, one.service), encode_document(record), _PERIOD * _LIVES * memory.plan.tick_s
+            )
+            found[one.tenant, one.service] = int(memory.directory.partition[row]), output
+        return found
+
+    def _hotspots(self, memory: Memory) -> dict[tuple[str, str], tuple[int, Output]]:
+        spots: dict[tuple[str, str], list[HotspotRecord]] = {}
+        for one in hotspots_of(memory):
+            numbers = one.errors, one.share, one.share_before, one.ratio, one.since_s
+            spots.setdefault((one.tenant, one.service), []).append(HotspotRecord(one.dimension, one.name, one.state, *numbers))
+        found: dict[tuple[str, str], tuple[int, Output]] = {}
+        for key, of_service in spots.items():
+            row = memory.directory.find(*key)
+            if row is not None:
+                record = HotspotsRecord(*key, memory.tick * memory.plan.tick_s, tuple(of_service))
+                output = Output(
+                    "hotspots", tenant_key(*key), encode_document(record), _HOTSPOT_PERIOD * _LIVES * memory.plan.tick_s
+                )
+                found[key] = int(memory.directory.partition[row]), output
+        return found
+
+    def _replaced(self, memory: Memory, bucket: str, now: Mapping[tuple[str, str], tuple[int, Output]]) -> _Placed:
+        """Return the documents of a bucket, and the ends of those of services that had one before and have none now."""
+        held = set(memory.directory.partition.tolist())
+        gone = [
+            (partition, Output(bucket, tenant_key(*key), None))
+            for key, partition in self._shown.get(bucket, {}).items()
+            if key not in now and partition in held
+        ]
+        self._shown[bucket] = {key: partition for key, (partition, _) in now.items()}
+        return [*now.values(), *gone]
+
+    def _edges(self, memory: Memory) -> _Placed:
+        """Return whom services call: of those that are new to us at once, of the others in turns."""
+        rows, turn = memory.services(), memory.tick % _TURNS
+        callers = {(tenant, caller) for tenant, caller, _ in memory.graph.edges if (tenant, caller) in rows}
+        new = callers - self._told
+        if turn == 0 or new:
+            self._callees = {}
+            for edge in edges_of(memory):
+                self._callees.setdefault((edge.tenant, edge.caller), []).append(edge)
+        due = [key for key in self._callees if key in rows and (rows[key] % _TURNS == turn or key in new)]
+        self._told = callers
+        as_of_s = memory.tick * memory.plan.tick_s
+        return [(int(memory.directory.partition[rows[key]]), _output(key, self._callees[key], as_of_s)) for key in due]
+
+
+def _output(key: tuple[str, str], edges: Sequence[Edge], as_of_s: int) -> Output:
+    kept = sorted(edges, key=lambda one: (-one.calls, one.callee))[:_MOST_CALLEES]
+    callees = tuple(CalleeRecord(one.callee, float(f"{one.calls:.{_DIGITS}g}"), one.errors, one.lag_s) for one in kept)
+    return Output("edges", tenant_key(*key), encode_document(EdgesRecord(*key, as_of_s, callees)), EDGES_TTL_S)
