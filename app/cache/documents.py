@@ -42,6 +42,9 @@ BUCKETS = (
     "training-runs",
     "backtests",
     "learning",
+    "alerts",
+    "silences",
+    "thresholds",
 )
 """Buckets that the API watches."""
 
