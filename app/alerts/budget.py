@@ -13,9 +13,9 @@ import numpy as np
 
 from app.alerts.states import Bounds
 from features.arrays import BoolArray, FloatArray, IntArray
-from training.alerting import alerts, lowest_threshold
+from training.alerting import COOL_DOWN_S, alerts, lowest_threshold
 
-__all__ = ["DAY_S", "Fit", "Page", "Said", "firings", "fit", "opened", "tail_threshold"]
+__all__ = ["DAY_S", "Fit", "Page", "Said", "firings", "fit", "spent", "tail_threshold"]
 
 DAY_S = 86_400
 
@@ -84,7 +84,7 @@ class Fit:
     threshold : float
         Above everything that was said where not even one page may be opened.
     alerts, pages : int
-        Over all days.
+        Over all days; an alert that lasts for long costs several pages.
     days : int
         On how many something was said.
     """
@@ -104,8 +104,13 @@ def firings(said: Said, bounds: Bounds, stale_s: float) -> IntArray:
     >>> firings(said, Bounds(0.5, 0.3), 900.0).tolist()
     [1, 5]
     """
+    return _lives(said, bounds, stale_s)[0]
+
+
+def _lives(said: Said, bounds: Bounds, stale_s: float) -> tuple[IntArray, IntArray]:
+    """Return the rows at which an alert fires, and those at which one is firing."""
     if not len(said.p):
-        return np.zeros(0, np.int64)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     apart = np.r_[True, (np.diff(said.series) != 0) | (np.diff(said.as_of_s) > stale_s)]
     stretch = np.cumsum(apart)
     rows = np.flatnonzero(~np.isnan(said.p))
@@ -114,8 +119,13 @@ def firings(said: Said, bounds: Bounds, stale_s: float) -> IntArray:
     since = as_of_s[np.maximum.accumulate(np.where(_begins(met, stretch), np.arange(len(p)), 0))]
     ready = np.flatnonzero(met & (as_of_s - since >= bounds.min_duration_s))
     # What fires once is one alert for as long as it is not over, however often the threshold is met anew.
-    _, first = np.unique(np.cumsum(_begins(kept, stretch))[ready], return_index=True)
-    return rows[ready[first]]
+    life = np.cumsum(_begins(kept, stretch))
+    lives, first = np.unique(life[ready], return_index=True)
+    fired = ready[first]
+    begun = np.full(int(life.max(initial=0)) + 1, len(p))
+    begun[lives] = fired
+    firing = np.flatnonzero(kept & (np.arange(len(p)) >= begun[life]))
+    return rows[fired], rows[firing]
 
 
 def _begins(holds: BoolArray, stretch: IntArray) -> BoolArray:
@@ -124,12 +134,13 @@ def _begins(holds: BoolArray, stretch: IntArray) -> BoolArray:
     return holds & ~before
 
 
-def opened(said: Said, fired: IntArray, group_s: float) -> IntArray:
-    """Return those of the rows at which alerts fire that open a page."""
-    if group_s <= 0:
-        return fired
-    first = alerts(np.ones(len(fired)), 0.5, said.page[fired], said.as_of_s[fired], cool_down_s=ceil(group_s))
-    return fired[first]
+def spent(said: Said, firing: IntArray, group_s: float) -> int:
+    """Return how many pages the rows at which alerts are firing cost.
+
+    One that lasts for longer than a page takes further alerts in costs another: what fires all the time is no cheap alert.
+    """
+    of, again_s = (said.page, ceil(group_s)) if group_s > 0 else (said.series, COOL_DOWN_S)
+    return len(alerts(np.ones(len(firing)), 0.5, of[firing], said.as_of_s[firing], cool_down_s=again_s))
 
 
 def fit(said: Said, budget_per_day: float, page: Page) -> Fit:
@@ -155,8 +166,8 @@ def fit(said: Said, budget_per_day: float, page: Page) -> Fit:
     allowed, known = ceil(budget_per_day * said.days), said.p[~np.isnan(said.p)]
 
     def count(threshold: float) -> tuple[int, int]:
-        fired = firings(said, page.bounds(threshold), page.stale_s)
-        return len(fired), len(opened(said, fired, page.group_s))
+        fired, firing = _lives(said, page.bounds(threshold), page.stale_s)
+        return len(fired), spent(said, firing, page.group_s)
 
     threshold = lowest_threshold(known, lambda one: count(one)[1] <= allowed)
     return Fit(threshold, *count(threshold), said.days)

@@ -273,7 +273,7 @@ class ThresholdRecord:
     series, predictions : int
         Of how many series, and how many.
     alerts, pages : int
-        What the threshold would have come to over these days.
+        What the threshold would have come to over these days; an alert that lasts for long costs several pages.
     steps : tuple of ThresholdStep
         This one and those before it, newest last.
     """

@@ -1,0 +1,34 @@
+"""Records of a watched bucket, decoded once."""
+
+from __future__ import annotations
+
+from app.cache.decoded import Decoded
+from app.cache.documents import encode_document
+from app.cache.records import ServiceSummary
+from app.store.contract import Documents
+from tests.api_builders import a_service_summary
+
+
+def test_a_record_is_the_same_object_until_it_is_written_again(documents: Documents) -> None:
+    decoded = Decoded(documents.watch("services"), ServiceSummary)
+    documents.put("services", "default/payment", encode_document(a_service_summary()))
+    first = decoded.all()["default/payment"]
+    assert decoded.get("default/payment") is first
+    assert decoded.keys() == ["default/payment"]
+    documents.put("services", "default/payment", encode_document(a_service_summary()))
+    assert decoded.get("default/payment") is not first
+    decoded.close()
+
+
+def test_what_is_absent_or_unreadable_is_left_out_and_what_is_gone_forgotten(documents: Documents) -> None:
+    decoded = Decoded(documents.watch("services"), ServiceSummary)
+    documents.put("services", "default/odd", b"[]")
+    documents.put("services", "default/payment", encode_document(a_service_summary()))
+    assert list(decoded.all("default/")) == ["default/payment"]
+    assert (decoded.get("default/odd"), decoded.get("default/none")) == (None, None)
+    assert decoded.revision("default/payment") > 0
+    for _ in range(3):
+        documents.delete("services", "default/payment")
+    assert decoded.all() == {}
+    assert decoded.revision("default/payment") == 0
+    decoded.close()
