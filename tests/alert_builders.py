@@ -22,7 +22,8 @@ def at(seconds: float) -> datetime:
 
 
 def a_route(**given: Any) -> Route:
-    return Route(**({"name": "pages", "threshold": 0.5, "resolve_ratio": 0.6, "shadow": False, "channels": ("post",)} | given))
+    named: dict[str, Any] = {"name": "pages", "threshold": 0.5, "resolve_ratio": 0.6, "shadow": False, "channels": ("post",)}
+    return Route(**(named | given))
 
 
 def an_observation(

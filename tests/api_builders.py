@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.api.application import create_api
 from app.api.feed import StreamPlan
-from app.api.parts import ApiParts, Health, TrainingRequest
+from app.api.parts import AlertView, ApiParts, Health, TrainingRequest
 from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.member_records import Nodes
@@ -198,6 +198,7 @@ class Api:
     streams: StreamPlan = field(default_factory=StreamPlan)
     nodes: Nodes = field(default_factory=lambda: Nodes(1, ()))
     stopped: threading.Event = field(default_factory=threading.Event)
+    alerting: AlertView = field(default_factory=AlertView)
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,6 +216,7 @@ class Api:
                 streams=self.streams,
                 stopping=self.stopped.is_set,
                 checks=self.checks,
+                alerting=self.alerting,
             )
         )
 

@@ -22,7 +22,8 @@ def said(past: list[tuple[int, int, float]]) -> Said:
     for series, after, value in past:
         clock[series] += after
         rows.append((value, series, clock[series]))
-    p, series, as_of_s = (np.array([row[i] for row in rows], kind) for i, kind in enumerate((np.float64, np.int64, np.int64)))
+    p = np.array([row[0] for row in rows], np.float64)
+    series, as_of_s = (np.array([row[i] for row in rows], np.int64) for i in (1, 2))
     return Said.ordered(p, series, series // 2, as_of_s)
 
 
