@@ -103,7 +103,8 @@ class Alerting:
         self.parts = parts
         self.routes = {route.name: route for route in routes}
         self.plan = plan
-        self._known = Known(parts.documents, plan.stale_s, plan.tick_s)
+        operations = any(route.operations for route in routes)
+        self._known = Known(parts.documents, plan.stale_s, plan.tick_s, operations=operations)
         self._notices = Decoded(parts.documents.watch("notices"), NoticeRecord)
         self._seen: tuple[int, ...] = ()
         self._looked = float("-inf")

@@ -65,7 +65,9 @@ def inhibited(alerts: Sequence[AlertRecord], groups: Mapping[str, GroupOf], call
     below = {service: _below(service, calls) for service in {alert.service for alert in alerts}}
     found: dict[str, str] = {}
     for alert in alerts:
-        others = [other for (shadow, _), other in first.items() if shadow == alert.shadow and other.service != alert.service]
+        group = groups.get(alert.service)
+        named = below[alert.service] | ({group.cause} if group is not None else frozenset[str]())
+        others = [first[alert.shadow, name] for name in named - {alert.service} if (alert.shadow, name) in first]
         causes = [other for other in others if _keeps(other, alert, groups, below)]
         if causes:
             found[alert.id] = min(causes, key=lambda other: (not _is_cause(other, groups), *_rank(other))).id

@@ -16,6 +16,7 @@ from app.cache.alert_records import AlertRecord, SilenceRecord, ThresholdRecord
 from app.cache.decoded import Decoded
 from app.cache.documents import tenant_key
 from app.store.contract import Documents
+from features.series import WHOLE
 from models.prediction import AnomalyScore, Chance, Reason
 
 __all__ = ["Known"]
@@ -86,9 +87,12 @@ class Known:
         Whose buckets are watched from now on.
     stale_s, tick_s : float
         As a `Situation` has them.
+    operations : bool
+        Whether single operations are looked at; without, most predictions need not be decoded.
     """
 
-    def __init__(self, documents: Documents, stale_s: float, tick_s: float) -> None:
+    def __init__(self, documents: Documents, stale_s: float, tick_s: float, *, operations: bool = True) -> None:
+        self._suffix = "" if operations else tenant_key("", WHOLE)
         self.stale_s = stale_s
         self.tick_s = tick_s
         self.alerts = Decoded(documents.watch("alerts"), AlertRecord)
@@ -117,7 +121,7 @@ class Known:
         return Situation(
             tenant=tenant,
             now=now,
-            observations=[one.observation() for one in self._predictions.all(prefix).values()],
+            observations=[one.observation() for one in self._predictions.all(prefix, self._suffix).values()],
             incidents=[OpenIncident(one.id, one.service, one.operation, one.start, one.category) for one in incidents],
             alerts=list(self.alerts.all(prefix).values()),
             silences=list(self._silences.all(prefix).values()),

@@ -42,10 +42,12 @@ class Decoded(Generic[T_co]):
         """Return the keys of all live documents, in order."""
         return [document.key for document in self._watch.items()]
 
-    def all(self, prefix: str = "") -> dict[str, T_co]:
-        """Return the records whose key starts with a prefix, by key."""
+    def all(self, prefix: str = "", suffix: str = "") -> dict[str, T_co]:
+        """Return the records whose key starts with a prefix and ends with a suffix, by key; nothing else is decoded."""
         found: dict[str, T_co] = {}
         for document in self._watch.items(prefix):
+            if not document.key.endswith(suffix):
+                continue
             record = self._record(document.key, document.revision, document.value)
             if record is not None:
                 found[document.key] = record

@@ -48,6 +48,15 @@ def test_a_situation_holds_what_documents_say_of_the_tenant_alone(documents: Doc
     known.close()
 
 
+def test_single_operations_are_not_decoded_where_no_route_looks_at_them(documents: Documents) -> None:
+    put_prediction(documents, a_prediction())
+    put_prediction(documents, a_prediction(operation="POST /charge"))
+    for operations, n in ((True, 2), (False, 1)):
+        known = Known(documents, 900.0, 60.0, operations=operations)
+        assert len(known.situation("default", at(0)).observations) == n
+        known.close()
+
+
 def test_news_is_told_by_the_number_of_changes(documents: Documents) -> None:
     known = Known(documents, 900.0, 60.0)
     before = known.changes
