@@ -81,7 +81,11 @@ def _serve(receiver: Receiver) -> ThreadingHTTPServer:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):  # the sender was killed
+                self.close_connection = True
+                return
+            told = json.loads(body)
             self.send_response(receiver.take([one["key"] for one in told]))
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -49,6 +49,9 @@ def receiver(received: Received) -> Generator[Received]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):  # the sender was killed
+                self.close_connection = True
+                return
             with received.lock:
                 status = received.answers(received.requests)
                 received.requests += 1
