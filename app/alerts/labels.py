@@ -7,7 +7,11 @@ from fnmatch import fnmatchcase
 
 from app.cache.alert_records import MatcherRecord
 
-__all__ = ["admits", "matchers_of"]
+__all__ = ["OWN", "admits", "matchers_of"]
+
+OWN = ("generator", "foreshock")
+"""A label of every alert that is made here, and its value: one that comes back, as through an Alertmanager, must not count as an incident
+that confirms it."""
 
 
 def matchers_of(selector: Mapping[str, str]) -> tuple[MatcherRecord, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.alert_settings import AlertRouteSettings, AlertSettings
-from app.alerts.labels import admits, matchers_of
+from app.alerts.labels import OWN, admits, matchers_of
 from app.alerts.states import Bounds
 from app.cache.alert_records import MatcherRecord, ThresholdRecord
 from features.errors import InvalidSetting
@@ -91,6 +91,7 @@ class Route:
             "service": service,
             "operation": operation,
             "on": self.on,
+            OWN[0]: OWN[1],
         }
 
     def bounds(self, threshold: float) -> Bounds:

@@ -40,5 +40,6 @@ def test_its_own_labels_can_be_selected_by_and_those_of_the_series_win() -> None
         "service": "cart",
         "operation": "*",
         "on": "prediction",
+        "generator": "foreshock",
         "severity": "page",
     }
