@@ -29,6 +29,7 @@ __all__ = ["Sender", "SenderParts", "SenderPlan"]
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 8  # guessed: who else writes a notice are the other channels and another home
+_OPEN_TTL_S = 90 * 86_400.0  # of one that somebody does not have yet, as of a channel that is gone from the settings; guessed
 _SETTLED_TTL_S = 3600.0  # for which a notice that all have is kept, so that nobody begins it anew; guessed
 
 
@@ -189,6 +190,10 @@ class Sender:
             logger.info("channel %s: %d notices were not delivered, to be tried again: %s", self.channel.name, len(fresh), exc)
             self.parts.breaker.retries.inc()
             return "failed", ""
+        except Exception:  # of a channel's library: other pages must not wait for it to be understood
+            logger.exception("channel %s: %d notices were not delivered, to be tried again", self.channel.name, len(fresh))
+            self.parts.telemetry.faults.labels(place="notices").inc()
+            return "failed", ""
         return "delivered", ""
 
     def _note(self, sent: NoticeRecord, refused: str) -> None:
@@ -200,7 +205,7 @@ class Sender:
                 return
             kept = decode_document(found.value, NoticeRecord)
             after = delivered(kept, self.channel.name, sent.seq, self.parts.now(), refused)
-            ttl_s = _SETTLED_TTL_S if after.settled else None
+            ttl_s = _SETTLED_TTL_S if after.settled else _OPEN_TTL_S
             try:
                 documents.swap("notices", key, encode_document(after), found.revision, ttl_s=ttl_s)
                 return

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.alerts.contract import Channel, Notice
 from app.alerts.outbox import wanted
 from app.alerts.sender import Sender, SenderParts, SenderPlan
 from app.breaker import Breaker, BreakerPlan
@@ -17,10 +19,12 @@ from app.cache.alert_records import AlertRecord, NoticeRecord
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.store.contract import Documents
 from app.telemetry import Telemetry
+from features.errors import StoreFailed
 from tests.alert_builders import an_alert, at
 from tests.api_builders import Clock
 from tests.contracts.stores import FAMILIES
 from tests.killed import run_and_kill
+from tests.nodes import until
 from tests.receivers import PostChannel, Received, receiver
 
 
@@ -36,7 +40,7 @@ ONCE = SenderPlan()
 class Outbox:
     """Alerts and their notices in a store, and a sender whose waits a test skips."""
 
-    def __init__(self, documents: Documents, clock: Clock, channel: PostChannel, plan: SenderPlan = ONCE) -> None:
+    def __init__(self, documents: Documents, clock: Clock, channel: Channel, plan: SenderPlan = ONCE) -> None:
         self.documents = documents
         self.seconds = 0.0
         self.telemetry = Telemetry()
@@ -159,6 +163,41 @@ def test_another_tenants_home_is_left_to_it(outbox: Outbox, received: Received) 
     outbox.sender.parts = replace(outbox.sender.parts, home=lambda tenant: tenant != "default")
     outbox.put(an_alert("a-1"))
     assert outbox.send(2) == 0
+
+
+class Odd:
+    """A channel whose library fails as nobody foresaw, at the first page alone."""
+
+    name = "post"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        if notices[0].key == "a-1":
+            raise RuntimeError("nobody foresaw it")
+        self.told += [notice.key for notice in notices]
+
+
+def test_whatever_fails_ends_no_sender_and_holds_no_other_page_up(documents: Documents, clock: Clock) -> None:
+    outbox, odd, stop = Outbox(documents, clock, Odd(), SenderPlan(poll_s=0.001)), Odd(), threading.Event()
+    outbox.sender.channel = odd
+    outbox.put(an_alert("a-1"))
+    outbox.put(an_alert("b-1", "cart"))
+    homes = iter((StoreFailed("no server leads"),))
+
+    def home(_: str) -> bool:
+        for failure in homes:
+            raise failure
+        return True
+
+    outbox.sender.parts = replace(outbox.sender.parts, home=home)
+    thread = threading.Thread(target=outbox.sender.run, args=(stop,))
+    thread.start()
+    until(lambda: odd.told == ["b-1"], "the other page")
+    stop.set()
+    thread.join()
+    assert outbox.telemetry.value("faults", place="notices") == 2.0
 
 
 SENDING = """
