@@ -117,7 +117,7 @@ class Alerting:
                 self._seen, self._looked = changes, now  # what is written meanwhile, also by this look, is news again
                 self.look_at_all()
         self._known.close()
-        self._notices.close()
+        self._notices.watch.close()
 
     def look_at_all(self) -> None:
         """Look at the tenants whose home this node is; what cannot be looked at now is logged and counted."""
@@ -158,7 +158,7 @@ class Alerting:
         """Bring the outbox up to what alerts say."""
         for alert in alerts:
             key, route = tenant_key(alert.tenant, alert.id), self.routes.get(alert.rule)
-            kept = self._notices.get(key)
+            kept = self._notices.one(key)
             notice = wanted(alert, kept, route.channels if route is not None else (), self.plan.external_url)
             if notice is not None:
                 revision = 0 if kept is None else self._notices.revision(key)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -75,7 +75,7 @@ class _Callee:
 @dataclass(frozen=True, slots=True)
 class _Calls:
     caller: str
-    edges: tuple[_Callee, ...] = field(default=())
+    callees: tuple[_Callee, ...] = ()
 
 
 class Known:
@@ -106,18 +106,17 @@ class Known:
     @property
     def changes(self) -> tuple[int, ...]:
         """How many changes have come to each bucket; the same again says that nothing is new."""
-        return tuple(one.changes for one in self._all())
+        return tuple(one.watch.changes for one in self._all())
 
     def tenants(self) -> list[str]:
         """Return the tenants that something is known of."""
-        keys = [*self._predictions.keys(), *self.alerts.keys()]
-        return sorted({unquote(key.partition("/")[0]) for key in keys})
+        return sorted({unquote(name) for bucket in (self._predictions, self.alerts) for name in bucket.tenants()})
 
     def situation(self, tenant: str, now: datetime) -> Situation:
         """Return what is known of a tenant."""
         prefix = tenant_key(tenant, "")
         incidents = [one for one in self._incidents.all(prefix).values() if one.end is None]
-        edges = [(calls.caller, edge.callee) for calls in self._calls.all(prefix).values() for edge in calls.edges]
+        edges = [(calls.caller, edge.callee) for calls in self._calls.all(prefix).values() for edge in calls.callees]
         return Situation(
             tenant=tenant,
             now=now,
@@ -139,7 +138,7 @@ class Known:
     def close(self) -> None:
         """Stop following the buckets."""
         for one in self._all():
-            one.close()
+            one.watch.close()
 
     def _all(self) -> tuple[Decoded[object], ...]:
         return (

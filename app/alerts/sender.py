@@ -114,14 +114,14 @@ class Sender:
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("channel %s: notices were not looked at: %s", self.channel.name, exc, exc_info=unforeseen)
                 self.parts.telemetry.faults.labels(place="notices").inc()
-        self._notices.close()
-        self._alerts.close()
+        self._notices.watch.close()
+        self._alerts.watch.close()
 
     def send_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send what is due, page by page, the oldest first, and return how many notices were sent."""
         pages: dict[str, list[NoticeRecord]] = {}
         for notice in sorted(self._notices.all().values(), key=lambda notice: (notice.starts_at, notice.id)):
-            alert = self._alerts.get(tenant_key(notice.tenant, notice.id))
+            alert = self._alerts.one(tenant_key(notice.tenant, notice.id))
             if self.parts.home(notice.tenant) and self._due(notice, alert):
                 pages.setdefault(notice.page, []).append(notice)
         self.parts.telemetry.notices_waiting.labels(channel=self.channel.name).set(sum(map(len, pages.values())))

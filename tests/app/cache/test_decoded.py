@@ -13,11 +13,11 @@ def test_a_record_is_the_same_object_until_it_is_written_again(documents: Docume
     decoded = Decoded(documents.watch("services"), ServiceSummary)
     documents.put("services", "default/payment", encode_document(a_service_summary()))
     first = decoded.all()["default/payment"]
-    assert decoded.get("default/payment") is first
-    assert decoded.keys() == ["default/payment"]
+    assert decoded.one("default/payment") is first
+    assert list(decoded.tenants()) == ["default"]
     documents.put("services", "default/payment", encode_document(a_service_summary()))
-    assert decoded.get("default/payment") is not first
-    decoded.close()
+    assert decoded.one("default/payment") is not first
+    decoded.watch.close()
 
 
 def test_what_is_absent_or_unreadable_is_left_out_and_what_is_gone_forgotten(documents: Documents) -> None:
@@ -25,10 +25,10 @@ def test_what_is_absent_or_unreadable_is_left_out_and_what_is_gone_forgotten(doc
     documents.put("services", "default/odd", b"[]")
     documents.put("services", "default/payment", encode_document(a_service_summary()))
     assert list(decoded.all("default/")) == ["default/payment"]
-    assert (decoded.get("default/odd"), decoded.get("default/none")) == (None, None)
+    assert (decoded.one("default/odd"), decoded.one("default/none")) == (None, None)
     assert decoded.revision("default/payment") > 0
-    for _ in range(3):
-        documents.delete("services", "default/payment")
+    assert list(decoded.all("default/", "/payment")) == ["default/payment"]
+    documents.delete("services", "default/payment")
     assert decoded.all() == {}
     assert decoded.revision("default/payment") == 0
-    decoded.close()
+    decoded.watch.close()
