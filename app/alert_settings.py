@@ -37,7 +37,7 @@ class AlertRouteSettings(BaseModel):
     threshold: float | None = Field(default=None, gt=0.0, le=1.0)
     """A fixed threshold in the place of the one that follows from the budget. None by default: nobody knows a good one beforehand."""
     default_threshold: float = Field(default=0.5, gt=0.0, le=1.0)
-    """Threshold until there is history enough to follow the budget. Guessed: what is likelier than not. Lower pages often in the first days, higher hardly ever."""
+    """Threshold until there is history enough to follow the budget. Guessed: what is likelier than not, so that nearly nothing is said before the budget is known; two pages a day come to 0.15 on the simulated shop. Far lower pages often in the first days."""
     resolve_ratio: float = Field(default=0.7, gt=0.0, le=1.0)
     """An alert is over below this part of its threshold. Guessed; at 1 one that wavers around its threshold begins and ends all the time, near 0 none ends."""
     min_duration_s: float = Field(default=0.0, ge=0.0, le=86_400.0)

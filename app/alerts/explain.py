@@ -64,8 +64,8 @@ class Explained:
     shadow : bool
         Whether it tells nobody anyway.
     verdict : str
-        ``fired``, ``acknowledged``, ``silenced``, ``inhibited``, ``pending``, ``below_threshold``, ``budget`` (only the threshold that the
-        budget asks for kept it from firing), ``held`` (in an incident, or too young), ``no_data`` or ``not_selected``.
+        ``fired``, ``acknowledged``, ``silenced``, ``inhibited``, ``pending``, ``below_threshold``, ``budget`` (so near the threshold
+        that a larger budget might have let it fire), ``held`` (in an incident, or too young), ``no_data`` or ``not_selected``.
     text : str
         What a person reads.
     value, threshold : float or None
@@ -185,7 +185,7 @@ def _of_points(route: Route, asked: Question, points: Sequence[Point], kept: Kep
     found = replace(found, value=last.value)
     shown = f"{last.value:.3f} at {_clock(last.at_s)}"
     if trigger.since_s is None:
-        verdict = "budget" if basis == "history" and last.value >= route.default_threshold else "below_threshold"
+        verdict = "budget" if basis == "history" and last.value >= bounds.resolve else "below_threshold"
         return replace(found, verdict=verdict, text=f"{shown} was below {threshold:.3f}, {_why(route, basis)}")
     lasted_s = asked.at.timestamp() - trigger.since_s
     if not trigger.firing:

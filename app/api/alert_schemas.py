@@ -218,7 +218,7 @@ class _Explained(Out):
         "no_data",
         "not_selected",
     ]
-    """`budget`: only the threshold that the budget asks for kept it from firing. `held`: in an incident, or too young."""
+    """`budget`: so near the threshold that a larger budget might have let it fire. `held`: in an incident, or too young."""
     text: str
     value: float | None
     threshold: float | None

@@ -43,6 +43,7 @@ def test_without_alert_the_past_is_walked() -> None:
     assert verdicts["below_threshold"].threshold_basis == "default"
     assert verdicts["pending"].text == "the threshold was met for 60 s, of 120 s that it must be"
     assert verdicts["silenced"].silence_id == "s1"
+    assert asked(points(0.4), threshold=fitted).verdict == "below_threshold"
 
 
 def test_what_was_said_too_long_ago_or_later_does_not_count() -> None:
