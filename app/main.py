@@ -93,6 +93,7 @@ class Node(Parts):
         """Start what the roles say, and take part in the cluster if there is one."""
         if self.roles.worker:
             self.start_worker()
+            self.start_alerts()
         if self.roles.worker or self.roles.api:
             self.start_jobs()
         if self.roles.worker or self.roles.ingest:
@@ -135,6 +136,13 @@ class Node(Parts):
         if self.roles.worker and self.settings.export.otlp_endpoint:
             self._run("export", partial(self.otlp_export.run, self._stop))
             self._closers.append(self.otlp_export.close)
+
+    def start_alerts(self) -> None:
+        """Begin to make alerts, to tell of them, and to keep thresholds up with budgets."""
+        self._run("alerts", partial(self.alerting.run, self._stop))
+        self._run("alert thresholds", partial(self.fitting.run, self._stop))
+        for sender in self.senders:
+            self._run(f"channel {sender.channel.name}", partial(sender.run, self._stop))
 
     def start_servers(self) -> Served:
         """Open the listeners that the roles say, and return where they are; that of REST is always there, for those that look after the node."""
@@ -238,6 +246,7 @@ class Node(Parts):
             checks=checks,
             default_tenant=self.settings.ingest.default_tenant,
             alerts=AlertLabels.of(self.settings),
+            alerting=self.alert_view(),
             stopping=self._stop.is_set,
             runbook=self.runbook,
         )

@@ -6,15 +6,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from app.api.parts import TrainingRequest
+from app.alerts.alerting import Alerting, AlertingParts, AlertingPlan
+from app.alerts.channels import channels_of
+from app.alerts.contract import Channel
+from app.alerts.fitting import Fitting, FittingParts
+from app.alerts.past import Past
+from app.alerts.routes import Route, routes_of
+from app.alerts.sender import Sender, SenderParts, SenderPlan
+from app.api.parts import AlertView, TrainingRequest
 from app.archive import Upkeep
+from app.breaker import Breaker, BreakerPlan
 from app.cache.member_records import Member
 from app.cache.news import News
 from app.correlation import Correlation, CorrelationParts
@@ -238,6 +246,43 @@ class Parts:
         """Where steps of plans are posted to."""
         return Runbook(self.settings.runbook, self.telemetry, time.time)
 
+    @cached_property
+    def channels(self) -> Sequence[Channel]:
+        """Ways of telling people and other systems."""
+        return tuple(channels_of(self.settings.channels).values())
+
+    @cached_property
+    def routes(self) -> tuple[Route, ...]:
+        """What is alerted on, and who is told."""
+        return routes_of(self.settings.alerts, [channel.name for channel in self.channels])
+
+    @cached_property
+    def alerting(self) -> Alerting:
+        """What makes alerts and notices."""
+        alerts = self.settings.alerts
+        plan = AlertingPlan(
+            kept_days=alerts.kept_days, stale_s=alerts.stale_s, tick_s=self.plan.tick_s, external_url=alerts.external_url
+        )
+        return Alerting(AlertingParts(self.store.documents, self.telemetry, self.now, self.home), self.routes, plan)
+
+    @cached_property
+    def fitting(self) -> Fitting:
+        """What finds the thresholds that budgets come to."""
+        alerts = self.settings.alerts
+        parts = FittingParts(self.store.documents, Past(self.history), self.telemetry, self.now, self.home)
+        return Fitting(parts, self.routes, alerts.lookback_days, alerts.stale_s)
+
+    @cached_property
+    def senders(self) -> list[Sender]:
+        """What tells each channel."""
+        resend_s, kinds = self.settings.alerts.resend_s, {name: each.kind for name, each in self.settings.channels.items()}
+        return [self._sender(each, resend_s if kinds[each.name] == "alertmanager" else None) for each in self.channels]
+
+    def alert_view(self) -> AlertView:
+        """Return what REST knows of alerts beside their documents."""
+        alerts = self.settings.alerts
+        return AlertView(self.routes, Past(self.history).points, alerts.stale_s, alerts.kept_days * 86_400)
+
     def registry(self, tenant: str) -> Registry:
         """Return the model registry of a tenant."""
         return Registry(self.store.blobs, self.store.documents, self.store.signing_key, tenant)
@@ -263,6 +308,16 @@ class Parts:
             spread=Spread(models.joblib_backend, models.joblib_address, models.joblib_workers),
             patience=self._patience,
         )
+
+    def now(self) -> datetime:
+        """Return the time of the clock that stamps what is received, aware."""
+        return datetime.fromtimestamp(self._now_ns() / 1e9, UTC)
+
+    def _sender(self, channel: Channel, resend_s: float | None) -> Sender:
+        # A receiver that is away is looked for every half minute at most: what it is to be told grows old.
+        breaker = Breaker(f"channel {channel.name}", self.telemetry, BreakerPlan(after_s=10.0, first_s=1.0, longest_s=30.0))
+        parts = SenderParts(self.store.documents, breaker, self.telemetry, self.now, self.home)
+        return Sender(channel, parts, SenderPlan(resend_s=resend_s))
 
     def closed_s(self) -> float | None:
         """Return the unix seconds of the newest closed tick, None before the first."""

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from app.alert_settings import AlertSettings
 from app.channel_settings import ChannelName, ChannelSettings
 from app.cluster_settings import ClusterSettings
 from app.export_settings import ExportSettings
@@ -262,6 +263,7 @@ class Settings(BaseSettings):
     channels: dict[ChannelName, ChannelSettings] = {}
     """Ways in which notices leave, by a name of yours; see below. None by default: nothing leaves until you say where to. In the environment `FORESHOCK_CHANNELS` holds all of them as JSON, or names are in upper case and are read in lower case."""
     runbook: RunbookSettings = RunbookSettings()
+    alerts: AlertSettings = AlertSettings()
 
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)

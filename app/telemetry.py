@@ -152,6 +152,21 @@ class Telemetry:
         self.webhook_alerts = Counter(
             "foreshock_webhook_alerts", "Alerts that came in over a webhook, by what became of them.", ["outcome"], registry=r
         )
+        self.alerts = Gauge(
+            "foreshock_alerts",
+            "Alerts of the tenants whose home this node is, by state; those that are over are not counted.",
+            ["state"],
+            registry=r,
+        )
+        self.notices = Counter(
+            "foreshock_notices",
+            "Notices of alerts that were sent, by channel and what came of it: delivered, failed (and tried again), or refused for good.",
+            ["channel", "outcome"],
+            registry=r,
+        )
+        self.notices_waiting = Gauge(
+            "foreshock_notices_waiting", "Notices that a channel is to be told.", ["channel"], registry=r
+        )
         self.cache_reads = Counter(
             "foreshock_cache_reads", "Reads of documents in memory, by outcome.", ["bucket", "outcome"], registry=r
         )

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.api.application import create_api
 from app.api.feed import StreamPlan
-from app.api.parts import ApiParts, Health, StepReceiver, TrainingRequest
+from app.api.parts import AlertView, ApiParts, Health, StepReceiver, TrainingRequest
 from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.member_records import Nodes
@@ -217,6 +217,7 @@ class Api:
     stopped: threading.Event = field(default_factory=threading.Event)
     runbook: StepReceiver | None = None
     """Who takes steps of plans; may be set later."""
+    alerting: AlertView = field(default_factory=AlertView)
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -235,6 +236,7 @@ class Api:
                 stopping=self.stopped.is_set,
                 checks=self.checks,
                 runbook=_Later(lambda: self.runbook),
+                alerting=self.alerting,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from app.alerts.contract import Channel
 from app.history.delta import DeltaHistory
 from app.main import Node, Served
 from app.replay import append_markers
@@ -84,11 +85,14 @@ class RunningNode:
 
 
 @contextmanager
-def run_node(folder: Path, **overrides: Any) -> Generator[RunningNode]:
-    """Run a node with worker and servers, without the wall clock's ticks."""
+def run_node(folder: Path, *, channels: Sequence[Channel] = (), **overrides: Any) -> Generator[RunningNode]:
+    """Run a node with worker and servers, without the wall clock's ticks; with channels it makes alerts and tells of them."""
     clock_ns = [time.time_ns() // TICK_NS * TICK_NS - 30 * TICK_NS]
     node = Node(settings_in(folder, **overrides), now_ns=lambda: clock_ns[0])
     with closing(node):
+        if channels:
+            node.channels = channels
+            node.start_alerts()
         append_markers(node.store.log, range(clock_ns[0] // TICK_NS, clock_ns[0] // TICK_NS + 1), 60)
         node.start_worker()
         running = RunningNode(node, clock_ns, node.start_servers())

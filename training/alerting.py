@@ -18,7 +18,7 @@ from models.prediction import HORIZONS
 from training.bootstrap import Blocks, Interval
 from training.rows import Rows
 
-__all__ = ["COOL_DOWN_S", "EventScores", "alert_column", "alerts", "followed_thresholds", "score_events", "threshold_for"]
+__all__ = ["COOL_DOWN_S", "EventScores", "alert_column", "alerts", "followed_thresholds", "lowest_threshold", "score_events", "threshold_for"]
 
 COOL_DOWN_S = max(HORIZONS.values())
 """An alert speaks for its series for as long as its horizon; a second one within it would say the same."""
@@ -149,7 +149,7 @@ def threshold_for(
         may spend one whole alert.
     """
     allowed = int(np.ceil(budget_per_day * _days(as_of_s)))
-    return _lowest(p, lambda threshold: len(alerts(p, threshold, series, as_of_s, cool_down_s)) <= allowed)
+    return lowest_threshold(p, lambda threshold: len(alerts(p, threshold, series, as_of_s, cool_down_s)) <= allowed)
 
 
 def followed_thresholds(
@@ -247,7 +247,7 @@ def score_events(
         return len(given) - int(soon[given].sum())
 
     if threshold is None:
-        threshold = _lowest(said, lambda t: wrong(t) <= false_per_day * days)
+        threshold = lowest_threshold(said, lambda t: wrong(t) <= false_per_day * days)
     limits = threshold[chosen] if isinstance(threshold, np.ndarray) else threshold
     given = alerts(said, limits, series, as_of, horizon_s)
     before = np.flatnonzero(soon)
@@ -306,11 +306,23 @@ def _days(as_of_s: IntArray) -> float:
     return max(float(as_of_s.max() - as_of_s.min()) / _DAY_S, 1 / 24) if len(as_of_s) else 1.0
 
 
-def _lowest(p: FloatArray, fits: Callable[[float], bool]) -> float:
-    """Find the lowest probability that fits a budget, one above all of them when none does.
+def lowest_threshold(p: FloatArray, fits: Callable[[float], bool]) -> float:
+    """Return the lowest probability that fits a budget, one above all of them when none does.
 
     Fewer rows above mean fewer alerts but for where a cool-down begins, so bisection finds one that fits. It begins at the
     top, since a budget lets few rows through and a low threshold costs time.
+
+    Parameters
+    ----------
+    p : FloatArray
+        Shape (n,), probabilities.
+    fits : callable
+        Whether a threshold stays within the budget.
+
+    Examples
+    --------
+    >>> lowest_threshold(np.array([0.1, 0.6, 0.7]), lambda threshold: threshold > 0.5)
+    0.6
     """
     values = np.unique(p)
     high = len(values)

@@ -15,6 +15,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import (
+    alert_routes,
+    alerts,
     anomalies,
     backtests,
     errors,
@@ -30,6 +32,7 @@ from app.api import (
     plans,
     predictions,
     problems,
+    silences,
     stream,
     training,
     trends,
@@ -63,6 +66,9 @@ _RESOURCES = (
     backtests,
     models,
     learning,
+    alerts,
+    silences,
+    alert_routes,
     nodes,
     stream,
 )  # `feedback/impact` before `feedback/{id}`

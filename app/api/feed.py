@@ -24,10 +24,12 @@ from models.prediction import AnomalyScore
 
 __all__ = ["Change", "Feed", "Feeds", "Kind", "StreamPlan"]
 
-Kind: TypeAlias = Literal["prediction", "anomaly", "incident", "model"]
-"""What changed: a prediction was replaced, a window was out of its bounds, an incident began or ended, a model came or serves."""
+Kind: TypeAlias = Literal["prediction", "anomaly", "incident", "alert", "model"]
+"""What changed: a prediction was replaced, a window was out of its bounds, an incident or an alert began, moved or ended, a model came or serves."""
 
-_BUCKETS = ("predictions", "incidents", "models")
+_BUCKETS = ("predictions", "incidents", "alerts", "models")
+
+_KIND_OF: dict[str, Kind] = {"incidents": "incident", "alerts": "alert", "models": "model"}
 
 _RARE = 0.99  # guessed: of 10,000 services, a hundred events a minute at the most
 
@@ -242,7 +244,7 @@ def _head(document: Document) -> _Head:
 def _kinds(bucket: str, head: _Head) -> tuple[Kind, ...]:
     if bucket == "predictions":
         return ("prediction", "anomaly") if head.anomaly is not None and _strange(head.anomaly) else ("prediction",)
-    return ("incident",) if bucket == "incidents" else ("model",)
+    return (_KIND_OF[bucket],)
 
 
 def _strange(anomaly: AnomalyScore) -> bool:

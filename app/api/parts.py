@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, cast
@@ -15,6 +15,8 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.alerts.explain import Point, PointsOf
+from app.alerts.routes import Route
 from app.api.entries import Entries
 from app.api.feed import StreamPlan
 from app.api.pages import Page
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PREFIX",
     "AlertLabels",
+    "AlertView",
     "ApiParts",
     "Ask",
     "Asked",
@@ -141,6 +144,30 @@ class StepReceiver(Protocol):
         ...
 
 
+def _nothing_said(*_: object) -> dict[str, tuple[Point, ...]]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """What the API knows of alerts beside their documents.
+
+    Parameters
+    ----------
+    routes : sequence of Route
+        What is alerted on.
+    points : callable
+        What was predicted of a series, from history. Called in a thread.
+    stale_s, kept_s : float
+        After how long nothing is known of a series any more, and for how long what is over is kept.
+    """
+
+    routes: Sequence[Route] = ()
+    points: PointsOf = _nothing_said
+    stale_s: float = 900.0
+    kept_s: float = 30 * 86_400.0
+
+
 @dataclass(frozen=True, slots=True)
 class ApiParts:
     """Everything that the API depends on.
@@ -172,7 +199,9 @@ class ApiParts:
     max_body_bytes : int
         Of a request; larger ones are refused unread. 1 MiB is guessed: ten times the largest stack trace.
     alerts : AlertLabels
-        How alerts name services.
+        How alerts that come in name services.
+    alerting : AlertView
+        What is known of own alerts.
     stopping : callable
         Whether the process is about to stop, so that streams end.
     streams : StreamPlan
@@ -194,6 +223,7 @@ class ApiParts:
     default_tenant: str = "default"
     max_body_bytes: int = 2**20
     alerts: AlertLabels = field(default_factory=AlertLabels)
+    alerting: AlertView = field(default_factory=AlertView)
     stopping: Callable[[], bool] = lambda: False
     streams: StreamPlan = field(default_factory=StreamPlan)
     runbook: StepReceiver | None = None

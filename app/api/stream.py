@@ -22,6 +22,7 @@ from app.api.feed import Change, Feed, Feeds, Kind
 from app.api.pages import microseconds
 from app.api.parts import PREFIX, Ask, Asked, members
 from app.api.predictions import shown_prediction
+from app.cache.alert_records import AlertRecord
 from app.cache.records import IncidentRecord, PredictionRecord
 from features.series import WHOLE
 from models.version import ModelVersion, ServingHistory
@@ -65,7 +66,7 @@ class StreamFilter(BaseModel):
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events, one after the other"}
     },
-    summary="Server-sent events: predictions, anomalies, incidents, models",
+    summary="Server-sent events: predictions, anomalies, incidents, alerts, models",
 )
 async def stream(
     request: Request,
@@ -163,6 +164,9 @@ def _data(asked: Ask, change: Change) -> Mapping[str, object] | None:
     if change.kind == "incident":
         incident = asked.cache.one("incidents", change.key, IncidentRecord)
         return None if incident is None else members(incident)
+    if change.kind == "alert":
+        alert = asked.cache.one("alerts", change.key, AlertRecord)
+        return None if alert is None else members(alert)
     prediction = asked.cache.one("predictions", change.key, PredictionRecord)
     if prediction is None:
         return None

@@ -15,6 +15,7 @@ from hashlib import sha256
 from anyio import to_thread
 from fastapi import APIRouter, Response
 
+from app.alerts.labels import OWN
 from app.api.alertmanager import AlertIn, AlertmanagerIn, WebhookOut
 from app.api.pages import microseconds
 from app.api.parts import PREFIX, Ask, Asked, answer
@@ -63,6 +64,8 @@ def _taken(asked: Ask, alerts: Sequence[AlertIn]) -> dict[str, object]:
 def _no_incident(asked: Ask, alert: AlertIn) -> str:
     """Return why an alert is no incident of anything here, nothing where it is one. Such alerts come with all others of a receiver."""
     service, operation = asked.parts.alerts.service_label, asked.parts.alerts.operation_label
+    if alert.labels.get(OWN[0]) == OWN[1]:
+        return "it was made here, so it confirms nothing"
     if not alert.labels.get(service):
         return f"it must have the label {service!r}, got {sorted(alert.labels)[:20]}"
     for label, bound in ((service, _MAX_SERVICE), (operation, _MAX_OPERATION)):

@@ -1,6 +1,6 @@
 """A bucket's documents as records, each decoded once for each change.
 
-`app.correlation` looks at the same documents again and again; the API has `app.cache.cache` for that, which counts what is read and
+`app.correlation` and `app.alerts` look at the same documents again and again; the API has `app.cache.cache` for that, which counts what is read and
 watches every bucket.
 """
 
@@ -18,10 +18,10 @@ __all__ = ["Decoded"]
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Decoded(Generic[T]):
+class Decoded(Generic[T_co]):
     """Records of one watch. Used by one thread.
 
     Parameters
@@ -32,12 +32,12 @@ class Decoded(Generic[T]):
         What its documents are decoded into.
     """
 
-    def __init__(self, watch: Watch, kind: type[T]) -> None:
+    def __init__(self, watch: Watch, kind: type[T_co]) -> None:
         self.watch = watch
         self._kind = kind
-        self._known: dict[str, tuple[int, T | None]] = {}  # by key: the revision, and what it says
+        self._known: dict[str, tuple[int, T_co | None]] = {}  # by key: the revision, and what it says
 
-    def one(self, key: str) -> T | None:
+    def one(self, key: str) -> T_co | None:
         """Return a record, None when absent or unreadable."""
         document = self.watch.get(key)
         if document is None:
@@ -45,10 +45,11 @@ class Decoded(Generic[T]):
             return None
         return self._read(document)
 
-    def all(self, prefix: str = "") -> dict[str, T]:
-        """Return the records whose key starts with a prefix, by key; what is gone is forgotten."""
-        found = {document.key: self._read(document) for document in self.watch.items(prefix)}
-        for key in [key for key in self._known if key.startswith(prefix) and key not in found]:
+    def all(self, prefix: str = "", suffix: str = "") -> dict[str, T_co]:
+        """Return the records whose key starts with a prefix and ends with a suffix, by key; what is gone is forgotten."""
+        chosen = (document for document in self.watch.items(prefix) if document.key.endswith(suffix))
+        found = {document.key: self._read(document) for document in chosen}
+        for key in [key for key in self._known if key.startswith(prefix) and key.endswith(suffix) and key not in found]:
             del self._known[key]
         return {key: record for key, record in found.items() if record is not None}
 
@@ -61,13 +62,13 @@ class Decoded(Generic[T]):
         """Iterate over what leads the keys, each once, as it is written there."""
         return iter(dict.fromkeys(document.key.partition("/")[0] for document in self.watch.items()))
 
-    def _read(self, document: Document) -> T | None:
+    def _read(self, document: Document) -> T_co | None:
         known = self._known.get(document.key)
         if known is None or known[0] != document.revision:
             known = self._known[document.key] = document.revision, self._decoded(document)
         return known[1]
 
-    def _decoded(self, document: Document) -> T | None:
+    def _decoded(self, document: Document) -> T_co | None:
         try:
             return decode_document(document.value, self._kind)
         except InvalidValue as exc:  # written by another version; the rest of the bucket is still good

@@ -46,6 +46,9 @@ BUCKETS = (
     "edges",
     "hotspots",
     "groups",
+    "alerts",
+    "silences",
+    "thresholds",
 )
 """Buckets that the API watches."""
 

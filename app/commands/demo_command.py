@@ -103,6 +103,7 @@ def _go_live(node: Node, shop: Shop, clock: ReplayClock, served: Served, console
     node.store.documents.put(_MARK, "live", b"1")
     node.start_clock()
     node.start_jobs()
+    node.start_alerts()
     _say_where(console, served)
     player = threading.Thread(target=live, args=(served.otlp_http, shop, lambda: datetime.now(UTC), stop), daemon=True)
     player.start()

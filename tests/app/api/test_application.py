@@ -6,18 +6,21 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 
+from app.cache.alert_records import MatcherRecord, SilenceRecord
 from app.cache.backtests import put_page
 from app.cache.documents import encode_document
 from app.cache.learning_records import LearningRecord
 from app.cache.records import RecentErrors
 from app.telemetry import Telemetry
 from features.plan import plan
+from tests.alert_builders import an_alert
 from tests.api_builders import (
     NOON,
     Api,
@@ -35,6 +38,8 @@ from tests.api_builders import (
 )
 from tests.ensembles import add_version
 from tests.group_builders import Receiver, a_group, put_group
+
+SILENCE = {"matchers": [{"label": "service", "pattern": "*"}], "end": "2026-03-02T13:00:00Z", "author": "ann"}
 
 EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("get", "/api/v1/services"): ("/api/v1/services", None, 200),
@@ -77,6 +82,14 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("post", "/api/v1/models:rollback"): ("/api/v1/models:rollback", {}, 200),
     ("get", "/api/v1/models/{version_id}"): ("/api/v1/models/FIRST", None, 200),
     ("get", "/api/v1/models/{version_id}/compare/{other_id}"): ("/api/v1/models/FIRST/compare/SECOND", None, 200),
+    ("get", "/api/v1/alerts"): ("/api/v1/alerts", None, 200),
+    ("get", "/api/v1/alerts:explain"): ("/api/v1/alerts:explain?service=payment", None, 200),
+    ("get", "/api/v1/alerts/{alert_id}"): ("/api/v1/alerts/a-1", None, 200),
+    ("post", "/api/v1/alerts/{alert_id}:acknowledge"): ("/api/v1/alerts/a-1:acknowledge", {}, 200),
+    ("post", "/api/v1/silences"): ("/api/v1/silences", SILENCE, 201),
+    ("get", "/api/v1/silences"): ("/api/v1/silences", None, 200),
+    ("delete", "/api/v1/silences/{silence_id}"): ("/api/v1/silences/s1", None, 200),
+    ("get", "/api/v1/alert-routes"): ("/api/v1/alert-routes", None, 200),
     ("get", "/api/v1/stream"): ("/api/v1/stream?for_s=0", None, 200),
     ("get", "/livez"): ("/livez", None, 200),
     ("get", "/readyz"): ("/readyz?verbose", None, 200),
@@ -103,6 +116,9 @@ def shop(api: Api) -> Api:
     api.runbook = Receiver()
     put_page(api.documents, "default", "backtest-2", "<p>", 60.0)
     put_trend(api.documents)
+    quiet = SilenceRecord("s1", "default", (MatcherRecord("service", "*"),), NOON, NOON + timedelta(hours=1), "ann", "", NOON)
+    api.documents.put("alerts", "default/a-1", encode_document(an_alert()))
+    api.documents.put("silences", "default/s1", encode_document(quiet))
     learned = LearningRecord(
         tenant="default",
         as_of=NOON,

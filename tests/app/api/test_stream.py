@@ -15,10 +15,13 @@ import httpx
 import pytest
 import uvicorn
 
+from app.api.alert_schemas import AlertOut
 from app.api.feed import StreamPlan
 from app.api.schemas import IncidentOut, PredictionOut
+from app.cache.documents import encode_document, tenant_key
 from app.ingest.connections import server_of
 from models.prediction import AnomalyScore
+from tests.alert_builders import an_alert
 from tests.api_builders import Api, Clock, a_prediction, an_incident, put_incident, put_prediction
 from tests.contracts.stores import Store
 from tests.ensembles import add_version
@@ -95,6 +98,8 @@ def test_what_changes_arrives_as_the_lists_show_it(fast: Api) -> None:
         prediction, anomaly = events(lines, 2)
         put_incident(fast.documents, an_incident("i1"))
         (incident,) = events(lines, 1)
+        fast.documents.put("alerts", tenant_key("default", "a-1"), encode_document(an_alert()))
+        (alert,) = events(lines, 1)
         version = add_version(fast.registry())
         (registered,) = events(lines, 1)
         fast.registry().promote(version, who="ada", why="better")
@@ -102,9 +107,10 @@ def test_what_changes_arrives_as_the_lists_show_it(fast: Api) -> None:
     assert (prediction.kind, PredictionOut.model_validate(prediction.data).service) == ("prediction", "payment")
     assert (anomaly.kind, anomaly.data["value"], anomaly.data["upper"]) == ("anomaly", 7.0, 5.0)
     assert (incident.kind, IncidentOut.model_validate(incident.data).id) == ("incident", "i1")
+    assert (alert.kind, AlertOut.model_validate(alert.data).id) == ("alert", "a-1")
     assert (registered.kind, registered.data["action"], registered.data["version"]) == ("model", "registered", version)
     assert (promoted.data["action"], promoted.data["who"], promoted.data["why"]) == ("promoted", "ada", "better")
-    numbers = [int(event.id.rpartition("-")[2]) for event in (prediction, anomaly, incident, registered, promoted)]
+    numbers = [int(event.id.rpartition("-")[2]) for event in (prediction, anomaly, incident, alert, registered, promoted)]
     assert numbers == sorted(set(numbers))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.alerts.routes import Route
 from app.api.alertmanager import WebhookOut
 from app.api.schemas import IncidentOut, Items
 from app.said import reported_of
@@ -126,6 +127,12 @@ def test_prediction_that_was_made_afterwards_or_long_before_does_not(api: Api) -
     put_prediction(api.documents, a_prediction("payment"))
     sent(api, an_alert(startsAt="2026-03-02T11:59:59Z"), an_alert(startsAt="2026-03-02T12:30:00Z"))
     assert [incident.predicted for incident in incidents(api)] == [None, None]
+
+
+def test_an_alert_that_was_made_here_does_not_confirm_itself(api: Api) -> None:
+    own = Route("pages").labels_of("default", "payment", "*")
+    (ignored,) = sent(api, an_alert(labels=own)).ignored
+    assert (ignored.reason, incidents(api)) == ("it was made here, so it confirms nothing", [])
 
 
 def test_alert_without_a_service_is_ignored_with_the_reason_and_counted(api: Api) -> None:

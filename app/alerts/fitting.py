@@ -1,0 +1,167 @@
+"""Finds the thresholds that budgets come to, anew every day at the home of each tenant, and keeps them with what they are based on.
+
+`app.main` runs it in a thread of its own, since it reads days of history. Two homes that do it at once find the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+from app.alerts.budget import Fit, Page, fit
+from app.alerts.past import Past, said_of
+from app.alerts.routes import Route
+from app.cache.alert_records import ThresholdRecord, ThresholdStep
+from app.cache.documents import decode_document, encode_document, tenant_key
+from app.home import everywhere
+from app.store.contract import Documents
+from app.telemetry import Telemetry
+from features.errors import ForeshockError
+
+__all__ = ["Fitting", "FittingParts", "threshold_record"]
+
+logger = logging.getLogger(__name__)
+
+_EVERY_S = 300.0  # how often it is looked whether a day is over
+_STEPS = 60  # earlier thresholds that are kept, two months of them; guessed
+_ENOUGH = 1 / 3  # part of the days that are looked back on of which something must be known, as in `training.alerting`
+
+
+@dataclass(frozen=True, slots=True)
+class FittingParts:
+    """What it reads and asks.
+
+    Parameters
+    ----------
+    documents : Documents
+        The buckets ``services`` and ``thresholds``.
+    past : Past
+        What was predicted.
+    telemetry : Telemetry
+        Where it counts.
+    now : callable
+        Returns the time, aware.
+    home : callable
+        Whether this node decides for a tenant.
+    """
+
+    documents: Documents
+    past: Past
+    telemetry: Telemetry
+    now: Callable[[], datetime]
+    home: Callable[[str], bool] = everywhere
+
+
+class Fitting:
+    """Keeps thresholds up with budgets.
+
+    Parameters
+    ----------
+    parts : FittingParts
+        What it reads and asks.
+    routes : sequence of Route
+        Those on predictions that name no threshold have one found.
+    lookback_days, stale_s : float
+        How far it looks back, and after how long a series is silent.
+    """
+
+    def __init__(self, parts: FittingParts, routes: Sequence[Route], lookback_days: float, stale_s: float) -> None:
+        self.parts = parts
+        self.routes = [route for route in routes if route.on == "prediction" and route.threshold is None]
+        self.lookback_days = lookback_days
+        self.stale_s = stale_s
+
+    def run(self, stop: threading.Event) -> None:
+        """Look whether a day is over until told to stop."""
+        services = self.parts.documents.watch("services")
+        wait_s = 0.0
+        while not stop.wait(wait_s):
+            wait_s = _EVERY_S
+            for tenant in sorted({unquote(document.key.partition("/")[0]) for document in services.items()}):
+                if self.parts.home(tenant) and not stop.is_set():
+                    self._try(tenant)
+        services.close()
+
+    def look(self, tenant: str) -> list[ThresholdRecord]:
+        """Find the thresholds of a tenant that were not found today yet, and write them; return these."""
+        found: list[ThresholdRecord] = []
+        for route in self.routes:
+            key, now = tenant_key(tenant, route.name), self.parts.now()
+            kept = self.parts.documents.get("thresholds", key)
+            before = None if kept is None else decode_document(kept.value, ThresholdRecord)
+            if before is None or _outdated(before, route, now):
+                record = self._found(tenant, route, before, now)
+                self.parts.documents.put("thresholds", key, encode_document(record))
+                found.append(record)
+        return found
+
+    def _found(self, tenant: str, route: Route, before: ThresholdRecord | None, now: datetime) -> ThresholdRecord:
+        until = now.replace(minute=0, second=0, microsecond=0)  # whole hours, so that two homes see the same
+        since = until - timedelta(days=self.lookback_days)
+        days = self.parts.past.days(tenant, int(since.timestamp()), int(until.timestamp()))
+        said, n_series = said_of(days, tenant, route)
+        page = Page(route.resolve_ratio, route.min_duration_s, route.group_s, self.stale_s)
+        known = said.days >= self.lookback_days * _ENOUGH
+        looked = fit(said, route.budget_per_day, page) if known else None
+        record = threshold_record(tenant, route, looked, before, now)
+        return _based(record, said.days, n_series, len(said.p), (since, until))
+
+    def _try(self, tenant: str) -> None:
+        try:
+            self.look(tenant)
+        except Exception as exc:  # history may be away, and the old thresholds serve meanwhile
+            unforeseen = None if isinstance(exc, ForeshockError) else exc
+            logger.error("thresholds of tenant %s were not found anew: %s", tenant, exc, exc_info=unforeseen)
+            self.parts.telemetry.faults.labels(place="thresholds").inc()
+
+
+def threshold_record(
+    tenant: str, route: Route, found: Fit | None, before: ThresholdRecord | None, now: datetime
+) -> ThresholdRecord:
+    """Return what is kept of a threshold, with those before it.
+
+    Parameters
+    ----------
+    tenant : str
+        Whose.
+    route : Route
+        Of which.
+    found : Fit or None
+        None while too little is known: then the default counts.
+    before : ThresholdRecord or None
+        What was kept until now.
+    now : datetime
+        Aware.
+    """
+    threshold, basis = (route.default_threshold, "default") if found is None else (found.threshold, "history")
+    steps = () if before is None else before.steps
+    if not steps or (steps[-1].threshold, steps[-1].basis) != (threshold, basis):
+        steps = (*steps, ThresholdStep(now, threshold, basis))[-_STEPS:]
+    return ThresholdRecord(
+        tenant=tenant,
+        route=route.name,
+        budget_per_day=route.budget_per_day,
+        threshold=threshold,
+        resolve_below=threshold * route.resolve_ratio,
+        basis=basis,
+        fitted_at=now,
+        alerts=0 if found is None else found.alerts,
+        pages=0 if found is None else found.pages,
+        steps=steps,
+    )
+
+
+def _based(
+    record: ThresholdRecord, days: int, series: int, predictions: int, interval: tuple[datetime, datetime]
+) -> ThresholdRecord:
+    """Return a threshold with what it is based on."""
+    return replace(record, days=float(days), series=series, predictions=predictions, since=interval[0], until=interval[1])
+
+
+def _outdated(kept: ThresholdRecord, route: Route, now: datetime) -> bool:
+    """Return whether a threshold was found on another day, or for another budget."""
+    return kept.budget_per_day != route.budget_per_day or kept.fitted_at.astimezone(UTC).date() != now.astimezone(UTC).date()

@@ -1,0 +1,214 @@
+"""Sends what is due to one channel, and notes what its receiver has.
+
+`app.main` runs one for each channel, in a thread of its own, so that a receiver that is away delays no other. What is
+due stands in the bucket ``notices``; what a process that dies had sent and not noted is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.alerts.contract import Channel
+from app.alerts.outbox import delivered, due, notice_of
+from app.breaker import Breaker, full_jitter
+from app.cache.alert_records import AlertRecord, NoticeRecord
+from app.cache.decoded import Decoded
+from app.cache.documents import decode_document, encode_document, tenant_key
+from app.home import everywhere
+from app.store.contract import Documents
+from app.telemetry import Telemetry
+from features.errors import CircuitOpen, Conflict, ForeshockError, NotDelivered, NoticeRefused
+
+__all__ = ["Sender", "SenderParts", "SenderPlan"]
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 8  # guessed: who else writes a notice are the other channels and another home
+_OPEN_TTL_S = 90 * 86_400.0  # of one that somebody does not have yet, as of a channel that is gone from the settings; guessed
+_SETTLED_TTL_S = 3600.0  # for which a notice that all have is kept, so that nobody begins it anew; guessed
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPlan:
+    """How a channel is used.
+
+    Parameters
+    ----------
+    resend_s : float or None
+        Seconds after which a receiver that forgets is told again; None tells once.
+    poll_s : float
+        Seconds between two looks at what is due.
+    first_s, longest_s : float
+        The bound of the wait after a first failure, and of the longest; in between they double, and chance takes a part.
+    together : int
+        Notices of a page that are sent at once at most. Guessed: what fits into a mail.
+    """
+
+    resend_s: float | None = None
+    poll_s: float = 0.5
+    first_s: float = 1.0
+    longest_s: float = 60.0
+    together: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SenderParts:
+    """What it reads and asks.
+
+    Parameters
+    ----------
+    documents : Documents
+        The buckets ``notices`` and ``alerts``.
+    breaker : Breaker
+        Of the channel's receiver.
+    telemetry : Telemetry
+        Where it counts.
+    now : callable
+        Returns the time, aware.
+    home : callable
+        Whether this node tells of a tenant's alerts.
+    monotonic : callable
+        Seconds.
+    """
+
+    documents: Documents
+    breaker: Breaker
+    telemetry: Telemetry
+    now: Callable[[], datetime]
+    home: Callable[[str], bool] = everywhere
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Sender:
+    """Tells one channel.
+
+    Parameters
+    ----------
+    channel : Channel
+        Used by one thread at a time.
+    parts : SenderParts
+        What it reads and asks.
+    plan : SenderPlan
+        How the channel is used.
+    """
+
+    def __init__(self, channel: Channel, parts: SenderParts, plan: SenderPlan = SenderPlan()) -> None:
+        self.channel = channel
+        self.parts = parts
+        self.plan = plan
+        self._notices = Decoded(parts.documents.watch("notices"), NoticeRecord)
+        self._alerts = Decoded(parts.documents.watch("alerts"), AlertRecord)
+        self._failed: dict[str, tuple[int, float]] = {}  # by page: how often in a row, and when it is tried again
+
+    def run(self, stop: threading.Event) -> None:
+        """Send what is due until told to stop."""
+        while not stop.wait(self.plan.poll_s):
+            try:
+                self.send_due(stop.is_set)
+            except Exception as exc:  # the store may be away, and the next look luckier
+                unforeseen = None if isinstance(exc, ForeshockError) else exc
+                logger.error("channel %s: notices were not looked at: %s", self.channel.name, exc, exc_info=unforeseen)
+                self.parts.telemetry.faults.labels(place="notices").inc()
+        self._notices.watch.close()
+        self._alerts.watch.close()
+
+    def send_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Send what is due, page by page, the oldest first, and return how many notices were sent."""
+        pages: dict[str, list[NoticeRecord]] = {}
+        for notice in sorted(self._notices.all().values(), key=lambda notice: (notice.starts_at, notice.id)):
+            alert = self._alerts.one(tenant_key(notice.tenant, notice.id))
+            if self.parts.home(notice.tenant) and self._due(notice, alert):
+                pages.setdefault(notice.page, []).append(notice)
+        self.parts.telemetry.notices_waiting.labels(channel=self.channel.name).set(sum(map(len, pages.values())))
+        self._failed = {page: tried for page, tried in self._failed.items() if page in pages}
+        sent = 0
+        for page, notices in pages.items():
+            waits = page in self._failed and self.parts.monotonic() < self._failed[page][1]
+            if stopping() or not self.parts.breaker.ready:
+                break
+            if not waits:
+                sent += self._send_page(page, notices)
+        return sent
+
+    def _due(self, notice: NoticeRecord, alert: AlertRecord | None) -> bool:
+        return due(notice, alert, self.channel.name, self.parts.now(), self.plan.resend_s)
+
+    def _send_page(self, page: str, notices: Sequence[NoticeRecord]) -> int:
+        sent, size = 0, self.plan.together
+        for chosen in (notices[start : start + size] for start in range(0, len(notices), size)):
+            # As they are in the store, not in the watch: what was acknowledged on another node a moment ago is told to nobody.
+            fresh = [pair for notice in chosen for pair in self._fresh(notice)]
+            if not fresh:
+                continue
+            if not self._deliver(fresh):
+                tries = self._failed.get(page, (0, 0.0))[0]
+                wait_s = full_jitter(tries, self.plan.first_s, self.plan.longest_s, self.parts.breaker.rng)
+                self._failed[page] = tries + 1, self.parts.monotonic() + wait_s
+                return sent
+            sent += len(fresh)
+        self._failed.pop(page, None)
+        return sent
+
+    def _fresh(self, notice: NoticeRecord) -> list[tuple[NoticeRecord, AlertRecord | None]]:
+        """Return a notice and its alert from the store, nothing where it is due no longer."""
+        key, documents = tenant_key(notice.tenant, notice.id), self.parts.documents
+        found, said = documents.get("notices", key), documents.get("alerts", key)
+        alert = None if said is None else decode_document(said.value, AlertRecord)
+        kept = None if found is None else decode_document(found.value, NoticeRecord)
+        return [(kept, alert)] if kept is not None and self._due(kept, alert) else []
+
+    def _deliver(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> bool:
+        """Send notices together and note it; return whether that settled them."""
+        outcome, refused = self._sent(fresh)
+        if outcome == "refused" and len(fresh) > 1:  # one of them may be at fault
+            outcomes = [self._deliver([one]) for one in fresh]
+            return all(outcomes)
+        self.parts.telemetry.notices.labels(channel=self.channel.name, outcome=outcome).inc(len(fresh))
+        if outcome == "failed":
+            return False
+        for notice, _ in fresh:
+            self._note(notice, refused)
+        return True
+
+    def _sent(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> tuple[str, str]:
+        """Send notices together; return what came of it, and why they were refused."""
+        try:
+            with self.parts.breaker.call((NotDelivered,)):
+                try:
+                    self.channel.send([notice_of(*pair) for pair in fresh])
+                except NoticeRefused as exc:  # an answer: the receiver is there
+                    logger.warning("channel %s refused %d notices: %s", self.channel.name, len(fresh), exc)
+                    return "refused", str(exc) or repr(exc)
+        except CircuitOpen:
+            return "failed", ""
+        except NotDelivered as exc:
+            logger.info("channel %s: %d notices were not delivered, to be tried again: %s", self.channel.name, len(fresh), exc)
+            self.parts.breaker.retries.inc()
+            return "failed", ""
+        except Exception:  # of a channel's library: other pages must not wait for it to be understood
+            logger.exception("channel %s: %d notices were not delivered, to be tried again", self.channel.name, len(fresh))
+            self.parts.telemetry.faults.labels(place="notices").inc()
+            return "failed", ""
+        return "delivered", ""
+
+    def _note(self, sent: NoticeRecord, refused: str) -> None:
+        """Write who has what was sent."""
+        key, documents = tenant_key(sent.tenant, sent.id), self.parts.documents
+        for _ in range(_ATTEMPTS):
+            found = documents.get("notices", key)
+            if found is None:
+                return
+            kept = decode_document(found.value, NoticeRecord)
+            after = delivered(kept, self.channel.name, sent.seq, self.parts.now(), refused)
+            ttl_s = _SETTLED_TTL_S if after.settled else _OPEN_TTL_S
+            try:
+                documents.swap("notices", key, encode_document(after), found.revision, ttl_s=ttl_s)
+                return
+            except Conflict:
+                continue
+        logger.warning("channel %s: notice %s could not be noted and will be sent again", self.channel.name, sent.id)
