@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from app.cluster_settings import ClusterSettings
+from app.dashboard_settings import DashboardSettings
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
 from features.errors import InvalidSetting
@@ -254,6 +255,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     history: HistorySettings = HistorySettings()
     webhooks: WebhookSettings = WebhookSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)

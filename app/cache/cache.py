@@ -146,6 +146,10 @@ class Cache:
         document = self._watches[bucket].get(key)
         return 0 if document is None else document.revision
 
+    def changes(self, bucket: str) -> int:
+        """Return how many changes of a bucket have come so far, for those who look again only where something came."""
+        return self._watches[bucket].changes
+
     def predictions(self, tenant: str) -> RiskOrder:
         """Return a tenant's predictions, riskiest first; ordered anew only after one changed.
 

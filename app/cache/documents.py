@@ -42,6 +42,9 @@ BUCKETS = (
     "training-runs",
     "backtests",
     "learning",
+    "groups",
+    "alerts",
+    "silences",
 )
 """Buckets that the API watches."""
 
