@@ -325,15 +325,15 @@ def _history(node: Node, now: datetime) -> None:
             numbers = {"total": 118.0, "failed": 4.0, "errors": float(rng.poisson(6 if late else 0.4)), "duration_sum_s": 20.0}
             row: dict[str, object] = {**dict.fromkeys(SCHEMAS["windows"].names, 0.0), **numbers}
             row |= {"tenant": "default", "service": service, "operation": WHOLE, "window": start, "received": start + 60}
-            windows.append(row | {"histogram": histogram.tolist(), "partition": 0, "offset": minute + 1})
+            windows.append(row | {"histogram": histogram.tolist(), "partition": 0, "offset": minute + 2})
             chance = risk * (0.15 + 0.85 * max(0.0, (minute - 240) / 120)) * (0.8 + 0.4 * rng.random())
             of = {"tenant": "default", "service": service, "operation": WHOLE, "as_of": start + 60, "status": status}
             chances = {"p5": chance / 4, "p15": chance / 2, "p60": min(chance, 1.0)}
             predictions.append(
-                of | chances | {"model_version": "v2", "id": f"{service}{minute}", "partition": 0, "offset": minute + 1}
+                of | chances | {"model_version": "v2", "id": f"{service}{minute}", "partition": 0, "offset": minute + 2}
             )
     facts = [
-        {"tenant": "default", "service": "payment", "window": end - 60 * ago, "received": end - 60 * ago, "kind": "version", "name": name, "value": 1.0, "partition": 0, "offset": 1}
+        {"tenant": "default", "service": "payment", "window": end - 60 * ago, "received": end - 60 * ago, "kind": "version", "name": name, "value": 1.0, "partition": 0, "offset": 500}
         for name, ago in (("2.4.0", 350), ("2.4.1", 27))
     ]  # fmt: skip
     tables = {"windows": windows, "predictions": predictions, "facts": facts}

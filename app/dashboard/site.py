@@ -160,6 +160,7 @@ def dashboard(sources: Sources) -> ASGIApp:
             yield
 
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # nothing here loads for long
     core.sio.eio.cors_allowed_origins = None  # a page of another origin may not open the socket
     ui.run_with(
         pages,

@@ -33,14 +33,15 @@ def spread(group: Group) -> ChartData:
             "type": "time",
             "splitNumber": 4,
             "axisLabel": {"color": "--soft", "hideOverlap": True},
-            "axisLine": {"lineStyle": {"color": "--line"}},
+            "axisLine": {"show": False},
+            "axisTick": {"show": False},
         },
         "yAxis": {"show": False, "min": -0.5, "max": len(hits) - 0.5, "inverse": True},
         "series": [
             {
                 "type": "graph",
                 "coordinateSystem": "cartesian2d",
-                "label": {"show": True, "position": "right", "formatter": "{b}", "color": "--ink", "fontSize": 12},
+                "label": {"show": True, "position": "top", "formatter": "{b}", "color": "--ink", "fontSize": 12},
                 "edgeSymbol": ["none", "arrow"],
                 "edgeSymbolSize": 9,
                 "lineStyle": {"color": "--soft", "width": 1.4, "curveness": 0.08},

@@ -10,11 +10,22 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from app.settings import StoreSettings
+from app.store.contract import Documents
+from app.store.sqlite import open_store
 from tests.browsers import QUIET
 from tests.dashboard_seed import seed
 from tests.nodes import RunningNode, run_node
 
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Generator[Documents]:
+    """Documents of a store, without a node."""
+    plan = StoreSettings(commit_window_ms=0.0)
+    with open_store(tmp_path / "store", settings=plan, max_in_flight_bytes=2**24, now=lambda: datetime.now(UTC)) as store:
+        yield store.documents
 
 
 @pytest.fixture(scope="session")
