@@ -1,7 +1,7 @@
 """One look at the documents for all browsers: who follows a bucket is told when something in it has changed.
 
 Nothing runs while nobody follows, so a node that no browser looks at pays nothing. A look compares the number of changes
-of each watched bucket (`app.cache.cache.Cache.changes`); the pages read what changed and push it.
+of each watched bucket (`app.store.contract.Watch.changes`); the pages read what changed and push it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Live:
         return due
 
     def _numbers(self, follower: _Follower) -> dict[str, int]:
-        return {bucket: self._cache.changes(bucket) for bucket in follower.buckets}
+        return {bucket: self._cache.watched[bucket].changes for bucket in follower.buckets}
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+import msgspec
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
@@ -13,9 +14,10 @@ from app.dashboard import words
 from app.dashboard.collector import configuration
 from app.dashboard.frame import Frame, panel
 from app.dashboard.markup import Child, Markup, h, join
-from app.dashboard.tables import table
+from app.dashboard.tables import meter, table
+from app.store.contract import Documents
 
-__all__ = ["Rates", "show"]
+__all__ = ["Rates", "replays", "show"]
 
 _EVERY_S = 2.0  # guessed: numbers of a machine that somebody watches
 _MOST = 16
@@ -33,6 +35,7 @@ async def show(frame: Frame) -> None:
             lambda: h("div.title", h("h1", "System"), h("span.soft", "This node, and the others as it sees them."))
         )
         await frame.section(page.nodes)
+        await frame.section(lambda: replays(frame.sources.parts.documents))
         await frame.section(page.rates, classes="two")
         await frame.section(page.setup)
     frame.follow(every_s=_EVERY_S)
@@ -144,6 +147,27 @@ class _System:
             h("p", h("button", "Copy", type="button", data_copy="collector")),
             pre,
         )
+
+
+def replays(documents: Documents) -> Markup:
+    """Return how far recorded telemetry was taken in, nothing where none was.
+
+    Parameters
+    ----------
+    documents : Documents
+        Where ``foreshock replay`` and ``foreshock demo`` note it.
+    """
+    rows: list[list[Child]] = [
+        [h("code", document.key), f"{msgspec.json.decode(document.value)['line']} lines taken in"]
+        for document in documents.items("replays")
+    ]
+    shop, fed = documents.get("demo", "shop"), documents.get("demo", "fed")
+    if shop is not None and documents.get("demo", "live") is None:
+        minutes = max(float(msgspec.json.decode(shop.value)["days"]) * 1440, 1.0)
+        done = min(float(fed.value) / minutes, 1.0) if fed is not None else 0.0
+        progress = join([words.percent(done), meter(done, "History of the demonstration")])
+        rows.append(["history of the demonstration's shop", progress])
+    return panel("Replay", table(("What", "How far"), rows), note="told at every look") if rows else Markup("")
 
 
 def _counters(collect: Callable[[], Iterable[Metric]]) -> Iterator[tuple[str, dict[str, str], float]]:

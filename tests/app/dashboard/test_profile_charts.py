@@ -28,7 +28,7 @@ def series_of(options: Any, name: str) -> dict[str, Any]:
 
 
 def test_forecasts_stand_beside_incidents_and_end_with_the_newest(drawn: ProfileCharts) -> None:
-    options = drawn.forecasts().options
+    options: Any = drawn.forecasts().options
     points = series_of(options, "within 60 min")
     assert points["data"][-1][1] == pytest.approx(0.61)
     assert len(points["data"]) > 300
@@ -37,7 +37,7 @@ def test_forecasts_stand_beside_incidents_and_end_with_the_newest(drawn: Profile
 
 
 def test_errors_have_bounds_a_fan_and_the_version_that_came(drawn: ProfileCharts) -> None:
-    options = drawn.errors().options
+    options: Any = drawn.errors().options
     names = [one["name"] for one in options["series"]]
     assert names == [
         "errors",
@@ -70,4 +70,5 @@ def test_a_service_without_history_has_empty_charts(shop: RunningNode) -> None:
     drawn = ProfileCharts(sources, View("default"), "nowhere", _past(sources))
     for chart in (drawn.forecasts(), drawn.errors(), drawn.latency(), drawn.traffic()):
         assert "nothing in this range" in chart.note
-        assert [one["data"] for one in chart.options["series"] if one["data"]] == []  # pyright: ignore[reportGeneralTypeIssues, reportIndexIssue]
+        series: Any = chart.options["series"]
+        assert [one["data"] for one in series if one["data"]] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -64,3 +66,8 @@ def test_a_second_node_of_a_process_answers_over_rest_alone(shop: RunningNode, t
     with run_node(tmp_path, dashboard__enabled=True) as second:
         assert second.client.get(f"{second.served.api}/").status_code == 404
         assert second.get("/livez") == {"status": "ok"}
+
+
+def test_a_process_that_does_without_the_dashboard_does_not_load_nicegui() -> None:
+    code = "import sys, app.main, app.cli; sys.exit(any(name.split('.')[0] in {'nicegui', 'socketio'} for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0

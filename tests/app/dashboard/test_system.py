@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.dashboard.system import replays
+from app.store.contract import Documents
 from tests.app.dashboard.test_risks import a_failing_span
 from tests.nodes import RunningNode
 
@@ -21,3 +23,14 @@ def test_nodes_partitions_and_rates_are_shown_with_their_age(page: Page, shop: R
     expect(page.get_by_text("8 partitions")).to_be_visible()
     expect(page.get_by_role("row", name="limited attributes")).to_contain_text("/s", timeout=10_000)
     expect(page.locator("#collector")).to_contain_text(shop.served.otlp_http)
+
+
+def test_how_far_a_replay_came_is_shown_while_it_goes_on(documents: Documents) -> None:
+    assert replays(documents) == ""
+    documents.put("demo", "shop", b'{"days": 2.0, "start": "2026-03-02T12:00:00+00:00"}')
+    documents.put("demo", "fed", b"720")
+    assert 'aria-valuenow="25"' in replays(documents)
+    documents.put("demo", "live", b"1")
+    assert replays(documents) == ""
+    documents.put("replays", "day/1.jsonl", b'{"line": 150, "now_ns": 0, "tick": 0}')
+    assert "<code>day/1.jsonl</code></td><td>150 lines taken in" in replays(documents)
