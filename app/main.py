@@ -54,11 +54,14 @@ class Served:
     ----------
     otlp_http, otlp_grpc, api : str
         Addresses; the first and the last are URLs. Those of OTLP are empty without the role ``ingest``.
+    dashboard : str
+        A URL; empty where the node has none.
     """
 
     otlp_http: str
     otlp_grpc: str
     api: str
+    dashboard: str = ""
 
 
 class Node(Parts):
@@ -136,7 +139,8 @@ class Node(Parts):
         host = f"[{server.host}]" if ":" in server.host else server.host
         http, grpc = self._listen_for_otlp(host) if self.roles.ingest else ("", "")
         port = self._listeners.serve("api", self._api(http, grpc), server.api_port, sockets=self._has_dashboard)
-        return Served(http, grpc, f"http://{host}:{port}")
+        url = f"http://{host}:{port}"
+        return Served(http, grpc, url, f"{url}/" if self._has_dashboard else "")
 
     def close(self) -> None:
         """Hand over, stop listening, end what is under way, then the worker, then the store; a second call does nothing."""

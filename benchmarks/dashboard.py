@@ -14,6 +14,7 @@ import argparse
 import multiprocessing
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -107,6 +108,17 @@ def starts(rounds: int) -> dict[str, Any]:
     }
 
 
+def imports(rounds: int) -> dict[str, float]:
+    """Measure the processor time of loading the service, and of loading the dashboard after it."""
+    code = (
+        "import time; a = time.process_time(); import app.main; b = time.process_time(); import app.dashboard.site; "
+        "print(b - a, time.process_time() - b)"
+    )
+    told = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True) for _ in range(rounds)]
+    service, pages = zip(*(map(float, one.stdout.split()) for one in told), strict=True)
+    return {"service_s": statistics.median(service), "dashboard_s": statistics.median(pages)}
+
+
 def first_view(browser: Browser, url: str, rounds: int) -> dict[str, float]:
     """Measure from the request until the first row can be seen, with an empty cache and a full one."""
     cold, warm = list[float](), list[float]()
@@ -188,7 +200,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     answers_as_json(parser)
     asked = parser.parse_args()
-    found: dict[str, Any] = {"starts": starts(asked.rounds)}
+    found: dict[str, Any] = {"imports": imports(asked.rounds), "starts": starts(asked.rounds)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         with node(asked.services, enabled=True) as (url, pipe, pid, _):
