@@ -21,7 +21,10 @@ export default {
     this.chart = echarts.init(this.place, null, { renderer: "canvas" });
     this.dress = () => this.draw(true);
     window.addEventListener("themechange", this.dress);
-    this.observer = new ResizeObserver(() => this.chart.resize());
+    this.observer = new ResizeObserver(() => {
+      this.chart.resize();
+      if (this.frames?.length) this.draw(true); // arrows keep their old ends else
+    });
     this.observer.observe(this.place);
     if (this.frames?.length) this.play();
     this.draw(true);

@@ -36,8 +36,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningNode]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Generator[Browser]:
+    """Chromium, gone before other packages are tested: Playwright keeps an event loop running in this thread."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         yield chromium

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from app.dashboard.past import Past
 from app.history.delta import DeltaHistory
 from app.store.contract import Documents
 from app.telemetry import Telemetry
+from tests.app.dashboard.loops import finished
 from tests.dashboard_seed import prediction_of, put_service_of
 
 NOON = datetime.now(UTC)
@@ -104,4 +104,4 @@ def test_one_look_serves_all_who_follow_and_ends_with_the_last(documents: Docume
         assert live.followers == 0
         return first, second
 
-    assert asyncio.run(scenario()) == ([2], [2, 3])
+    assert finished(scenario()) == ([2], [2, 3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from fastapi import FastAPI, Request
 
 from app.dashboard.duty import acknowledge, end_silence, silence
 from app.dashboard.rest import Rest
+from tests.app.dashboard.loops import finished
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def test_requests_name_the_alert_the_labels_and_the_end() -> None:
         await silence(rest, "cart", "9999999", NOON, ("ann", ""))
         await end_silence(rest, "s1", "ann")
 
-    asyncio.run(scenario())
+    finished(scenario())
     matchers = [{"label": "service", "pattern": "cart"}]
     assert came[0] == ("api/v1/alerts/a/1:acknowledge", {"who": "unknown"})
     assert came[1][1] == {

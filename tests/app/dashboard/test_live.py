@@ -12,6 +12,7 @@ from app.dashboard.live import Live
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
+from tests.app.dashboard.loops import finished
 
 
 def test_who_follows_is_told_of_its_buckets_alone_and_others_go_on_when_one_fails(
@@ -46,7 +47,7 @@ def test_who_follows_is_told_of_its_buckets_alone_and_others_go_on_when_one_fail
         return told
 
     with caplog.at_level(logging.WARNING):
-        assert asyncio.run(scenario()) == ["time", "errors", "time", "time"]
+        assert finished(scenario()) == ["time", "errors", "time", "time"]
     assert ["not today" in record.message for record in caplog.records].count(True) == 1
     assert [record.exc_info is not None for record in caplog.records].count(True) == 1
 
@@ -66,4 +67,4 @@ def test_it_looks_by_itself_while_somebody_follows_and_then_stops(documents: Doc
             await asyncio.sleep(0.001)
         return True
 
-    assert asyncio.run(scenario())
+    assert finished(scenario())

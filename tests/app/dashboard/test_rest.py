@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from app.dashboard.rest import Refused, Rest
+from tests.app.dashboard.loops import finished
 from tests.app.dashboard.sources import sources_of
 from tests.nodes import RunningNode
 
@@ -14,10 +13,10 @@ from tests.nodes import RunningNode
 def test_answers_and_refusals_are_those_of_rest(shop: RunningNode) -> None:
     rest = Rest(sources_of(shop).rest, "asking")
     body = {"verdict": "missed", "service": "a", "start": "2026-03-02T12:00:00Z", "end": "2026-03-02T12:10:00Z"}
-    given = asyncio.run(rest.post("/feedback", body))
+    given = finished(rest.post("/feedback", body))
     assert (given["tenant"], given["verdict"]) == ("asking", "missed")
-    assert asyncio.run(rest.get(f"/feedback/{given['id']}"))["id"] == given["id"]
+    assert finished(rest.get(f"/feedback/{given['id']}"))["id"] == given["id"]
     with pytest.raises(Refused, match="no incident 'x' of tenant 'asking'"):
-        asyncio.run(rest.get("/incidents/x"))
+        finished(rest.get("/incidents/x"))
     with pytest.raises(Refused, match="Method Not Allowed"):
-        asyncio.run(rest.delete("/incidents"))
+        finished(rest.delete("/incidents"))
