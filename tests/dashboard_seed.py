@@ -266,7 +266,7 @@ def _jobs(documents: Documents, now: datetime) -> None:
     documents.put("training-runs", tenant_key("default", "t1"), encode_document(run))
     scores = {"ap": 0.31, "auc": 0.88, "brier_skill": 0.12, "ece": 0.01, "base_rate": 0.02, "log_loss": 0.08}
     baselines = {"rate": {"ap": 0.2}, "recency": {"ap": 0.17}, "seasonal": {"ap": 0.05}}
-    events = {"recall": 0.7, "precision": 0.6, "median_lead_s": 1380.0, "false_alarms_per_day": 1.8}
+    events = {"recall": 0.7, "precision": 0.6, "median_lead_s": 1380.0, "false_alarms_a_day": 1.8}
     report = {
         "horizons": {name: {**scores, "baselines": baselines} for name in ("5min", "15min", "60min")},
         "served_events": events,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import cast
 
 from app.api.parts import PREFIX
@@ -86,16 +87,24 @@ def _report(report: Mapping[str, object]) -> Markup:
         ("Incidents announced", words.percent(_number(events.get("recall")))),
         ("Of the alerts, right", words.percent(_number(events.get("precision")))),
         ("Median lead", words.duration(_number(events.get("median_lead_s")))),
-        ("False alarms", words.amount(_number(events.get("false_alarms_per_day")), "a day")),
+        ("False alarms", words.amount(_number(events.get("false_alarms_a_day")), "a day")),
     )
     rows = [[f"{name.removesuffix('min')} min", *_scores(entry)] for name, entry in horizons.items()]
     heads = ("Within", "AP", *(f"AP of {name}" for name in _BASELINES), "Skill", "Calibration error", "Base rate")
     return join(
         [
             h("dl.facts", [h("div", h("dt", name), h("dd", value)) for name, value in facts]),
+            h("p.soft", _tested(report)),
             h("details", h("summary", "Scores beside the baselines"), table(heads, rows, range(1, len(heads)))),
         ]
     )
+
+
+def _tested(report: Mapping[str, object]) -> str:
+    """Say on which time forecasts were judged, and at which budget of false alarms."""
+    begun, ended = (words.clock(datetime.fromisoformat(str(at))) for at in cast("Sequence[object]", report["test"]))
+    budget = words.amount(_number(report.get("budget_per_day")), "false alarms a day")
+    return f"Judged from {begun} to {ended}, which it had not learned from, at the threshold that spends {budget}."
 
 
 def _scores(entry: Mapping[str, object]) -> list[str]:

@@ -45,7 +45,7 @@ class Windows:
     failed : array
         Share of the requests; NaN without any.
     p95_s : array
-        Bound of the duration that one request in twenty exceeds; NaN where none was timed.
+        Duration that one request in twenty exceeds; NaN where none was timed.
     """
 
     width_s: float
@@ -158,16 +158,19 @@ def _histogram(rows: pa.Table) -> Array:
 
 
 def _p95(counts: Array) -> Array:
-    """Return by row of counts the upper bound of the bucket that holds the 95th percentile.
+    """Return by row of counts the 95th percentile, as if durations lay evenly on the bucket's scale of powers of 2.
 
     Examples
     --------
     >>> counts = np.zeros((2, len(BUCKETS) + 1))
     >>> counts[0, 3] = 20.0
     >>> _p95(counts).round(6).tolist()
-    [0.004096, nan]
+    [0.003956, nan]
     """
     total = counts.sum(axis=1)
     bounds = np.array([*BUCKETS, 2 * BUCKETS[-1]])
-    place = (np.cumsum(counts, axis=1) >= _P95 * total[:, None]).argmax(axis=1)
-    return np.where(total > 0, bounds[place], np.nan)
+    reached = np.cumsum(counts, axis=1)
+    place = (reached >= _P95 * total[:, None]).argmax(axis=1)
+    within, rows = counts[np.arange(len(counts)), place], np.arange(len(counts))
+    missing = np.divide(reached[rows, place] - _P95 * total, within, out=np.zeros(len(counts)), where=within > 0)
+    return np.where(total > 0, bounds[place] * 2.0**-missing, np.nan)

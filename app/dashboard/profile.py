@@ -109,7 +109,7 @@ class _Profile:
             chance = record.horizons[name]
             share = h(f"span.{risk_of(chance.probability)}", words.percent(chance.probability))
             minutes = HORIZONS[name] // 60
-            note = h("small", f"between {words.band(chance.lower, chance.upper)}")
+            note = h("small", f"{words.band(chance.lower, chance.upper)}")
             return h("div", h("dt", f"An incident begins within {minutes} min"), h("dd", share, note))
 
         return [one(name) for name in HORIZONS]

@@ -54,7 +54,7 @@ class ProfileCharts:
             series.append(charts.line(f"within {name.removesuffix('min')} min", points, color))
         series[0] = charts.mark_areas(series[0], self._incidents())
         last = newest.as_of.timestamp() if newest else _last(found.as_of_s)
-        return self._chart("Forecasts and incidents", series, "probability", last, "percent")
+        return self._chart("Forecasts and incidents", series, "probability, incidents shaded", last, "percent")
 
     def errors(self) -> ChartData:
         """Draw errors with what is normal, the bounds of the last window and the next hour."""
@@ -114,11 +114,14 @@ class ProfileCharts:
             yield at, version
 
     def _incidents(self) -> Iterator[tuple[float, float, str]]:
+        """Yield the stretches of the whole service's incidents, or of its operations' where it has none of its own."""
         now = self._sources.parts.now().timestamp()
-        for record in self._cache.all("incidents", self._view.prefix, IncidentRecord).values():
+        records = self._cache.all("incidents", self._view.prefix, IncidentRecord).values()
+        own = [record for record in records if record.service == self._service]
+        for record in [record for record in own if record.operation == WHOLE] or own:
             end = record.end.timestamp() if record.end else now
-            if record.service == self._service and end > now - self._view.range_s:
-                yield max(record.start.timestamp(), now - self._view.range_s), end, "incident"
+            if end > now - self._view.range_s:
+                yield max(record.start.timestamp(), now - self._view.range_s), end, ""
 
 
 def _fan(trend: TrendRecord, numbers: Sequence[float | None]) -> list[Series]:

@@ -40,11 +40,11 @@ def band(lower: float, upper: float) -> str:
 
     Examples
     --------
-    >>> band(0.4, 0.72).replace(DASH, "-")
-    '40-72 %'
+    >>> band(0.4, 0.72)
+    '40 to 72 %'
     """
     low, high = percent(lower).removesuffix(" %"), percent(upper)
-    return f"{low}{DASH}{high}"
+    return f"{low} to {high}"
 
 
 def amount(value: float | None, unit: str = "") -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.nodes import RunningNode
+from training.alerting import EventScores
+from training.detail import events_of
+from training.report import Scores
 
 pytestmark = pytest.mark.system("chromium")
 
@@ -29,3 +34,9 @@ def test_one_is_started_after_a_question_and_waits_its_turn(page: Page, shop: Ru
     expect(page.get_by_text("queued", exact=True)).to_be_visible()
     [run] = shop.client.get(f"{shop.served.api}/api/v1/backtests", headers={"X-Scope-OrgID": "backtested"}).json()["items"]
     assert (run["state"], run["reason"]) == ("queued", "before we switch")
+
+
+def test_what_is_shown_is_what_reports_hold() -> None:
+    held = events_of(EventScores(0.3, 10, 6, 8, 6, 1200.0, 300.0, 1.0))
+    assert {"recall", "precision", "median_lead_s", "false_alarms_a_day"} <= set(held)
+    assert {"ap", "brier_skill", "ece", "base_rate"} <= {field.name for field in fields(Scores)}
