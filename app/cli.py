@@ -91,6 +91,8 @@ def serve(
         if node.roles.ingest:
             _console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}")
         _console.print(f"REST       {served.api}{'/api/v1/predictions' if node.roles.api else '/readyz'}")
+        if served.dashboard:
+            _console.print(f"Dashboard  {served.dashboard}")
         with settled_collector():
             node.wait()
 

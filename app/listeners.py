@@ -41,15 +41,15 @@ class Listeners:
         self._run = run
         self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def serve(self, name: str, app: ASGIApp, port: int) -> int:
-        """Serve an application in a thread of its own and return its port.
+    def serve(self, name: str, app: ASGIApp, port: int, *, sockets: bool = False) -> int:
+        """Serve an application in a thread of its own, with WebSockets where it wants some, and return its port.
 
         Raises
         ------
         InvalidSetting
             When the port is taken.
         """
-        server = server_of(app, self._settings.keep_alive_s, self._settings.max_connections)
+        server = server_of(app, self._settings.keep_alive_s, self._settings.max_connections, sockets=sockets)
         listener = _listener(self._settings.host, port)
         self._servers.append((server, self._run(name, partial(server.run, [listener]))))
         deadline = time.monotonic() + _STARTED_S

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 
 from app.api.application import create_api, create_probes
 from app.api.parts import AlertLabels, ApiParts, Health
+from app.dashboard.sources import Sources
 from app.exports.exposition import Exposition
 from app.health import log_health, look_at_history, worker_health
 from app.history.delta import DeltaHistory
@@ -53,11 +55,14 @@ class Served:
     ----------
     otlp_http, otlp_grpc, api : str
         Addresses; the first and the last are URLs. Those of OTLP are empty without the role ``ingest``.
+    dashboard : str
+        A URL; empty where the node has none.
     """
 
     otlp_http: str
     otlp_grpc: str
     api: str
+    dashboard: str = ""
 
 
 class Node(Parts):
@@ -150,7 +155,9 @@ class Node(Parts):
         let_open(2 * server.max_connections + _OTHER_FILES)
         host = f"[{server.host}]" if ":" in server.host else server.host
         http, grpc = self._listen_for_otlp(host) if self.roles.ingest else ("", "")
-        return Served(http, grpc, f"http://{host}:{self._listeners.serve('api', self._api(), server.api_port)}")
+        port = self._listeners.serve("api", self._api(http, grpc), server.api_port, sockets=self._has_dashboard)
+        url = f"http://{host}:{port}"
+        return Served(http, grpc, url, f"{url}/" if self._has_dashboard else "")
 
     def close(self) -> None:
         """Hand over, stop listening, end what is under way, then the worker, then the store; a second call does nothing."""
@@ -214,13 +221,23 @@ class Node(Parts):
         self._closers += [otlp.close, grpc.close]
         return f"http://{host}:{self._listeners.serve('otlp-http', otlp, server.otlp_http_port)}", f"{host}:{grpc.port}"
 
-    def _api(self) -> ASGIApp:
+    @property
+    def _has_dashboard(self) -> bool:
+        return self.roles.api and self.settings.dashboard.enabled
+
+    def _api(self, otlp_http: str, otlp_grpc: str) -> ASGIApp:
         """Return what answers on the port of REST."""
         checks = self._checks()
         if not self.roles.api:
             return create_probes(self.telemetry, checks, str(self.roles))
         self.telemetry.registry.register(Exposition(self.chances, self.settings.export.max_series))
-        return create_api(self._api_parts(checks))
+        parts = self._api_parts(checks)
+        rest = create_api(parts)
+        if not self._has_dashboard:
+            return rest
+        sources = Sources(rest, parts, rest.state.cache, self.history, self.plan.tick_s, otlp_http, otlp_grpc)
+        # By name, at this place: who does without the dashboard is not to load NiceGUI (docs/measurements.md).
+        return import_module("app.dashboard.site").dashboard(sources)
 
     def _checks(self) -> dict[str, Callable[[], Health]]:
         """Return what must be so for the node to be ready, by its roles."""

@@ -28,6 +28,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from app.alert_settings import AlertSettings
 from app.channel_settings import ChannelName, ChannelSettings
 from app.cluster_settings import ClusterSettings
+from app.dashboard_settings import DashboardSettings
 from app.export_settings import ExportSettings
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
@@ -264,6 +265,7 @@ class Settings(BaseSettings):
     """Ways in which notices leave, by a name of yours; see below. None by default: nothing leaves until you say where to. In the environment `FORESHOCK_CHANNELS` holds all of them as JSON, or names are in upper case and are read in lower case."""
     runbook: RunbookSettings = RunbookSettings()
     alerts: AlertSettings = AlertSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)

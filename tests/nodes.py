@@ -31,7 +31,8 @@ def settings_in(folder: Path, **overrides: Any) -> Settings:
     free: dict[str, Any] = {f"server.{name}": 0 for name in ("otlp_http_port", "otlp_grpc_port", "api_port")}
     given = {name.replace("__", "."): value for name, value in overrides.items()}
     brisk = {"cluster.heartbeat_s": 0.1, "cluster.ttl_s": 1.0, "cluster.handover_s": 0.0} if "nats_url" in given else {}
-    return load_settings(None, data=folder, **{**free, **brisk, "store.checkpoint_s": 0.001, **given})
+    quiet = {"dashboard.enabled": False}  # NiceGUI is one for a process; tests/app/dashboard have it
+    return load_settings(None, data=folder, **{**free, **brisk, **quiet, "store.checkpoint_s": 0.001, **given})
 
 
 def until(done: Callable[[], bool], what: str) -> None:

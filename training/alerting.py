@@ -18,7 +18,16 @@ from models.prediction import HORIZONS
 from training.bootstrap import Blocks, Interval
 from training.rows import Rows
 
-__all__ = ["COOL_DOWN_S", "EventScores", "alert_column", "alerts", "followed_thresholds", "lowest_threshold", "score_events", "threshold_for"]
+__all__ = [
+    "COOL_DOWN_S",
+    "EventScores",
+    "alert_column",
+    "alerts",
+    "followed_thresholds",
+    "lowest_threshold",
+    "score_events",
+    "threshold_for",
+]
 
 COOL_DOWN_S = max(HORIZONS.values())
 """An alert speaks for its series for as long as its horizon; a second one within it would say the same."""

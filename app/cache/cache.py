@@ -7,7 +7,7 @@ changed. Memory is bounded by the buckets: what left a bucket leaves the cache w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -89,6 +89,7 @@ class Cache:
         self._reads = telemetry.cache_reads
         self._counters: dict[tuple[str, str], Counter] = {}  # asking the metric for one costs 2 us each time (measured)
         self._watches: dict[str, Watch] = {bucket: documents.watch(bucket) for bucket in BUCKETS}
+        self.watched: Mapping[str, Watch] = self._watches  # for those who look again only where `changes` went on
         self.news = News(self._watches["models"], self._watches["feedback"])
         self._locks = {bucket: Lock() for bucket in BUCKETS}  # so that a change is decoded by one reader, not by all
         self._memos: dict[tuple[str, str], _Memo[object]] = {}

@@ -86,6 +86,8 @@ def run(settings: Settings, options: DemoOptions, as_json: bool, console: Consol
         shop = shop_of(node, options)
         served = node.start_servers()
         console.print(f"Foreshock demo: {served.api}/api/v1/predictions (ready when the history is in)")
+        if served.dashboard:
+            console.print(f"dashboard: {served.dashboard}")
         node.start_worker()
         with _bars(as_json, console) as progress:
             feed_history(node, shop, clock, progress, "history of the shop")
@@ -209,6 +211,8 @@ def _train(node: Node, progress: Callable[[float, str], None]) -> tuple[dict[str
 
 
 def _say_where(console: Console, served: Served) -> None:
+    if served.dashboard:
+        console.print(f"dashboard:   {served.dashboard}")
     console.print(
         f"live: OTLP/HTTP {served.otlp_http}, OTLP/gRPC {served.otlp_grpc}\n"
         f"predictions: {served.api}/api/v1/predictions\n"

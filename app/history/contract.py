@@ -41,9 +41,10 @@ class History(Protocol):
         since: int | None = None,
         until: int | None = None,
         tenant: str | None = None,
+        service: str | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Return the rows with a time in ``[since, until)`` unix seconds, in no particular order.
+        """Return the rows with a time in ``[since, until)`` unix seconds, in no particular order, of all tenants and services or of one.
 
         A table that nothing was appended to yet is empty, not an error.
         """

@@ -139,6 +139,7 @@ class DeltaHistory:
         since: int | None = None,
         until: int | None = None,
         tenant: str | None = None,
+        service: str | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """Return the rows with a time in ``[since, until)`` unix seconds; see `History.read`.
@@ -166,7 +167,9 @@ class DeltaHistory:
             if delta is None:
                 return wanted.empty_table()
             layout.check(table, delta)
-            rows = delta.to_pyarrow_dataset(schema=schema).to_table(columns=names, filter=_where(table, since, until, tenant))
+            rows = delta.to_pyarrow_dataset(schema=schema).to_table(
+                columns=names, filter=_where(table, since, until, (tenant, service))
+            )
             for name in ADDED.keys() & set(names):
                 filled = pc.fill_null(rows[name], pa.scalar(ADDED[name], wanted.field(name).type))
                 rows = rows.set_column(names.index(name), name, filled)
@@ -366,15 +369,14 @@ def _newer(rows: pa.Table, recorded: Mapping[int, int]) -> pa.Table:
     return rows.filter(pa.array(new))
 
 
-def _where(table: str, since: int | None, until: int | None, tenant: str | None) -> pads.Expression | None:
+def _where(table: str, since: int | None, until: int | None, of: tuple[str | None, str | None]) -> pads.Expression | None:
     time, day = pc.field(TIMES[table]), pc.field("day")
     conditions: list[pads.Expression] = []
     if since is not None:
         conditions += [day >= day_of(since), time >= _bound(table, since)]
     if until is not None:
         conditions += [day <= day_of(until), time < _bound(table, until)]
-    if tenant is not None:
-        conditions.append(pc.field("tenant") == tenant)
+    conditions += [pc.field(name) == value for name, value in zip(("tenant", "service"), of, strict=True) if value is not None]
     if not conditions:
         return None
     where = conditions[0]

@@ -40,6 +40,9 @@ MAX_PIPELINED = 16
 # Bodies up to the size for which uvicorn reads ahead anyway are collected before anything is asked of the application.
 _COLLECTED_BYTES = 64 * 1024
 
+# What a browser says at once is a click or a word to search for. Guessed.
+_MESSAGE_BYTES = 2**18
+
 # How long they are waited for so; then the application reads on, and times them. Guessed: a body of one packet or
 # two is there in milliseconds.
 _PATIENCE_S = 1.0
@@ -119,7 +122,11 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
-            self._read_without_upgrade(data[exc.args[0] :])
+            if self._should_upgrade():
+                self._unset_keepalive_if_required()  # a socket is kept for as long as it answers pings
+                self.handle_websocket_upgrade()
+            else:
+                self._read_without_upgrade(data[exc.args[0] :])
             return
         except httptools.HttpParserError as exc:
             found = exc.__context__
@@ -132,7 +139,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin a request. Until here a connection counts as idle, however slowly a head arrives."""
-        if self.parser.should_upgrade():
+        if self.parser.should_upgrade() and not self._should_upgrade():
             return  # it comes again
         if len(self.headers) > MAX_HEADERS or (self.n_head_bytes > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES):
             raise _too_large()
@@ -244,7 +251,9 @@ def _too_large() -> _Refused:
     return _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head of a request must be <= {bounds}, got more", "head")
 
 
-def server_of(app: ASGIApp, keep_alive_s: int = 120, max_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
+def server_of(
+    app: ASGIApp, keep_alive_s: int = 120, max_connections: int = MAX_CONNECTIONS, *, sockets: bool = False
+) -> uvicorn.Server:
     """Return the server of an application: its `run` takes the sockets to listen on.
 
     Parameters
@@ -255,12 +264,15 @@ def server_of(app: ASGIApp, keep_alive_s: int = 120, max_connections: int = MAX_
         Seconds for which an idle connection is kept.
     max_connections : int
         Connections at a time; one more is answered 503 and closed.
+    sockets : bool
+        Whether a connection may become a WebSocket, as the dashboard wants.
     """
     config = uvicorn.Config(
         app,
         loop="uvloop",
         http=type("Connection", (Connection,), {"max_connections": max_connections}),
-        ws="none",
+        ws="websockets-sansio" if sockets else "none",
+        ws_max_size=_MESSAGE_BYTES,
         proxy_headers=False,
         log_level="warning",
         access_log=False,

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+import websockets.exceptions
 from starlette.types import Receive, Scope, Send
+from websockets.sync.client import connect
 
 from app.listeners import Listeners
 from app.settings import ServerSettings
@@ -42,3 +44,27 @@ def test_what_is_under_way_is_answered_and_a_second_close_does_nothing() -> None
     listeners.close()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/")
+
+
+def test_a_connection_becomes_a_websocket_only_where_that_is_wanted() -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": (await receive())["text"]})
+            await receive()
+        elif scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    listeners = Listeners(ServerSettings(), begin)
+    with_sockets, without = listeners.serve("one", echo, 0, sockets=True), listeners.serve("other", echo, 0)
+    with connect(f"ws://127.0.0.1:{with_sockets}/") as socket:
+        socket.send("said")
+        assert socket.recv() == "said"
+    assert httpx.get(f"http://127.0.0.1:{with_sockets}/").status_code == 204
+    with pytest.raises(websockets.exceptions.InvalidStatus, match="204"):
+        connect(f"ws://127.0.0.1:{without}/")
+    upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"}
+    assert httpx.get(f"http://127.0.0.1:{with_sockets}/", headers=upgrade).status_code == 204
+    listeners.close()

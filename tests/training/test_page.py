@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.prediction import HORIZONS
+from tests.browsers import QUIET
 from training.alerting import EventScores
 from training.categories import CategoryScores
 from training.choice import Choice
@@ -209,19 +210,6 @@ document.body.dataset.overflow = document.documentElement.scrollWidth - innerWid
 document.body.dataset.paper = getComputedStyle(document.body).backgroundColor;
 document.body.dataset.ink = getComputedStyle(document.querySelector('svg.chart text')).fill;
 </script>"""
-
-
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 
 
 def browse(folder: Path, html: str, *options: str) -> str:

@@ -1,0 +1,273 @@
+"""The services of a tenant by risk, as one table that all browsers share: looked at once a change, sent as what changed.
+
+`app.dashboard.risks` shows it. A row is a list of plain values in the order of `COLUMNS`, since thousands of them are sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+from anyio import to_thread
+
+from app.cache.cache import Cache
+from app.cache.documents import tenant_key
+from app.cache.records import ServiceSummary
+from app.dashboard.live import Live
+from app.dashboard.past import Past
+from app.store.contract import Document
+from features.series import WHOLE, SeriesKey
+from models.prediction import HORIZONS, Chance, Reason
+
+__all__ = ["COLUMNS", "Board", "Boards", "Delta", "Row", "spark"]
+
+COLUMNS = (
+    "service",
+    "5min",
+    "15min",
+    "60min",
+    "status",
+    "reason",
+    "as_of_s",
+    "expires_s",
+    "requests_per_minute",
+    "error_ratio",
+)
+"""What a row holds, in order."""
+
+Row: TypeAlias = tuple[str | float | None, ...]
+
+_POINTS = 60  # of a sparkline: an hour of ticks
+_BASE, _STEPS = 35, 90  # printable characters from the one behind the quotation mark on
+_RISK, _AS_OF = COLUMNS.index("60min"), COLUMNS.index("as_of_s")
+
+
+class _Head(msgspec.Struct):
+    """What a row takes from a prediction."""
+
+    service: str
+    as_of: datetime
+    expires_at: datetime
+    status: str
+    horizons: dict[str, Chance]
+    reasons: tuple[Reason, ...] = ()
+    serving: str = ""
+    feedback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What changed in a board between two looks.
+
+    Parameters
+    ----------
+    number : int
+        Of the look; a reader that has the one before is up to date with it.
+    rows : tuple of Row
+        New ones, and those of which a value changed that is shown.
+    gone : tuple of str
+        Services that are no longer there.
+    as_of_s, expires_s : float
+        Of all rows that are not among `rows` and not among `late`: their numbers stayed the same.
+    late : tuple of str
+        Services that did not move on to `as_of_s`.
+    """
+
+    number: int
+    rows: tuple[Row, ...]
+    gone: tuple[str, ...]
+    as_of_s: float
+    expires_s: float
+    late: tuple[str, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not self.rows and not self.gone and not self.as_of_s
+
+
+@dataclass(slots=True)
+class _Known:
+    """A row as it was looked at last, with the revision of its prediction and the last hour of it."""
+
+    revision: int
+    row: Row
+    points: deque[float]
+
+
+class Board:
+    """A tenant's services.
+
+    Parameters
+    ----------
+    cache : Cache
+        Where predictions and summaries are.
+    tenant : str
+        Whose.
+    past : Past
+        The last hour, for sparklines.
+    """
+
+    def __init__(self, cache: Cache, tenant: str, past: Past) -> None:
+        self.number = 0
+        self._cache = cache
+        self._prefix = tenant_key(tenant, "")
+        self._tenant = tenant
+        self._past = past
+        self._known: dict[str, _Known] = {}
+        self._news = (-1, -1)
+
+    def rows(self) -> list[Row]:
+        """Return all rows, riskiest first."""
+        return sorted((known.row for known in self._known.values()), key=lambda row: (-float(row[3] or 0.0), str(row[0])))
+
+    def sparks(self) -> dict[str, str]:
+        """Return the last hour of every service as characters, see `spark`."""
+        return {str(known.row[0]): spark(known.points) for known in self._known.values()}
+
+    def remember(self) -> None:
+        """Take the last hour out of history; blocks."""
+        past = self._past.sparks(self._tenant)
+        for known in self._known.values():
+            newer = tuple(known.points)
+            known.points.clear()
+            known.points.extend((*past.get(str(known.row[0]), ()), *newer))
+
+    def look(self) -> Delta:
+        """Read what changed since the last look; blocks for some 50 ms with 2,000 services (benchmarks/dashboard.py)."""
+        news, there = self._cache.news.changes, set[str]()
+        changed: list[_Known] = []
+        moved: list[_Known] = []
+        for document in self._documents():
+            there.add(document.key)
+            known = self._known.get(document.key)
+            if known is not None and known.revision == document.revision and news == self._news:
+                continue
+            row = self._row(document)
+            if row is None:
+                continue
+            if known is None:
+                known = self._known[document.key] = _Known(0, (), deque(maxlen=_POINTS))
+            self._sort(known, row, changed, moved)
+            known.revision = document.revision
+        self._news = news
+        return self._delta(changed, moved, [key for key in self._known if key not in there])
+
+    def _sort(self, known: _Known, row: Row, changed: list[_Known], moved: list[_Known]) -> None:
+        """Put a row where it belongs: among those that look otherwise, or those that are only newer."""
+        before, known.row = known.row, row
+        if not before or before[_AS_OF] != row[_AS_OF]:
+            known.points.append(float(row[_RISK] or 0.0))
+        if not before or _shown(before) != _shown(row):
+            changed.append(known)
+        elif before[_AS_OF] != row[_AS_OF]:
+            moved.append(known)
+
+    def _delta(self, changed: list[_Known], moved: list[_Known], gone: list[str]) -> Delta:
+        names = tuple(str(self._known.pop(key).row[0]) for key in gone)
+        self.number += 1
+        as_of_s, expires_s = (max((float(known.row[at] or 0.0) for known in moved), default=0.0) for at in (_AS_OF, _AS_OF + 1))
+        new = {id(known) for known in changed}
+        rest = [known for known in self._known.values() if id(known) not in new] if moved else []
+        late = tuple(str(known.row[0]) for known in rest if known.row[_AS_OF] != as_of_s)
+        return Delta(self.number, tuple(known.row for known in changed), names, as_of_s, expires_s, late)
+
+    def _documents(self) -> Iterator[Document]:
+        """Yield the predictions of whole services."""
+        end = "/" + tenant_key(WHOLE)
+        return (document for document in self._cache.documents("predictions", self._prefix) if document.key.endswith(end))
+
+    def _row(self, document: Document) -> Row | None:
+        try:
+            head = msgspec.json.decode(document.value, type=_Head)
+        except (msgspec.DecodeError, ValueError):  # of another version: it is left out, as everywhere
+            return None
+        summary = self._cache.one("services", tenant_key(self._tenant, head.service), ServiceSummary)
+        news = self._cache.news.known(SeriesKey(self._tenant, head.service, WHOLE))
+        overtaken = head.serving != news.serving or head.feedback < news.feedback
+        return (
+            head.service,
+            *(round(head.horizons[name].probability, 4) for name in HORIZONS),
+            "stale" if overtaken else head.status,
+            head.reasons[0].text if head.reasons else "",
+            head.as_of.timestamp(),
+            head.expires_at.timestamp(),
+            None if summary is None else float(f"{summary.requests_per_minute:.3g}"),
+            None if summary is None else float(f"{summary.error_ratio:.2g}"),
+        )
+
+
+class Boards:
+    """The boards that somebody looks at, one a tenant.
+
+    Parameters
+    ----------
+    cache : Cache
+        Of the documents.
+    past : Past
+        Of history.
+    live : Live
+        Says when to look again.
+    """
+
+    def __init__(self, cache: Cache, past: Past, live: Live) -> None:
+        self._cache = cache
+        self._past = past
+        self._live = live
+        self._boards: dict[str, tuple[Board, list[Callable[[Delta], None]], Callable[[], None]]] = {}
+        self._lock = asyncio.Lock()
+
+    async def follow(self, tenant: str, told: Callable[[Delta], None]) -> tuple[Board, Callable[[], None]]:
+        """Return the board of a tenant and what ends the following; whoever follows is told every delta."""
+        async with self._lock:
+            if tenant not in self._boards:
+                board = Board(self._cache, tenant, self._past)
+                await to_thread.run_sync(board.look)
+
+                async def changed() -> None:
+                    await self._changed(tenant)
+
+                self._boards[tenant] = board, [], self._live.follow(("predictions", "models", "feedback"), changed)
+                told_all = self._boards[tenant][1]
+            else:
+                board, told_all, _ = self._boards[tenant]
+            told_all.append(told)
+        return board, lambda: self._leave(tenant, told)
+
+    def _leave(self, tenant: str, told: Callable[[Delta], None]) -> None:
+        if tenant not in self._boards:
+            return
+        _, told_all, unfollow = self._boards[tenant]
+        if told in told_all:
+            told_all.remove(told)
+        if not told_all:
+            unfollow()
+            del self._boards[tenant]
+
+    async def _changed(self, tenant: str) -> None:
+        board, told_all, _ = self._boards[tenant]
+        delta = await to_thread.run_sync(board.look)
+        if not delta.empty:
+            for told in tuple(told_all):
+                told(delta)
+
+
+def spark(points: deque[float] | list[float]) -> str:
+    """Return probabilities as characters, a square root apart, so that small ones are seen.
+
+    Examples
+    --------
+    >>> spark([0.0, 0.0001, 1.0])
+    '#$}'
+    """
+    return "".join(chr(_BASE + round(_STEPS * min(max(point, 0.0), 1.0) ** 0.5)) for point in points)
+
+
+def _shown(row: Row) -> Row:
+    """Return what of a row is seen beside its age, to the digits that are shown."""
+    return (*row[:_AS_OF], *row[_AS_OF + 2 :])

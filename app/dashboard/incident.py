@@ -1,0 +1,246 @@
+"""One incident's page: what is known of it and of those that belong to it, how it spread, its likely causes, and what to do."""
+
+from __future__ import annotations
+
+from app.cache.records import IncidentRecord
+from app.dashboard import words
+from app.dashboard.collector import empty
+from app.dashboard.frame import ChartData, Frame, Given, panel
+from app.dashboard.incidents import state_chip
+from app.dashboard.joined import Group, named
+from app.dashboard.markup import Child, Markup, h, join
+from app.dashboard.spread import spread
+from app.dashboard.tables import button, table
+
+__all__ = ["show"]
+
+_VERDICTS = {"confirmed": "It was one", "false_alarm": "False alarm", "expected": "It was expected"}
+
+
+async def show(frame: Frame, incident: str) -> None:
+    """Show the page."""
+    page = _Incident(frame, incident)
+    content = frame.head("Incident", "incidents")
+    frame.acts["verdict"] = page.verdict
+    with content:
+        await frame.section(page.headline)
+        await frame.section(page.advice, classes="two")
+        if page.group() is not None:
+            await frame.chart(page.propagation)
+        await frame.section(page.account, classes="two")
+    frame.follow("incidents", "groups", "predictions", "feedback")
+
+
+class _Incident:
+    """What the sections hold."""
+
+    def __init__(self, frame: Frame, incident: str) -> None:
+        self._frame = frame
+        self._id = incident
+        self._cache = frame.sources.cache
+        self._view = frame.view
+
+    def record(self) -> IncidentRecord | None:
+        known = self._cache.one("incidents", self._view.key(self._id), IncidentRecord)
+        if known is not None:
+            return known
+        group = self.group()  # the address may name a group
+        first = group.incidents[0] if group and group.incidents else ""
+        return self._cache.one("incidents", self._view.key(first), IncidentRecord) if first else None
+
+    def group(self) -> Group | None:
+        groups = self._cache.all("groups", self._view.prefix, Group).values()
+        return next((group for group in groups if self._id == group.id or self._id in group.incidents), None)
+
+    def headline(self) -> Markup:
+        record, group = self.record(), self.group()
+        if record is None:
+            back = h("a", "All incidents", href=self._view.link("incidents"))
+            return join(
+                [
+                    h("div.title", h("h1", "Incident")),
+                    empty("No such incident", "It is no longer kept, or of another tenant. ", back, "."),
+                ]
+            )
+        services = [one.service for one in group.services] if group else []
+        others = f" and {len(services) - 1} more" if len(services) > 1 else ""
+        title = h(
+            "div.title",
+            h("h1", f"{record.service}{others}"),
+            state_chip(record.end is None),
+            h(
+                "span.soft",
+                "began ",
+                words.age(record.start),
+                ", lasts " if record.end is None else ", lasted ",
+                words.span(record.start, record.end),
+            ),
+        )
+        return join([title, h("section.panel", h("dl.facts", self._facts(record, group)))])
+
+    def _facts(self, record: IncidentRecord, group: Group | None) -> list[Markup]:
+        told = (record.predicted or {}).get("60min")
+        facts: list[tuple[str, Child, Child]] = [
+            ("Forecast at its start", words.percent(told), "within 60 min" if told is not None else "there was none"),
+            (
+                "Detected after",
+                words.duration((record.detected_at - record.start).total_seconds()),
+                words.age(record.detected_at),
+            ),
+            ("Category", record.category, f"told by {record.source}"),
+        ]
+        if group is not None:
+            radius = group.blast_radius
+            facts += [
+                ("Services", str(radius.services or len(group.services)), "show the trouble"),
+                ("Traffic that they take", words.rate(radius.requests_per_minute, "requests"), "at the worst moment so far"),
+                ("Failing", words.percent(radius.failing_share), "of these requests"),
+            ]
+            if group.recovery_expected_at is not None and group.end is None:
+                facts.append(("Recovery expected", words.age(group.recovery_expected_at), "as like ones took"))
+        return [h("div", h("dt", name), h("dd", value, h("small", note))) for name, value, note in facts]
+
+    def advice(self) -> Markup:
+        if self.record() is None:
+            return Markup("")
+        group = self.group()
+        if group is None:
+            wait = (
+                "Causes, propagation and a plan are here once the tenant's home has looked at it, at the end of the next tick."
+            )
+            return join([panel("Causes and plan", h("p.soft", wait)), self._say()])
+        return join([self._causes(group), self._plan(group)])
+
+    def _causes(self, group: Group) -> Markup:
+        def one(place: int) -> Markup:
+            cause = group.causes[place]
+            link = h("a", cause.service, href=self._view.link("service", cause.service))
+            reasons = [
+                h("li", reason.text, h("span.soft", f" ({reason.kind}, {reason.strength:.0f} bits)"))
+                for reason in cause.reasons
+            ]
+            return h(
+                "li",
+                h("strong", link),
+                h("span.soft", f" {words.percent(cause.score)} of what may be the cause"),
+                h("ul", reasons),
+            )
+
+        rows = [one(place) for place in range(min(len(group.causes), 5))]
+        return panel(
+            "Likely causes", h("ol.plain.lines", rows) if rows else h("p.soft", "None stands out yet."), note=_as_of(group)
+        )
+
+    def _plan(self, group: Group) -> Markup:
+        steps = [
+            h(
+                "li",
+                h("strong", step.service, ": "),
+                step.action,
+                h("span.soft", f" because {step.why}.") if step.why else None,
+                h("div.soft", f"Retries: {named(step.retry)}. ") if step.retry else None,
+                h("div.soft", f"Circuit to open: {named(step.circuit)}.") if step.circuit else None,
+            )
+            for step in sorted(group.plan, key=lambda step: step.step)
+        ]
+        done = "Nothing is done by Foreshock itself."
+        return panel(
+            "What to do, in this order",
+            h("ol.lines", steps) if steps else h("p.soft", "No plan yet."),
+            h("p.soft", done),
+            note=_as_of(group),
+        )
+
+    def propagation(self) -> ChartData:
+        """Draw how it spread."""
+        group = self.group()
+        assert group is not None
+        return spread(group)
+
+    def account(self) -> Markup:
+        record, group = self.record(), self.group()
+        if record is None or group is None:
+            return Markup("")
+        return join([self._timeline(group), self._before(group), self._services(group), self._similar(group), self._say()])
+
+    def _timeline(self, group: Group) -> Markup:
+        rows = [
+            [words.age(one.time), h("span.chip", one.kind.replace("_", " ")), h("span", one.service), h("span", one.text)]
+            for one in sorted(group.timeline, key=lambda one: one.time)
+        ]
+        return panel("Timeline", table(("When", "What", "Where", "In words"), rows), note=_as_of(group))
+
+    def _before(self, group: Group) -> Markup:
+        rows = [
+            [
+                h("span", one.service),
+                words.age(one.as_of),
+                h("span", f"{words.percent(one.probability)} within {one.horizon.removesuffix('min')} min"),
+                h("span", words.duration(one.lead_s) if one.lead_s else "at its start"),
+            ]
+            for one in group.predicted_before
+        ]
+        body = table(("Service", "As of", "Said", "Ahead by"), rows) if rows else h("p.soft", "Nothing was forecast before it.")
+        return panel("What was predicted before", body)
+
+    def _services(self, group: Group) -> Markup:
+        rows = [
+            [h("a", one.service, href=self._view.link("service", one.service)), words.age(one.since), words.amount(one.errors)]
+            for one in sorted(group.services, key=lambda one: one.order)
+        ]
+        return panel("Services, in the order in which it spread", table(("Service", "Since", "Errors"), rows, (2,)))
+
+    def _similar(self, group: Group) -> Markup:
+        def resolved(by: object) -> str:
+            return by if isinstance(by, str) else "; ".join(by) if isinstance(by, tuple) else ""
+
+        rows = [
+            [
+                h("a", words.age(one.start), href=self._view.link("incident", one.id)),
+                h("span", ", ".join(one.causes)),
+                h("span", resolved(one.resolved_by) or words.DASH),
+            ]
+            for one in group.similar
+        ]
+        none = "None is known. What people write beside their verdicts is shown here the next time."
+        return panel("Like ones before", table(("When", "Cause", "Resolved by"), rows) if rows else h("p.soft", none))
+
+    def _say(self) -> Markup:
+        buttons = [
+            button(
+                text,
+                "verdict",
+                verdict,
+                ask=f"{text}?",
+                detail="Your verdict on this incident. Say in a few words what resolved it: like incidents show it.",
+                fields="who why",
+                verb="Say so",
+            )
+            for verdict, text in _VERDICTS.items()
+        ]
+        return panel(
+            "What really happened",
+            h("div.buttons", buttons),
+            h("p.soft", "Learned from at the next training; it can be taken back."),
+        )
+
+    async def verdict(self, given: Given) -> str:
+        """Give a verdict on the incident."""
+        record = self.record()
+        incident = record.id if record else self._id
+        body = {
+            "verdict": given["value"],
+            "incident_id": incident,
+            "who": given.get("who") or "unknown",
+            "why": given.get("why", ""),
+        }
+        await self._frame.rest.post("/feedback", body)
+        return "Thank you: it is kept, and learned from at the next training."
+
+
+def _as_of(group: Group) -> Child:
+    return (
+        ["as of ", words.age(group.updated_at)]
+        if group.updated_at
+        else ["detected ", words.age(group.detected_at or group.start)]
+    )

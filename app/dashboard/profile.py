@@ -1,0 +1,236 @@
+"""A service's page: what is forecast of it and why, what it shows beside that, and what people say of it."""
+
+from __future__ import annotations
+
+from app.cache.records import FeedbackRecord, PredictionRecord, RecentErrors, ServiceSummary
+from app.dashboard import words
+from app.dashboard.advice import advised
+from app.dashboard.collector import empty
+from app.dashboard.frame import Frame, Given, panel
+from app.dashboard.markup import Child, Markup, h, join
+from app.dashboard.past import Past
+from app.dashboard.profile_charts import ProfileCharts
+from features.series import WHOLE
+from models.feedback import VERDICTS
+from models.prediction import HORIZONS
+
+__all__ = ["STATUSES", "VERDICT_WORDS", "risk_of", "show"]
+
+STATUSES = {
+    "warming_up": "warming up: too little data yet",
+    "prior": "no model yet: from how often incidents happen and how unusual the present is",
+    "ok": "made by a model",
+    "in_incident": "an incident goes on",
+    "stale": "stale: a newer one is overdue",
+}
+"""What a prediction's status means."""
+
+VERDICT_WORDS = {
+    "confirmed": "It was right",
+    "false_alarm": "False alarm",
+    "prevented": "We prevented it",
+    "expected": "It was expected",
+}
+"""What a button says, by the verdict that it gives; a miss is told of an interval, over REST."""
+
+_HIGH, _MIDDLE = 0.5, 0.2  # as the table of services
+_HISTORY_S = 60.0  # charts are read anew as often, since history grows without a document that says so
+_LAST = 8
+
+assert set(VERDICT_WORDS) <= set(VERDICTS)
+
+
+def risk_of(probability: float) -> str:
+    """Return the class of a probability: ``high``, ``middle`` or ``low``.
+
+    Examples
+    --------
+    >>> risk_of(0.61), risk_of(0.2), risk_of(0.01)
+    ('high', 'middle', 'low')
+    """
+    return "high" if probability >= _HIGH else "middle" if probability >= _MIDDLE else "low"
+
+
+async def show(frame: Frame, service: str, past: Past) -> None:
+    """Show the page."""
+    page = _Profile(frame, service)
+    drawn = ProfileCharts(frame.sources, frame.view, service, past)
+    content = frame.head(service, "service")
+    frame.acts["verdict"] = page.verdict
+    with content:
+        await frame.section(page.headline)
+        if page.prediction() is not None:
+            await frame.section(page.why, classes="two")
+            await frame.chart(drawn.forecasts)
+            await frame.chart(drawn.errors)
+            await frame.chart(drawn.latency)
+            await frame.chart(drawn.traffic)
+            await frame.section(page.beside, classes="two")
+    frame.follow("predictions", "trends", "incidents", "errors", "feedback", "services", every_s=_HISTORY_S)
+
+
+class _Profile:
+    """What the sections hold."""
+
+    def __init__(self, frame: Frame, service: str) -> None:
+        self._frame = frame
+        self._service = service
+        self._cache = frame.sources.cache
+        self._view = frame.view
+
+    def prediction(self) -> PredictionRecord | None:
+        return self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
+
+    def headline(self) -> Markup:
+        record = self.prediction()
+        if record is None:
+            known = h("a", "The services by risk", href=self._view.link())
+            return join(
+                [
+                    h("div.title", h("h1", self._service)),
+                    empty(
+                        "No prediction of this service",
+                        f"Tenant {self._view.tenant} has sent nothing of it lately, or it is spelt otherwise. ",
+                        known,
+                        " are all that is known.",
+                    ),
+                ]
+            )
+        now = self._frame.sources.parts.now()
+        status = "stale" if now > record.expires_at or self._cache.overtaken(record) else record.status
+        chip = h("span.chip", status.replace("_", " "), data_status=status)
+        title = h(
+            "div.title", h("h1", self._service), chip, h("span.soft", STATUSES[status], ", as of ", words.age(record.as_of))
+        )
+        return join([title, h("section.panel", h("dl.facts", self._chances(record), self._summary()))])
+
+    def _chances(self, record: PredictionRecord) -> list[Markup]:
+        def one(name: str) -> Markup:
+            chance = record.horizons[name]
+            share = h(f"span.{risk_of(chance.probability)}", words.percent(chance.probability))
+            minutes = HORIZONS[name] // 60
+            note = h("small", f"{words.band(chance.lower, chance.upper)}")
+            return h("div", h("dt", f"An incident begins within {minutes} min"), h("dd", share, note))
+
+        return [one(name) for name in HORIZONS]
+
+    def _summary(self) -> Child:
+        found = self._cache.one("services", self._view.key(self._service), ServiceSummary)
+        if found is None:
+            return None
+        seen = h("small", words.age(found.last_seen))
+        facts = (
+            ("Traffic", words.rate(found.requests_per_minute, "requests"), seen),
+            ("Failed", words.percent(found.error_ratio), seen),
+            ("Instances", str(found.instances), h("small", "version ", ", ".join(found.versions[-3:]) or words.DASH)),
+        )
+        return [h("div", h("dt", name), h("dd", value, note)) for name, value, note in facts]
+
+    def why(self) -> Markup:
+        record = self.prediction()
+        if record is None:
+            return Markup("")
+        return join([self._reasons(record), self._say(record)])
+
+    def _reasons(self, record: PredictionRecord) -> Markup:
+        rows = [
+            h("li", reason.text, h("span.soft", f" ({reason.group}, {reason.contribution:+.2f} logit at 60 min)"))
+            for reason in record.reasons
+        ]
+        expected = ", ".join(f"{one.category} {words.percent(one.probability)}" for one in record.categories)
+        advice = record.explanation.advice[:1] if record.explanation else ()
+        return panel(
+            "Why",
+            h("ul.plain.lines", rows) if rows else h("p.soft", "Nothing stands out against a quiet hour of this service."),
+            h("p.soft", f"If one begins, it is likely of: {expected}.") if expected else None,
+            [h("details", h("summary", f"What helps against {one.kind.replace('_', ' ')}"), advised(one)) for one in advice],
+            note=["model ", record.model_version, ", ", words.age(record.as_of)],
+        )
+
+    def _say(self, record: PredictionRecord) -> Markup:
+        buttons = [
+            h(
+                "button",
+                text,
+                type="button",
+                data_act="verdict",
+                data_value=f"{verdict} {record.id}",
+                data_ask=f"{text}?",
+                data_detail=f"Your verdict on the prediction of {self._service} as of {words.clock(record.as_of)}. It can be taken back, not rewritten.",
+                data_fields="who why",
+                data_verb="Say so",
+            )
+            for verdict, text in VERDICT_WORDS.items()
+        ]
+        said = self._cache.all("feedback", self._view.prefix, FeedbackRecord).values()
+        own = sorted((one for one in said if one.service == self._service), key=lambda one: one.received_at, reverse=True)
+        lines = [_verdict_line(one) for one in own[:_LAST]]
+        return panel(
+            "What really happened",
+            h("div.buttons", buttons),
+            h("ul.plain.lines", lines)
+            if lines
+            else h("p.soft", "Nobody has said anything yet. What you say here is learned from at the next training."),
+            note=f"{len(own)} verdicts and withdrawals" if own else None,
+        )
+
+    async def verdict(self, given: Given) -> str:
+        """Give a verdict on the prediction that the person saw, which may not be the newest one any more."""
+        verdict, _, prediction = given["value"].partition(" ")
+        body = {
+            "verdict": verdict,
+            "prediction_id": prediction,
+            "who": given.get("who") or "unknown",
+            "why": given.get("why", ""),
+        }
+        await self._frame.rest.post("/feedback", body)
+        return "Thank you: it is kept, and learned from at the next training."
+
+    def beside(self) -> Markup:
+        recent = self._cache.one("errors", self._view.key(self._service), RecentErrors) or RecentErrors()
+        groups = sorted(recent.groups, key=lambda group: group.last_seen, reverse=True)[:_LAST]
+        lines = [
+            h(
+                "li",
+                h("strong", group.kind.replace("_", " ")),
+                f" {group.message} ",
+                h("span.soft", f"{group.count:,} errors, last ", words.age(group.last_seen)),
+            )
+            for group in groups
+        ]
+        more = h("a", "all with stack traces", href=self._view.link("errors", search=self._service))
+        return join(
+            [
+                panel(
+                    "Errors lately",
+                    h("ul.plain.lines", lines) if lines else h("p.soft", "None is kept of it."),
+                    note=more if lines else None,
+                ),
+                self._versions(),
+            ]
+        )
+
+    def _versions(self) -> Markup:
+        found = self._cache.one("services", self._view.key(self._service), ServiceSummary)
+        if found is None:
+            return Markup("")
+        operations = ", ".join(name for name in found.operations if name != WHOLE)
+        folded = " Further ones are counted together as _other." if found.operations_folded else ""
+        return panel(
+            "What it is",
+            h("p", h("strong", "Versions: "), ", ".join(found.versions) or "none was named"),
+            h("p", h("strong", "Operations: "), operations or "none of its own", folded),
+            h("p", h("strong", "Known since: "), words.age(found.first_seen)),
+            note=["as of ", words.age(found.last_seen)],
+        )
+
+
+def _verdict_line(one: FeedbackRecord) -> Markup:
+    taken = "took back: " if one.undoes else ""
+    why = f": {one.why}" if one.why else ""
+    return h(
+        "li",
+        h("strong", f"{taken}{one.verdict.replace('_', ' ')}"),
+        why,
+        h("span.soft", f" by {one.who}, ", words.age(one.received_at)),
+    )

@@ -1,0 +1,151 @@
+"""The charts of a service's page: out of history what was, out of the newest trend where it goes, incidents and versions marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.cache.records import IncidentRecord, PredictionRecord
+from app.cache.trend_records import POINT, SINGLE, TrendRecord
+from app.dashboard import charts, words
+from app.dashboard.charts import Series
+from app.dashboard.frame import ChartData
+from app.dashboard.markup import Markup, h
+from app.dashboard.past import Array, Past, ServicePast
+from app.dashboard.sources import Sources, View
+from features.series import WHOLE
+
+__all__ = ["ProfileCharts"]
+
+_FRESH_S = 20.0  # guessed: what four charts of one page are drawn from is read once
+
+
+class ProfileCharts:
+    """Draws a service.
+
+    Parameters
+    ----------
+    sources : Sources
+        Where trends, predictions and incidents are.
+    view : View
+        How far back.
+    service : str
+        Which.
+    past : Past
+        Reads history.
+    """
+
+    def __init__(self, sources: Sources, view: View, service: str, past: Past) -> None:
+        self._sources = sources
+        self._cache = sources.cache
+        self._view = view
+        self._service = service
+        self._past = past
+        self._read: tuple[float, ServicePast] | None = None
+
+    def forecasts(self) -> ChartData:
+        """Draw what was forecast beside what came."""
+        found = self._history().forecasts
+        newest = self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
+        series: list[Series] = []
+        for name, color in (("60min", "--a"), ("15min", "--b"), ("5min", "--c")):
+            points = list(zip(found.as_of_s.tolist(), found.horizons[name].tolist(), strict=True))
+            if newest is not None:
+                points.append((newest.as_of.timestamp(), newest.horizons[name].probability))
+            series.append(charts.line(f"within {name.removesuffix('min')} min", points, color))
+        series[0] = charts.mark_areas(series[0], self._incidents())
+        last = newest.as_of.timestamp() if newest else _last(found.as_of_s)
+        return self._chart("Forecasts and incidents", series, "probability, incidents shaded", last, "percent")
+
+    def errors(self) -> ChartData:
+        """Draw errors with what is normal, the bounds of the last window and the next hour."""
+        windows, trend = self._history().windows, self._trend()
+        series = [charts.bars("errors", _pairs(windows.start_s, windows.errors), "--b")]
+        newest = self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
+        if newest is not None and newest.anomaly.signal == "errors":
+            at, anomaly = newest.as_of.timestamp(), newest.anomaly
+            ends = (at - self._sources.tick_s, at)
+            series += charts.band(
+                "expected bounds", [(end, anomaly.lower) for end in ends], [(end, anomaly.upper) for end in ends], "bounds"
+            )
+        if trend is not None:
+            series += _fan(trend, trend.errors_per_minute)
+        series[0] = charts.mark_lines(series[0], self._versions())
+        return self._chart("Errors", series, "errors/min", _last(windows.start_s))
+
+    def latency(self) -> ChartData:
+        """Draw what one request in twenty exceeds, and the next hour of it."""
+        windows, trend = self._history().windows, self._trend()
+        series = [charts.line("p95", _pairs(windows.start_s, windows.p95_s), "--a")]
+        if trend is not None and trend.p95_s is not None:
+            series += _fan(trend, trend.p95_s)
+        series[0] = charts.mark_lines(series[0], self._versions())
+        return self._chart("Latency: what one request in twenty exceeds", series, "seconds", _last(windows.start_s), "seconds")
+
+    def traffic(self) -> ChartData:
+        """Draw requests, and how many of them failed."""
+        windows = self._history().windows
+        failed = windows.requests * windows.failed
+        series = [
+            charts.area("requests", _pairs(windows.start_s, windows.requests), "--a"),
+            charts.line("failed", _pairs(windows.start_s, failed), "--b"),
+        ]
+        return self._chart("Traffic", series, "requests/min", _last(windows.start_s))
+
+    def _chart(self, title: str, series: Sequence[Series], unit: str, last_s: float | None, form: str = "number") -> ChartData:
+        options = charts.time_chart(series)
+        note: Markup | str = (
+            "nothing in this range" if last_s is None else h("span", "newest point ", words.age(words.moment(last_s)))
+        )
+        label = f"{title} of {self._service} over the last {self._view.range}, in {unit}"
+        return ChartData(title, h("span", f"{unit}, ", note), options, label, form)
+
+    def _history(self) -> ServicePast:
+        now = self._sources.parts.now().timestamp()
+        if self._read is None or now - self._read[0] > _FRESH_S:
+            self._read = now, self._past.service(self._view.tenant, self._service, self._view.range_s)
+        return self._read[1]
+
+    def _trend(self) -> TrendRecord | None:
+        return self._cache.one("trends", self._view.key(self._service, WHOLE), TrendRecord)
+
+    def _versions(self) -> Iterator[tuple[float, str]]:
+        """Yield the versions that spoke first within the range; the first of all was there before."""
+        for version, at in sorted(self._history().versions.items(), key=lambda one: one[1])[1:]:
+            yield at, version
+
+    def _incidents(self) -> Iterator[tuple[float, float, str]]:
+        """Yield the stretches of the whole service's incidents, or of its operations' where it has none of its own."""
+        now = self._sources.parts.now().timestamp()
+        records = self._cache.all("incidents", self._view.prefix, IncidentRecord).values()
+        own = [record for record in records if record.service == self._service]
+        for record in [record for record in own if record.operation == WHOLE] or own:
+            end = record.end.timestamp() if record.end else now
+            if end > now - self._view.range_s:
+                yield max(record.start.timestamp(), now - self._view.range_s), end, ""
+
+
+def _fan(trend: TrendRecord, numbers: Sequence[float | None]) -> list[Series]:
+    """Return the next hour: what is expected with its bounds, what is usual then, and the limit."""
+    start = trend.as_of.timestamp()
+    rest = list(numbers[len(SINGLE) :])
+    rows: list[dict[str, float | None]] = [dict(zip(POINT, rest[i:], strict=False)) for i in range(0, len(rest), len(POINT))]
+    level = numbers[SINGLE.index("level")]
+
+    def points(name: str) -> list[tuple[float, float | None]]:
+        return [(start, level), *((start + float(row["in_s"] or 0.0), row[name]) for row in rows)]
+
+    later = [(at, value) for at, value in points("limit")[1:]]
+    return [
+        *charts.band("forecast bounds", points("lower"), points("upper"), "fan"),
+        charts.line("forecast", points("expected"), "--a", dashed=True),
+        charts.line("usual", points("usual")[1:], "--low"),
+        charts.line("limit", later, "--high", dashed=True),
+    ]
+
+
+def _pairs(times: Array, values: Array) -> list[tuple[float, float | None]]:
+    return list(zip(times.tolist(), values.tolist(), strict=True))
+
+
+def _last(times: Array) -> float | None:
+    return float(times[-1]) if len(times) else None

@@ -1,0 +1,210 @@
+"""The dashboard beside the REST API on one port: NiceGUI's pages under `/`, everything else as it was.
+
+`app.main` imports this module only where the dashboard is on, since NiceGUI takes time and memory. NiceGUI is one for a process,
+and so is the dashboard: of several nodes in one process, as tests have them, the first one has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from functools import wraps
+from secrets import token_urlsafe
+from typing import Any
+
+from fastapi import FastAPI
+from nicegui import Client, app, core, ui
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.dashboard import alerts, backtests, errors, incident, incidents, models, profile, risks, system
+from app.dashboard.board import Boards
+from app.dashboard.frame import STATIC, Frame
+from app.dashboard.live import Live
+from app.dashboard.past import Past
+from app.dashboard.sources import Sources
+
+__all__ = ["Site", "dashboard", "policy"]
+
+logger = logging.getLogger(__name__)
+
+_OTHERS = ("/livez", "/readyz", "/metrics")
+_FILES = "/dashboard-files"
+_AGE_S = 31_536_000
+_GZIP_LEVEL = 4  # guessed: half a megabyte of scripts in some milliseconds
+_ICON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#2f6fd6' stroke-width='2.4'>"
+    "<path d='M1 12h6l2-5 3 12 3-16 2 9h6'/></svg>"
+)
+_SCRIPT = re.compile(rb"<script\b")
+
+
+def policy(nonce: str) -> str:
+    """Return the content security policy of a page.
+
+    Only scripts of this origin and those with the page's nonce run. NiceGUI compiles its templates and runs its calls in the
+    browser, which needs ``unsafe-eval``, and sets styles on elements, which needs ``unsafe-inline`` for styles.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class Site:
+    """Sends requests to the pages or to the REST API, by their path.
+
+    Parameters
+    ----------
+    rest : ASGIApp
+        The API; it answers what begins with `app.api.parts.PREFIX`, and those that look after the node.
+    pages : ASGIApp
+        The rest, and the beginning and end of the process.
+    """
+
+    def __init__(self, rest: ASGIApp, pages: ASGIApp) -> None:
+        self._rest = rest
+        self._pages = GZipMiddleware(_Guarded(pages), minimum_size=1024, compresslevel=_GZIP_LEVEL)
+        self._bare = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        kind = scope["type"]
+        if kind == "http":
+            path: str = scope["path"]
+            await (self._rest if path.startswith("/api/") or path in _OTHERS else self._pages)(scope, receive, send)
+        else:
+            await self._bare(scope, receive, send)
+
+
+class _Guarded:
+    """Sends with every answer what a browser may do with it, and gives the scripts of a page their nonce."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start: MutableMapping[str, Any] = {}
+        body = bytearray()
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name, value) for name, value in message["headers"] if name != b"server"]
+                start.update(message, headers=[*headers, *_HEADERS])
+                if not _is_page(start):
+                    start["headers"].append((b"content-security-policy", b"default-src 'none'; sandbox"))
+                    await send(start)
+            elif not _is_page(start):
+                await send(message)
+            else:
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    await _send_page(start, bytes(body), send)
+
+        await self._app(scope, receive, guarded)
+
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+def _is_page(start: MutableMapping[str, Any]) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/html") for name, value in start["headers"])
+
+
+async def _send_page(start: MutableMapping[str, Any], body: bytes, send: Send) -> None:
+    nonce = token_urlsafe(18)
+    # What comes from outside is escaped, so every `<script` of the page is NiceGUI's own or ours.
+    body = _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), body)
+    headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+    headers += [(b"content-length", b"%d" % len(body)), (b"content-security-policy", policy(nonce).encode())]
+    await send({**start, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def dashboard(sources: Sources) -> ASGIApp:
+    """Return the REST API with the dashboard beside it.
+
+    Parameters
+    ----------
+    sources : Sources
+        What the pages read, the API among them.
+    """
+    if core.app.config.has_run_config:
+        logger.warning("another node of this process has the dashboard; this one answers over REST alone")
+        return sources.rest
+    live = Live(sources.cache)
+    past = Past(sources.history, sources.parts.now, sources.tick_s)
+    boards = Boards(sources.cache, past, live)
+    _register(sources, live, boards, past)
+    rest = sources.rest
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        async with rest.router.lifespan_context(rest):
+            yield
+
+    pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # nothing here loads for long
+    core.sio.eio.cors_allowed_origins = None  # a page of another origin may not open the socket
+    ui.run_with(
+        pages,
+        title="Foreshock",
+        favicon=_ICON,
+        dark=None,
+        language="en-US",
+        binding_refresh_interval=None,
+        reconnect_timeout=10.0,
+        gzip_middleware_factory=None,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    return Site(sources.rest, pages)
+
+
+def _register(sources: Sources, live: Live, boards: Boards, past: Past) -> None:
+    """Give NiceGUI the pages and their files."""
+    app.add_static_files(_FILES, STATIC, max_cache_age=_AGE_S)
+    for name, tag in (("dashboard.css", '<link rel="stylesheet" href="{}">'), ("dashboard.js", '<script src="{}"></script>')):
+        stamp = int((STATIC / name).stat().st_mtime)
+        ui.add_head_html(tag.format(f"{_FILES}/{name}?{stamp}"), shared=True)
+
+    def page(path: str, show: Callable[..., Awaitable[None]]) -> None:
+        @wraps(show)
+        async def shown(client: Client, name: str = "") -> None:
+            frame = Frame(sources, live, client)
+            await (show(frame, name) if "{" in path else show(frame))
+
+        shown.__dict__.pop("__wrapped__")
+        ui.page(path)(shown)
+
+    async def overview(frame: Frame) -> None:
+        await risks.show(frame, boards)
+
+    async def one(frame: Frame, name: str) -> None:
+        await profile.show(frame, name, past)
+
+    page("/", overview)
+    page("/service/{name:path}", one)
+    page("/incidents", incidents.show)
+    page("/incident/{name:path}", incident.show)
+    page("/errors", errors.show)
+    page("/alerts", alerts.show)
+    page("/models", models.show)
+    page("/backtests", backtests.show)
+    page("/system", system.show)

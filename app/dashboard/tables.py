@@ -1,0 +1,77 @@
+"""Plain tables and the box that searches them, as most pages show lists of some hundred rows at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.dashboard.markup import Child, Markup, h
+
+__all__ = ["button", "matches", "meter", "search_box", "table"]
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
+    """Return a table that scrolls by itself where it is wider than the page.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        Of the columns.
+    rows : iterable of sequence of Child
+        Cells in the order of the heads.
+    numbers : sequence of int
+        Columns that hold numbers alone.
+    """
+
+    def cell(tag: str, place: int, content: Child, **attributes: str) -> Markup:
+        return h(f"{tag}.number" if place in numbers else tag, content, **attributes)
+
+    head = h("thead", h("tr", [cell("th", place, text, scope="col") for place, text in enumerate(heads)]))
+    body = [h("tr", [cell("td", place, content) for place, content in enumerate(row)]) for row in rows]
+    return h("div.wide", h("table.list", head, h("tbody", body)), tabindex=0, role="group", aria_label=", ".join(heads))
+
+
+def search_box(search: str, what: str) -> Markup:
+    """Return the box that the words to search for are typed into."""
+    box = h("input", type="search", value=search, placeholder=what, data_search=True)
+    return h("label.search", "Search ", box)
+
+
+def matches(search: str, *texts: str) -> bool:
+    """Return whether all words to search for stand in the texts.
+
+    Examples
+    --------
+    >>> matches("pay reSource", "payment", "resource"), matches("cart", "payment"), matches("", "payment")
+    (True, False, True)
+    """
+    text = " ".join(texts).lower()
+    return all(word in text for word in search.lower().split())
+
+
+def meter(share: float, label: str) -> Markup:
+    """Return a bar of how much of something is done."""
+    percent = round(100 * min(max(share, 0.0), 1.0))
+    bar = h("i", style=f"width: {percent}%")
+    return h("div.meter", bar, role="progressbar", aria_valuemin=0, aria_valuemax=100, aria_valuenow=percent, aria_label=label)
+
+
+def button(text: str, act: str, value: str = "", **asked: str) -> Markup:
+    """Return a button that does something on the server.
+
+    Parameters
+    ----------
+    text : str
+        On it.
+    act, value : str
+        What `app.dashboard.frame.Frame.acts` knows it by, and what it is about.
+    **asked : str
+        ``ask``, ``detail``, ``fields`` and ``verb`` of the question before; none asks nothing.
+
+    Examples
+    --------
+    >>> button("Promote", "promote", "v1", ask="Let v1 serve?")
+    '<button type="button" data-act="promote" data-value="v1" data-ask="Let v1 serve?">Promote</button>'
+    """
+    return h(
+        "button", text, type="button", **{f"data_{name}": said for name, said in {"act": act, "value": value, **asked}.items()}
+    )

@@ -1,0 +1,69 @@
+"""One node with its dashboard and one Chromium for all tests here, since NiceGUI is one for a process; a browser window for each test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from app.settings import StoreSettings
+from app.store.contract import Documents
+from app.store.sqlite import open_store
+from tests.browsers import QUIET
+from tests.dashboard_seed import seed
+from tests.nodes import RunningNode, run_node
+
+SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Generator[Documents]:
+    """Documents of a store, without a node."""
+    plan = StoreSettings(commit_window_ms=0.0)
+    with open_store(tmp_path / "store", settings=plan, max_in_flight_bytes=2**24, now=lambda: datetime.now(UTC)) as store:
+        yield store.documents
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningNode]:
+    """A node whose default tenant has a shop in which payment fails; other tenants have nothing."""
+    with run_node(tmp_path_factory.mktemp("shop"), dashboard__enabled=True) as running:
+        seed(running.node, datetime.now(UTC))
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Generator[Browser]:
+    """Chromium, gone before other packages are tested: Playwright keeps an event loop running in this thread."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, shop: RunningNode) -> Generator[Page]:
+    """A window of a desk's size; nothing that it asks for may lie elsewhere, and nothing may go wrong in it."""
+    context = browser.new_context(viewport={"width": 1360, "height": 850}, base_url=shop.served.api, color_scheme="light")
+    page, elsewhere, wrong = context.new_page(), list[str](), list[str]()
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((shop.served.api, "data:", "blob:")):
+            elsewhere.append(request.url)
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(message.text)
+
+    page.on("request", asked)
+    page.on("console", said)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.set_default_timeout(20_000)
+    yield page
+    context.close()
+    assert elsewhere == [], "a request left this machine"
+    assert wrong == [], "something went wrong in the browser, or its policy refused something"

@@ -1,0 +1,27 @@
+"""Error groups with their newest stack trace and advice, found by words."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.system("chromium")
+
+
+def test_a_group_opens_to_its_stack_trace_and_advice(page: Page) -> None:
+    page.goto("/errors")
+    groups = page.locator("li:has(details)")
+    expect(groups).to_have_count(2)
+    first = groups.filter(has_text="no connection to <*>")
+    expect(first).to_contain_text("412 errors since")
+    first.get_by_text("Stack trace and advice").click()
+    expect(first.locator("pre")).to_contain_text('File "charge.py", line 88, in charge')
+    expect(first).to_contain_text("Retries:")
+
+
+def test_groups_are_searched_by_words_of_the_url(page: Page) -> None:
+    page.goto("/errors?q=bank")
+    expect(page.locator("li:has(details)")).to_have_count(1)
+    expect(page.get_by_text("bank did not answer")).to_be_visible()
+    page.goto("/errors?tenant=newcomer2")
+    expect(page.get_by_role("heading", name="No error in this range")).to_be_visible()

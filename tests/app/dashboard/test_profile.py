@@ -1,0 +1,63 @@
+"""A service's page: its forecast with reasons and charts, and verdicts that go where REST keeps them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard_seed import SERVICES, prediction_of, put_service_of
+from tests.nodes import RunningNode
+
+pytestmark = pytest.mark.system("chromium")
+
+
+def test_it_shows_the_forecast_its_reasons_and_four_charts(page: Page) -> None:
+    page.goto("/service/payment")
+    for text in ("61 %", "30 to 92 %", "118 requests/min", "errors 4.2 a minute", "What helps against pool exhausted"):
+        expect(page.get_by_text(text).first).to_be_visible()
+    expect(page.locator("canvas")).to_have_count(4)
+    for name in ("Forecasts and incidents", "Errors", "Latency", "Traffic"):
+        expect(page.get_by_role("img", name=name).first).to_be_visible()
+    expect(page.get_by_text("newest point").first).to_contain_text("ago")
+
+
+def test_a_verdict_from_the_page_is_kept_with_who_and_why(page: Page, shop: RunningNode) -> None:
+    page.goto("/service/checkout")
+    prediction = shop.get("/api/v1/predictions/checkout")["id"]
+    page.get_by_role("button", name="False alarm").click()
+    dialog = page.get_by_role("dialog", name="False alarm?")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="False alarm")).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog.get_by_label("Your name").fill("ann")
+    dialog.get_by_label("Why").fill("a deploy that everybody knew of")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Thank you")).to_be_visible()
+    expect(page.get_by_text("a deploy that everybody knew of")).to_be_visible()
+    [said] = shop.get("/api/v1/feedback?service=checkout&who=ann")["items"]
+    assert (said["verdict"], said["who"], said["prediction_id"]) == ("false_alarm", "ann", prediction)
+    assert said["why"] == "a deploy that everybody knew of"
+    page.get_by_role("button", name="It was right").click()
+    expect(page.get_by_label("Your name")).to_have_value("ann")
+
+
+def test_a_newer_prediction_comes_without_a_reload(page: Page, shop: RunningNode) -> None:
+    page.goto("/service/shipping%2Feu?range=1h")
+    expect(page.locator("h1")).to_have_text("shipping/eu")
+    page.wait_for_function("window.socket && window.socket.connected")
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    put_service_of(shop.node.store.documents, prediction_of("shipping/eu", 0.44, "its queue grows", "ok", later))
+    expect(page.get_by_text("its queue grows")).to_be_visible()
+    put_service_of(shop.node.store.documents, prediction_of("shipping/eu", *SERVICES["shipping/eu"], later))
+    expect(page.get_by_text("Nothing stands out")).to_be_visible()
+
+
+def test_a_service_that_nobody_knows_says_so(page: Page) -> None:
+    page.goto("/service/nowhere")
+    expect(page.get_by_role("heading", name="No prediction of this service")).to_be_visible()
+    page.get_by_role("link", name="The services by risk").click()
+    expect(page.locator("h1")).to_have_text("Services by risk")

@@ -1,0 +1,74 @@
+"""Charts of a service join history with the newest trend, and end where what they are made of ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.dashboard.past import Past
+from app.dashboard.profile_charts import ProfileCharts
+from app.dashboard.sources import Sources, View
+from tests.app.dashboard.sources import sources_of
+from tests.nodes import RunningNode
+
+
+@pytest.fixture
+def drawn(shop: RunningNode) -> ProfileCharts:
+    sources = sources_of(shop)
+    return ProfileCharts(sources, View("default"), "payment", _past(sources))
+
+
+def _past(sources: Sources) -> Past:
+    return Past(sources.history, sources.parts.now, sources.tick_s)
+
+
+def series_of(options: Any, name: str) -> dict[str, Any]:
+    return next(one for one in options["series"] if one["name"] == name)
+
+
+def test_forecasts_stand_beside_incidents_and_end_with_the_newest(drawn: ProfileCharts) -> None:
+    options: Any = drawn.forecasts().options
+    points = series_of(options, "within 60 min")
+    assert points["data"][-1][1] == pytest.approx(0.61)
+    assert len(points["data"]) > 300
+    [[start, end]] = points["markArea"]["data"]
+    assert end["xAxis"] - start["xAxis"] >= 24 * 60_000
+
+
+def test_errors_have_bounds_a_fan_and_the_version_that_came(drawn: ProfileCharts) -> None:
+    options: Any = drawn.errors().options
+    names = [one["name"] for one in options["series"]]
+    assert names == [
+        "errors",
+        "expected bounds from",
+        "expected bounds",
+        "forecast bounds from",
+        "forecast bounds",
+        "forecast",
+        "usual",
+        "limit",
+    ]
+    assert [line["name"] for line in series_of(options, "errors")["markLine"]["data"]] == ["2.4.1"]
+    fan, forecast = series_of(options, "forecast bounds"), series_of(options, "forecast")
+    assert len(fan["data"]) == len(forecast["data"]) == 5
+    assert forecast["data"][-1][0] - forecast["data"][0][0] == 3_600_000
+    widths = [value for _, value in fan["data"]]
+    assert widths[0] == 0.0
+    assert widths == sorted(widths)
+
+
+def test_latency_is_what_one_in_twenty_exceeds(drawn: ProfileCharts) -> None:
+    data = drawn.latency()
+    values = [value for _, value in series_of(data.options, "p95")["data"]]
+    assert data.format == "seconds"
+    assert values[-1] > values[0] > 0.0
+
+
+def test_a_service_without_history_has_empty_charts(shop: RunningNode) -> None:
+    sources = sources_of(shop)
+    drawn = ProfileCharts(sources, View("default"), "nowhere", _past(sources))
+    for chart in (drawn.forecasts(), drawn.errors(), drawn.latency(), drawn.traffic()):
+        assert "nothing in this range" in chart.note
+        series: Any = chart.options["series"]
+        assert [one["data"] for one in series if one["data"]] == []
