@@ -24,9 +24,7 @@ __all__ = ["EDGES_TTL_S", "SymptomDocuments"]
 EDGES_TTL_S = 86_400.0
 """Seconds for which the calls of a service stay that nobody told of again: a day, in which they would have faded to a third."""
 
-_PERIOD = (
-    4  # ticks where no incident begins; a look takes a fifth to a quarter of what the rest of a tick does with 10,000 series (measured)
-)
+_PERIOD = 4  # ticks where no incident begins; a look takes a fifth to a quarter of what the rest of a tick does with 10,000 series (measured)
 _HOTSPOT_PERIOD = 10  # ticks; they compare a quarter of an hour with a day, and take nearly as long as symptoms
 _LIVES = 2.0  # periods that a document stays: what a worker that is gone said is nobody's, and one tick may be late
 _TURNS = 10  # ticks in which every caller had its turn: what fades over a day is not worth a document a minute
