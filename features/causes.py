@@ -207,8 +207,7 @@ class _Walk:
             self.kept[name] = self.kept.get(name, 0.0) + amount
         else:
             self.taken[name] += amount
-            if amount > 0.0:
-                self.sources[name].add(source)
+            self.sources[name].add(source)
 
 
 def _ways(shown: Collection[str], edges: Sequence[Edge]) -> dict[tuple[str, str], float]:

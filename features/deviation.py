@@ -17,7 +17,7 @@ __all__ = ["RECENT", "Deviation", "of_counts", "of_means", "of_values"]
 RECENT = 3
 """Newest windows that are judged, and that the past leaves out."""
 
-_ROUNDS = 8  # measured: more change no figure
+_ROUNDS = 8  # guessed: enough for the weights to settle
 _CAUCHY = 2.0  # guessed: deviations at which a window counts half
 _LEAST_DISPERSION = 0.1  # guessed: counts that follow from others exactly still meet the edges of windows
 _LEAST_RELATIVE = 0.01  # guessed: nobody wants to hear of less than that

@@ -14,7 +14,6 @@ import numpy as np
 from features.arrays import FloatArray
 from features.memory import Memory
 from features.rates import ratio
-from features.series import WHOLE
 from features.shares import DIMENSIONS, LENGTH, Share
 
 __all__ = ["LEAST_RATIO", "RECENT", "Hotspot", "hotspots_of", "likelihood_ratio"]
@@ -80,9 +79,8 @@ def hotspots_of(memory: Memory) -> list[Hotspot]:
     """
     found: list[Hotspot] = []
     for row in sorted(memory.shares.rows()):
-        if memory.directory.keys[row].operation == WHOLE:
-            spots = sorted(_of_service(memory, row), key=lambda spot: (-spot.ratio, spot.dimension, spot.name))
-            found += spots[:_MOST]
+        spots = sorted(_of_service(memory, row), key=lambda spot: (-spot.ratio, spot.dimension, spot.name))
+        found += spots[:_MOST]
     return found
 
 

@@ -57,10 +57,13 @@ class _Found:
         some = Deviation(d.bits[part], d.sign[part], d.length[part], d.value[part], d.expected[part])
         return replace(self, rows=self.rows[part], deviation=some)
 
-    def above(self, least: float = 0.0) -> _Found:
-        """Keep what is above what is expected, by at least so many in all."""
+    def over(self, least: float = 0.0) -> BoolArray:
+        """Return what is above what is expected, by at least so many in all."""
         d = self.deviation
-        return self.only((d.sign > 0) & (d.bits >= LEAST_BITS) & ((d.value - d.expected) * d.length >= least))
+        return (d.sign > 0) & (d.bits >= LEAST_BITS) & ((d.value - d.expected) * d.length >= least)
+
+    def above(self, least: float = 0.0) -> _Found:
+        return self.only(self.over(least))
 
     def apart(self) -> _Found:
         """Keep what is above or below what is expected."""
@@ -206,11 +209,10 @@ def _grown(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[tuple
     owners = np.array([row for row, *_ in grown])
     found = _Found(owners, of_counts(y, x[:, :, None], quantile=_WELL), "logs")
     best: dict[int, Symptom] = {}
-    for place, (row, share, _) in enumerate(grown):
-        one = found.only(np.arange(len(grown)) == place).above(_LEAST_ABOVE)
-        for _, symptom in _told(memory, replace(one, detail=share.name)):
-            if row not in best or symptom.strength > best[row].strength:
-                best[row] = symptom
+    over = np.flatnonzero(found.over(_LEAST_ABOVE))
+    for place, (row, symptom) in zip(over.tolist(), _told(memory, found.above(_LEAST_ABOVE)), strict=True):
+        if row not in best or symptom.strength > best[row].strength:
+            best[row] = replace(symptom, detail=grown[place][1].name)
     yield from best.items()
 
 

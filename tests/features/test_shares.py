@@ -75,3 +75,10 @@ def test_services_keep_the_same_traces_of_those_they_share(monkeypatch: pytest.M
     assert len(shares.traces(0, T0 + 1)) == 4
     assert shares.traces(0, T0 + 1) == shares.traces(1, T0 + 1)
     assert shares.traces(0, T0 + 10) == {}
+
+
+def test_what_comes_in_the_open_window_is_not_seen_yet() -> None:
+    shares = Shares()
+    shares.add(0, T0, a_record(), "f")
+    assert not any(share.counts.any() for share in shares.of(0, T0))
+    assert all(share.counts[-1] == 1.0 for share in shares.of(0, T0 + 1))

@@ -104,14 +104,29 @@ def test_the_group_of_errors_that_is_new_shows_with_its_traces() -> None:
     send(
         memory,
         tick,
-        a_batch(*((name, "GET /", tick, {**USUAL, "errors": 12.0 * (name == "cart")}) for name in ("web", "cart", "db"))),
+        a_batch(*((name, "GET /", tick, {**USUAL, "errors": 30.0 * (name == "cart")}) for name in ("web", "cart", "db"))),
     )
     row = memory.row("a", "cart", WHOLE, 0)
-    for number in range(12):
-        memory.add_error(row, a_record("cart", tick, trace_id=f"{number:032x}"), "data", None, "f7")
+    for number in range(30):
+        memory.add_error(row, a_record("cart", tick, trace_id=f"{number:032x}"), "data", None, "f7" if number < 20 else "rarer")
     memory.advance(tick + 1)
-    assert shown(memory)["logs f7"].value == 12.0
-    assert len(next(one for one in symptoms_of(memory) if one.service == "cart").traces) == 12
+    assert shown(memory)["logs f7"].value == 20.0
+    assert len(next(one for one in symptoms_of(memory) if one.service == "cart").traces) == 30
+
+
+def test_the_level_shows_that_rose_most() -> None:
+    memory, rng = Memory(), np.random.default_rng(0)
+    for tick in range(T0, T0 + BEFORE + TROUBLE):
+        noise = float(rng.normal(0.0, 0.05))
+        full, fuller = (0.7, 0.95) if tick >= T0 + BEFORE else (0.2, 0.2)
+        levels = [
+            ("cart", "queue", tick, full + noise),
+            ("cart", "heap", tick, fuller + noise),
+            ("cart", "price", tick, 9.0 * fuller),
+        ]
+        send(memory, tick, a_batch(("cart", "GET /", tick, USUAL), levels=levels))
+        memory.advance(tick + 1)
+    assert [name for name in shown(memory) if name.startswith("saturation")] == ["saturation heap"]
 
 
 def test_a_level_shows_by_its_name_unless_its_machine_is_meant() -> None:
