@@ -117,11 +117,11 @@ def test_the_group_of_errors_that_is_new_shows_with_its_traces() -> None:
 def test_the_level_shows_that_rose_most() -> None:
     memory, rng = Memory(), np.random.default_rng(0)
     for tick in range(T0, T0 + BEFORE + TROUBLE):
-        noise = float(rng.normal(0.0, 0.01))
-        full, fuller = (0.8, 0.95) if tick >= T0 + BEFORE else (0.2, 0.2)
+        noise = float(rng.normal(0.0, 0.05))
+        full, fuller = (0.7, 0.95) if tick >= T0 + BEFORE else (0.2, 0.2)
         levels = [
-            ("cart", "queue", tick, fuller + noise),
-            ("cart", "heap", tick, full + noise),
+            ("cart", "queue", tick, full + noise),
+            ("cart", "heap", tick, fuller + noise),
             ("cart", "price", tick, 9.0 * fuller),
         ]
         send(memory, tick, a_batch(("cart", "GET /", tick, USUAL), levels=levels))
