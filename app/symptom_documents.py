@@ -24,7 +24,8 @@ __all__ = ["EDGES_TTL_S", "SymptomDocuments"]
 EDGES_TTL_S = 86_400.0
 """Seconds for which the calls of a service stay that nobody told of again: a day, in which they would have faded to a third."""
 
-_PERIOD = 4  # ticks where no incident begins; a look takes a fifth to a quarter of what the rest of a tick does with 10,000 series (measured)
+_FRESH = 4  # ticks after the detection of an incident in which somebody asks for its causes; measured: they are told best two ticks after it
+_PERIOD = 4  # ticks where none is so new; a look takes a fifth to a quarter of what the rest of a tick does with 10,000 series (measured)
 _HOTSPOT_PERIOD = 10  # ticks; they compare a quarter of an hour with a day, and take nearly as long as symptoms
 _LIVES = 2.0  # periods that a document stays: what a worker that is gone said is nobody's, and one tick may be late
 _TURNS = 10  # ticks in which every caller had its turn: what fades over a day is not worth a document a minute
@@ -47,11 +48,11 @@ class SymptomDocuments:
     def outputs(self, memory: Memory) -> _Placed:
         """Return the documents of a tick by partition.
 
-        Symptoms are looked for where an incident of a whole service was detected at this tick, since then somebody asks for causes, and else
-        at every fourth one.
+        Symptoms are looked for at each of the four ticks from the detection of a whole service's incident on, since then somebody asks for causes,
+        and else at every fourth one.
         """
         outputs = self._edges(memory)
-        began = memory.onsets.columns["last_onset"] == memory.tick - 1
+        began = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
         if memory.tick % _PERIOD == 0 or (began & memory.directory.is_whole).any():
             outputs += self._replaced(memory, "symptoms", self._symptoms(memory))
         if memory.tick % _HOTSPOT_PERIOD == 0:

@@ -85,7 +85,7 @@ def started(node: Part) -> dict[str, float]:
         try:
             found = re.search(r"(\d+) offsets behind", httpx.get(f"{node.api}/readyz?verbose=1", timeout=60).text)
             listens_s = listens_s or time.perf_counter() - begun
-            if found and not int(found[1]):
+            if found and not int(found[1]) and holds_all(node):
                 elapsed = time.perf_counter() - begun
                 return {"listens_s": listens_s, "elapsed_s": elapsed, "cpu_s": cpu_s(node.pid)}
         except httpx.HTTPError:
@@ -94,6 +94,12 @@ def started(node: Part) -> dict[str, float]:
             break
         time.sleep(0.05)
     raise TimeoutError(f"{node.name} was not there after {_STARTED_S:g} s: {node.log.read_text()[-2000:]}")
+
+
+def holds_all(node: Part) -> bool:
+    """Return whether it holds all partitions: of a cluster's a node takes none before it has listened for others."""
+    (me,) = httpx.get(f"{node.api}/api/v1/nodes", timeout=60).raise_for_status().json()["items"]
+    return len(me["partitions"]) == PARTITIONS
 
 
 def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:

@@ -45,9 +45,10 @@ class FlakyHistory:
         since: int | None = None,
         until: int | None = None,
         tenant: str | None = None,
+        service: str | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        return self.inner.read(table, since=since, until=until, tenant=tenant, columns=columns)
+        return self.inner.read(table, since=since, until=until, tenant=tenant, service=service, columns=columns)
 
     def optimise(self, now_s: int | None = None) -> None:
         self.optimised += 1

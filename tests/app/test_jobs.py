@@ -161,6 +161,7 @@ class HangingHistory:
         since: int | None = None,
         until: int | None = None,
         tenant: str | None = None,
+        service: str | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
         if self.dies:

@@ -53,7 +53,7 @@ def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards()
     assert last["default/web"] is None
 
 
-def test_symptoms_are_there_with_the_incident_and_else_every_fourth_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_symptoms_are_looked_for_while_an_incident_is_new_and_else_every_fourth_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, documents, looked = Memory(), SymptomDocuments(), list[int]()
 
     def symptoms(memory: Memory) -> list[Symptoms]:
@@ -69,7 +69,7 @@ def test_symptoms_are_there_with_the_incident_and_else_every_fourth_tick(monkeyp
         if memory.onsets.columns["last_onset"][row] == memory.tick - 1:
             began.append(memory.tick)
     assert began == [T0 + 43]
-    assert looked == sorted([*range(T0 + 4, T0 + 51, 4), *began])
+    assert looked == sorted({*range(T0 + 4, T0 + 51, 4), *range(T0 + 43, T0 + 47)})
 
 
 def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
