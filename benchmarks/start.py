@@ -7,7 +7,7 @@ A node in a process of its own takes what `benchmarks.scale_population` sends, `
 the minutes behind it to absorb. Both are measured from the start of the process until `/readyz` answers 200 and nothing is left to absorb, so
 what the second takes more is replay: entries and spans a second. Nobody else must use the folder's disk meanwhile.
 
-90,000 series are about 1 GB of state; what it came to is in the answer. `--cluster` keeps it in three NATS servers on this machine, with 8 partitions
+90,000 series are about 0.5 GB of state; what it came to is in the answer. `--cluster` keeps it in three NATS servers on this machine, with 8 partitions
 as the folder has; else it is SQLite.
 """
 
