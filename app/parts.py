@@ -276,7 +276,7 @@ class Parts:
     def senders(self) -> list[Sender]:
         """What tells each channel."""
         resend_s, kinds = self.settings.alerts.resend_s, {name: each.kind for name, each in self.settings.channels.items()}
-        return [self._sender(each, resend_s if kinds[each.name] == "alertmanager" else None) for each in self.channels]
+        return [self._sender(each, resend_s if kinds.get(each.name) == "alertmanager" else None) for each in self.channels]
 
     def alert_view(self) -> AlertView:
         """Return what REST knows of alerts beside their documents."""

@@ -11,7 +11,8 @@ import pytest
 
 from app.alerts.routes import Route
 from app.api.alertmanager import WebhookOut
-from app.api.schemas import IncidentOut, Items
+from app.api.group_schemas import GroupedIncidentOut
+from app.api.schemas import Items
 from app.said import reported_of
 from features.series import SeriesKey
 from tests.api_builders import NOON, Api, a_prediction, put_prediction
@@ -56,8 +57,8 @@ def sent(api: Api, *alerts: dict[str, Any]) -> WebhookOut:
     return WebhookOut.model_validate_json(response.content)
 
 
-def incidents(api: Api) -> list[IncidentOut]:
-    return Items[IncidentOut].model_validate_json(api.get("/api/v1/incidents").content).items
+def incidents(api: Api) -> list[GroupedIncidentOut]:
+    return Items[GroupedIncidentOut].model_validate_json(api.get("/api/v1/incidents").content).items
 
 
 def test_firing_opens_an_incident_and_resolved_ends_it(api: Api) -> None:

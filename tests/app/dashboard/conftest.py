@@ -1,4 +1,4 @@
-"""One node with its dashboard and one Chromium for all tests here, since NiceGUI is one for a process; a browser window for each test."""
+"""One node with its dashboard for all tests here, since NiceGUI is one for a process; a Chromium for each file, a window for each test."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningNode]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
-    """Chromium, gone before other packages are tested: Playwright keeps an event loop running in this thread."""
+    """Chromium, gone before another file is tested: Playwright keeps an event loop running in this thread."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         yield chromium
