@@ -14,10 +14,11 @@ from app.cache.documents import decode_document
 from app.store.contract import Document, Watch
 from features.errors import InvalidValue
 
-__all__ = ["Decoded"]
+__all__ = ["Decoded", "read"]
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -65,12 +66,16 @@ class Decoded(Generic[T_co]):
     def _read(self, document: Document) -> T_co | None:
         known = self._known.get(document.key)
         if known is None or known[0] != document.revision:
-            known = self._known[document.key] = document.revision, self._decoded(document)
+            known = self._known[document.key] = document.revision, read(document, self._kind)
         return known[1]
 
-    def _decoded(self, document: Document) -> T_co | None:
-        try:
-            return decode_document(document.value, self._kind)
-        except InvalidValue as exc:  # written by another version; the rest of the bucket is still good
-            logger.warning("%s is left out: %s", document.key, exc)
-            return None
+
+def read(document: Document | None, kind: type[T]) -> T | None:
+    """Return what a document says, None when it is absent or unreadable."""
+    if document is None:
+        return None
+    try:
+        return decode_document(document.value, kind)
+    except InvalidValue as exc:  # written by another version; the rest of the bucket is still good
+        logger.warning("%s is left out: %s", document.key, exc)
+        return None
