@@ -81,9 +81,9 @@ class Correlation:
     def look_at_all(self) -> bool:
         """Look at the tenants whose home this node is, and return whether all went well; what did not is logged and counted."""
         well = True
-        for tenant in [tenant for tenant in self.sources.tenants() if self.parts.home(tenant)]:
+        for tenant in self.sources.tenants():
             try:
-                well &= self.look(tenant)
+                well &= not self.parts.home(tenant) or self.look(tenant)
             except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("incidents of tenant %s were not put together: %s", tenant, exc, exc_info=unforeseen)

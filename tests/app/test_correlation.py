@@ -145,6 +145,21 @@ def test_only_tenants_whose_home_is_here_are_looked_at(documents: Documents) -> 
     assert [one.tenant for one in groups(documents)] == ["red"]
 
 
+def test_a_home_that_cannot_be_told_is_counted_and_holds_no_other_up(documents: Documents) -> None:
+    for tenant in ("blue", "red"):
+        put_cascade(documents, tenant=tenant)
+
+    def home(tenant: str) -> bool:
+        if tenant == "blue":
+            raise StoreFailed("no server leads")
+        return True
+
+    telemetry = Telemetry()
+    assert not Correlation(CorrelationParts(documents, home), telemetry).look_at_all()
+    assert [one.tenant for one in groups(documents)] == ["red"]
+    assert telemetry.value("faults", place="groups") == 1.0
+
+
 def test_a_document_that_cannot_be_read_is_left_out(documents: Documents, caplog: pytest.LogCaptureFixture) -> None:
     put_cascade(documents)
     documents.put("symptoms", tenant_key("default", "web"), encode_document({"tenant": 1}))
