@@ -94,7 +94,7 @@ class Correlation:
     def look(self, tenant: str) -> bool:
         """Put the tenant's incidents together and write what is new of their groups; return whether all of it was."""
         well = True
-        heads = self.sources.heads(tenant)
+        heads = self._without_merged(self.sources.heads(tenant))
         unsettled = [one for one in heads.groups.values() if not _settled(one, heads.as_of)]
         for record in heads.groups.values():
             if _settled(record, heads.as_of):
@@ -110,13 +110,27 @@ class Correlation:
         scene = replace(scene, groups=groups)
         for one in found:
             before_it = groups.get(one.id)
-            made = account(one, before_it, scene)
-            well &= self._write(before_it, made)
-            groups[one.id] = made
+            groups[one.id] = made = account(one, before_it, scene)
+            written = self._write(before_it, made)
+            well &= written
             for name in one.merged:
                 groups.pop(name, None)
-                self.parts.documents.delete(_BUCKET, tenant_key(tenant, name))
+                if written:  # else what it says would be lost
+                    self.parts.documents.delete(_BUCKET, tenant_key(tenant, name))
         return well
+
+    def _without_merged(self, heads: Scene) -> Scene:
+        """Take away groups that another one took in, of two that took each other in the younger, which a home that was killed in between left behind."""
+        groups = heads.groups
+        gone = {
+            name
+            for one in groups.values()
+            for name in one.merged
+            if name in groups and (one.id not in groups[name].merged or (one.start, one.id) < (groups[name].start, name))
+        }
+        for name in sorted(gone):
+            self.parts.documents.delete(_BUCKET, tenant_key(heads.tenant, name))
+        return replace(heads, groups={name: one for name, one in groups.items() if name not in gone})
 
     def _write(self, before: GroupRecord | None, now: GroupRecord) -> bool:
         """Write a group that changed, unless somebody else wrote it meanwhile: the next look goes on from that."""

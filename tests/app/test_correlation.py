@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,41 @@ def test_groups_that_turn_out_to_be_one_become_the_older(documents: Documents) -
     (found,) = groups(documents)
     assert (found.id, found.merged) == ("g-p", ("g-c",))
     assert [(one.service, one.errors) for one in found.services] == [("payment", 36.0), ("cart", 18.0)]
+
+
+def test_a_group_that_a_killed_home_had_merged_and_not_taken_away_goes(documents: Documents) -> None:
+    put_incident(documents, an_incident("p", lasts=True))
+    put_incident(documents, an_incident("c", "cart", start_s=120.0, lasts=True))
+    put_symptoms(documents, "payment", 0, 4)
+    correlation_of(documents).look_at_all()
+    (left,) = (one for one in documents.items("groups") if one.key.endswith("g-c"))
+    put_edges(documents, ("cart", "payment"))
+    correlation_of(documents).look_at_all()
+    documents.put("groups", left.key, left.value)
+    put_symptoms(documents, "payment", 0, 5)
+    correlation_of(documents).look_at_all()
+    (found,) = groups(documents)
+    assert (found.id, found.merged, found.incidents) == ("g-p", ("g-c",), ("p", "c"))
+
+
+def test_a_group_stays_until_the_one_that_takes_it_in_is_written(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_incident(documents, an_incident("p", lasts=True))
+    put_incident(documents, an_incident("c", "cart", start_s=120.0, lasts=True))
+    correlation, whole = correlation_of(documents), correlation_module.account
+    correlation.look_at_all()
+    put_edges(documents, ("cart", "payment"))
+
+    def overtaken(*given: Any) -> GroupRecord:
+        made = whole(*given)
+        put_group(documents, replace(correlation_of(documents).sources.heads("default").groups[made.id], kinds={"x": ("y",)}))
+        return made
+
+    monkeypatch.setattr(correlation_module, "account", overtaken)
+    assert not correlation.look_at_all()
+    assert [one.id for one in groups(documents)] == ["g-c", "g-p"]
+    monkeypatch.setattr(correlation_module, "account", whole)
+    assert correlation.look_at_all()
+    assert [(one.id, one.merged) for one in groups(documents)] == [("g-p", ("g-c",))]
 
 
 def test_a_group_that_is_over_changes_by_verdicts_alone_and_helps_the_next_one(documents: Documents) -> None:
