@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ GROUP_TTL_S = 30 * 86_400.0
 """Seconds for which a group is kept after its last change, as long as incidents are."""
 
 _EVERY_S = 1.0  # between two looks at whether anything came; what comes, comes with a tick
+_ANYWAY_S = 30.0  # guessed: after which a node looks that became home, or whose clock saw documents expire, where nothing came
 _SETTLED = timedelta(hours=2)  # guessed: what begins so long after all was over is another trouble
 _BUCKET = "groups"
 _BEFORE = timedelta(minutes=2)  # guessed: the first failures lie in the window before the one that broke the rule
@@ -48,10 +50,13 @@ class CorrelationParts:
         What workers and the API publish; groups are written here.
     home : callable
         Whether this node decides for a tenant, see `app.home`.
+    monotonic : callable
+        Seconds.
     """
 
     documents: Documents
     home: Callable[[str], bool] = everywhere
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Correlation:
@@ -70,13 +75,15 @@ class Correlation:
         self.telemetry = telemetry
         self.sources = Sources(parts.documents)
         self._looked_at: tuple[int, ...] = ()
+        self._looked = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Look whenever something came, until told to stop."""
+        """Look whenever something came, and anyway now and then, until told to stop."""
         while not stop.wait(_EVERY_S):
-            changes = self.sources.changes
-            if changes != self._looked_at and self.look_at_all():
-                self._looked_at = changes
+            changes, now = self.sources.changes, self.parts.monotonic()
+            due = changes != self._looked_at or now - self._looked >= _ANYWAY_S
+            if due and self.look_at_all():
+                self._looked_at, self._looked = changes, now
 
     def look_at_all(self) -> bool:
         """Look at the tenants whose home this node is, and return whether all went well; what did not is logged and counted."""

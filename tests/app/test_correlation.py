@@ -31,6 +31,7 @@ from tests.group_builders import (
     put_symptoms,
     put_verdict,
 )
+from tests.nodes import until
 
 
 @pytest.fixture
@@ -218,6 +219,26 @@ def test_what_another_home_wrote_meanwhile_is_not_written_over(documents: Docume
     monkeypatch.setattr(correlation_module, "account", whole)
     assert correlation.look_at_all()
     assert [one.incidents for one in groups(documents)] == [("payment", "cart", "web")]
+
+
+def test_a_node_that_becomes_home_looks_also_where_nothing_comes(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_cascade(documents)
+    asked: list[bool] = []
+
+    def home(_: str) -> bool:
+        asked.append(len(asked) > 2)
+        return asked[-1]
+
+    monkeypatch.setattr("app.correlation._EVERY_S", 0.001)
+    monkeypatch.setattr("app.correlation._ANYWAY_S", 0.002)
+    stop = threading.Event()
+    thread = threading.Thread(target=Correlation(CorrelationParts(documents, home), Telemetry()).run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: groups(documents) != [], "a group")
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_whatever_fails_is_counted_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
