@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ GROUP_TTL_S = 30 * 86_400.0
 """Seconds for which a group is kept after its last change, as long as incidents are."""
 
 _EVERY_S = 1.0  # between two looks at whether anything came; what comes, comes with a tick
+_ANYWAY_S = 30.0  # guessed: after which a node looks that became home, or whose clock saw documents expire, where nothing came
 _SETTLED = timedelta(hours=2)  # guessed: what begins so long after all was over is another trouble
 _BUCKET = "groups"
 _BEFORE = timedelta(minutes=2)  # guessed: the first failures lie in the window before the one that broke the rule
@@ -48,10 +50,13 @@ class CorrelationParts:
         What workers and the API publish; groups are written here.
     home : callable
         Whether this node decides for a tenant, see `app.home`.
+    monotonic : callable
+        Seconds.
     """
 
     documents: Documents
     home: Callable[[str], bool] = everywhere
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Correlation:
@@ -70,20 +75,22 @@ class Correlation:
         self.telemetry = telemetry
         self.sources = Sources(parts.documents)
         self._looked_at: tuple[int, ...] = ()
+        self._looked = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Look whenever something came, until told to stop."""
+        """Look whenever something came, and anyway now and then, until told to stop."""
         while not stop.wait(_EVERY_S):
-            changes = self.sources.changes
-            if changes != self._looked_at and self.look_at_all():
-                self._looked_at = changes
+            changes, now = self.sources.changes, self.parts.monotonic()
+            due = changes != self._looked_at or now - self._looked >= _ANYWAY_S
+            if due and self.look_at_all():
+                self._looked_at, self._looked = changes, now
 
     def look_at_all(self) -> bool:
         """Look at the tenants whose home this node is, and return whether all went well; what did not is logged and counted."""
         well = True
-        for tenant in [tenant for tenant in self.sources.tenants() if self.parts.home(tenant)]:
+        for tenant in self.sources.tenants():
             try:
-                well &= self.look(tenant)
+                well &= not self.parts.home(tenant) or self.look(tenant)
             except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("incidents of tenant %s were not put together: %s", tenant, exc, exc_info=unforeseen)
@@ -94,7 +101,7 @@ class Correlation:
     def look(self, tenant: str) -> bool:
         """Put the tenant's incidents together and write what is new of their groups; return whether all of it was."""
         well = True
-        heads = self.sources.heads(tenant)
+        heads = self._without_merged(self.sources.heads(tenant))
         unsettled = [one for one in heads.groups.values() if not _settled(one, heads.as_of)]
         for record in heads.groups.values():
             if _settled(record, heads.as_of):
@@ -110,13 +117,27 @@ class Correlation:
         scene = replace(scene, groups=groups)
         for one in found:
             before_it = groups.get(one.id)
-            made = account(one, before_it, scene)
-            well &= self._write(before_it, made)
-            groups[one.id] = made
+            groups[one.id] = made = account(one, before_it, scene)
+            written = self._write(before_it, made)
+            well &= written
             for name in one.merged:
                 groups.pop(name, None)
-                self.parts.documents.delete(_BUCKET, tenant_key(tenant, name))
+                if written:  # else what it says would be lost
+                    self.parts.documents.delete(_BUCKET, tenant_key(tenant, name))
         return well
+
+    def _without_merged(self, heads: Scene) -> Scene:
+        """Take away groups that another one took in, of two that took each other in the younger, which a home that was killed in between left behind."""
+        groups = heads.groups
+        gone = {
+            name
+            for one in groups.values()
+            for name in one.merged
+            if name in groups and (one.id not in groups[name].merged or (one.start, one.id) < (groups[name].start, name))
+        }
+        for name in sorted(gone):
+            self.parts.documents.delete(_BUCKET, tenant_key(heads.tenant, name))
+        return replace(heads, groups={name: one for name, one in groups.items() if name not in gone})
 
     def _write(self, before: GroupRecord | None, now: GroupRecord) -> bool:
         """Write a group that changed, unless somebody else wrote it meanwhile: the next look goes on from that."""

@@ -87,8 +87,11 @@ class Foretold:
         self._all[tick] = p
         rows = np.flatnonzero(p[:, -1] >= LEAST)
         self._risky[tick] = _Sparse(rows, p[rows].astype(np.float32))
-        self._all.pop(tick - self.full_ticks - 1, None)
-        self._risky.pop(tick - _KEPT_TICKS - self.full_ticks - 1, None)
+        # Ticks are passed over where a node was away.
+        for old in [then for then in self._all if then < tick - self.full_ticks]:
+            del self._all[old]
+        for old in [then for then in self._risky if then < tick - _KEPT_TICKS - self.full_ticks]:
+            del self._risky[old]
 
     def before(self, row: int, tick: int) -> Before:
         """Return what was predicted of a row up to a tick."""

@@ -58,7 +58,7 @@ def account(group: Group, before: GroupRecord | None, scene: Scene) -> GroupReco
     affected = list(dict.fromkeys(one.service for one in incidents))[:_MOST_SERVICES]
     start = min(one.start for one in incidents)
     region = _region(affected, scene, int(start.timestamp()))
-    evidence = _evidence(before.evidence if before else (), region, scene)
+    evidence = _bounded(_evidence(before.evidence if before else (), region, scene), affected)
     edges = [edge for edge in scene.edges if edge.caller in region and edge.callee in region]
     named = _named(incidents, scene.errors, start, end)
     made = GroupRecord(
@@ -72,7 +72,7 @@ def account(group: Group, before: GroupRecord | None, scene: Scene) -> GroupReco
         causes=tuple(
             replace(one, reasons=one.reasons[:_MOST_REASONS]) for one in rank(evidence, edges, affected)[:_MOST_CAUSES]
         ),
-        predicted_before=forewarnings(incidents),
+        predicted_before=forewarnings(one for one in incidents if one.service in affected),
         merged=tuple(sorted({*group.merged, *(before.merged if before else ())})),
         updated_at=scene.as_of,
         evidence=evidence,
@@ -145,6 +145,13 @@ def _evidence(before: Iterable[Symptoms], region: Collection[str], scene: Scene)
         if record is not None and record.symptoms:
             known[name] = _joined(known.get(name), record)
     return tuple(sorted(known.values(), key=lambda one: one.service))
+
+
+def _bounded(evidence: Sequence[Symptoms], affected: Collection[str]) -> tuple[Symptoms, ...]:
+    """Keep the services with incidents, and of the others those that showed anything first: a cause does."""
+    onsets = {one.service: min(symptom.since_s for symptom in one.symptoms) for one in evidence}
+    first = sorted(evidence, key=lambda one: (one.service not in affected, onsets[one.service], one.service))
+    return tuple(sorted(first[:_MOST_SERVICES], key=lambda one: one.service))
 
 
 def _joined(before: Symptoms | None, now: SymptomsRecord) -> Symptoms:

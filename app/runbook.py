@@ -1,32 +1,23 @@
-"""Posts a step of a recovery plan to the webhook that the user configured, signed, when a person says so.
+"""Posts a step of a recovery plan to the webhook that the user configured, signed as notices are, when a person says so.
 
-`app.api.plans` calls it. Signed as Standard Webhooks have it, like notices: HMAC-SHA256 over id, time and body in the headers
-``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``.
+`app.api.plans` calls it.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
-import logging
 from collections.abc import Callable
-from http import HTTPStatus
-from urllib.parse import urlsplit
 
-import httpx
-
+from app.alerts.blotting import pieces_of
+from app.alerts.posting import Post, signed, trusted
 from app.breaker import Breaker, BreakerPlan
+from app.channel_settings import checked_address
 from app.runbook_settings import RunbookSettings
 from app.telemetry import Telemetry
 from features.errors import NotDelivered, NoticeRefused
 
 __all__ = ["Runbook"]
 
-_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-_SHOWN = 200  # characters of what a receiver says against a step; guessed
 _PLAN = BreakerPlan(after_s=10.0, first_s=1.0, longest_s=15.0)  # guessed: a person who asks again waits no longer
-
-logging.getLogger("httpx").setLevel(logging.WARNING)  # below it writes whole addresses into the log
 
 
 class Runbook:
@@ -43,13 +34,11 @@ class Runbook:
     """
 
     def __init__(self, settings: RunbookSettings, telemetry: Telemetry, now_s: Callable[[], float]) -> None:
-        self._url = settings.url.get_secret_value()
         self._key = settings.secret.get_secret_value().encode()
-        self._timeout_s = settings.timeout_s
         self._now_s = now_s
         self._breaker = Breaker("runbook", telemetry, _PLAN)
-        parts = urlsplit(self._url)
-        self.receiver = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if self._url else ""
+        self._post = _post(settings)
+        self.receiver = self._post.receiver if self._post else ""
         """Scheme and host, empty where none is configured."""
 
     def post(self, message: str, body: bytes) -> None:
@@ -71,32 +60,21 @@ class Runbook:
         CircuitOpen
             When it has not answered for a while; nothing was posted.
         """
-        at_s = int(self._now_s())
-        digest = hmac.digest(self._key, b"%s.%d.%s" % (message.encode(), at_s, body), "sha256")
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "foreshock",
-            "webhook-id": message,
-            "webhook-timestamp": str(at_s),
-            "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-        }
-        with self._breaker.call((_Away,)):
-            self._send(headers, body)
-
-    def _send(self, headers: dict[str, str], body: bytes) -> None:
-        try:
-            with (
-                httpx.Client(timeout=self._timeout_s) as client,
-                client.stream("POST", self._url, content=body, headers=headers) as answer,
-            ):
-                if not answer.is_success:
-                    said = " ".join(next(answer.iter_text(), "").split())[:_SHOWN]
-                    refused = answer.is_client_error and answer.status_code not in _LATER
-                    text = f"the runbook at {self.receiver} answered {answer.status_code}{': ' if said else ''}{said}"
-                    raise (NoticeRefused if refused else _Away)(text)
-        except httpx.HTTPError as exc:
-            raise _Away(f"the runbook at {self.receiver} gave no answer: {exc or type(exc).__name__}") from None
+        if self._post is None:
+            raise NoticeRefused("no runbook is configured")
+        refused: NoticeRefused | None = None
+        with self._breaker.call((NotDelivered,)):
+            try:
+                self._post.send(body, signed([self._key], message, int(self._now_s()), body))
+            except NoticeRefused as exc:  # an answer: the receiver is there
+                refused = exc
+        if refused is not None:
+            raise refused
 
 
-class _Away(NotDelivered):
-    """The receiver did not answer, or not for itself."""
+def _post(settings: RunbookSettings) -> Post | None:
+    url = settings.url.get_secret_value()
+    if not url:
+        return None
+    hidden = pieces_of(url) - {checked_address(url).hostname or ""}
+    return Post("the runbook", url, trusted("runbook.url", None), settings.timeout_s, secrets=hidden)

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from app.channel_settings import checked_address
 
 __all__ = ["RunbookSettings"]
 
@@ -30,9 +31,8 @@ class RunbookSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: SecretStr) -> SecretStr:
-        parts = urlsplit(url.get_secret_value())
-        if url.get_secret_value() and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("must begin with http:// or https:// and name a host")
+        if url.get_secret_value():
+            checked_address(url.get_secret_value())
         return url
 
     @model_validator(mode="after")

@@ -123,10 +123,9 @@ class Alerting:
         """Look at the tenants whose home this node is; what cannot be looked at now is logged and counted."""
         states: Counter[str] = Counter()
         for tenant in self._known.tenants():
-            if not self.parts.home(tenant):
-                continue
             try:
-                states += self.look(tenant)
+                if self.parts.home(tenant):
+                    states += self.look(tenant)
             except Exception as exc:  # forecasts go on whatever fails here, and the next look may be luckier
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("alerts of tenant %s were not looked at: %s", tenant, exc, exc_info=unforeseen)

@@ -48,7 +48,8 @@ class Alertmanager:
     def __init__(self, name: str, settings: AlertmanagerSettings) -> None:
         self.name = name
         context = trusted(f"channels.{name}.ca", settings.ca)
-        self._posts = [Post(name, f"{url}/api/v2/alerts", context, settings.timeout_s, _who(settings)) for url in settings.urls]
+        sender, who = f"channel {name}", _who(settings)
+        self._posts = [Post(sender, f"{url}/api/v2/alerts", context, settings.timeout_s, who) for url in settings.urls]
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Tell all of them, and return when one or more have all notices.

@@ -6,7 +6,6 @@ names the service and the place in the settings, with every piece of the address
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -23,6 +22,9 @@ from features.errors import InvalidSetting, NotDelivered
 __all__ = ["AppriseChannel", "message_of"]
 
 _SHOWN = 200  # characters of what apprise says of a failure; guessed
+_MOST_KEPT = 10_000  # notices that one address has and another lacks; guessed: far more than anybody is told
+
+_Told = tuple[str, bool]  # which notice, and whether that it fires
 
 
 class _Heard(logging.Filter):
@@ -76,7 +78,7 @@ class AppriseChannel:
         asset = AppriseAsset(app_id="Foreshock", app_desc="Foreshock", app_url="", image_url_mask="", image_url_logo="")
         urls = [url.get_secret_value() for url in settings.urls]
         self._addresses = [_Address(url, self._made(at, url, asset, settings.timeout_s)) for at, url in enumerate(urls)]
-        self._has: dict[int, bytes] = {}  # the message that an address has, by its place, while others lack it
+        self._has: list[dict[_Told, None]] = [{} for _ in urls]  # what an address has, while others lack it, oldest first
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Tell all addresses that do not have these notices yet.
@@ -86,22 +88,30 @@ class AppriseChannel:
         NotDelivered
             When one or more could not be told; apprise does not say whether that is for good.
         """
-        title, body, kind = message_of(notices)
-        message = hashlib.sha256(f"{title}\n{body}".encode()).digest()
         failures: list[str] = []
         for at, address in enumerate(self._addresses):
-            if self._has.get(at) == message:
+            lacking = [notice for notice in notices if (notice.key, notice.firing) not in self._has[at]]
+            if not lacking:
                 continue
+            title, body, kind = message_of(lacking)
             said = _HEARD.begin()
             if address.target.notify(title=title, body=body, notify_type=kind, body_format=NotifyFormat.TEXT):
-                self._has[at] = message
+                self._keep(at, lacking)
             else:
                 failures.append(f"{address.target.service_name} (address {at}){_why(said, address.url)}")
         if failures:
             raise NotDelivered(
                 f"channel {self.name}: {len(failures)} of {len(self._addresses)} not told: {'; '.join(failures)}"
             )
-        self._has.clear()
+        for has in self._has:
+            for notice in notices:
+                has.pop((notice.key, notice.firing), None)
+
+    def _keep(self, at: int, told: Sequence[Notice]) -> None:
+        has = self._has[at]
+        has |= {(notice.key, notice.firing): None for notice in told}
+        while len(has) > _MOST_KEPT:
+            del has[next(iter(has))]
 
     def _made(self, at: int, url: str, asset: AppriseAsset, timeout_s: float) -> NotifyBase:
         said = _HEARD.begin()

@@ -25,6 +25,7 @@ HELD = frozenset({"in_incident", "warming_up"})
 """Statuses of predictions in which a probability says nothing: alerts stay as they are."""
 
 _GONE = -1.0  # below every bound: of a series of which nothing is heard any more
+_ANEW = timedelta(days=1)  # an open alert is written at least so often, since documents expire after three days or more
 _TOLD = 0.05  # guessed: a value that moved by less is not written again
 
 
@@ -134,7 +135,7 @@ def evaluate(routes: Sequence[Route], known: Situation) -> list[AlertRecord]:
     named = {route.name: route for route in routes}
     carried += [_orphaned(alert, known) for alert in known.alerts if alert.rule not in named and not alert.over]
     found = _with_pages(_overlaid(carried, known), known.alerts, named)
-    return [replace(alert, updated_at=known.now) for alert in found if _differs(before.get(alert.id), alert)]
+    return [replace(alert, updated_at=known.now) for alert in found if _differs(before.get(alert.id), alert, known.now)]
 
 
 def _moved(route: Route, known: Situation, alerts: Mapping[_Series, AlertRecord]) -> Iterator[_Moved]:
@@ -280,9 +281,9 @@ def _with_pages(found: Sequence[AlertRecord], known: Iterable[AlertRecord], rout
     return placed
 
 
-def _differs(before: AlertRecord | None, after: AlertRecord) -> bool:
+def _differs(before: AlertRecord | None, after: AlertRecord, now: datetime) -> bool:
     """Return whether an alert is worth writing."""
-    if before is None:
+    if before is None or now - before.updated_at >= _ANEW:
         return True
     named = ("state", "silence_id", "inhibited_by", "group_id", "page", "fired_at")
     return any(getattr(before, name) != getattr(after, name) for name in named) or abs(before.value - after.value) >= _TOLD

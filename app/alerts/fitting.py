@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
+
+import pyarrow as pa
 
 from app.alerts.budget import Fit, Page, fit
 from app.alerts.past import Past, said_of
 from app.alerts.routes import Route
 from app.cache.alert_records import ThresholdRecord, ThresholdStep
-from app.cache.documents import decode_document, encode_document, tenant_key
+from app.cache.decoded import read
+from app.cache.documents import encode_document, tenant_key
 from app.home import everywhere
 from app.store.contract import Documents
 from app.telemetry import Telemetry
-from features.errors import ForeshockError
+from features.errors import ForeshockError, PartStopped
 
 __all__ = ["Fitting", "FittingParts", "threshold_record"]
 
@@ -82,41 +85,57 @@ class Fitting:
         while not stop.wait(wait_s):
             wait_s = _EVERY_S
             for tenant in sorted({unquote(document.key.partition("/")[0]) for document in services.items()}):
-                if self.parts.home(tenant) and not stop.is_set():
-                    self._try(tenant)
+                self._try(tenant, stop.is_set)
         services.close()
 
-    def look(self, tenant: str) -> list[ThresholdRecord]:
-        """Find the thresholds of a tenant that were not found today yet, and write them; return these."""
+    def look(self, tenant: str, stopping: Callable[[], bool] = lambda: False) -> list[ThresholdRecord]:
+        """Find the thresholds of a tenant that were not found today yet, and write them; return these.
+
+        Raises
+        ------
+        PartStopped
+            When it is to stop meanwhile: days of many services take minutes to read.
+        """
         found: list[ThresholdRecord] = []
         for route in self.routes:
             key, now = tenant_key(tenant, route.name), self.parts.now()
-            kept = self.parts.documents.get("thresholds", key)
-            before = None if kept is None else decode_document(kept.value, ThresholdRecord)
+            before = read(self.parts.documents.get("thresholds", key), ThresholdRecord)
             if before is None or _outdated(before, route, now):
-                record = self._found(tenant, route, before, now)
+                record = self._found(tenant, route, before, now, stopping)
                 self.parts.documents.put("thresholds", key, encode_document(record))
                 found.append(record)
         return found
 
-    def _found(self, tenant: str, route: Route, before: ThresholdRecord | None, now: datetime) -> ThresholdRecord:
+    def _found(
+        self, tenant: str, route: Route, before: ThresholdRecord | None, now: datetime, stopping: Callable[[], bool]
+    ) -> ThresholdRecord:
         until = now.replace(minute=0, second=0, microsecond=0)  # whole hours, so that two homes see the same
         since = until - timedelta(days=self.lookback_days)
         days = self.parts.past.days(tenant, int(since.timestamp()), int(until.timestamp()))
-        said, n_series = said_of(days, tenant, route)
+        said, n_series = said_of(_until(days, stopping), tenant, route)
         page = Page(route.resolve_ratio, route.min_duration_s, route.group_s, self.stale_s)
         known = said.days >= self.lookback_days * _ENOUGH
         looked = fit(said, route.budget_per_day, page) if known else None
         record = threshold_record(tenant, route, looked, before, now)
         return _based(record, said.days, n_series, len(said.p), (since, until))
 
-    def _try(self, tenant: str) -> None:
+    def _try(self, tenant: str, stopping: Callable[[], bool]) -> None:
         try:
-            self.look(tenant)
+            if self.parts.home(tenant):
+                self.look(tenant, stopping)
+        except PartStopped:
+            return
         except Exception as exc:  # history may be away, and the old thresholds serve meanwhile
             unforeseen = None if isinstance(exc, ForeshockError) else exc
             logger.error("thresholds of tenant %s were not found anew: %s", tenant, exc, exc_info=unforeseen)
             self.parts.telemetry.faults.labels(place="thresholds").inc()
+
+
+def _until(days: Iterable[pa.Table], stopping: Callable[[], bool]) -> Iterator[pa.Table]:
+    for day in days:
+        if stopping():
+            raise PartStopped("thresholds are left as they were: the node stops")
+        yield day
 
 
 def threshold_record(

@@ -51,9 +51,8 @@ class Past:
     def points(self, tenant: str, service: str, operation: str, since: datetime, until: datetime) -> dict[str, list[Point]]:
         """Return what was said of a series from one time to another, both included, by horizon."""
         since_s, until_s = int(since.timestamp()), int(until.timestamp()) + 1
-        table = self.history.read("predictions", since=since_s, until=until_s, tenant=tenant, columns=_COLUMNS)
-        own = (pc.field("service") == service) & (pc.field("operation") == operation)
-        return points_of(table.filter(own))
+        table = self.history.read("predictions", since=since_s, until=until_s, tenant=tenant, service=service, columns=_COLUMNS)
+        return points_of(table.filter(pc.field("operation") == operation))
 
 
 def points_of(table: pa.Table) -> dict[str, list[Point]]:

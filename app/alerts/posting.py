@@ -1,11 +1,16 @@
-"""Posts JSON to one address, and says of every way in which that can end whether trying again may help.
+"""Posts JSON to one address, signed where that is asked for, and says of every way in which that can end whether trying again may help.
 
-The channels over HTTP (`app.alerts.alertmanager`, `app.alerts.webhook`) send with it. Whatever it raises names the channel and the host, and
-nothing of an address that may let a sender in.
+The channels over HTTP (`app.alerts.alertmanager`, `app.alerts.webhook`) and `app.runbook` send with it. Whatever it raises names the sender
+and the host, and nothing of an address that may let a sender in.
+
+The signature is that of Standard Webhooks: HMAC-SHA256 over the id, the time and the body, in the headers ``webhook-id``,
+``webhook-timestamp`` and ``webhook-signature``. `docs/notifications.md` says how a receiver checks it.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
 import logging
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +25,7 @@ import httpx
 from app.alerts.blotting import blotted
 from features.errors import InvalidSetting, NotDelivered, NoticeRefused
 
-__all__ = ["Post", "chunks", "trusted"]
+__all__ = ["Post", "chunks", "signature", "signed", "trusted"]
 
 T = TypeVar("T")
 
@@ -36,8 +41,8 @@ class Post:
 
     Parameters
     ----------
-    channel : str
-        What errors call the sender.
+    sender : str
+        What errors call it.
     url : str
         Where to; checked.
     context : ssl.SSLContext
@@ -52,7 +57,7 @@ class Post:
 
     def __init__(
         self,
-        channel: str,
+        sender: str,
         url: str,
         context: ssl.SSLContext,
         timeout_s: float,
@@ -61,7 +66,7 @@ class Post:
     ) -> None:
         parts = urlsplit(url)
         self.receiver = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._channel = channel
+        self._sender = sender
         self._url = url
         self._context = context
         self._timeout_s = timeout_s
@@ -88,13 +93,11 @@ class Post:
                 if not answer.is_success:
                     self._refuse(answer)
         except httpx.HTTPError as exc:
-            raise NotDelivered(
-                f"channel {self._channel}: {self.receiver} gave no answer: {exc or type(exc).__name__}"
-            ) from None
+            raise NotDelivered(f"{self._sender}: {self.receiver} gave no answer: {exc or type(exc).__name__}") from None
 
     def _refuse(self, answer: httpx.Response) -> None:
         said = blotted(" ".join(next(answer.iter_text(), "").split()), self._secrets)[:_SHOWN]
-        text = f"channel {self._channel}: {self.receiver} answered {answer.status_code}{': ' if said else ''}{said}"
+        text = f"{self._sender}: {self.receiver} answered {answer.status_code}{': ' if said else ''}{said}"
         raise (NoticeRefused if answer.is_client_error and answer.status_code not in _LATER else NotDelivered)(text)
 
 
@@ -128,3 +131,36 @@ def chunks(items: Sequence[T], most: int = _MOST) -> Iterator[Sequence[T]]:
     ['ab', 'cd', 'e']
     """
     return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def signature(key: bytes, message: str, at_s: int, body: bytes) -> str:
+    """Return what proves that the holder of a key wrote a message at a time.
+
+    Parameters
+    ----------
+    key : bytes
+        The secret.
+    message : str
+        Id of the message.
+    at_s : int
+        Unix seconds.
+    body : bytes
+        What is posted.
+
+    References
+    ----------
+    Standard Webhooks, "Signature scheme", 2023; RFC 2104.
+
+    Examples
+    --------
+    >>> signature(b"a secret of ours", "msg_1", 1700000000, b"{}")
+    'v1,1jhV36eKhbf1M1GjBn+Jng6K/xzQ2PTerdHhH1FSZzs='
+    """
+    digest = hmac.digest(key, b"%s.%d.%s" % (message.encode(), at_s, body), "sha256")
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def signed(keys: Iterable[bytes], message: str, at_s: int, body: bytes) -> dict[str, str]:
+    """Return the headers that name a message and prove who sends it, with one signature for each key."""
+    proofs = " ".join(signature(key, message, at_s, body) for key in keys)
+    return {"webhook-id": message, "webhook-timestamp": str(at_s), "webhook-signature": proofs}

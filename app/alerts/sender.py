@@ -1,7 +1,8 @@
 """Sends what is due to one channel, and notes what its receiver has.
 
 `app.main` runs one for each channel, in a thread of its own, so that a receiver that is away delays no other. What is
-due stands in the bucket ``notices``; what a process that dies had sent and not noted is sent again.
+due stands in the bucket ``notices``; what a process that dies had sent and not noted is sent again. While the store takes no
+note, a sender that lives remembers what it sent.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from datetime import datetime
 from app.alerts.contract import Channel
 from app.alerts.outbox import delivered, due, notice_of
 from app.breaker import Breaker, full_jitter
-from app.cache.alert_records import AlertRecord, NoticeRecord
-from app.cache.decoded import Decoded
-from app.cache.documents import decode_document, encode_document, tenant_key
+from app.cache.alert_records import AlertRecord, DeliveryRecord, NoticeRecord
+from app.cache.decoded import Decoded, read
+from app.cache.documents import encode_document, tenant_key
 from app.home import everywhere
 from app.store.contract import Documents
 from app.telemetry import Telemetry
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 8  # guessed: who else writes a notice are the other channels and another home
 _OPEN_TTL_S = 90 * 86_400.0  # of one that somebody does not have yet, as of a channel that is gone from the settings; guessed
+_NOTE_AGAIN_S = 5.0  # after a note failed; guessed
 _SETTLED_TTL_S = 3600.0  # for which a notice that all have is kept, so that nobody begins it anew; guessed
 
 
@@ -104,6 +106,8 @@ class Sender:
         self._notices = Decoded(parts.documents.watch("notices"), NoticeRecord)
         self._alerts = Decoded(parts.documents.watch("alerts"), AlertRecord)
         self._failed: dict[str, tuple[int, float]] = {}  # by page: how often in a row, and when it is tried again
+        self._unnoted: dict[str, DeliveryRecord] = {}  # by key: what the receiver has, and the store does not know yet
+        self._note_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Send what is due until told to stop."""
@@ -119,6 +123,7 @@ class Sender:
 
     def send_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send what is due, page by page, the oldest first, and return how many notices were sent."""
+        self._note_all()
         pages: dict[str, list[NoticeRecord]] = {}
         for notice in sorted(self._notices.all().values(), key=lambda notice: (notice.starts_at, notice.id)):
             alert = self._alerts.one(tenant_key(notice.tenant, notice.id))
@@ -136,7 +141,9 @@ class Sender:
         return sent
 
     def _due(self, notice: NoticeRecord, alert: AlertRecord | None) -> bool:
-        return due(notice, alert, self.channel.name, self.parts.now(), self.plan.resend_s)
+        sent = self._unnoted.get(tenant_key(notice.tenant, notice.id))
+        known = notice if sent is None else delivered(notice, self.channel.name, sent.seq, sent.at, sent.refused)
+        return due(known, alert, self.channel.name, self.parts.now(), self.plan.resend_s)
 
     def _send_page(self, page: str, notices: Sequence[NoticeRecord]) -> int:
         sent, size = 0, self.plan.together
@@ -157,9 +164,7 @@ class Sender:
     def _fresh(self, notice: NoticeRecord) -> list[tuple[NoticeRecord, AlertRecord | None]]:
         """Return a notice and its alert from the store, nothing where it is due no longer."""
         key, documents = tenant_key(notice.tenant, notice.id), self.parts.documents
-        found, said = documents.get("notices", key), documents.get("alerts", key)
-        alert = None if said is None else decode_document(said.value, AlertRecord)
-        kept = None if found is None else decode_document(found.value, NoticeRecord)
+        kept, alert = read(documents.get("notices", key), NoticeRecord), read(documents.get("alerts", key), AlertRecord)
         return [(kept, alert)] if kept is not None and self._due(kept, alert) else []
 
     def _deliver(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> bool:
@@ -171,8 +176,9 @@ class Sender:
         self.parts.telemetry.notices.labels(channel=self.channel.name, outcome=outcome).inc(len(fresh))
         if outcome == "failed":
             return False
-        for notice, _ in fresh:
-            self._note(notice, refused)
+        at = self.parts.now()
+        self._unnoted |= {tenant_key(one.tenant, one.id): DeliveryRecord(one.seq, at, refused) for one, _ in fresh}
+        self._note_all()
         return True
 
     def _sent(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> tuple[str, str]:
@@ -196,19 +202,40 @@ class Sender:
             return "failed", ""
         return "delivered", ""
 
-    def _note(self, sent: NoticeRecord, refused: str) -> None:
-        """Write who has what was sent."""
-        key, documents = tenant_key(sent.tenant, sent.id), self.parts.documents
-        for _ in range(_ATTEMPTS):
+    def _note_all(self) -> None:
+        """Write who has what was sent, also earlier, as far as the store takes it."""
+        if self.parts.monotonic() < self._note_at:
+            return
+        try:
+            for key, sent in list(self._unnoted.items()):
+                self._note(key, sent)
+                del self._unnoted[key]
+        except Exception as exc:  # as of a full disk: what was sent must not be sent again for that, and others want to be told
+            unforeseen = None if isinstance(exc, ForeshockError) else exc
+            text = "channel %s: %d notices that were sent could not be noted, to be tried again: %s"
+            logger.error(text, self.channel.name, len(self._unnoted), exc, exc_info=unforeseen)
+            self.parts.telemetry.faults.labels(place="notices").inc()
+            self._note_at = self.parts.monotonic() + _NOTE_AGAIN_S
+
+    def _note(self, key: str, sent: DeliveryRecord) -> None:
+        """Write what the receiver has of one notice.
+
+        Raises
+        ------
+        Conflict
+            When others write it again and again.
+        """
+        documents = self.parts.documents
+        for attempt in range(_ATTEMPTS):
             found = documents.get("notices", key)
-            if found is None:
+            kept = read(found, NoticeRecord)
+            if found is None or kept is None:
                 return
-            kept = decode_document(found.value, NoticeRecord)
-            after = delivered(kept, self.channel.name, sent.seq, self.parts.now(), refused)
+            after = delivered(kept, self.channel.name, sent.seq, sent.at, sent.refused)
             ttl_s = _SETTLED_TTL_S if after.settled else _OPEN_TTL_S
             try:
                 documents.swap("notices", key, encode_document(after), found.revision, ttl_s=ttl_s)
                 return
             except Conflict:
-                continue
-        logger.warning("channel %s: notice %s could not be noted and will be sent again", self.channel.name, sent.id)
+                if attempt == _ATTEMPTS - 1:
+                    raise

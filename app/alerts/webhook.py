@@ -1,15 +1,10 @@
-"""Posts notices in the shape of Alertmanager's webhooks (version 4), signed, so that what reads those reads ours.
-
-The signature is that of Standard Webhooks: HMAC-SHA256 over the id, the time and the body, in the headers ``webhook-id``,
-``webhook-timestamp`` and ``webhook-signature``. `docs/notifications.md` says how a receiver checks it.
-"""
+"""Posts notices in the shape of Alertmanager's webhooks (version 4), signed, so that what reads those reads ours."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -19,11 +14,11 @@ import msgspec
 from app.alerts.alertmanager import rfc3339
 from app.alerts.blotting import pieces_of
 from app.alerts.contract import Notice
-from app.alerts.posting import Post, chunks, trusted
+from app.alerts.posting import Post, chunks, signed, trusted
 from app.channel_settings import SignedWebhookSettings
 from features.errors import InvalidSetting
 
-__all__ = ["Webhook", "delivery", "signature"]
+__all__ = ["Webhook", "delivery"]
 
 _PREFIX = "whsec_"
 _NO_END = "0001-01-01T00:00:00Z"  # Alertmanager's end of an alert that fires
@@ -56,7 +51,7 @@ class Webhook:
         context = trusted(f"channels.{name}.ca", settings.ca)
         url = settings.url.get_secret_value()
         hidden = pieces_of(url) - {urlsplit(url).hostname or ""}
-        self._post = Post(name, url, context, settings.timeout_s, headers, hidden)
+        self._post = Post(f"channel {name}", url, context, settings.timeout_s, headers, hidden)
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Post the notices, and return once the receiver answered that it has them.
@@ -72,36 +67,7 @@ class Webhook:
         """
         for part in chunks(notices):
             body = msgspec.json.encode(delivery(self.name, part, self._group_by))
-            message, at = _id(part), int(self._now_s())
-            signed = " ".join(signature(key, message, at, body) for key in self._keys)
-            self._post.send(body, {"webhook-id": message, "webhook-timestamp": str(at), "webhook-signature": signed})
-
-
-def signature(key: bytes, message: str, at_s: int, body: bytes) -> str:
-    """Return what proves that the holder of a key wrote a message at a time.
-
-    Parameters
-    ----------
-    key : bytes
-        The secret.
-    message : str
-        Id of the message.
-    at_s : int
-        Unix seconds.
-    body : bytes
-        What is posted.
-
-    References
-    ----------
-    Standard Webhooks, "Signature scheme", 2023; RFC 2104.
-
-    Examples
-    --------
-    >>> signature(b"a secret of ours", "msg_1", 1700000000, b"{}")
-    'v1,1jhV36eKhbf1M1GjBn+Jng6K/xzQ2PTerdHhH1FSZzs='
-    """
-    digest = hmac.digest(key, b"%s.%d.%s" % (message.encode(), at_s, body), "sha256")
-    return f"v1,{base64.b64encode(digest).decode()}"
+            self._post.send(body, signed(self._keys, _id(part), int(self._now_s()), body))
 
 
 def delivery(receiver: str, notices: Sequence[Notice], group_by: Sequence[str]) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 
 from app.api.bodies import UtcTime
 from app.api.schemas import Horizon, Out, Probability
+from app.cache.alert_records import LONGEST_SILENCE
 
 __all__ = [
     "AcknowledgeIn",
@@ -23,8 +23,6 @@ __all__ = [
 ]
 
 AlertState = Literal["pending", "firing", "acknowledged", "silenced", "inhibited", "resolved"]
-
-_LONGEST = timedelta(days=366)
 
 
 class _In(BaseModel):
@@ -74,7 +72,7 @@ class SilenceIn(_In):
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
-        if self.start is not None and not self.start < self.end <= self.start + _LONGEST:
+        if self.start is not None and (self.end <= self.start or self.end - self.start > LONGEST_SILENCE):
             raise ValueError("end must be after start, and a year later at most")
         if self.repeats is None and self.repeats_until is not None:
             raise ValueError("repeats_until needs repeats")

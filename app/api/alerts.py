@@ -22,8 +22,9 @@ from app.api.schemas import Items
 from app.cache.alert_records import AlertRecord, SilenceRecord, ThresholdRecord
 from app.cache.documents import decode_document, encode_document, prediction_key
 from app.cache.records import PredictionRecord
-from features.errors import Conflict
+from features.errors import Conflict, InvalidValue
 from features.series import WHOLE, SeriesKey
+from models.feedback import YEARS
 
 __all__ = ["AlertFilter", "router"]
 
@@ -73,6 +74,8 @@ async def list_alerts(asked: Asked, chosen: Annotated[AlertFilter, Query()]) -> 
 async def explain_alerts(asked: Asked, service: str, operation: str = WHOLE, at: UtcTime | None = None) -> Response:
     """Answer for every route, from history and from what is kept."""
     when = asked.now if at is None else at
+    if when.year not in YEARS:
+        raise InvalidValue(f"at must be in the years {YEARS[0]} to {YEARS[-1]}, got {when.isoformat()}")
     found = await to_thread.run_sync(_explained, asked, Question(asked.tenant, service, operation, when))
     return answer(
         {

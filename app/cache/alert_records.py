@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from features.errors import InvalidValue
-from models.feedback import REPEATS
+from models.feedback import REPEATS, YEARS
 
 __all__ = [
     "ACTIVE",
     "ALERT_STATES",
+    "LONGEST_SILENCE",
     "AlertRecord",
     "DeliveryRecord",
     "MatcherRecord",
@@ -29,6 +30,9 @@ ALERT_STATES = ("pending", "firing", "acknowledged", "silenced", "inhibited", "r
 
 ACTIVE = frozenset(ALERT_STATES[1:5])
 """States in which what it is about goes on."""
+
+LONGEST_SILENCE = timedelta(days=366)
+"""From start to end: a year. One that comes again may do so for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class SilenceRecord:
     Raises
     ------
     InvalidValue
-        When it is empty or cannot come again as it says.
+        When it is empty, longer than a year or in no year that a calendar knows, or cannot come again as it says.
     """
 
     id: str
@@ -171,8 +175,12 @@ class SilenceRecord:
     ended_by: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.start < self.end:
-            raise InvalidValue(f"end must be after start {self.start.isoformat()}, got {self.end.isoformat()}")
+        if not self.start < self.end or self.end - self.start > LONGEST_SILENCE:
+            raise InvalidValue(
+                f"end must be after start {self.start.isoformat()}, and a year later at most, got {self.end.isoformat()}"
+            )
+        if self.start.year not in YEARS or self.end.year not in YEARS:
+            raise InvalidValue(f"start and end must be in the years {YEARS[0]} to {YEARS[-1]}, got {self.start} and {self.end}")
         if self.repeats is not None and self.repeats not in REPEATS:
             raise InvalidValue(f"repeats must be one of {REPEATS} or none, got {self.repeats!r}")
         if not self.matchers:

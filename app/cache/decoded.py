@@ -14,10 +14,13 @@ from app.cache.documents import decode_document
 from app.store.contract import Document, Watch
 from features.errors import InvalidValue
 
-__all__ = ["Decoded"]
+__all__ = ["Decoded", "read"]
+
+_FEW = 1024  # records, of which it does not matter whether they are gone; guessed
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -36,6 +39,7 @@ class Decoded(Generic[T_co]):
         self.watch = watch
         self._kind = kind
         self._known: dict[str, tuple[int, T_co | None]] = {}  # by key: the revision, and what it says
+        self._look_at = _FEW  # how many there are when it is looked for those that are gone
 
     def one(self, key: str) -> T_co | None:
         """Return a record, None when absent or unreadable."""
@@ -62,15 +66,27 @@ class Decoded(Generic[T_co]):
         """Iterate over what leads the keys, each once, as it is written there."""
         return iter(dict.fromkeys(document.key.partition("/")[0] for document in self.watch.items()))
 
+    @property
+    def size(self) -> int:
+        """How many records are in memory."""
+        return len(self._known)
+
     def _read(self, document: Document) -> T_co | None:
         known = self._known.get(document.key)
         if known is None or known[0] != document.revision:
-            known = self._known[document.key] = document.revision, self._decoded(document)
+            known = self._known[document.key] = document.revision, read(document, self._kind)
+            if len(self._known) > self._look_at:  # who asks for one at a time does not ask again for what is gone
+                self._known = {key: one for key, one in self._known.items() if self.watch.get(key) is not None}
+                self._look_at = max(_FEW, 2 * len(self._known))
         return known[1]
 
-    def _decoded(self, document: Document) -> T_co | None:
-        try:
-            return decode_document(document.value, self._kind)
-        except InvalidValue as exc:  # written by another version; the rest of the bucket is still good
-            logger.warning("%s is left out: %s", document.key, exc)
-            return None
+
+def read(document: Document | None, kind: type[T]) -> T | None:
+    """Return what a document says, None when it is absent or unreadable."""
+    if document is None:
+        return None
+    try:
+        return decode_document(document.value, kind)
+    except InvalidValue as exc:  # written by another version; the rest of the bucket is still good
+        logger.warning("%s is left out: %s", document.key, exc)
+        return None

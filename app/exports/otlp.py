@@ -6,6 +6,7 @@ own partitions hold (`app.parts`), so every service is sent by one of them. `app
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -23,13 +24,17 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from app.alerts.posting import trusted
 from app.cache.cache import PredictionHead
 from app.export_settings import ExportSettings
 from app.exports.chances import FORESEEN, Chances
 from app.telemetry import Telemetry
+from features.errors import ForeshockError
 from models.prediction import HORIZONS
 
 __all__ = ["OtlpExport"]
+
+logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0  # for one request with its retries: the SDK's own default
 _POINTS = 2000  # a request; guessed: some 300 KB before compression
@@ -50,6 +55,11 @@ class OtlpExport:
         Of Foreshock, told to the receiver.
     telemetry : Telemetry
         Where points are counted by what became of them.
+
+    Raises
+    ------
+    InvalidSetting
+        When the file of the authority cannot be read.
     """
 
     def __init__(
@@ -64,9 +74,12 @@ class OtlpExport:
         self._admits = admits
         self._settings = settings
         self._points = telemetry.exported_points
+        self._faults = telemetry.faults.labels(place="export")
         # Not by `create`, which adds an instance: a service goes on as the same series when its partition moves to another node.
         self._resource = Resource({"service.name": "foreshock", "service.version": version})
         self._scope = InstrumentationScope("foreshock", version)
+        if settings.otlp_ca is not None:
+            trusted("export.otlp_ca", settings.otlp_ca)
         self._exporter = OTLPMetricExporter(
             endpoint=settings.otlp_endpoint,
             certificate_file=str(settings.otlp_ca) if settings.otlp_ca else None,
@@ -79,7 +92,12 @@ class OtlpExport:
     def run(self, stop: threading.Event) -> None:
         """Send at every interval until told to stop; what fails is tried again by the SDK, and made good by the next export."""
         while not stop.wait(self._settings.interval_s):
-            self.send()
+            try:
+                self.send()
+            except Exception as exc:  # forecasts go on whatever fails here
+                unforeseen = None if isinstance(exc, ForeshockError) else exc
+                logger.error("predictions were not sent over OTLP: %s", exc, exc_info=unforeseen)
+                self._faults.inc()
 
     def send(self) -> bool:
         """Send what holds now, and return whether the receiver took all of it. Blocks for seconds where the receiver is away."""

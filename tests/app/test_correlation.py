@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.group_builders import (
     put_symptoms,
     put_verdict,
 )
+from tests.nodes import until
 
 
 @pytest.fixture
@@ -112,6 +114,41 @@ def test_groups_that_turn_out_to_be_one_become_the_older(documents: Documents) -
     assert [(one.service, one.errors) for one in found.services] == [("payment", 36.0), ("cart", 18.0)]
 
 
+def test_a_group_that_a_killed_home_had_merged_and_not_taken_away_goes(documents: Documents) -> None:
+    put_incident(documents, an_incident("p", lasts=True))
+    put_incident(documents, an_incident("c", "cart", start_s=120.0, lasts=True))
+    put_symptoms(documents, "payment", 0, 4)
+    correlation_of(documents).look_at_all()
+    (left,) = (one for one in documents.items("groups") if one.key.endswith("g-c"))
+    put_edges(documents, ("cart", "payment"))
+    correlation_of(documents).look_at_all()
+    documents.put("groups", left.key, left.value)
+    put_symptoms(documents, "payment", 0, 5)
+    correlation_of(documents).look_at_all()
+    (found,) = groups(documents)
+    assert (found.id, found.merged, found.incidents) == ("g-p", ("g-c",), ("p", "c"))
+
+
+def test_a_group_stays_until_the_one_that_takes_it_in_is_written(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_incident(documents, an_incident("p", lasts=True))
+    put_incident(documents, an_incident("c", "cart", start_s=120.0, lasts=True))
+    correlation, whole = correlation_of(documents), correlation_module.account
+    correlation.look_at_all()
+    put_edges(documents, ("cart", "payment"))
+
+    def overtaken(*given: Any) -> GroupRecord:
+        made = whole(*given)
+        put_group(documents, replace(correlation_of(documents).sources.heads("default").groups[made.id], kinds={"x": ("y",)}))
+        return made
+
+    monkeypatch.setattr(correlation_module, "account", overtaken)
+    assert not correlation.look_at_all()
+    assert [one.id for one in groups(documents)] == ["g-c", "g-p"]
+    monkeypatch.setattr(correlation_module, "account", whole)
+    assert correlation.look_at_all()
+    assert [(one.id, one.merged) for one in groups(documents)] == [("g-p", ("g-c",))]
+
+
 def test_a_group_that_is_over_changes_by_verdicts_alone_and_helps_the_next_one(documents: Documents) -> None:
     ids = put_cascade(documents, lasts=False)
     correlation = correlation_of(documents)
@@ -145,6 +182,21 @@ def test_only_tenants_whose_home_is_here_are_looked_at(documents: Documents) -> 
     assert [one.tenant for one in groups(documents)] == ["red"]
 
 
+def test_a_home_that_cannot_be_told_is_counted_and_holds_no_other_up(documents: Documents) -> None:
+    for tenant in ("blue", "red"):
+        put_cascade(documents, tenant=tenant)
+
+    def home(tenant: str) -> bool:
+        if tenant == "blue":
+            raise StoreFailed("no server leads")
+        return True
+
+    telemetry = Telemetry()
+    assert not Correlation(CorrelationParts(documents, home), telemetry).look_at_all()
+    assert [one.tenant for one in groups(documents)] == ["red"]
+    assert telemetry.value("faults", place="groups") == 1.0
+
+
 def test_a_document_that_cannot_be_read_is_left_out(documents: Documents, caplog: pytest.LogCaptureFixture) -> None:
     put_cascade(documents)
     documents.put("symptoms", tenant_key("default", "web"), encode_document({"tenant": 1}))
@@ -167,6 +219,26 @@ def test_what_another_home_wrote_meanwhile_is_not_written_over(documents: Docume
     monkeypatch.setattr(correlation_module, "account", whole)
     assert correlation.look_at_all()
     assert [one.incidents for one in groups(documents)] == [("payment", "cart", "web")]
+
+
+def test_a_node_that_becomes_home_looks_also_where_nothing_comes(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_cascade(documents)
+    asked: list[bool] = []
+
+    def home(_: str) -> bool:
+        asked.append(len(asked) > 2)
+        return asked[-1]
+
+    monkeypatch.setattr("app.correlation._EVERY_S", 0.001)
+    monkeypatch.setattr("app.correlation._ANYWAY_S", 0.002)
+    stop = threading.Event()
+    thread = threading.Thread(target=Correlation(CorrelationParts(documents, home), Telemetry()).run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: groups(documents) != [], "a group")
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_whatever_fails_is_counted_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,14 @@ def test_a_start_a_little_back_still_has_its_hour() -> None:
     assert [tick for tick, _ in foretold.before(0, 97).earlier] == list(range(37, 97))
 
 
+def test_ticks_that_were_passed_over_leave_nothing_behind() -> None:
+    foretold = Foretold(full_ticks=3)
+    for tick in [*range(100), 500, 501]:
+        foretold.remember(tick, np.array([[0.1, 0.2, 0.5]]))
+    assert [foretold.before(0, tick).at_start is None for tick in (98, 99, 500)] == [True, True, False]
+    assert foretold.before(0, 99).earlier == ()
+
+
 def test_what_a_snapshot_held_is_restored_of_every_release() -> None:
     assert Before.restored() == Before()
     assert Before.restored({"5min": 0.1}) == Before({"5min": 0.1})

@@ -99,3 +99,17 @@ def test_a_storm_is_told_of_in_a_bounded_document() -> None:
     symptoms = {one.service: shows(one.service, 0, 4) for one in incidents}
     found = told(replace(a_scene(*incidents), symptoms=symptoms))
     assert (len(found.incidents), len(found.services), len(found.evidence), len(found.timeline)) == (500, 200, 200, 200)
+    predicted = [replace(one, predicted={"5min": 0.1, "15min": 0.2, "60min": 0.3}) for one in incidents]
+    assert len({one.service for one in told(a_scene(*predicted)).predicted_before}) == 200
+
+
+def test_neighbours_that_come_and_go_in_a_long_one_leave_a_bounded_document_in_which_its_own_services_stay() -> None:
+    incident, found = an_incident("c", "cart", lasts=True), None
+    edges = [Edge("default", "cart", f"s{n:03}", 9.0) for n in range(300)]
+    for turn in range(3):
+        names = ["cart", *(f"s{n:03}" for n in range(turn * 100, turn * 100 + 100))]
+        shown = {name: shows(name, 0.0 if name == "cart" else -1.0, 4.0 + turn) for name in names}
+        found = told(replace(a_scene(incident, as_of=4 + turn, **shown), edges=edges), found)
+    assert found is not None
+    assert len(found.evidence) == 200
+    assert {one.service for one in found.evidence} == {"cart", *(f"s{n:03}" for n in range(199))}

@@ -27,6 +27,7 @@ class Automation:
     """What takes steps on the other side."""
 
     status: int = 204
+    text: bytes = b""
     got: list[tuple[Message, bytes]] = field(default_factory=list[tuple[Message, bytes]])
     url: str = ""
 
@@ -39,8 +40,9 @@ def automation() -> Generator[Automation]:
         def do_POST(self) -> None:
             here.got.append((self.headers, self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(here.status)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(len(here.text)))
             self.end_headers()
+            self.wfile.write(here.text)
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
             pass
@@ -71,8 +73,8 @@ def test_a_step_arrives_with_a_signature_over_its_id_the_time_and_the_body() -> 
 @pytest.mark.parametrize(("status", "refused"), [(403, True), (429, False), (500, False), (302, False)])
 def test_what_is_not_taken_says_whether_trying_again_may_help(status: int, refused: bool) -> None:
     with automation() as there:
-        there.status = status
-        with pytest.raises(NotDelivered, match=f"answered {status}") as raised:
+        there.status, there.text = status, b"" if status == 204 else b"not /hooks/token-1234"
+        with pytest.raises(NotDelivered, match=rf"the runbook: http://[0-9.:]+ answered {status}: not /.../...$") as raised:
             runbook(there.url).post("msg_1", b"{}")
     assert isinstance(raised.value, NoticeRefused) == refused
     assert "token-1234" not in str(raised.value)
@@ -92,5 +94,8 @@ def test_who_is_away_is_left_alone_after_a_while(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_an_address_there_is_no_receiver() -> None:
-    assert Runbook(RunbookSettings(), Telemetry(), lambda: 0.0).receiver == ""
+    nowhere = Runbook(RunbookSettings(), Telemetry(), lambda: 0.0)
+    assert nowhere.receiver == ""
+    with pytest.raises(NoticeRefused, match="no runbook is configured"):
+        nowhere.post("msg_1", b"{}")
     assert runbook("https://user:word@host:8443/x").receiver == "https://host:8443"

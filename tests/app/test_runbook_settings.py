@@ -14,6 +14,7 @@ SECRET = "a secret of sixteen"
     ("values", "message"),
     [
         ({"runbook.url": "ftp://token-1234@host"}, "http://"),
+        ({"runbook.url": "https://host:99999/token-1234", "runbook.secret": SECRET}, "http://"),
         ({"runbook.url": "https://host/token-1234"}, "16 characters"),
         ({"runbook.url": "https://host/token-1234", "runbook.secret": "short"}, "16 characters"),
         ({"runbook.timeout_s": 0}, "greater than 0"),

@@ -121,3 +121,19 @@ def test_a_tenant_that_cannot_be_looked_at_is_counted_and_holds_no_other_up(docu
     alerting.look_at_all()
     assert [one.tenant for one in alerts_in(documents)] == ["default"]
     assert alerting.parts.telemetry.value("faults", place="alerts") == 1.0
+
+
+def test_a_home_that_cannot_be_told_is_counted_and_holds_no_other_up(documents: Documents, clock: Clock) -> None:
+    for tenant in ("blue", "default"):
+        put_prediction(documents, replace(risky(0.5), series=replace(risky(0.5).series, tenant=tenant)))
+    alerting = an_alerting(documents, clock)
+
+    def home(tenant: str) -> bool:
+        if tenant == "blue":
+            raise StoreFailed("no server leads")
+        return True
+
+    alerting.parts = replace(alerting.parts, home=home)
+    alerting.look_at_all()
+    assert [one.tenant for one in alerts_in(documents)] == ["default"]
+    assert alerting.parts.telemetry.value("faults", place="alerts") == 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +18,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 RISK = Notice(
     "k1", True, {"alertname": "Risk", "service": "cart", "operation": "GET /"}, {"why": "errors rise"}, starts_at=NOON
 )
+BOTH = Notice("k4", True, {"alertname": "Risk", "service": "mail"}, starts_at=NOON)
 OVER = Notice("k2", False, {"alertname": "Risk", "service": "pay"}, starts_at=NOON, ends_at=NOON + timedelta(minutes=9))
 
 
@@ -38,6 +41,24 @@ def test_who_has_a_message_is_not_told_again_because_another_has_not() -> None:
         assert [len(one.requests), len(other.requests)] == [1, 3]
         told.send([RISK])  # that is another time, not another try
         assert [len(one.requests), len(other.requests)] == [2, 4]
+
+
+def test_who_has_a_page_is_not_told_again_while_others_lack_it_whatever_else_is_told_and_however_words_change() -> None:
+    with receiver() as one, receiver() as other:
+        told = channel(at(one), at(other))
+        other.answers += [503] * 4
+        for sent in ([RISK], [OVER], [replace(RISK, annotations={"why": "errors rise on"})], [RISK, BOTH]):
+            with pytest.raises(NotDelivered):
+                told.send(sent)
+        bodies = [json.loads(request.body)["message"] for request in one.requests]
+        assert [("cart" in body, "pay" in body, "mail" in body) for body in bodies] == [
+            (True, False, False),
+            (False, True, False),
+            (False, False, True),
+        ]
+        told.send([RISK, BOTH])
+        told.send([OVER])
+        assert [len(one.requests), len(other.requests)] == [3, 6]
 
 
 def test_a_message_says_what_fires_first_and_how_many() -> None:

@@ -41,6 +41,15 @@ def test_nothing_is_written_that_says_the_same() -> None:
     assert evaluate([a_route()], known([an_observation(p=0.82, at_s=60)], now_s=61, alerts=kept)) == []
 
 
+def test_an_alert_that_lasts_is_written_once_a_day_so_that_it_does_not_expire_and_fire_anew() -> None:
+    kept = after([], an_observation(p=0.8), now_s=1)
+    seen = an_observation(p=0.8, at_s=86_400)
+    (again,) = evaluate([a_route()], known([seen], now_s=86_401, alerts=kept))
+    assert (again.id, again.state, again.updated_at, again.as_of) == (kept[0].id, "firing", at(86_401), at(86_400))
+    over = an_alert(state="resolved", ended_at=at(60))
+    assert evaluate([a_route()], known([], now_s=9 * 86_400, alerts=[over])) == []
+
+
 def test_two_nodes_name_a_new_alert_alike() -> None:
     first, second = (after([], an_observation(at_s=s), now_s=s)[0].id for s in (0, 60))
     assert first == second

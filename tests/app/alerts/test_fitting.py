@@ -17,7 +17,7 @@ from app.cache.documents import decode_document, tenant_key
 from app.history.delta import DeltaHistory
 from app.store.contract import Documents
 from app.telemetry import Telemetry
-from features.errors import StoreFailed
+from features.errors import PartStopped, StoreFailed
 from tests.alert_builders import a_route, at
 from tests.api_builders import Clock
 from tests.app.alerts.test_past import a_history
@@ -77,3 +77,18 @@ def test_a_history_that_is_away_is_counted_and_looked_at_again(documents: Docume
     stop.set()
     thread.join()
     assert np.isclose(fitting.parts.telemetry.value("faults", place="thresholds"), 1.0)
+
+
+def test_a_threshold_that_another_release_wrote_is_found_anew(documents: Documents, tmp_path: Path, clock: Clock) -> None:
+    documents.put("thresholds", tenant_key("default", "pages"), b'{"tenant":"default"}')
+    fitting = a_fitting(documents, a_history(tmp_path / "history", [("cart", "*", 0, 0.5, "ok")]), clock)
+    assert [record.route for record in fitting.look("default")] == ["pages"]
+
+
+def test_a_node_that_stops_reads_no_further_and_keeps_the_thresholds(
+    documents: Documents, tmp_path: Path, clock: Clock
+) -> None:
+    fitting = a_fitting(documents, a_history(tmp_path / "history", [("cart", "*", 0, 0.5, "ok")]), clock)
+    with pytest.raises(PartStopped):
+        fitting.look("default", lambda: True)
+    assert documents.items("thresholds") == []

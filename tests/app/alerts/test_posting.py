@@ -17,7 +17,7 @@ from tests.inboxes import Receiver, receiver
 
 
 def post_to(there: Receiver, context: ssl.SSLContext | None = None) -> Post:
-    return Post("oncall", f"{there.url}/path", context or ssl.create_default_context(), 10.0)
+    return Post("channel oncall", f"{there.url}/path", context or ssl.create_default_context(), 10.0)
 
 
 @pytest.mark.parametrize(("status", "error"), [(201, None), (302, NotDelivered), (408, NotDelivered), (429, NotDelivered)])
@@ -44,7 +44,7 @@ def test_what_a_receiver_will_not_take_now_or_later_says_why(status: int) -> Non
 
 
 def test_users_and_passwords_of_an_address_are_in_no_message() -> None:
-    post = Post("oncall", "http://me:hidden@127.0.0.1:1/hidden", ssl.create_default_context(), 10.0)
+    post = Post("channel oncall", "http://me:hidden@127.0.0.1:1/hidden", ssl.create_default_context(), 10.0)
     assert post.receiver == "http://127.0.0.1:1"
     with pytest.raises(NotDelivered, match="gave no answer") as raised:
         post.send(b"{}")
@@ -56,7 +56,7 @@ def test_a_receiver_that_says_back_what_it_was_sent_tells_no_secret() -> None:
         there.answers.append(403)
         there.text = "no Bearer hidden-token for /hidden-path"
         headers = {"authorization": "Bearer hidden-token"}
-        post = Post("oncall", there.url, ssl.create_default_context(), 10.0, headers, ["hidden-path"])
+        post = Post("channel oncall", there.url, ssl.create_default_context(), 10.0, headers, ["hidden-path"])
         with pytest.raises(NoticeRefused, match=r"answered 403: no \.\.\. for /\.\.\.$"):
             post.send(b"{}")
 

@@ -63,6 +63,8 @@ def test_of_several_the_first_name_is_given_and_labels_decide() -> None:
     ("changed", "message"),
     [
         ({"end": at(0)}, "end must be after start"),
+        ({"end": at(367 * 86_400.0)}, "a year later at most"),
+        ({"start": datetime(1, 1, 1, tzinfo=UTC), "end": datetime(1, 1, 2, tzinfo=UTC)}, "in the years 1900 to 2999"),
         ({"repeats": "month"}, "repeats must be"),
         ({"matchers": ()}, "at least one label"),
     ],

@@ -6,8 +6,9 @@ import random
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -198,6 +199,48 @@ def test_whatever_fails_ends_no_sender_and_holds_no_other_page_up(documents: Doc
     stop.set()
     thread.join()
     assert outbox.telemetry.value("faults", place="notices") == 2.0
+
+
+@dataclass
+class Moody:
+    """Documents that cannot be swapped while the disk is full."""
+
+    documents: Documents
+    full: bool = True
+
+    def swap(self, bucket: str, key: str, value: bytes, revision: int, *, ttl_s: float | None = None) -> int:
+        if self.full:
+            raise StoreFailed("no space is left")
+        return self.documents.swap(bucket, key, value, revision, ttl_s=ttl_s)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.documents, name)
+
+
+def test_what_a_receiver_has_is_not_told_again_while_that_cannot_be_noted(outbox: Outbox, received: Received) -> None:
+    moody = Moody(outbox.documents)
+    outbox.sender.parts = replace(outbox.sender.parts, documents=cast("Documents", moody))
+    outbox.put(an_alert("a-1"))
+    outbox.put(an_alert("b-1", "cart"))
+    outbox.send(4)
+    assert sorted(received.states()) == [("a-1", True), ("b-1", True)]
+    outbox.put(an_alert("a-1", state="resolved", ended_at=at(60)))
+    outbox.send(2)
+    assert received.states()[2:] == [("a-1", False)]
+    moody.full = False
+    outbox.send(2)
+    assert (outbox.notice("a-1").settled, outbox.notice("b-1").delivered["post"].seq) == (True, 1)
+    assert received.requests == 3
+
+
+def test_an_alert_that_another_release_wrote_holds_no_other_page_up(outbox: Outbox, received: Received) -> None:
+    for alert in (an_alert("a-1"), an_alert("b-1", "cart"), an_alert("c-1", "auth")):
+        outbox.put(alert)
+    outbox.documents.put("alerts", tenant_key("default", "a-1"), b'{"id":"a-1"}')
+    outbox.put(an_alert("b-1", "cart", state="resolved", ended_at=at(60)))
+    outbox.documents.put("alerts", tenant_key("default", "b-1"), b'{"id":"b-1"}')
+    assert outbox.send(2) == 2
+    assert received.states() == [("b-1", False), ("c-1", True)]
 
 
 SENDING = """

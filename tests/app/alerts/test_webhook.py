@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.alerts.contract import Notice
-from app.alerts.webhook import Webhook, delivery, signature
+from app.alerts.posting import signature
+from app.alerts.webhook import Webhook, delivery
 from app.channel_settings import SignedWebhookSettings
 from features.errors import InvalidSetting
 from tests.house.sources import ROOT

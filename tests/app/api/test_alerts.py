@@ -101,6 +101,12 @@ def test_why_nothing_fired_is_told_for_every_route(asking: Api) -> None:
     assert asking.get(f"{ALERTS}:explain").status_code == 422
 
 
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_instant_that_no_calendar_knows_is_refused(asking: Api, when: str) -> None:
+    answer = asking.get(f"{ALERTS}:explain?service=payment&at={when}")
+    assert (answer.status_code, "years 1900 to 2999" in answer.json()["detail"]) == (422, True)
+
+
 def test_the_newest_prediction_counts_before_history_has_it(asking: Api) -> None:
     put_prediction(asking.documents, replace(a_prediction(risk=0.9), as_of=at(60)))
     asking.clock.move(90)

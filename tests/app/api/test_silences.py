@@ -76,3 +76,14 @@ def test_a_silence_that_cannot_be_is_refused_with_the_reason(api: Api, changed: 
     answer = api.post(SILENCES, PAY | changed)
     assert answer.status_code == 422
     assert message in answer.text
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T00:00:00Z", "2027-06-01T00:00:00Z", "2026-03-02T11:00:00Z"])
+def test_a_silence_from_now_on_that_cannot_be_is_refused_and_leaves_nothing_behind(api: Api, end: str) -> None:
+    answered = api.post(SILENCES, PAY | {"end": end})
+    assert (answered.status_code, "end must be after start" in answered.json()["detail"]) == (422, True)
+    assert api.get(SILENCES).json()["items"] == []
+
+
+def test_a_start_at_the_end_of_time_is_refused(api: Api) -> None:
+    assert api.post(SILENCES, PAY | {"start": "9999-12-30T00:00:00Z", "end": "9999-12-31T00:00:00Z"}).status_code == 422

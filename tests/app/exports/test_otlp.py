@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from app.export_settings import ExportSettings
 from app.exports.otlp import OtlpExport
 from app.telemetry import Telemetry
+from features.errors import InvalidSetting
 from tests.api_builders import NOON, a_prediction
 from tests.app.exports.shop import forecast
 from tests.app.exports.test_chances import Buckets
@@ -97,6 +99,30 @@ def test_what_a_receiver_is_too_busy_for_is_tried_again_and_what_it_refuses_is_c
         to.answers += [400]
         assert not made.send()
         assert telemetry.values("exported_points") == {"sent": 3.0, "failed": 3.0}
+
+
+def test_what_nobody_foresaw_ends_no_export() -> None:
+    there, failures, stop = Buckets(), iter((RuntimeError("nobody foresaw it"),)), threading.Event()
+    there.predict(a_prediction("cart"))
+
+    def admit(_tenant: str, _service: str) -> bool:
+        for failure in failures:
+            raise failure
+        return True
+
+    with receiver() as to, export(there, to, admit, interval_s=1.0) as (made, telemetry):
+        thread = threading.Thread(target=made.run, args=(stop,))
+        thread.start()
+        until(lambda: len(to.requests) > 0, "an export")
+        stop.set()
+        thread.join()
+    assert telemetry.value("faults", place="export") == 1.0
+
+
+def test_an_authority_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    settings = ExportSettings(otlp_endpoint="https://localhost", otlp_ca=tmp_path / "ca.pem")
+    with pytest.raises(InvalidSetting, match=r"setting export.otlp_ca: .*ca.pem"):
+        OtlpExport(Buckets().chances, admit_all, settings, "1", Telemetry())
 
 
 def test_nothing_is_sent_where_nothing_holds() -> None:
