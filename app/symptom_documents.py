@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from app.cache.documents import encode_document, tenant_key
 from app.cache.symptom_records import CalleeRecord, EdgesRecord, HotspotRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
+from features.arrays import IntArray
 from features.batch import channel
 from features.edges import edges_of
 from features.hotspots import hotspots_of
@@ -26,6 +28,7 @@ EDGES_TTL_S = 86_400.0
 
 _FRESH = 4  # ticks after the detection of an incident in which somebody asks for its causes; measured: they are told best two ticks after it
 _PERIOD = 4  # ticks where none is so new; a look takes a fifth to a quarter of what the rest of a tick does with 10,000 series (measured)
+_CALLS_AWAY = 3  # as far as `features.causes` looks past services that show nothing
 _HOTSPOT_PERIOD = 10  # ticks; they compare a quarter of an hour with a day, and take nearly as long as symptoms
 _LIVES = 2.0  # periods that a document stays: what a worker that is gone said is nobody's, and one tick may be late
 _TURNS = 10  # ticks in which every caller had its turn: what fades over a day is not worth a document a minute
@@ -48,20 +51,24 @@ class SymptomDocuments:
     def outputs(self, memory: Memory) -> _Placed:
         """Return the documents of a tick by partition.
 
-        Symptoms are looked for at each of the four ticks from the detection of a whole service's incident on, since then somebody asks for causes,
-        and else at every fourth one.
+        Symptoms are looked for at every fourth tick, and in between at each of the four ticks from the detection of a whole service's incident
+        on, since then somebody asks for causes: at that service and those some calls away.
         """
         outputs = self._edges(memory)
         began = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
-        if memory.tick % _PERIOD == 0 or (began & memory.directory.is_whole).any():
+        new = np.flatnonzero(began & memory.directory.is_whole)
+        if memory.tick % _PERIOD == 0:
             outputs += self._replaced(memory, "symptoms", self._symptoms(memory))
+        elif len(new):
+            near = _near(memory, new)
+            outputs += self._replaced(memory, "symptoms", self._symptoms(memory, near), near)
         if memory.tick % _HOTSPOT_PERIOD == 0:
             outputs += self._replaced(memory, "hotspots", self._hotspots(memory))
         return outputs
 
-    def _symptoms(self, memory: Memory) -> dict[tuple[str, str], tuple[int, Output]]:
+    def _symptoms(self, memory: Memory, rows: IntArray | None = None) -> dict[tuple[str, str], tuple[int, Output]]:
         found: dict[tuple[str, str], tuple[int, Output]] = {}
-        for one in symptoms_of(memory):
+        for one in symptoms_of(memory, rows):
             row = memory.directory.find(one.tenant, one.service)
             if row is None:
                 continue
@@ -97,15 +104,17 @@ class SymptomDocuments:
                 found[key] = int(memory.directory.partition[row]), output
         return found
 
-    def _replaced(self, memory: Memory, bucket: str, now: Mapping[tuple[str, str], tuple[int, Output]]) -> _Placed:
-        """Return the documents of a bucket, and the ends of those of services that had one before and have none now."""
-        held = set(memory.directory.partition.tolist())
-        gone = [
-            (partition, Output(bucket, tenant_key(*key), None))
-            for key, partition in self._shown.get(bucket, {}).items()
-            if key not in now and partition in held
-        ]
-        self._shown[bucket] = {key: partition for key, (partition, _) in now.items()}
+    def _replaced(
+        self, memory: Memory, bucket: str, now: Mapping[tuple[str, str], tuple[int, Output]], rows: IntArray | None = None
+    ) -> _Placed:
+        """Return the documents of a bucket, and the ends of those of services, all or of some rows, that had one before and have none now."""
+        held, before, keys = set(memory.directory.partition.tolist()), self._shown.get(bucket, {}), memory.directory.keys
+        left = before.keys() - now.keys()
+        if rows is not None:
+            left &= {(keys[row].tenant, keys[row].service) for row in rows.tolist()}
+        gone = [(before[key], Output(bucket, tenant_key(*key), None)) for key in sorted(left) if before[key] in held]
+        stay = {} if rows is None else {key: partition for key, partition in before.items() if key not in left}
+        self._shown[bucket] = stay | {key: partition for key, (partition, _) in now.items()}
         return [*now.values(), *gone]
 
     def _edges(self, memory: Memory) -> _Placed:
@@ -121,6 +130,21 @@ class SymptomDocuments:
         self._told = callers
         as_of_s = memory.tick * memory.plan.tick_s
         return [(int(memory.directory.partition[rows[key]]), _output(key, self._callees[key], as_of_s)) for key in due]
+
+
+def _near(memory: Memory, rows: IntArray) -> IntArray:
+    """Return some services and those at most three calls away, along calls either way, as far as they are here."""
+    here, keys = memory.services(), memory.directory.keys
+    around: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for tenant, caller, callee in memory.graph.edges:
+        around[tenant, caller].append((tenant, callee))
+        around[tenant, callee].append((tenant, caller))
+    rim = {(keys[row].tenant, keys[row].service) for row in rows.tolist()}
+    found = set(rim)
+    for _ in range(_CALLS_AWAY):
+        rim = {name for one in rim for name in around.get(one, ())} - found
+        found |= rim
+    return np.array(sorted(here[name] for name in found if name in here), np.int64)
 
 
 def _output(key: tuple[str, str], edges: Sequence[Edge], as_of_s: int) -> Output:

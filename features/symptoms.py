@@ -70,13 +70,15 @@ class _Found:
         return self.only(self.deviation.bits >= LEAST_BITS)
 
 
-def symptoms_of(memory: Memory) -> list[Symptoms]:
+def symptoms_of(memory: Memory, of: IntArray | None = None) -> list[Symptoms]:
     """Return what services show as of the end of the last closed tick.
 
     Parameters
     ----------
     memory : Memory
         With windows closed.
+    of : IntArray, optional
+        Rows of the whole services that are looked at, rising; all by default. What one shows does not depend on it.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
     >>> symptoms_of(Memory())
     []
     """
-    rows = np.flatnonzero(memory.directory.is_whole)
+    rows = np.flatnonzero(memory.directory.is_whole) if of is None else of
     if not len(rows):
         return []
     coarse, fine = memory.windows.coarse(rows), memory.windows.recent(FINE, rows=rows)
@@ -97,7 +99,7 @@ def symptoms_of(memory: Memory) -> list[Symptoms]:
     for one in (*_counted(memory, rows, values), _slow(rows, values)):
         for row, symptom in _told(memory, one):
             found.setdefault(row, []).append(symptom)
-    for row, symptom in (*_grown(memory, rows, values), *_levels(memory), *_new(memory)):
+    for row, symptom in (*_grown(memory, rows, values), *_levels(memory, rows), *_new(memory, rows)):
         found.setdefault(row, []).append(symptom)
     keys, as_of_s = memory.directory.keys, memory.tick * memory.plan.tick_s
     return [
@@ -144,10 +146,15 @@ def _exposure(values: FloatArray) -> FloatArray:
 
 def _of_others(memory: Memory, rows: IntArray, total: FloatArray) -> FloatArray:
     """Return the requests of the other services of each one's tenant."""
-    tenant = memory.pools().tenant[rows]
+    tenant, whole = memory.pools().tenant, np.flatnonzero(memory.directory.is_whole)
+    of_all = total
+    if len(whole) > len(rows):
+        column = slice(_TOTAL, _TOTAL + 1)
+        parts = memory.windows.coarse(whole, column), memory.windows.recent(FINE, column, whole)
+        of_all = np.maximum(np.concatenate(parts, axis=1)[:, :, 0].astype(float), 0.0)
     sums = np.zeros((len(memory.tenants), total.shape[1]))
-    np.add.at(sums, tenant, total)
-    return sums[tenant] - total
+    np.add.at(sums, tenant[whole], of_all)
+    return sums[tenant[rows]] - total
 
 
 def _shares(found: Deviation, total: FloatArray) -> Deviation:
@@ -216,7 +223,7 @@ def _grown(memory: Memory, rows: IntArray, values: FloatArray) -> Iterator[tuple
     yield from best.items()
 
 
-def _levels(memory: Memory) -> Iterator[tuple[int, Symptom]]:
+def _levels(memory: Memory, looked_at: IntArray) -> Iterator[tuple[int, Symptom]]:
     """Find the level of each service that rose most, of those that say how full or busy something is."""
     levels = memory.facts.levels_of
     rows = levels.rows()
@@ -228,8 +235,9 @@ def _levels(memory: Memory) -> Iterator[tuple[int, Symptom]]:
         return
     place_of = {row: place for place, row in enumerate(rows.tolist())}
     values = memory.facts.levels(rows)[[place_of[row] for row, *_ in named], [at for _, at, _ in named]].astype(float)
-    found = of_values(values)
-    found = replace(found, bits=found.bits / _alike([name for *_, name in named], values))
+    chosen = np.flatnonzero(np.isin([row for row, *_ in named], looked_at))
+    alike, found = _alike([name for *_, name in named], values)[chosen], of_values(values[chosen])
+    found, named = replace(found, bits=found.bits / alike), [named[place] for place in chosen.tolist()]
     best: dict[int, Symptom] = {}
     for place in np.flatnonzero((found.sign > 0) & (found.bits >= LEAST_BITS)).tolist():
         row, _, name = named[place]
@@ -247,10 +255,10 @@ def _alike(names: Sequence[str], values: FloatArray) -> FloatArray:
     return np.array([counts[key] for key in newest], float)
 
 
-def _new(memory: Memory) -> Iterator[tuple[int, Symptom]]:
+def _new(memory: Memory, rows: IntArray) -> Iterator[tuple[int, Symptom]]:
     """Find services that changed their version a moment ago."""
     since = memory.facts.since_change()
-    for row in np.flatnonzero((since >= 0) & (since <= _VERSION_TICKS)).tolist():
+    for row in rows[(since[rows] >= 0) & (since[rows] <= _VERSION_TICKS)].tolist():
         newest = next(reversed(memory.facts.versions[row]), "")
         since_s = (memory.tick - int(since[row])) * memory.plan.tick_s
         yield row, Symptom("version", since_s, _VERSION_BITS, 1.0, 0.0, WHOLE, newest)

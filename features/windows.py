@@ -183,12 +183,12 @@ class Windows:
         """Return the last 60 closed windows, oldest first, shape (n, 60, WIDTH) or as many columns as asked for."""
         return self.recent(FINE, columns)
 
-    def coarse(self, rows: IntArray | None = None) -> Float32Array:
+    def coarse(self, rows: IntArray | None = None, columns: slice = _ALL) -> Float32Array:
         """Return the 60 five-tick windows before the fine ones, oldest first, shape (n, 60, WIDTH), without sums and maxima of durations.
 
-        Of all rows or of some. The newest may still be filling: a fine window moves here when it is 60 ticks old.
+        Of all rows and columns or of some. The newest may still be filling: a fine window moves here when it is 60 ticks old.
         """
-        return self.columns["coarse"].dense(self._before(), rows=rows)
+        return self.columns["coarse"].dense(self._before(), columns, rows)
 
     def recent(self, length: int, columns: slice = _ALL, rows: IntArray | None = None) -> Float32Array:
         """Return the last `length` closed windows, oldest first, shape (n, length, WIDTH), of the rows and columns asked for."""

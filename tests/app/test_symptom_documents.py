@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app.cache.documents import decode_document
 from app.cache.symptom_records import EdgesRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
 from app.symptom_documents import SymptomDocuments
+from features.arrays import IntArray
 from features.batch import Batch
 from features.memory import Memory
 from features.symptom import Symptoms
@@ -56,9 +58,9 @@ def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards()
 def test_symptoms_are_looked_for_while_an_incident_is_new_and_else_every_fourth_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, documents, looked = Memory(), SymptomDocuments(), list[int]()
 
-    def symptoms(memory: Memory) -> list[Symptoms]:
+    def symptoms(memory: Memory, of: IntArray | None = None) -> list[Symptoms]:
         looked.append(memory.tick)
-        return symptoms_of(memory)
+        return symptoms_of(memory, of)
 
     monkeypatch.setattr("app.symptom_documents.symptoms_of", symptoms)
     began: list[int] = []
@@ -70,6 +72,30 @@ def test_symptoms_are_looked_for_while_an_incident_is_new_and_else_every_fourth_
             began.append(memory.tick)
     assert began == [T0 + 43]
     assert looked == sorted({*range(T0 + 4, T0 + 51, 4), *range(T0 + 43, T0 + 47)})
+
+
+def test_between_two_looks_at_all_only_what_is_near_an_incident_is_told_of_and_nothing_else_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory, documents, looked, written = Memory(), SymptomDocuments(), dict[int, set[str]](), dict[int, dict[str, bool]]()
+
+    def symptoms(memory: Memory, of: IntArray | None = None) -> list[Symptoms]:
+        if of is not None:
+            looked[memory.tick - T0] = {memory.directory.keys[row].service for row in of.tolist()}
+        return symptoms_of(memory, of)
+
+    monkeypatch.setattr("app.symptom_documents.symptoms_of", symptoms)
+    for n in range(50):
+        failed = {"web": 40.0 if n >= 41 else 0.0, "far": 40.0 if n == 39 else 0.0}
+        names = ("web", "cart", "db", "bank", "vault", "far")
+        groups = [(x, "GET /", T0 + n, {"total": 50.0, "failed": (f := failed.get(x, 0.0)), "errors": f}) for x in names]
+        play_minute(memory, T0 + n, [Minute("default", (a_batch(*groups),))])
+        for caller, callee in pairwise(names):
+            memory.graph.add("default", caller, callee, 9.0, memory.tick)
+        found = of_bucket(documents.outputs(memory), "symptoms")
+        written[memory.tick - T0] = {output.key.removeprefix("default/"): output.value is not None for output in found}
+    assert looked == {n: {"web", "cart", "db", "bank"} for n in (43, 45, 46)}
+    assert [written[n] for n in (40, 43, 44)] == [{"far": True}, {"web": True}, {"web": True, "far": False}]
 
 
 def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.batch import Batch, Presence
 from features.memory import Memory
@@ -163,3 +166,43 @@ def test_a_service_that_only_logs_has_errors_by_the_minute() -> None:
         send(memory, tick, a_batch(("job", "*", tick, {"logs": 50.0, "errors": errors})))
         memory.advance(tick + 1)
     assert shown(memory, "job")["errors"].value == 30.0
+
+
+NAMES = tuple((tenant, f"s{number}") for tenant in ("a", "b") for number in range(7))
+
+
+@cache
+def troubled(seed: int) -> Memory:
+    """Return a Memory of services of two tenants, some of which are otherwise in the newest windows, each in its own way."""
+    memory, rng = Memory(), np.random.default_rng(seed)
+    ways: tuple[Counts, ...] = (USUAL, {**USUAL, "failed": 20.0, "errors": 20.0}, {"total": 0.0}, {**USUAL, "logs": 400.0})
+    chosen = {name: ways[rng.integers(len(ways))] for name in NAMES}
+    for tick in range(T0, T0 + BEFORE + TROUBLE):
+        late = tick >= T0 + BEFORE
+        memory.begin(tick)
+        for tenant in ("a", "b"):
+            names = [service for one, service in NAMES if one == tenant]
+            scales = rng.poisson(50, len(names)) / 50.0
+            groups = [
+                (n, "GET /", tick, {key: np.round(v * scale) for key, v in (chosen[tenant, n] if late else USUAL).items()})
+                for n, scale in zip(names, scales.tolist(), strict=True)
+            ]
+            level = 0.95 if late else 0.2
+            levels = [(n, "cpu.load", tick, level + float(rng.normal(0.0, 0.01)) * (n != "s0")) for n in names[:4]]
+            batch = a_batch(*groups, levels=levels)
+            memory.add(tenant, 0, replace(batch, presences=(Presence("s5", "i", "2" if late else "1"),)))
+            for number in range(9 if late else 1):
+                row = memory.row(tenant, "s6", WHOLE, 0)
+                memory.add_error(row, a_record("s6", tick, trace_id=f"{number:032x}"), "data", None, f"f{late}")
+        memory.advance(tick + 1)
+    return memory
+
+
+@given(st.integers(0, 3), st.sets(st.sampled_from(NAMES)))
+def test_what_a_service_shows_does_not_depend_on_which_others_are_looked_at(seed: int, names: set[tuple[str, str]]) -> None:
+    memory = troubled(seed)
+    services = memory.services()
+    rows = np.array(sorted(services[name] for name in names), np.int64)
+    whole = symptoms_of(memory)
+    assert whole != []
+    assert symptoms_of(memory, rows) == [one for one in whole if (one.tenant, one.service) in names]
