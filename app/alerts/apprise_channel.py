@@ -24,7 +24,7 @@ __all__ = ["AppriseChannel", "message_of"]
 _SHOWN = 200  # characters of what apprise says of a failure; guessed
 _MOST_KEPT = 10_000  # notices that one address has and another lacks; guessed: far more than anybody is told
 
-_Told = tuple[str, bool]  # which notice, and whether that it fires
+_Fact = tuple[str, bool]  # which notice, and whether that it fires
 
 
 class _Heard(logging.Filter):
@@ -78,7 +78,7 @@ class AppriseChannel:
         asset = AppriseAsset(app_id="Foreshock", app_desc="Foreshock", app_url="", image_url_mask="", image_url_logo="")
         urls = [url.get_secret_value() for url in settings.urls]
         self._addresses = [_Address(url, self._made(at, url, asset, settings.timeout_s)) for at, url in enumerate(urls)]
-        self._has: list[dict[_Told, None]] = [{} for _ in urls]  # what an address has, while others lack it, oldest first
+        self._has: list[dict[_Fact, None]] = [{} for _ in urls]  # what an address has, while others lack it, oldest first
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Tell all addresses that do not have these notices yet.
@@ -93,12 +93,11 @@ class AppriseChannel:
             lacking = [notice for notice in notices if (notice.key, notice.firing) not in self._has[at]]
             if not lacking:
                 continue
-            title, body, kind = message_of(lacking)
-            said = _HEARD.begin()
-            if address.target.notify(title=title, body=body, notify_type=kind, body_format=NotifyFormat.TEXT):
+            why = _told(address, lacking)
+            if why is None:
                 self._keep(at, lacking)
             else:
-                failures.append(f"{address.target.service_name} (address {at}){_why(said, address.url)}")
+                failures.append(f"{address.target.service_name} (address {at}){why}")
         if failures:
             raise NotDelivered(
                 f"channel {self.name}: {len(failures)} of {len(self._addresses)} not told: {'; '.join(failures)}"
@@ -121,6 +120,18 @@ class AppriseChannel:
             raise InvalidSetting(f"setting channels.{self.name}.urls: apprise cannot use address {at}, which is not shown{why}")
         target.socket_connect_timeout = target.socket_read_timeout = timeout_s
         return target
+
+
+def _told(address: _Address, notices: Sequence[Notice]) -> str | None:
+    """Tell one address; return why it was not told, None when it was."""
+    title, body, kind = message_of(notices)
+    said = _HEARD.begin()
+    try:
+        if address.target.notify(title=title, body=body, notify_type=kind, body_format=NotifyFormat.TEXT):
+            return None
+    except Exception as exc:  # of one of a hundred ways; its text may hold the address, so it goes no further as it is
+        said.append(f"{type(exc).__name__}: {exc}")
+    return _why(said, address.url)
 
 
 def message_of(notices: Sequence[Notice]) -> tuple[str, str, NotifyType]:

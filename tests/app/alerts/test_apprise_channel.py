@@ -61,6 +61,22 @@ def test_who_has_a_page_is_not_told_again_while_others_lack_it_whatever_else_is_
         assert [len(one.requests), len(other.requests)] == [3, 6]
 
 
+def test_what_a_way_of_apprise_fails_at_unforeseen_holds_no_other_address_up_and_tells_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> bool:
+        raise ValueError("cannot parse http://127.0.0.1/hidden-token")
+
+    monkeypatch.setattr("apprise.plugins.custom_xml.NotifyXML.send", fail)
+    with receiver() as there:
+        told = channel("xml://127.0.0.1/hidden-token", at(there))
+        with pytest.raises(NotDelivered, match=r"1 of 2 not told: XML \(address 0\): ValueError: cannot parse") as raised:
+            told.send([RISK])
+        assert len(there.requests) == 1
+    assert "hidden" not in f"{raised.value}{raised.value.__cause__}"
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
 def test_a_message_says_what_fires_first_and_how_many() -> None:
     title, text, kind = message_of([OVER, RISK])
     assert (title, kind.value) == ("[firing: 1] Risk: cart GET /", "failure")
