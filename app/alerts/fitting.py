@@ -171,6 +171,7 @@ def threshold_record(
         alerts=0 if found is None else found.alerts,
         pages=0 if found is None else found.pages,
         steps=steps,
+        asked=route.question(),
     )
 
 
@@ -182,5 +183,5 @@ def _based(
 
 
 def _outdated(kept: ThresholdRecord, route: Route, now: datetime) -> bool:
-    """Return whether a threshold was found on another day, or for another budget."""
-    return kept.budget_per_day != route.budget_per_day or kept.fitted_at.astimezone(UTC).date() != now.astimezone(UTC).date()
+    """Return whether a threshold was found on another day, or for a route that asked for something else."""
+    return kept.asked != route.question() or kept.fitted_at.astimezone(UTC).date() != now.astimezone(UTC).date()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from app.alert_settings import AlertRouteSettings, AlertSettings
 from app.alerts.labels import OWN, admits, matchers_of
@@ -104,6 +105,13 @@ class Route:
         if self.threshold is not None:
             return self.threshold
         return self.default_threshold if fitted is None else fitted.threshold
+
+    def question(self) -> str:
+        """Return a name for what a threshold that is found depends on: the same again needs no other threshold."""
+        labels = dict(self.labels) if self.matchers else {}
+        asked = (self.on, self.horizon, self.matchers, self.operations, self.budget_per_day, self.default_threshold)
+        asked += (self.resolve_ratio, self.min_duration_s, self.by_service, self.group_s, sorted(labels.items()))
+        return sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def page_key(self, service: str) -> str:
         """Return what alerts of one page have in common."""

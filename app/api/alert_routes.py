@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 
 from app.alerts.routes import Route
 from app.api.alert_schemas import AlertRouteOut
-from app.api.parts import PREFIX, Ask, Asked, answer
+from app.api.parts import PREFIX, Ask, Asked, answer, members
 from app.api.schemas import Items
 from app.cache.alert_records import AlertRecord, ThresholdRecord
 from app.cache.records import IncidentRecord
@@ -64,8 +64,12 @@ def _shown(route: Route, fitted: ThresholdRecord | None) -> dict[str, object]:
         "group_by": "service" if route.by_service else "tenant",
         "threshold": route.threshold_of(fitted) if predicts else route.threshold,
         "threshold_basis": basis if predicts or route.threshold is not None else None,
-        "fitted": fitted if predicts and route.threshold is None else None,
+        "fitted": _fitted(fitted) if predicts and route.threshold is None else None,
     }
+
+
+def _fitted(record: ThresholdRecord | None) -> dict[str, object] | None:
+    return None if record is None else {name: value for name, value in members(record).items() if name != "asked"}
 
 
 def _lately(

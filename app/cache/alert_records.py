@@ -284,6 +284,8 @@ class ThresholdRecord:
         What the threshold would have come to over these days; an alert that lasts for long costs several pages.
     steps : tuple of ThresholdStep
         This one and those before it, newest last.
+    asked : str
+        Names everything of the route that the threshold depends on; not shown over REST.
     """
 
     tenant: str
@@ -301,6 +303,7 @@ class ThresholdRecord:
     alerts: int = 0
     pages: int = 0
     steps: tuple[ThresholdStep, ...] = ()
+    asked: str = ""
 
     def at(self, when: datetime) -> ThresholdStep | None:
         """Return the threshold that counted at a time; None before the first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def test_another_budget_is_not_left_until_tomorrow(documents: Documents, tmp_pat
     fitting.look("default")
     fitting.routes = [a_route(threshold=None, budget_per_day=9.0)]
     assert [record.budget_per_day for record in fitting.look("default")] == [9.0]
+    for changed in ({"horizon": "5min"}, {"default_threshold": 0.7}, {"resolve_ratio": 0.5}, {"group_s": 0.0}):
+        fitting.routes = [a_route(threshold=None, budget_per_day=9.0, **changed)]
+        assert len(fitting.look("default")) == 1
+        assert fitting.look("default") == []
+    fitting.routes = [replace(fitting.routes[0], labels={"severity": "page"}, channels=("mail",), shadow=True)]
+    assert fitting.look("default") == []
 
 
 class Away(DeltaHistory):
