@@ -254,7 +254,8 @@ class Parts:
     @cached_property
     def routes(self) -> tuple[Route, ...]:
         """What is alerted on, and who is told."""
-        return routes_of(self.settings.alerts, [channel.name for channel in self.channels])
+        # By the settings: who only answers over REST needs no secrets, libraries or authorities of channels.
+        return routes_of(self.settings.alerts, list(self.settings.channels))
 
     @cached_property
     def alerting(self) -> Alerting:

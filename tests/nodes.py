@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from app.alerts.contract import Channel
+from app.alerts.routes import routes_of
 from app.history.delta import DeltaHistory
 from app.main import Node, Served
 from app.replay import append_markers
@@ -93,6 +94,7 @@ def run_node(folder: Path, *, channels: Sequence[Channel] = (), **overrides: Any
     with closing(node):
         if channels:
             node.channels = channels
+            node.routes = routes_of(node.settings.alerts, [channel.name for channel in channels])
             node.start_alerts()
         append_markers(node.store.log, range(clock_ns[0] // TICK_NS, clock_ns[0] // TICK_NS + 1), 60)
         node.start_worker()

@@ -21,7 +21,8 @@ from tests.nodes import TICK_NS, settings_in, until
 
 pytestmark = pytest.mark.cluster
 
-PARTS = {"receiver", "worker", "jobs", "ticker", "supervision", "champions"}
+OF_FORECASTS = {"supervision", "correlation", "channels", "senders", "alerting", "fitting", "otlp_export"}
+PARTS = {"receiver", "worker", "jobs", "ticker", "champions", *OF_FORECASTS}
 NOW_NS = 1_772_452_800 * 10**9
 JSON = {"content-type": "application/json"}
 
@@ -132,10 +133,11 @@ def test_start_begins_what_the_roles_say(tmp_path: Path) -> None:
             node.start()
             threads[roles] = {thread.name for thread in node._threads}  # pyright: ignore[reportPrivateUsage]
             node.check_alive()
+    forecasts = {"worker", "clock", "triggers", "groups", "alerts", "alert thresholds"}
     assert threads == {
         "ingest": {"otlp-http", "clock", "api", "peers"},
-        "worker": {"worker", "clock", "triggers", "api", "peers"},
+        "worker": {*forecasts, "api", "peers"},
         "api": {"forgetting", "api", "peers"},
-        "worker,api": {"worker", "clock", "triggers", "api", "peers"},
-        "ingest,worker,api": {"otlp-http", "worker", "clock", "triggers", "api", "peers"},
+        "worker,api": {*forecasts, "api", "peers"},
+        "ingest,worker,api": {"otlp-http", *forecasts, "api", "peers"},
     }
