@@ -45,6 +45,13 @@ class Said:
         order = np.lexsort((as_of_s, series))
         return cls(p[order], series[order], page[order], as_of_s[order])
 
+    def thinned(self, floor: float) -> Said:
+        """Return it without what is below a floor and comes after the like: nothing changes at thresholds whose bound of the end is above."""
+        low = self.p < floor
+        again = np.r_[False, low[1:] & low[:-1] & (np.diff(self.series) == 0)]
+        kept = np.flatnonzero(~again[: len(low)])
+        return Said(self.p[kept], self.series[kept], self.page[kept], self.as_of_s[kept])
+
     @property
     def days(self) -> int:
         """On how many days of UTC something was said."""

@@ -31,6 +31,11 @@ logger = logging.getLogger(__name__)
 
 _EVERY_S = 300.0  # how often it is looked whether a day is over
 _STEPS = 60  # earlier thresholds that are kept, two months of them; guessed
+_FLOORS = (
+    0.02,
+    0.002,
+    0.0,
+)  # guessed: the first is below every threshold that a few pages a day come to, and above what is said of calm services
 _ENOUGH = 1 / 3  # part of the days that are looked back on of which something must be known, as in `training.alerting`
 
 
@@ -57,6 +62,16 @@ class FittingParts:
     telemetry: Telemetry
     now: Callable[[], datetime]
     home: Callable[[str], bool] = everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A threshold, None while too little is known, and on how many days, series and rows it is based."""
+
+    fit: Fit | None = None
+    days: int = 0
+    series: int = 0
+    predictions: int = 0
 
 
 class Fitting:
@@ -111,13 +126,26 @@ class Fitting:
     ) -> ThresholdRecord:
         until = now.replace(minute=0, second=0, microsecond=0)  # whole hours, so that two homes see the same
         since = until - timedelta(days=self.lookback_days)
-        days = self.parts.past.days(tenant, int(since.timestamp()), int(until.timestamp()))
-        said, n_series = said_of(_until(days, stopping), tenant, route)
+        found = _Found()
+        for floor in _FLOORS:
+            found = self._fitted(tenant, route, (int(since.timestamp()), int(until.timestamp())), floor, stopping)
+            if (
+                found.fit is None or found.fit.threshold * route.resolve_ratio >= floor
+            ):  # else the budget lets calm rows through
+                break
+        record = threshold_record(tenant, route, found.fit, before, now)
+        return replace(
+            record, days=float(found.days), series=found.series, predictions=found.predictions, since=since, until=until
+        )
+
+    def _fitted(
+        self, tenant: str, route: Route, interval: tuple[int, int], floor: float, stopping: Callable[[], bool]
+    ) -> _Found:
+        days = _until(self.parts.past.days(tenant, *interval), stopping)
+        said, n_series, n_rows = said_of(days, tenant, route, floor)
         page = Page(route.resolve_ratio, route.min_duration_s, route.group_s, self.stale_s)
         known = said.days >= self.lookback_days * _ENOUGH
-        looked = fit(said, route.budget_per_day, page) if known else None
-        record = threshold_record(tenant, route, looked, before, now)
-        return _based(record, said.days, n_series, len(said.p), (since, until))
+        return _Found(fit(said, route.budget_per_day, page) if known else None, said.days, n_series, n_rows)
 
     def _try(self, tenant: str, stopping: Callable[[], bool]) -> None:
         try:
@@ -173,13 +201,6 @@ def threshold_record(
         steps=steps,
         asked=route.question(),
     )
-
-
-def _based(
-    record: ThresholdRecord, days: int, series: int, predictions: int, interval: tuple[datetime, datetime]
-) -> ThresholdRecord:
-    """Return a threshold with what it is based on."""
-    return replace(record, days=float(days), series=series, predictions=predictions, since=interval[0], until=interval[1])
 
 
 def _outdated(kept: ThresholdRecord, route: Route, now: datetime) -> bool:

@@ -65,8 +65,8 @@ def points_of(table: pa.Table) -> dict[str, list[Point]]:
     }
 
 
-def said_of(days: Iterable[pa.Table], tenant: str, route: Route) -> tuple[Said, int]:
-    """Return what was said of the series of a route, in order, and how many these are.
+def said_of(days: Iterable[pa.Table], tenant: str, route: Route, floor: float = 0.0) -> tuple[Said, int, int]:
+    """Return what was said of the series of a route, in order, how many these are, and how often something was said.
 
     Parameters
     ----------
@@ -76,13 +76,21 @@ def said_of(days: Iterable[pa.Table], tenant: str, route: Route) -> tuple[Said, 
         Whose.
     route : Route
         Which series and which horizon.
+    floor : float
+        What is below says only that nothing is to be said, and is left out where the row before is too, see `Said.thinned`: a day of
+        10,000 series is 14 million rows, and nearly all of them are calm.
     """
-    chosen = _Chosen(tenant, route)
-    parts = [chosen.rows(table) for table in days]
-    p = np.concatenate([np.zeros(0), *(part[0] for part in parts)])
-    series = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
-    as_of_s = np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)])
-    return Said.ordered(p, series, np.array(chosen.page_of, np.int64)[series], as_of_s), len(chosen.page_of)
+    chosen, parts, n_rows = _Chosen(tenant, route), list[Said](), 0
+    for table in days:
+        p, series, as_of_s = chosen.rows(table)
+        n_rows += len(p)
+        parts.append(Said.ordered(p, series, np.array(chosen.page_of, np.int64)[series], as_of_s).thinned(floor))
+    p = np.concatenate([np.zeros(0), *(part.p for part in parts)])
+    none = np.zeros(0, np.int64)
+    series = np.concatenate([none, *(part.series for part in parts)])
+    page = np.concatenate([none, *(part.page for part in parts)])
+    as_of_s = np.concatenate([none, *(part.as_of_s for part in parts)])
+    return Said.ordered(p, series, page, as_of_s), len(chosen.page_of), n_rows
 
 
 class _Chosen:

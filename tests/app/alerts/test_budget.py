@@ -54,6 +54,20 @@ def test_pages_stay_within_the_budget(past: list[tuple[int, int, float]], budget
     assert found.pages or not found.alerts
 
 
+@given(PAST, st.sampled_from([0.0, 60.0, 150.0]), st.sampled_from([0.4, 0.5, 0.6]), st.sampled_from([0.0, 600.0]))
+def test_calm_rows_that_are_left_out_change_nothing_above_them(
+    past: list[tuple[int, int, float]], min_duration_s: float, fire: float, group_s: float
+) -> None:
+    whole, bounds = said(past), Bounds(fire, 0.3, min_duration_s)
+    thin = whole.thinned(0.3)
+    fired = [[(one.series[row], one.as_of_s[row]) for row in firings(one, bounds, 900.0).tolist()] for one in (whole, thin)]
+    assert fired[0] == fired[1]
+    pages = [spent(one, firings(one, bounds, 900.0), group_s) for one in (whole, thin)]
+    assert pages[0] == pages[1]
+    calm = (thin.p[1:] < 0.3) & (thin.p[:-1] < 0.3) & (np.diff(thin.series) == 0)
+    assert not calm.any()
+
+
 def test_the_lowest_threshold_is_found_that_keeps_the_budget() -> None:
     rng = np.random.default_rng(3)
     minutes = np.arange(0, 14 * DAY_S, 60)

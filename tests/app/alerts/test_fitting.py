@@ -66,6 +66,15 @@ def test_another_budget_is_not_left_until_tomorrow(documents: Documents, tmp_pat
     assert fitting.look("default") == []
 
 
+def test_a_budget_that_lets_calm_rows_through_looks_at_all_of_them(documents: Documents, tmp_path: Path, clock: Clock) -> None:
+    rows = [("cart", "*", minute * 60, 0.001 * (1 + minute % 7), "ok") for minute in range(0, 6 * 1440, 30)]
+    clock.move(6 * DAY_S)
+    fitting = a_fitting(documents, a_history(tmp_path / "history", rows), clock)
+    fitting.routes = [a_route(threshold=None, budget_per_day=1000.0, group_s=0.0)]
+    (found,) = fitting.look("default")
+    assert (found.threshold, found.predictions) == (pytest.approx(0.001), len(rows))
+
+
 class Away(DeltaHistory):
     """A history that nobody can read."""
 

@@ -53,8 +53,8 @@ def test_what_was_said_comes_day_by_day_in_order_without_what_says_nothing(tmp_p
     past = a_history(tmp_path, ROWS)
     days = list(past.days("default", NOON_S, NOON_S + 2 * DAY_S))
     assert [day.num_rows for day in days] == [3, 1, 0]
-    said, n_series = said_of(days, "default", a_route())
-    assert n_series == 2
+    said, n_series, n_rows = said_of(days, "default", a_route())
+    assert (n_series, n_rows) == (2, 3)
     np.testing.assert_array_equal(said.p, [np.nan, 0.25, 1.0])
     assert said.as_of_s.tolist() == [NOON_S, NOON_S + 60, NOON_S + DAY_S]
     assert (said.series.tolist(), said.page.tolist()) == ([0, 0, 1], [0, 0, 0])
@@ -63,8 +63,8 @@ def test_what_was_said_comes_day_by_day_in_order_without_what_says_nothing(tmp_p
 
 
 def test_nothing_said_is_nothing(tmp_path: Path) -> None:
-    said, n_series = said_of(Past(DeltaHistory(tmp_path)).days("default", 0, DAY_S), "default", Route("pages"))
-    assert (len(said.p), n_series, said.days) == (0, 0, 0)
+    said, n_series, n_rows = said_of(Past(DeltaHistory(tmp_path)).days("default", 0, DAY_S), "default", Route("pages"))
+    assert (len(said.p), n_series, n_rows, said.days) == (0, 0, 0, 0)
 
 
 def test_the_points_of_a_series_are_its_own_in_order(tmp_path: Path) -> None:
