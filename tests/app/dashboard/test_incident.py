@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from app.cache.documents import encode_document
 from app.cache.records import IncidentRecord
+from tests.inboxes import Receiver
 from tests.nodes import RunningNode
 
 pytestmark = pytest.mark.system("chromium")
@@ -24,8 +25,24 @@ def test_causes_plan_and_account_are_on_one_page(page: Page) -> None:
         "rolled back to 2.4.0",
         "calls to payment fail",
         "26 min",
+        "as 1 like group took",
     ):
         expect(page.get_by_text(text).first).to_be_visible()
+
+
+def test_a_step_goes_to_the_runbook_once_a_person_has_confirmed_it(page: Page, runbook: Receiver) -> None:
+    page.goto("/incident/g0")  # a group that turned out to be another
+    expect(page.get_by_text(f"Steps are posted to {runbook.url}.")).to_be_visible()
+    page.get_by_role("button", name="Post to the runbook").first.click()
+    dialog = page.get_by_role("dialog", name="Post step 1 to")
+    expect(dialog).to_contain_text("payment: Roll back to version 2.4.0")
+    assert runbook.requests == []
+    dialog.get_by_label("Your name").fill("ann")
+    dialog.get_by_role("button", name="Post it").click()
+    expect(page.get_by_text("has step 1.")).to_be_visible()
+    [request] = runbook.requests
+    said = request.json
+    assert (said["who"], said["group_id"], said["step"]["action"]) == ("ann", "g1", "Roll back to version 2.4.0")
 
 
 def test_the_spread_is_played_along_its_timeline_by_keyboard(page: Page) -> None:

@@ -20,6 +20,9 @@ def test_it_shows_the_forecast_its_reasons_and_four_charts(page: Page) -> None:
     expect(page.locator("canvas")).to_have_count(4)
     for name in ("Forecasts and incidents", "Errors", "Latency", "Traffic"):
         expect(page.get_by_role("img", name=name).first).to_be_visible()
+    spot = page.get_by_role("row").filter(has_text="version 2.4.1")
+    for text in ("new", "95 %", "0 %", "1,100"):
+        expect(spot).to_contain_text(text)
     expect(page.get_by_text("newest point").first).to_contain_text("ago")
 
 
