@@ -96,7 +96,7 @@ class _Incident:
             radius = group.blast_radius
             facts += [
                 ("Services", str(radius.services or len(group.services)), "show the trouble"),
-                ("Traffic that they take", words.rate(radius.requests_per_minute, "requests"), "at the worst moment so far"),
+                ("Traffic that they take", words.amount(radius.requests_per_minute, "/min"), "requests, at the worst moment"),
                 ("Failing", words.percent(radius.failing_share), "of these requests"),
             ]
             if group.recovery_expected_at is not None and group.end is None:

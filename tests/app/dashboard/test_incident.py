@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from app.cache.documents import encode_document
+from app.cache.group_records import Affected
 from app.cache.records import IncidentRecord
+from tests.group_builders import a_group, put_group
 from tests.inboxes import Receiver
 from tests.nodes import RunningNode
 
@@ -76,5 +79,9 @@ def test_before_there_is_a_group_it_says_when_causes_come(page: Page, shop: Runn
     shop.node.store.documents.put("incidents", "lonely/alone", encode_document(record))
     page.goto("/incident/alone?tenant=lonely")
     expect(page.get_by_text("at the end of the next tick")).to_be_visible()
+    page.wait_for_function("window.socket && window.socket.connected")
+    group = a_group("g9", causes=("mail",), incidents=("alone",))
+    put_group(shop.node.store.documents, replace(group, tenant="lonely", services=(Affected("mail", now, 3.0, 1),)))
+    expect(page.locator(".player output")).to_contain_text("mail shows the trouble")
     page.goto("/incident/unknown?tenant=lonely")
     expect(page.get_by_role("heading", name="No such incident")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -57,6 +58,12 @@ def test_a_newer_prediction_comes_without_a_reload(page: Page, shop: RunningNode
     expect(page.get_by_text("its queue grows")).to_be_visible()
     put_service_of(shop.node.store.documents, prediction_of("shipping/eu", *SERVICES["shipping/eu"], later))
     expect(page.get_by_text("Nothing stands out")).to_be_visible()
+
+
+def test_ages_are_by_the_clock_of_the_node(page: Page) -> None:
+    page.clock.set_system_time(datetime(2020, 1, 1, tzinfo=UTC))
+    page.goto("/service/payment")
+    expect(page.locator(".title time")).to_have_text(re.compile(r"\d+ (s|min) ago"))
 
 
 def test_a_service_that_nobody_knows_says_so(page: Page) -> None:
