@@ -54,7 +54,7 @@ _WATCHED = 60  # minutes that are looked at one by one before the first signs
 _AFTER = 3  # minutes from the group of three services to the pictures of it
 _LAG = 2_000
 _SHORTEST, _QUIET = timedelta(minutes=12), timedelta(minutes=40)  # of the fault, and without another one before it
-_WIDTH, _HEIGHT, _MARGIN = 1280, 860, 10
+_WIDTH, _HEIGHT, _MARGIN = 1280, 860, 8
 _DRAWN_MS = 500
 _ROUTES = [{"name": "predictions", "shadow": False}, {"name": "incidents", "on": "incident", "shadow": False}]
 
@@ -237,7 +237,7 @@ def show(shots: _Pictures, group: GroupRecord, alert: AlertRecord) -> None:
     """Take the other three pictures."""
     page = shots.open(f"/incident/{group.id}?range=1h")
     page.locator("canvas").first.wait_for()
-    shots.take(3, page.locator(".two").first)
+    shots.take(3, _panel(page, "Likely causes"))
     chart = _panel(page, "How it spread")
     slider = page.get_by_role("slider", name="Moment of the incident")
     slider.focus()
