@@ -68,7 +68,7 @@ class AlertSettings(BaseModel):
     resend_s: float = Field(default=60.0, ge=1.0, le=86_400.0)
     """Seconds after which channels of the kind `alertmanager` are told again what still fires, since Alertmanager forgets an alert after five minutes without news; a minute is what Prometheus takes. Others are told once that it fires and once that it is over."""
     external_url: str = Field(default="", max_length=1024)
-    """Where this node's port of REST is reached by those who are told, such as `https://foreshock.example.com`. Empty leaves links out."""
+    """Where this node's port of REST is reached by those who are told, such as `https://foreshock.example.com`. Links lead to the alert's page of the dashboard, or where that is off to the alert over REST. Empty leaves links out."""
     kept_days: float = Field(default=30.0, ge=1.0, le=3650.0)
     """Days for which alerts and silences that are over are kept to be read. Each is about a kilobyte in every node's memory."""
 

@@ -262,7 +262,11 @@ class Parts:
         """What makes alerts and notices."""
         alerts = self.settings.alerts
         plan = AlertingPlan(
-            kept_days=alerts.kept_days, stale_s=alerts.stale_s, tick_s=self.plan.tick_s, external_url=alerts.external_url
+            kept_days=alerts.kept_days,
+            stale_s=alerts.stale_s,
+            tick_s=self.plan.tick_s,
+            external_url=alerts.external_url,
+            dashboard=self.settings.dashboard.enabled,
         )
         return Alerting(AlertingParts(self.store.documents, self.telemetry, self.now, self.home), self.routes, plan)
 

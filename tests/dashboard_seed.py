@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import sin
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
+from app.cache.alert_records import ThresholdRecord
 from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
+from app.cache.group_records import Affected, BlastRadius, Forewarning, GroupRecord, Happening, LikeGroup
 from app.cache.learning_records import LearningRecord, MemberRecord, RivalRecord
 from app.cache.records import ErrorGroup, IncidentRecord, Known, RecentErrors, ServiceSummary, TrainingRun
+from app.cache.symptom_records import HotspotRecord, HotspotsRecord
 from app.cache.trend_records import SINGLE, TrendRecord
 from app.history.tables import SCHEMAS, rows_schema
 from app.main import Node
 from app.store.contract import Documents
 from features.batch import BUCKETS
 from features.event import ErrorEvent
-from features.recovery import advise
+from features.plan import Circuit, Step
+from features.recovery import Retry, advise
 from features.series import WHOLE, SeriesKey
+from features.symptom import Cause
+from features.symptom import Reason as Evidence
 from models.prediction import AnomalyScore, Chance, ExpectedCategory, Prediction, Reason
 from models.progressive import Validation
+from tests.alert_builders import an_alert
 from tests.api_builders import an_explanation
 from tests.ensembles import add_version
+from tests.group_builders import a_group, put_edges, put_group
 
 __all__ = ["SERVICES", "prediction_of", "put_service_of", "seed", "seed_many"]
 
@@ -132,8 +140,9 @@ def _errors(now: datetime) -> RecentErrors:
     def group(name: str, kind: str, category: str, count: int, minutes: float, message: str) -> ErrorGroup:
         seen = now - timedelta(minutes=minutes)
         first = now - timedelta(hours=5)
+        back = now - timedelta(minutes=30) if kind == "timeout" else None
         return ErrorGroup(
-            name, kind, category, True, True, count, first, seen, message, "TimeoutError", ("POST /charge",), advise(kind)
+            name, kind, category, True, True, count, first, seen, message, "TimeoutError", ("POST /charge",), advise(kind), back
         )
 
     groups = (
@@ -168,62 +177,51 @@ def _incidents(documents: Documents, now: datetime) -> None:
             {"5min": 0.11, "15min": 0.2, "60min": 0.34},
         )
         documents.put("incidents", tenant_key("default", name), encode_document(record))
-    documents.put("groups", tenant_key("default", "g1"), msgspec.json.encode(_group(now)))
+    put_group(documents, _group(now))
+    put_edges(documents, ("checkout", "payment"), ("cart", "mail"))
+    spots = (
+        HotspotRecord("version", "2.4.1", "new", 390.0, 0.95, 0.0, 1100.0, int(now.timestamp()) - 1440),
+        HotspotRecord("operation", "POST /charge", "grown", 400.0, 0.97, 0.55, 160.0, int(now.timestamp()) - 1440),
+    )
+    hotspots = HotspotsRecord("default", "payment", int(now.timestamp()), spots)
+    documents.put("hotspots", tenant_key("default", "payment"), encode_document(hotspots))
 
 
-def _group(now: datetime) -> dict[str, object]:
-    def at(minutes: float) -> str:
-        return (now - timedelta(minutes=minutes)).isoformat()
+def _group(now: datetime) -> GroupRecord:
+    def ago(minutes: float) -> datetime:
+        return now - timedelta(minutes=minutes)
 
-    reasons = [
-        {
-            "kind": "errors",
-            "text": "the first to fail, 6 min before the others",
-            "strength": 22.0,
-            "operation": "POST /charge",
-            "fingerprint": "f1",
-            "version": "",
-        },
-        {
-            "kind": "version",
-            "text": "version 2.4.1 spoke first 3 min before",
-            "strength": 9.0,
-            "operation": "*",
-            "fingerprint": "",
-            "version": "2.4.1",
-        },
-    ]
-    return {
-        "id": "g1",
-        "tenant": "default",
-        "start": at(24),
-        "detected_at": at(22),
-        "end": None,
-        "incidents": ["i1", "i2"],
-        "services": [
-            {"service": "payment", "since": at(24), "errors": 412, "order": 0},
-            {"service": "checkout", "since": at(18), "errors": 120, "order": 1},
-            {"service": "cart", "since": at(12), "errors": 31, "order": 2},
-        ],
-        "causes": [
-            {"service": "payment", "score": 0.82, "reasons": reasons},
-            {"service": "checkout", "score": 0.13, "reasons": reasons[:1]},
-        ],
-        "predicted_before": [{"service": "payment", "as_of": at(50), "horizon": "60min", "probability": 0.34, "lead_s": 1560.0}],
-        "timeline": [
-            {"time": at(27), "kind": "version", "service": "payment", "text": "version 2.4.1 began to speak"},
-            {"time": at(24), "kind": "errors", "service": "payment", "text": "errors above what is normal"},
-            {"time": at(18), "kind": "errors", "service": "checkout", "text": "calls to payment fail"},
-            {"time": at(12), "kind": "latency", "service": "cart", "text": "p95 of 1.9 s"},
-        ],
-        "blast_radius": {"services": 3, "requests_per_minute": 354.0, "failing_share": 0.21},
-        "similar": [{"id": "i0", "start": at(1500), "causes": ["payment"], "resolved_by": "rolled back to 2.4.0"}],
-        "plan": [
-            {"step": 1, "service": "payment", "action": "Roll back to version 2.4.0", "why": "the version came first", "retry": "no", "circuit": "checkout to payment"},
-            {"step": 2, "service": "checkout", "action": "Let retries drain", "why": "calls wait for payment", "retry": "if_idempotent", "circuit": ""},
-        ],
-        "recovery_expected_at": (now + timedelta(minutes=14)).isoformat(),
-    }  # fmt: skip
+    first = Evidence("first", "the first to fail, 6 min before the others", 22.0, "POST /charge", "f1")
+    version = Evidence("version", "version 2.4.1 spoke first 3 min before", 9.0, version="2.4.1")
+    no = Retry("no", 0.0, 1.0, 0.0, 0, "none")
+    return replace(
+        a_group("g1", incidents=("i1", "i2")),
+        start=ago(24),
+        detected_at=ago(22),
+        services=(
+            Affected("payment", ago(24), 412.0, 1),
+            Affected("checkout", ago(18), 120.0, 2),
+            Affected("cart", ago(12), 31.0, 3),
+        ),
+        causes=(Cause("payment", 0.82, (first, version)), Cause("checkout", 0.13, (first,))),
+        predicted_before=(Forewarning("payment", ago(50), "60min", 0.34, 1560.0),),
+        timeline=(
+            Happening(ago(27), "version", "payment", "version 2.4.1 began to speak"),
+            Happening(ago(24), "error", "payment", "errors above what is normal"),
+            Happening(ago(18), "error", "checkout", "calls to payment fail"),
+            Happening(ago(12), "symptom", "cart", "p95 of 1.9 s"),
+        ),
+        blast_radius=BlastRadius(3, 354.0, 0.21),
+        similar=(LikeGroup("i0", ago(1500), ago(1465), 0.8, ("payment",), ("rolled back to 2.4.0",)),),
+        plan=(
+            Step(1, "payment", "Roll back to version 2.4.0", "the version came first", no),
+            Step(2, "checkout", "Let retries drain", "calls wait for payment", None, Circuit("checkout", "payment")),
+        ),
+        recovery_expected_at=now + timedelta(minutes=14),
+        recovery_seen=1,
+        merged=("g0",),
+        updated_at=now,
+    )
 
 
 def _models(node: Node, now: datetime) -> str:
@@ -279,37 +277,30 @@ def _jobs(documents: Documents, now: datetime) -> None:
 
 
 def _alerts(documents: Documents, now: datetime) -> None:
-    base = {
-        "tenant": "default",
-        "shadow": False,
-        "labels": {"team": "shop"},
-        "operation": "*",
-        "horizon": "60min",
-        "threshold": 0.4,
-    }
-    base |= {
-        "ended_at": None,
-        "acknowledged_by": None,
-        "acknowledged_at": None,
-        "silence_id": None,
-        "inhibited_by": None,
-        "group_id": "g1",
-    }
     for name, service, probability, state in (("a1", "payment", 0.61, "firing"), ("a2", "checkout", 0.38, "inhibited")):
         start = now - timedelta(minutes=9)
-        alert = base | {
-            "id": name,
-            "service": service,
-            "probability": probability,
-            "state": state,
-            "rule": "risk",
-            "updated_at": now,
-            "as_of": now,
-            "value": probability,
-            "page": None,
-        }
-        alert |= {"started_at": start, "fired_at": start, "reasons": [SERVICES[service][1]]}
-        documents.put("alerts", tenant_key("default", name), msgspec.json.encode(alert))
+        alert = an_alert(
+            name,
+            service,
+            state=state,
+            rule="risk",
+            group_id="g1",
+            inhibited_by="a1" if state == "inhibited" else None,
+            reasons=(SERVICES[service][1],),
+            as_of=now,
+            updated_at=now,
+            started_at=start,
+            fired_at=start,
+            value=probability,
+            probability=probability,
+            horizon="60min",
+            threshold=0.4,
+        )
+        documents.put("alerts", tenant_key("default", name), encode_document(alert))
+    threshold = ThresholdRecord(
+        "default", "predictions", 2.0, 0.31, 0.217, "history", now - timedelta(hours=3), days=9.0, pages=17
+    )
+    documents.put("thresholds", tenant_key("default", "predictions"), encode_document(threshold))
 
 
 def _history(node: Node, now: datetime) -> None:

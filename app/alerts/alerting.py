@@ -17,7 +17,7 @@ from datetime import datetime
 
 from app.alerts.evaluation import evaluate
 from app.alerts.known import Known
-from app.alerts.outbox import wanted
+from app.alerts.outbox import link_of, wanted
 from app.alerts.routes import Route
 from app.cache.alert_records import ALERT_STATES, AlertRecord, NoticeRecord
 from app.cache.decoded import Decoded
@@ -49,8 +49,8 @@ class AlertingPlan:
         Days for which alerts that are over are kept.
     stale_s, tick_s : float
         After how long nothing is heard of a series any more, and how long a window is.
-    external_url : str
-        What links begin with.
+    external_url, dashboard : str, bool
+        What links begin with, and whether they lead to a page for people.
     """
 
     poll_s: float = 0.5
@@ -59,6 +59,7 @@ class AlertingPlan:
     stale_s: float = 900.0
     tick_s: float = 60.0
     external_url: str = ""
+    dashboard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,8 @@ class Alerting:
         for alert in alerts:
             key, route = tenant_key(alert.tenant, alert.id), self.routes.get(alert.rule)
             kept = self._notices.one(key)
-            notice = wanted(alert, kept, route.channels if route is not None else (), self.plan.external_url)
+            link = link_of(alert, self.plan.external_url, self.plan.dashboard)
+            notice = wanted(alert, kept, route.channels if route is not None else (), link)
             if notice is not None:
                 revision = 0 if kept is None else self._notices.revision(key)
                 self._swapped("notices", key, encode_document(notice), revision, 3 * self.plan.kept_days * _DAY_S)

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import quote, urlencode
 
 from app.alerts.contract import Notice
 from app.cache.alert_records import AlertRecord, DeliveryRecord, NoticeRecord
 
-__all__ = ["annotations_of", "delivered", "due", "notice_of", "wanted"]
+__all__ = ["annotations_of", "delivered", "due", "link_of", "notice_of", "wanted"]
 
 _KEPT_QUIET = frozenset({"silenced", "inhibited"})
 
 
-def wanted(alert: AlertRecord, kept: NoticeRecord | None, channels: tuple[str, ...], url: str) -> NoticeRecord | None:
+def wanted(alert: AlertRecord, kept: NoticeRecord | None, channels: tuple[str, ...], link: str) -> NoticeRecord | None:
     """Return what the outbox should hold of an alert, None where nothing is to be changed.
 
     Parameters
@@ -30,8 +31,8 @@ def wanted(alert: AlertRecord, kept: NoticeRecord | None, channels: tuple[str, .
         What the outbox holds of it.
     channels : tuple of str
         Who is to be told of the alerts of its route.
-    url : str
-        What links begin with, empty for none.
+    link : str
+        Where more is to be read of it, see `link_of`; empty for none.
     """
     if kept is None:
         if alert.shadow or alert.state != "firing" or not channels:
@@ -46,11 +47,30 @@ def wanted(alert: AlertRecord, kept: NoticeRecord | None, channels: tuple[str, .
             labels=alert.labels,
             annotations=annotations_of(alert),
             starts_at=alert.fired_at or alert.started_at,
-            link=f"{url.rstrip('/')}/api/v1/alerts/{alert.id}" if url else "",
+            link=link,
         )
     if kept.firing and alert.over:
         return replace(kept, seq=kept.seq + 1, firing=False, ends_at=alert.ended_at, annotations=annotations_of(alert))
     return None
+
+
+def link_of(alert: AlertRecord, url: str, dashboard: bool) -> str:
+    """Return where more is to be read of an alert.
+
+    Parameters
+    ----------
+    alert : AlertRecord
+        Which.
+    url : str
+        Where the port of REST is reached, empty where nobody said: then there is no link.
+    dashboard : bool
+        Whether there are pages for people; without, REST answers with the alert.
+    """
+    if not url:
+        return ""
+    if dashboard:
+        return f"{url.rstrip('/')}/alerts?{urlencode({'alert': alert.id, 'tenant': alert.tenant})}"
+    return f"{url.rstrip('/')}/api/v1/alerts/{quote(alert.id, safe='')}"
 
 
 def annotations_of(alert: AlertRecord) -> dict[str, str]:

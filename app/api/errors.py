@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
@@ -13,6 +12,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 
 from app.api.bodies import ClassifyIn, UtcTime
+from app.api.error_news import ErrorNews, news_of
 from app.api.pages import Listing, Page, microseconds
 from app.api.parts import PREFIX, Ask, Asked, Paged, answer, answer_page, members
 from app.api.schemas import ClassificationOut, ErrorEventOut, ErrorGroupOut, Items
@@ -38,10 +38,6 @@ _EVENTS: Listing[_EventRow] = Listing(
     (int, str, str, str, str, int),
     lambda row: (-microseconds(row[0].time), *_identity(row[0])[1:], row[1]),
 )
-
-
-_NEWS = timedelta(days=1)
-_ACQUAINTED = timedelta(hours=1)  # guessed: what a service shows in its first hour is what it shows
 
 
 class ErrorFilter(Paged):
@@ -86,24 +82,8 @@ def _listed(asked: Ask, chosen: ErrorFilter) -> Response:
     return answer({"items": [event for event, _ in found.rows], "next": found.next})
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What is news about a group of errors, and since when."""
-
-    new: bool = False
-    regressed: bool = False
-    since: datetime | None = None
-
-
-def _news(asked: Ask, service: str, group: ErrorGroup) -> _News:
-    if group.returned_at is not None and asked.now - group.returned_at <= _NEWS:
-        return _News(regressed=True, since=group.returned_at)
-    # Everything is new to a service that is: only what came up later is worth a look.
-    summary = asked.cache.one("services", asked.key(service), ServiceSummary)
-    known_since = group.first_seen if summary is None else summary.first_seen
-    if asked.now - group.first_seen <= _NEWS and group.first_seen - known_since >= _ACQUAINTED:
-        return _News(new=True, since=group.first_seen)
-    return _News()
+def _news(asked: Ask, service: str, group: ErrorGroup) -> ErrorNews:
+    return news_of(group, asked.cache.one("services", asked.key(service), ServiceSummary), asked.now)
 
 
 def _shown_group(asked: Ask, service: str, group: ErrorGroup) -> dict[str, object]:

@@ -19,7 +19,10 @@ from app.api.problems import NotConfigured, Unknown
 from app.cache.group_records import GroupRecord
 from features.plan import Step
 
-__all__ = ["router"]
+__all__ = ["NO_RUNBOOK", "router"]
+
+NO_RUNBOOK = "no runbook is configured: set runbook.url and runbook.secret to where steps are to be posted"
+"""What is answered, and shown, where steps can be posted nowhere."""
 
 router = APIRouter(prefix=PREFIX, tags=["incidents"])
 
@@ -46,7 +49,7 @@ async def post_step(
 async def _post(asked: Ask, incident_id: str, number: int, body: StepIn) -> Response:
     runbook = asked.parts.runbook
     if runbook is None or not runbook.receiver:
-        raise NotConfigured("no runbook is configured: set runbook.url and runbook.secret to where steps are to be posted")
+        raise NotConfigured(NO_RUNBOOK)
     group = group_of(asked, incident_id)
     step = None if group is None else next((one for one in group.plan if one.step == number), None)
     if group is None or step is None:

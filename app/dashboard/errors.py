@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from app.cache.records import ErrorGroup, RecentErrors
+from app.api.error_news import ErrorNews, news_of
+from app.cache.records import ErrorGroup, RecentErrors, ServiceSummary
 from app.dashboard import words
 from app.dashboard.advice import advised
 from app.dashboard.collector import empty
 from app.dashboard.frame import Frame
-from app.dashboard.markup import Markup, h
+from app.dashboard.markup import Markup, h, join
 from app.dashboard.tables import matches, search_box
 from features.event import ErrorEvent
 
@@ -31,7 +32,7 @@ async def show(frame: Frame) -> None:
         )
         await frame.section(lambda: search_box(frame.view.search, "service, kind, message"), classes="tools")
         await frame.section(lambda: _groups(frame))
-    frame.follow("errors")
+    frame.follow("errors", "services")
 
 
 def _groups(frame: Frame) -> Markup:
@@ -68,6 +69,7 @@ def _admits(search: str, row: _Row) -> bool:
 def _line(frame: Frame, row: _Row) -> Markup:
     service, group, event = row
     kind = group.kind.replace("_", " ")
+    known = frame.sources.cache.one("services", frame.view.key(service), ServiceSummary)
     retried = "can be retried" if group.retryable else "a retry does not help"
     return h(
         "li",
@@ -77,6 +79,7 @@ def _line(frame: Frame, row: _Row) -> Markup:
             " ",
             h("span.chip", kind, data_status="bad"),
             " ",
+            _flag(news_of(group, known, frame.sources.parts.now())),
             h("strong", group.exception_type),
             f" {group.message}",
         ),
@@ -90,6 +93,14 @@ def _line(frame: Frame, row: _Row) -> Markup:
         ),
         h("details", h("summary", "Stack trace and advice"), _stack(event), advised(group.advice) if group.advice else None),
     )
+
+
+def _flag(news: ErrorNews) -> Markup | None:
+    """Return what is news about a group, None where nothing is."""
+    if news.since is None:
+        return None
+    name = "new" if news.new else "regressed"
+    return join([h("span.chip", name, " ", words.age(news.since), data_status="warn"), " "])
 
 
 def _stack(event: ErrorEvent | None) -> Markup:

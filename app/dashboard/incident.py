@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from app.cache.group_records import GroupRecord
 from app.cache.records import IncidentRecord
+from app.cache.symptom_records import EdgesRecord
 from app.dashboard import words
 from app.dashboard.collector import empty
 from app.dashboard.frame import ChartData, Frame, Given, panel
 from app.dashboard.incidents import state_chip
-from app.dashboard.joined import Group, named
 from app.dashboard.markup import Child, Markup, h, join
-from app.dashboard.spread import spread
+from app.dashboard.spread import UNKNOWN, Call, spread
+from app.dashboard.steps import plan_panel, post_step
 from app.dashboard.tables import button, table
 
 __all__ = ["show"]
@@ -21,14 +23,14 @@ async def show(frame: Frame, incident: str) -> None:
     """Show the page."""
     page = _Incident(frame, incident)
     content = frame.head("Incident", "incidents")
-    frame.acts["verdict"] = page.verdict
+    frame.acts |= {"verdict": page.verdict, "post": page.post}
     with content:
         await frame.section(page.headline)
         await frame.section(page.advice, classes="two")
-        if page.group() is not None:
+        if page.record() is not None:
             await frame.chart(page.propagation)
         await frame.section(page.account, classes="two")
-    frame.follow("incidents", "groups", "predictions", "feedback")
+    frame.follow("incidents", "groups", "edges", "predictions", "feedback")
 
 
 class _Incident:
@@ -48,9 +50,10 @@ class _Incident:
         first = group.incidents[0] if group and group.incidents else ""
         return self._cache.one("incidents", self._view.key(first), IncidentRecord) if first else None
 
-    def group(self) -> Group | None:
-        groups = self._cache.all("groups", self._view.prefix, Group).values()
-        return next((group for group in groups if self._id == group.id or self._id in group.incidents), None)
+    def group(self) -> GroupRecord | None:
+        groups = self._cache.all("groups", self._view.prefix, GroupRecord).values()
+        named = (group for group in groups if self._id in (group.id, *group.incidents, *group.merged))
+        return next(named, None)
 
     def headline(self) -> Markup:
         record, group = self.record(), self.group()
@@ -78,7 +81,7 @@ class _Incident:
         )
         return join([title, h("section.panel", h("dl.facts", self._facts(record, group)))])
 
-    def _facts(self, record: IncidentRecord, group: Group | None) -> list[Markup]:
+    def _facts(self, record: IncidentRecord, group: GroupRecord | None) -> list[Markup]:
         told = (record.predicted or {}).get("60min")
         facts: list[tuple[str, Child, Child]] = [
             ("Forecast at its start", words.percent(told), "within 60 min" if told is not None else "there was none"),
@@ -93,11 +96,14 @@ class _Incident:
             radius = group.blast_radius
             facts += [
                 ("Services", str(radius.services or len(group.services)), "show the trouble"),
-                ("Traffic that they take", words.rate(radius.requests_per_minute, "requests"), "at the worst moment so far"),
+                ("Traffic that they take", words.amount(radius.requests_per_minute, "/min"), "requests, at the worst moment"),
                 ("Failing", words.percent(radius.failing_share), "of these requests"),
             ]
             if group.recovery_expected_at is not None and group.end is None:
-                facts.append(("Recovery expected", words.age(group.recovery_expected_at), "as like ones took"))
+                seen = group.recovery_seen
+                facts.append(
+                    ("Recovery expected", words.age(group.recovery_expected_at), f"as {words.counted(seen, 'like group')} took")
+                )
         return [h("div", h("dt", name), h("dd", value, h("small", note))) for name, value, note in facts]
 
     def advice(self) -> Markup:
@@ -109,9 +115,9 @@ class _Incident:
                 "Causes, propagation and a plan are here once the tenant's home has looked at it, at the end of the next tick."
             )
             return join([panel("Causes and plan", h("p.soft", wait)), self._say()])
-        return join([self._causes(group), self._plan(group)])
+        return join([self._causes(group), plan_panel(group, self._receiver(), _as_of(group))])
 
-    def _causes(self, group: Group) -> Markup:
+    def _causes(self, group: GroupRecord) -> Markup:
         def one(place: int) -> Markup:
             cause = group.causes[place]
             link = h("a", cause.service, href=self._view.link("service", cause.service))
@@ -131,31 +137,19 @@ class _Incident:
             "Likely causes", h("ol.plain.lines", rows) if rows else h("p.soft", "None stands out yet."), note=_as_of(group)
         )
 
-    def _plan(self, group: Group) -> Markup:
-        steps = [
-            h(
-                "li",
-                h("strong", step.service, ": "),
-                step.action,
-                h("span.soft", f" because {step.why}.") if step.why else None,
-                h("div.soft", f"Retries: {named(step.retry)}. ") if step.retry else None,
-                h("div.soft", f"Circuit to open: {named(step.circuit)}.") if step.circuit else None,
-            )
-            for step in sorted(group.plan, key=lambda step: step.step)
-        ]
-        done = "Nothing is done by Foreshock itself."
-        return panel(
-            "What to do, in this order",
-            h("ol.lines", steps) if steps else h("p.soft", "No plan yet."),
-            h("p.soft", done),
-            note=_as_of(group),
-        )
-
     def propagation(self) -> ChartData:
         """Draw how it spread."""
         group = self.group()
-        assert group is not None
-        return spread(group)
+        return UNKNOWN if group is None else spread(group, self._calls(group))
+
+    def _calls(self, group: GroupRecord) -> list[Call]:
+        """Return who calls whom, of the services of the group."""
+        records = (self._cache.one("edges", self._view.key(one.service), EdgesRecord) for one in group.services)
+        return [(record.caller, one.callee) for record in records if record is not None for one in record.callees]
+
+    def _receiver(self) -> str:
+        runbook = self._frame.sources.parts.runbook
+        return runbook.receiver if runbook is not None else ""
 
     def account(self) -> Markup:
         record, group = self.record(), self.group()
@@ -163,14 +157,14 @@ class _Incident:
             return Markup("")
         return join([self._timeline(group), self._before(group), self._services(group), self._similar(group), self._say()])
 
-    def _timeline(self, group: Group) -> Markup:
+    def _timeline(self, group: GroupRecord) -> Markup:
         rows = [
             [words.age(one.time), h("span.chip", one.kind.replace("_", " ")), h("span", one.service), h("span", one.text)]
             for one in sorted(group.timeline, key=lambda one: one.time)
         ]
         return panel("Timeline", table(("When", "What", "Where", "In words"), rows), note=_as_of(group))
 
-    def _before(self, group: Group) -> Markup:
+    def _before(self, group: GroupRecord) -> Markup:
         rows = [
             [
                 h("span", one.service),
@@ -183,22 +177,19 @@ class _Incident:
         body = table(("Service", "As of", "Said", "Ahead by"), rows) if rows else h("p.soft", "Nothing was forecast before it.")
         return panel("What was predicted before", body)
 
-    def _services(self, group: Group) -> Markup:
+    def _services(self, group: GroupRecord) -> Markup:
         rows = [
             [h("a", one.service, href=self._view.link("service", one.service)), words.age(one.since), words.amount(one.errors)]
             for one in sorted(group.services, key=lambda one: one.order)
         ]
         return panel("Services, in the order in which it spread", table(("Service", "Since", "Errors"), rows, (2,)))
 
-    def _similar(self, group: Group) -> Markup:
-        def resolved(by: object) -> str:
-            return by if isinstance(by, str) else "; ".join(by) if isinstance(by, tuple) else ""
-
+    def _similar(self, group: GroupRecord) -> Markup:
         rows = [
             [
                 h("a", words.age(one.start), href=self._view.link("incident", one.id)),
                 h("span", ", ".join(one.causes)),
-                h("span", resolved(one.resolved_by) or words.DASH),
+                h("span", "; ".join(one.resolved_by) or words.DASH),
             ]
             for one in group.similar
         ]
@@ -237,10 +228,11 @@ class _Incident:
         await self._frame.rest.post("/feedback", body)
         return "Thank you: it is kept, and learned from at the next training."
 
+    async def post(self, given: Given) -> str:
+        """Post a step of the plan to the runbook."""
+        record = self.record()
+        return await post_step(self._frame.rest, self.group(), record.id if record else self._id, given)
 
-def _as_of(group: Group) -> Child:
-    return (
-        ["as of ", words.age(group.updated_at)]
-        if group.updated_at
-        else ["detected ", words.age(group.detected_at or group.start)]
-    )
+
+def _as_of(group: GroupRecord) -> Child:
+    return ["as of ", words.age(group.updated_at)] if group.updated_at else ["detected ", words.age(group.detected_at)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.cache.group_records import GroupRecord
 from app.cache.records import IncidentRecord
 from app.dashboard import words
 from app.dashboard.collector import empty
 from app.dashboard.frame import Frame, panel
-from app.dashboard.joined import Group
 from app.dashboard.markup import Markup, h, join
 from app.dashboard.tables import matches, search_box, table
 
@@ -49,7 +49,7 @@ class _Incidents:
         since = self._frame.sources.parts.now().timestamp() - view.range_s
         found = [
             group
-            for group in self._cache.all("groups", view.prefix, Group).values()
+            for group in self._cache.all("groups", view.prefix, GroupRecord).values()
             if (group.end is None or group.end.timestamp() > since)
             and matches(view.search, group.id, *(one.service for one in group.services))
         ]
@@ -62,7 +62,7 @@ class _Incidents:
             note=f"{len(found)} of the last {view.range} or open",
         )
 
-    def _group_row(self, group: Group) -> list[Markup]:
+    def _group_row(self, group: GroupRecord) -> list[Markup]:
         cause = group.causes[0] if group.causes else None
         radius = group.blast_radius
         began = h(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from app.cache.records import FeedbackRecord, PredictionRecord, RecentErrors, ServiceSummary
+from app.cache.symptom_records import HotspotsRecord
 from app.dashboard import words
 from app.dashboard.advice import advised
 from app.dashboard.collector import empty
 from app.dashboard.frame import Frame, Given, panel
+from app.dashboard.hotspots import hotspots_panel
 from app.dashboard.markup import Child, Markup, h, join
 from app.dashboard.past import Past
 from app.dashboard.profile_charts import ProfileCharts
@@ -66,7 +68,7 @@ async def show(frame: Frame, service: str, past: Past) -> None:
             await frame.chart(drawn.latency)
             await frame.chart(drawn.traffic)
             await frame.section(page.beside, classes="two")
-    frame.follow("predictions", "trends", "incidents", "errors", "feedback", "services", every_s=_HISTORY_S)
+    frame.follow("predictions", "trends", "incidents", "errors", "feedback", "services", "hotspots", every_s=_HISTORY_S)
 
 
 class _Profile:
@@ -206,9 +208,14 @@ class _Profile:
                     h("ul.plain.lines", lines) if lines else h("p.soft", "None is kept of it."),
                     note=more if lines else None,
                 ),
+                self._hotspots(),
                 self._versions(),
             ]
         )
+
+    def _hotspots(self) -> Markup:
+        found = self._cache.one("hotspots", self._view.key(self._service), HotspotsRecord)
+        return hotspots_panel(found)
 
     def _versions(self) -> Markup:
         found = self._cache.one("services", self._view.key(self._service), ServiceSummary)

@@ -7,7 +7,7 @@ from math import isfinite
 
 from app.dashboard.markup import Markup, h
 
-__all__ = ["DASH", "age", "amount", "band", "clock", "duration", "moment", "percent", "rate", "span"]
+__all__ = ["DASH", "age", "amount", "band", "clock", "counted", "duration", "moment", "percent", "rate", "span"]
 
 DASH = "\N{EN DASH}"
 """Stands where nothing is known."""
@@ -61,6 +61,17 @@ def amount(value: float | None, unit: str = "") -> str:
     value /= dict(_SIZES).get(prefix, 1.0)
     text = f"{value:,.0f}" if abs(value) >= _HUNDRED or value == int(value) else f"{value:.3g}"
     return f"{text} {prefix}{unit}" if unit else text
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many of something there are.
+
+    Examples
+    --------
+    >>> counted(1, "page"), counted(1200, "page")
+    ('1 page', '1,200 pages')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def rate(value: float | None, of: str) -> str:

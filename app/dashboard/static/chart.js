@@ -30,6 +30,7 @@ export default {
     this.draw(true);
   },
   updated() {
+    if (this.frames?.length && !this.button) this.play(); // the first of them came after the page
     this.draw(false);
   },
   unmounted() {

@@ -42,9 +42,12 @@
     return `${Math.floor(seconds / factor)} ${unit}`;
   };
   // Ages are by the server's clock, which stamped what they are of.
-  const said = Number(document.querySelector("meta[name=foreshock-now]")?.content || Date.now() / 1000);
-  const skew = said - (performance.timeOrigin + performance.now()) / 1000;
-  window.serverNow = () => Date.now() / 1000 + (Math.abs(skew) > 5 ? skew : 0);
+  let skew = null; // not known before the page's head is read, which comes after this script
+  window.serverNow = () => {
+    const said = skew === null && document.querySelector("meta[name=foreshock-now]")?.content;
+    if (said) skew = Number(said) - Date.now() / 1000;
+    return Date.now() / 1000 + (Math.abs(skew ?? 0) > 5 ? skew : 0);
+  };
   window.ageOf = (seconds, lasting) => {
     if (lasting) return `${whole(Math.max(seconds, 0))} so far`;
     return seconds < 0 ? `in ${whole(-seconds)}` : `${whole(seconds)} ago`;

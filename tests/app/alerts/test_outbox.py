@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.alerts.evaluation import evaluate
-from app.alerts.outbox import annotations_of, delivered, due, notice_of, wanted
+from app.alerts.outbox import annotations_of, delivered, due, link_of, notice_of, wanted
 from app.alerts.states import acknowledged
 from app.cache.alert_records import AlertRecord, NoticeRecord
 from tests.alert_builders import a_route, an_alert, an_observation, at, known
@@ -72,11 +72,11 @@ def test_what_was_told_later_stays_whoever_notes_first() -> None:
 
 def test_a_notice_says_what_a_person_needs() -> None:
     alert = an_alert()
-    notice = wanted(alert, None, POST, "https://foreshock.example.com/")
+    notice = wanted(alert, None, POST, "https://foreshock.example.com/alerts?alert=a-1")
     assert notice is not None
     told = notice_of(notice, replace(alert, probability=0.9, value=0.9, group_id="g1"))
     assert told.key == alert.id
-    assert told.link == f"https://foreshock.example.com/api/v1/alerts/{alert.id}"
+    assert told.link == "https://foreshock.example.com/alerts?alert=a-1"
     assert told.annotations == {
         "summary": "payment: an incident is likely to begin within 15min (90%)",
         "description": "errors rise",
@@ -118,3 +118,12 @@ def test_none_is_repeated_after_acknowledgement_and_none_that_fired_is_lost(step
     for key, alert in alerts.items():
         if notices[key].channels and not due(notices[key], alert, "post", at(10**6), None):
             assert key in taken or (key, alert.active) in told
+
+
+def test_links_lead_to_the_page_for_people_where_there_is_one() -> None:
+    alert = an_alert("a-1", tenant="team a")
+    assert (
+        link_of(alert, "https://foreshock.example.com/", True) == "https://foreshock.example.com/alerts?alert=a-1&tenant=team+a"
+    )
+    assert link_of(alert, "https://foreshock.example.com", False) == "https://foreshock.example.com/api/v1/alerts/a-1"
+    assert link_of(alert, "", True) == ""

@@ -1,9 +1,11 @@
-"""One node with its dashboard for all tests here, since NiceGUI is one for a process; a Chromium for each file, a window for each test."""
+"""One node with its dashboard and one Chromium for all tests here, since NiceGUI is one for a process; a browser window for each test."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from app.store.contract import Documents
 from app.store.sqlite import open_store
 from tests.browsers import QUIET
 from tests.dashboard_seed import seed
+from tests.inboxes import Receiver, receiver
 from tests.nodes import RunningNode, run_node
 
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
@@ -29,20 +32,54 @@ def documents(tmp_path: Path) -> Generator[Documents]:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningNode]:
+def runbook() -> Generator[Receiver]:
+    """Who takes the steps of plans."""
+    with receiver() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, runbook: Receiver) -> Generator[RunningNode]:
     """A node whose default tenant has a shop in which payment fails; other tenants have nothing."""
-    with run_node(tmp_path_factory.mktemp("shop"), dashboard__enabled=True) as running:
+    folder, secret = tmp_path_factory.mktemp("shop"), "sixteen characters"
+    with run_node(folder, dashboard__enabled=True, runbook__url=runbook.url, runbook__secret=secret) as running:
         seed(running.node, datetime.now(UTC))
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    """Chromium, gone before another file is tested: Playwright keeps an event loop running in this thread."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
-        yield chromium
-        chromium.close()
+@dataclass
+class _Chromium:
+    """One browser for all tests here, as long as they follow each other."""
+
+    stack: ExitStack = field(default_factory=ExitStack)
+    browser: Browser | None = None
+
+    def opened(self) -> Browser:
+        if self.browser is None:
+            playwright = self.stack.enter_context(sync_playwright())
+            self.browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
+            self.stack.callback(self.browser.close)
+        return self.browser
+
+    def close(self) -> None:
+        self.browser = None
+        self.stack.close()
+
+
+_CHROMIUM = _Chromium()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close the browser before other folders are tested: Playwright keeps an event loop running in this thread."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _CHROMIUM.close()
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """Chromium."""
+    return _CHROMIUM.opened()
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ def test_a_group_opens_to_its_stack_trace_and_advice(page: Page) -> None:
     expect(groups).to_have_count(2)
     first = groups.filter(has_text="no connection to <*>")
     expect(first).to_contain_text("412 errors since")
+    expect(first).to_contain_text("new 5 h ago")
+    expect(groups.filter(has_text="bank did not answer")).to_contain_text("regressed 30 min ago")
     first.get_by_text("Stack trace and advice").click()
     expect(first.locator("pre")).to_contain_text('File "charge.py", line 88, in charge')
     expect(first).to_contain_text("Retries:")

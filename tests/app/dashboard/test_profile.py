@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +21,9 @@ def test_it_shows_the_forecast_its_reasons_and_four_charts(page: Page) -> None:
     expect(page.locator("canvas")).to_have_count(4)
     for name in ("Forecasts and incidents", "Errors", "Latency", "Traffic"):
         expect(page.get_by_role("img", name=name).first).to_be_visible()
+    spot = page.get_by_role("row").filter(has_text="version 2.4.1")
+    for text in ("new", "95 %", "0 %", "1,100"):
+        expect(spot).to_contain_text(text)
     expect(page.get_by_text("newest point").first).to_contain_text("ago")
 
 
@@ -54,6 +58,12 @@ def test_a_newer_prediction_comes_without_a_reload(page: Page, shop: RunningNode
     expect(page.get_by_text("its queue grows")).to_be_visible()
     put_service_of(shop.node.store.documents, prediction_of("shipping/eu", *SERVICES["shipping/eu"], later))
     expect(page.get_by_text("Nothing stands out")).to_be_visible()
+
+
+def test_ages_are_by_the_clock_of_the_node(page: Page) -> None:
+    page.clock.set_system_time(datetime(2020, 1, 1, tzinfo=UTC))
+    page.goto("/service/payment")
+    expect(page.locator(".title time")).to_have_text(re.compile(r"\d+ (s|min) ago"))
 
 
 def test_a_service_that_nobody_knows_says_so(page: Page) -> None:
