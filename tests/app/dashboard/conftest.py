@@ -1,11 +1,9 @@
-"""One node with its dashboard and one Chromium for all tests here, since NiceGUI is one for a process; a browser window for each test."""
+"""One node with its dashboard for all tests here, since NiceGUI is one for a process; a Chromium for each file, a window for each test."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,39 +45,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory, runbook: Receiver) -> Generat
         yield running
 
 
-@dataclass
-class _Chromium:
-    """One browser for all tests here, as long as they follow each other."""
-
-    stack: ExitStack = field(default_factory=ExitStack)
-    browser: Browser | None = None
-
-    def opened(self) -> Browser:
-        if self.browser is None:
-            playwright = self.stack.enter_context(sync_playwright())
-            self.browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
-            self.stack.callback(self.browser.close)
-        return self.browser
-
-    def close(self) -> None:
-        self.browser = None
-        self.stack.close()
-
-
-_CHROMIUM = _Chromium()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Close the browser before other folders are tested: Playwright keeps an event loop running in this thread."""
-    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
-        _CHROMIUM.close()
-
-
-@pytest.fixture
-def browser() -> Browser:
-    """Chromium."""
-    return _CHROMIUM.opened()
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    """Chromium, gone before another file is tested: Playwright keeps an event loop running in this thread."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
