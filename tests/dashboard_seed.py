@@ -57,7 +57,7 @@ def prediction_of(
         id=f"{tenant}-{service}-{as_of:%H%M%S}",
         series=SeriesKey(tenant, service, WHOLE),
         as_of=as_of,
-        expires_at=as_of + timedelta(seconds=180),
+        expires_at=as_of + timedelta(days=1),
         status=status,
         horizons={name: Chance(p, p / 2, min(1.0, p * 1.5)) for p, name in chances},
         categories=(ExpectedCategory("resource", 0.7), ExpectedCategory("network", 0.2)) if risk > 0.01 else (),
@@ -133,7 +133,7 @@ def _trend(service: str, now: datetime) -> TrendRecord:
     ]
     seconds = [None if v is None else v / 6 for v in single]
     slow = [v if k % 6 == 0 or v is None else v / 6 for k, v in enumerate(points)]
-    return TrendRecord("default", service, WHOLE, now, now + timedelta(minutes=3), "ok", [*single, *points], [*seconds, *slow])
+    return TrendRecord("default", service, WHOLE, now, now + timedelta(days=1), "ok", [*single, *points], [*seconds, *slow])
 
 
 def _errors(now: datetime) -> RecentErrors:
