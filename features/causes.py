@@ -295,10 +295,11 @@ def _reasons(one: Symptoms, walk: _Walk, first: int, among: int) -> list[Reason]
     """Return why a service may be the cause, the strongest first."""
     reasons = [_told(symptom) for symptom in one.symptoms]
     if traced := walk.traced.get(one.service, 0):
-        text = f"the deepest service that failed in {traced} traces in which others failed too"
+        text = f"the deepest service that failed in {traced} {'trace' if traced == 1 else 'traces'} in which others failed too"
         reasons.append(Reason("trace", text, _bits_of(traced)))
     if sources := sorted(walk.sources[one.service]):
-        text = f"{len(sources)} services that depend on it show symptoms too: {', '.join(sources[:3])}"
+        who = "1 service that depends on it shows" if len(sources) == 1 else f"{len(sources)} services that depend on it show"
+        text = f"{who} symptoms too: {', '.join(sources[:3])}"
         reasons.append(Reason("graph", text, walk.taken[one.service]))
     if among > 1 and _onset(one) == first:
         reasons.append(Reason("first", f"one of the first of {among} services to show symptoms", 1.0))

@@ -90,7 +90,7 @@ def test_a_cause_is_found_behind_a_service_that_shows_nothing() -> None:
     edges = [Edge("default", "web", "cart", 50.0), Edge("default", "cart", "payment", 50.0)]
     causes = rank([shown("web", broken), shown("payment", broken)], edges)
     assert [cause.service for cause in causes] == ["payment", "web"]
-    assert "1 services that depend on it" in " ".join(reason.text for reason in causes[0].reasons)
+    assert "1 service that depends on it" in " ".join(reason.text for reason in causes[0].reasons)
 
 
 def test_traces_that_failed_at_both_ends_point_at_the_deepest() -> None:
