@@ -24,7 +24,6 @@ __all__ = ["Cluster", "NodeProcess", "Shape"]
 ROOT = Path(__file__).parent.parent.parent
 READY_S = 120.0
 SERVE = "from app.cli import main; main()"
-LOG_BYTES = 2**28  # half an hour of the load and to spare: what an undisturbed worker is to read must not be let go of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class Shape:
     tick_s: int = 2
     lateness_s: int = 118  # 59 ticks, the most that windows keep open: what is sent again after a minute is not too late
     checkpoint_s: float = 4.0
+    log_bytes: int = 2**28  # half an hour of the load and to spare: what an undisturbed worker is to read must not be let go of
 
 
 @dataclass(eq=False)
@@ -226,5 +226,5 @@ class Cluster:
             f"[server]\notlp_http_port = {ports['http']}\notlp_grpc_port = {ports['grpc']}\napi_port = {ports['api']}\n"
             f"[cluster]\n{named}monitor_urls = [{monitors}]\npartitions = {shape.partitions}\nstreams = {shape.streams}\n"
             f"[features]\ntick_s = {shape.tick_s}\nlateness_s = {shape.lateness_s}\n"
-            f"[store]\ncheckpoint_s = {shape.checkpoint_s}\nlog_max_bytes = {LOG_BYTES}\n"
+            f"[store]\ncheckpoint_s = {shape.checkpoint_s}\nlog_max_bytes = {shape.log_bytes}\n"
         )

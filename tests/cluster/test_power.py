@@ -105,7 +105,9 @@ def test_history_keeps_what_it_appended(tmp_path: Path, make_disk: MakeDisk, opt
 def test_nothing_is_lost_and_nothing_counts_twice_when_all_machines_lose_power(tmp_path: Path, make_disk: MakeDisk) -> None:
     disks = [make_disk(tmp_path / "servers" / f"data{number}") for number in range(3)]
     disks += [make_disk(tmp_path / "history"), make_disk(tmp_path / "node0" / "data")]
-    with Session(tmp_path, Shape(), random.Random(1)) as session:
+    with Session(
+        tmp_path, Shape(log_bytes=2**26), random.Random(1)
+    ) as session:  # servers want room for all of it on their disks
         cluster = session.cluster
         for _ in range(2):
             time.sleep(3.0 * session.shape.checkpoint_s)
