@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -33,6 +32,7 @@ from app.export_settings import ExportSettings
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
 from app.runbook_settings import RunbookSettings
+from app.zone import checked_zone
 from features.errors import InvalidSetting
 
 __all__ = [
@@ -213,14 +213,7 @@ class FeedbackSettings(_Group):
     half_life_days: float = Field(default=30.0, gt=0.0, le=3650.0)
     """Days after which a false alarm adds half as much, since systems change. Small values forget within a training run's history, large ones never."""
 
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as exc:  # also a folder's name, or one that leaves it
-            raise ValueError("must be an IANA time zone such as Europe/Berlin") from exc
-        return name
+    _zone = field_validator("time_zone")(checked_zone)
 
 
 class WebhookSettings(_Group):

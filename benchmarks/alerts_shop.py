@@ -15,7 +15,6 @@ less than half an hour. Decoys are what looks like the beginning of a fault and 
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 import time
 from collections import Counter
@@ -33,7 +32,7 @@ from app.alerts.routes import Route
 from app.cache.alert_records import AlertRecord, ThresholdRecord
 from app.demo.faults import Fault
 from benchmarks.answers import answers_as_json, deliver
-from benchmarks.shop_faults import Simulated, simulate
+from benchmarks.shop_faults import Simulated, kept_shop
 from features.arrays import FloatArray, IntArray
 from features.series import WHOLE
 from models.ensemble import ENSEMBLE
@@ -201,18 +200,6 @@ def _line(name: str, shops: Sequence[Judged]) -> str:
     )
 
 
-def _kept(seed: int, asked: argparse.Namespace) -> Simulated:
-    path = asked.keep / f"alerts-shop-{seed}-{asked.days:g}-{asked.faults_a_day:g}.pickle" if asked.keep else None
-    if path is not None and path.exists():
-        return pickle.loads(path.read_bytes())
-    begun = time.perf_counter()
-    made = simulate(seed, asked.days, asked.faults_a_day)
-    print(f"shop {seed}: {time.perf_counter() - begun:.0f} s to simulate", file=sys.stderr, flush=True)
-    if path is not None:
-        path.write_bytes(pickle.dumps(made))
-    return made
-
-
 def main() -> int:
     """Simulate, forecast, move alerts, judge and print."""
     parser = argparse.ArgumentParser(description="Pages of simulated shops in shadow mode, and the faults after them.")
@@ -226,7 +213,7 @@ def main() -> int:
     route = Route("pages", budget_per_day=asked.budget)
     judged: dict[int, Judged] = {}
     for seed in asked.seeds:
-        shop = _kept(seed, asked)
+        shop = kept_shop(seed, asked)
         begun = time.perf_counter()
         judged[seed] = judge(shop, forecast(shop, asked.seed), route)
         print(f"shop {seed}: {time.perf_counter() - begun:.0f} s to judge", file=sys.stderr, flush=True)

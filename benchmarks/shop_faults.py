@@ -48,7 +48,7 @@ from training.dataset import Gathering
 from training.rows import Rows
 from training.walkforward import WalkPlan, forecast_folds
 
-__all__ = ["Judged", "Simulated", "judge", "main", "simulate"]
+__all__ = ["Judged", "Simulated", "judge", "kept_shop", "main", "simulate"]
 
 _BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 _STRIDE = 2  # minutes between two rows of a service
@@ -81,7 +81,7 @@ def simulate(seed: int, days: float, faults_a_day: float) -> Simulated:
     return Simulated(gathering.dataset().rows, shop.truth(), shop.decoys(), days)
 
 
-def _kept(seed: int, asked: argparse.Namespace) -> Simulated:
+def kept_shop(seed: int, asked: argparse.Namespace) -> Simulated:
     """Return a simulated shop, from the folder of those that were kept where it is there."""
     name = f"shop-{seed}-{asked.days:g}-{asked.faults_a_day:g}-{SCHEMA.sha256[:8]}.pickle"
     path = asked.keep / name if asked.keep else None
@@ -259,7 +259,7 @@ def main() -> int:
     asked = parser.parse_args()
     judged: dict[int, dict[str, Judged]] = {}
     for seed in asked.seeds:
-        judged[seed] = judge(_kept(seed, asked), asked.budget, asked.seed)
+        judged[seed] = judge(kept_shop(seed, asked), asked.budget, asked.seed)
         print(f"shop {seed} judged", file=sys.stderr, flush=True)
     plain = {seed: {horizon: asdict(one) for horizon, one in of_seed.items()} for seed, of_seed in judged.items()}
     deliver(asked, shops=plain)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.api.bodies import UtcTime
 from app.api.schemas import Horizon, Out, Probability
 from app.cache.alert_records import LONGEST_SILENCE
+from app.zone import checked_zone
 
 __all__ = [
     "AcknowledgeIn",
@@ -61,14 +61,7 @@ class SilenceIn(_In):
     repeats_until: UtcTime | None = None
     """When it comes for the last time; null is never."""
 
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as exc:  # also a folder's name, or one that leaves it
-            raise ValueError("must be an IANA time zone such as Europe/Berlin") from exc
-        return name
+    _zone = field_validator("zone")(checked_zone)
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
