@@ -15,6 +15,7 @@ from app.alerts.inhibition import GroupOf, calls_of
 from app.cache.alert_records import AlertRecord, SilenceRecord, ThresholdRecord
 from app.cache.decoded import Decoded
 from app.cache.documents import tenant_key
+from app.cache.symptom_records import EdgesRecord
 from app.store.contract import Documents
 from features.series import WHOLE
 from models.prediction import AnomalyScore, Chance, Reason
@@ -67,17 +68,6 @@ class _Group:
         return GroupOf(self.id, tuple(member.service for member in self.services), cause)
 
 
-@dataclass(frozen=True, slots=True)
-class _Callee:
-    callee: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Calls:
-    caller: str
-    callees: tuple[_Callee, ...] = ()
-
-
 class Known:
     """What is known of all tenants. Used by one thread.
 
@@ -99,7 +89,7 @@ class Known:
         self._predictions = Decoded(documents.watch("predictions"), _Prediction)
         self._incidents = Decoded(documents.watch("incidents"), _Incident)
         self._groups = Decoded(documents.watch("groups"), _Group)
-        self._calls = Decoded(documents.watch("edges"), _Calls)
+        self._calls = Decoded(documents.watch("edges"), EdgesRecord)
         self._silences = Decoded(documents.watch("silences"), SilenceRecord)
         self._thresholds = Decoded(documents.watch("thresholds"), ThresholdRecord)
 

@@ -34,7 +34,11 @@ def test_a_situation_holds_what_documents_say_of_the_tenant_alone(documents: Doc
         ("thresholds", "pages", threshold),
         ("groups", "g1", group),
         ("groups", "g2", group | {"id": "g2", "end": "2026-03-02T13:00:00Z"}),
-        ("edges", "web", {"tenant": "default", "caller": "web", "callees": [{"callee": "payment", "calls": 3.0}]}),
+        (
+            "edges",
+            "web",
+            {"tenant": "default", "caller": "web", "as_of_s": 60, "callees": [{"callee": "payment", "calls": 3.0}]},
+        ),
     ):
         documents.put(bucket, tenant_key("default", key), encode_document(record))
     assert known.tenants() == ["default", "red"]
