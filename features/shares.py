@@ -69,10 +69,19 @@ class _Part:
         """Move what is older than a window into the faded sum."""
         if oldest <= self.settled:
             return
-        self.before *= math.exp((self.settled - oldest) / _FADE_WINDOWS) if self.settled else 1.0
-        for window in sorted(window for window in self.counts if window < oldest):
-            self.before += self.counts.pop(window) * math.exp((window - oldest) / _FADE_WINDOWS)
+        self.before = self.faded(oldest)
+        for window in [window for window in self.counts if window < oldest]:
+            del self.counts[window]
         self.settled = oldest
+
+    def faded(self, oldest: int) -> float:
+        """Return the faded sum of what is older than a window, and change nothing: who reads must not leave a trace in the state."""
+        if oldest <= self.settled:
+            return self.before
+        before = self.before * (math.exp((self.settled - oldest) / _FADE_WINDOWS) if self.settled else 1.0)
+        for window in sorted(window for window in self.counts if window < oldest):
+            before += self.counts[window] * math.exp((window - oldest) / _FADE_WINDOWS)
+        return before
 
 
 class Shares:
@@ -114,12 +123,11 @@ class Shares:
     def of(self, row: int, tick: int) -> Iterator[Share]:
         """Yield the parts of a service's errors as of a tick: of what came in windows before it."""
         for (dimension, name), part in self._parts.get(row, {}).items():
-            part.settle(tick - LENGTH)
             counts = np.zeros(LENGTH)
             for window, count in part.counts.items():
-                if window < tick:
+                if tick - LENGTH <= window < tick:
                     counts[window - tick] = count
-            yield Share(dimension, name, part.first, counts, part.before)
+            yield Share(dimension, name, part.first, counts, part.faded(tick - LENGTH))
 
     def traces(self, row: int, tick: int) -> dict[int, int]:
         """Return the ids of traces in which a service failed, and the window, over the last five windows before a tick."""

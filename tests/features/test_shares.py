@@ -42,6 +42,18 @@ def test_snapshot_and_back_is_the_same(told: list[tuple[int, int, str, str]]) ->
     assert again.traces(6, T0 + 150) == shares.traces(1, T0 + 150)
 
 
+@given(errors, st.integers(T0 + 100, T0 + 400))
+def test_who_reads_leaves_no_trace_in_the_state(told: list[tuple[int, int, str, str]], tick: int) -> None:
+    shares = Shares()
+    for row, window, fingerprint, trace in told:
+        shares.add(row, window, a_record(window=window, trace_id=trace), fingerprint)
+    before = json.dumps(shares.snapshot([0, 1, 2]))
+    for row in range(3):
+        list(shares.of(row, tick))
+        shares.traces(row, tick)
+    assert json.dumps(shares.snapshot([0, 1, 2])) == before
+
+
 def test_what_is_older_than_an_hour_fades() -> None:
     shares = Shares()
     shares.add(0, T0, a_record(), "f")
