@@ -32,6 +32,7 @@ from app.export_settings import ExportSettings
 from app.history_settings import HistorySettings, checked_options, checked_url
 from app.roles import ROLES, Roles
 from app.runbook_settings import RunbookSettings
+from app.security_settings import SecuritySettings
 from app.zone import checked_zone
 from features.errors import InvalidSetting
 
@@ -259,6 +260,7 @@ class Settings(BaseSettings):
     runbook: RunbookSettings = RunbookSettings()
     alerts: AlertSettings = AlertSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    security: SecuritySettings = SecuritySettings()
 
     _url = field_validator("history_url")(checked_url)
     _options = field_validator("history_options")(checked_options)
