@@ -1,4 +1,4 @@
-"""Render the reference pages that must never drift from the code: settings, metrics, kinds of error, REST routes.
+"""Render the reference pages that must never drift from the code: settings, metrics, kinds of error, REST routes, commands.
 
 Reads the fields of `app.settings`, the registry of `app.telemetry`, the table of `features.taxonomy` and the OpenAPI
 document of `app.api`. ``python docs/generate.py`` writes the pages, ``--check`` fails when a committed page differs; a
@@ -7,6 +7,7 @@ test in `tests/house` does the same.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +19,14 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 
 from app.api.application import create_api
 from app.api.parts import ApiParts
 from app.cache.member_records import Nodes
+from app.cli import app as cli
 from app.exports.exposition import FAMILIES
+from app.setting_topics import render_topics
 from app.settings import Settings, StoreSettings
 from app.store.sqlite import open_store
 from app.telemetry import Telemetry
@@ -30,7 +34,17 @@ from features.recovery import advise
 from features.taxonomy import CATEGORIES, KINDS, UNKNOWN
 from models.registry import Registry
 
-__all__ = ["PAGES", "openapi", "render_kinds", "render_metrics", "render_routes", "render_settings", "stale_pages"]
+__all__ = [
+    "PAGES",
+    "openapi",
+    "render_commands",
+    "render_kinds",
+    "render_metrics",
+    "render_routes",
+    "render_settings",
+    "setting_names",
+    "stale_pages",
+]
 
 DOCS = Path(__file__).resolve().parent
 BOUNDS = {
@@ -97,6 +111,15 @@ def _kind(table: type[BaseModel]) -> str:
     return f'`kind = "{get_args(kind.annotation)[0]}"`' if kind else table.__name__
 
 
+def setting_names(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the names of all settings, with dots."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from setting_names(field.annotation, (*path, name))
+        else:
+            yield ".".join((*path, name))
+
+
 def render_settings() -> str:
     """Return the page that lists every setting with its unit, default and bounds."""
     head = ["| setting | type | default | bounds | meaning |", "|---|---|---|---|---|"]
@@ -106,6 +129,8 @@ def render_settings() -> str:
         "A setting comes from the environment, else from the TOML file that `--config` names, else from its default. Options of",
         "the command line win over all three. In TOML a group is a table (`[server]`); in the environment its name is followed by",
         "two underscores. Everything is checked at the start: a value out of bounds stops it with a line that names the setting.",
+        "",
+        *render_topics(setting_names()),
         "",
         "## Top level",
         "",
@@ -246,7 +271,52 @@ def render_routes() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"kinds.md": render_kinds, "metrics.md": render_metrics, "routes.md": render_routes, "settings.md": render_settings}
+def _commands(group: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*words, name))
+        else:
+            yield " ".join((*words, name)), command
+
+
+def _option(parameter: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    if parameter.param_type_name == "argument":
+        names = f"`{parameter.name.upper()}{'...' if parameter.nargs != 1 else ''}`"
+    kind = parameter.type_descriptor.annotation
+    shown = "" if kind is bool else f"`{_cell(_type_name(kind))}`"
+    default = "required" if parameter.required else "none" if parameter.default in {None, ()} else f"`{parameter.default}`"
+    return f"| {names} | {shown} | {default} | {_cell(getattr(parameter, 'help', None) or '')} |"
+
+
+def render_commands() -> str:
+    """Return the page that lists every command with its arguments and options."""
+    lines = [
+        "# Commands",
+        "",
+        "Every command of `foreshock`. A user's mistake ends with one line on standard error and exit code 2. `--json` prints one object, for",
+        "programs. `foreshock COMMAND --help` shows the same.",
+    ]
+    for words, command in _commands(get_command(cli), ("foreshock",)):
+        parameters = [parameter for parameter in command.params if parameter.name != "help"]
+        lines += ["", f"## `{words}`", "", _paragraphs(command.help or "")]
+        if parameters:
+            lines += ["", "| argument or option | kind | default | meaning |", "|---|---|---|---|"]
+            lines += [_option(parameter) for parameter in parameters]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(_cell(paragraph) for paragraph in inspect.cleandoc(text).split("\n\n"))
+
+
+PAGES = {
+    "commands.md": render_commands,
+    "kinds.md": render_kinds,
+    "metrics.md": render_metrics,
+    "routes.md": render_routes,
+    "settings.md": render_settings,
+}
 """What renders each generated page of `docs/`."""
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 
+from app.cli import app as cli
 from app.demo.faults import DECOYS
 from app.demo.faults import KINDS as FAULTS
 from app.history.tables import SCHEMAS
 from app.settings import Settings
 from app.telemetry import Telemetry
-from docs.generate import PAGES, openapi, render_kinds, render_metrics, render_routes, render_settings, stale_pages
+from docs.generate import (
+    PAGES,
+    openapi,
+    render_commands,
+    render_kinds,
+    render_metrics,
+    render_routes,
+    render_settings,
+    stale_pages,
+)
 from features.batch import CHANNELS
 from features.taxonomy import KINDS
 from tests.house.sources import ROOT
@@ -32,6 +42,20 @@ def test_every_route_and_kind_of_error_is_on_its_page() -> None:
     paths = openapi()["paths"]
     assert [(path, method) for path in paths for method in paths[path] if f"| `{method.upper()} {path}` |" not in routes] == []
     assert [name for name in KINDS if f"| `{name}` |" not in kinds] == []
+
+
+def test_every_command_is_on_its_page() -> None:
+    page = render_commands()
+    groups = {group.name: group.typer_instance for group in cli.registered_groups if group.typer_instance is not None}
+    named = [("", cli), *((f" {name}", group) for name, group in groups.items())]
+    names = [
+        f"foreshock{prefix} {command.name or command.callback.__name__.replace('_', '-')}"
+        for prefix, group in named
+        for command in group.registered_commands
+        if command.callback is not None
+    ]
+    assert len(names) > 10
+    assert [name for name in names if f"## `{name}`" not in page] == []
 
 
 def test_every_route_has_an_example_or_a_mention() -> None:
