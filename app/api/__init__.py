@@ -1,6 +1,4 @@
-"""The REST API: predictions, anomalies, errors, incidents, feedback, training runs, models, health and metrics."""
+"""The REST API: predictions, anomalies, errors, incidents, feedback, training runs, models, health and metrics.
 
-from app.api.application import create_api
-from app.api.parts import ApiParts, Health, TrainingRequest
-
-__all__ = ["ApiParts", "Health", "TrainingRequest", "create_api"]
+Nothing is imported here, so that `app.client` can share the wire models without the web framework.
+"""

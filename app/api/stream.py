@@ -173,7 +173,8 @@ def _data(asked: Ask, change: Change) -> Mapping[str, object] | None:
     if change.kind == "prediction":
         return shown_prediction(prediction, asked, asked.parts.now())
     names = ("tenant", "service", "operation", "as_of")
-    return {name: getattr(prediction, name) for name in names} | members(prediction.anomaly)
+    series = {name: getattr(prediction, name) for name in names}
+    return series | members(prediction.anomaly) | {"prediction_id": prediction.id}
 
 
 def _of_model(asked: Ask, key: str) -> Mapping[str, object] | None:
