@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
-from inspect import signature
+from functools import update_wrapper
+from inspect import Signature, signature
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from app.client.exchange import Steps
@@ -46,8 +46,7 @@ class Method(Generic[P, T]):
     def __init__(self, call: Callable[P, Steps[T]]) -> None:
         self.call = call
         self.__doc__ = call.__doc__
-        self.__name__ = call.__name__
-        self.__signature__ = signature(call)
+        self._signature = _of_result(signature(call))
 
     @overload
     def __get__(self, client: None, owner: type | None = None) -> Method[P, T]: ...
@@ -57,8 +56,18 @@ class Method(Generic[P, T]):
     def __get__(self, client: AsyncSender, owner: type | None = None) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, client: Sender | AsyncSender | None, owner: type | None = None) -> object:
         """Bind the call to a client."""
-        return self if client is None else partial(_sent, client, self.call)
+        if client is None:
+            return self
+
+        def method(*args: P.args, **named: P.kwargs) -> object:
+            return client.send(self.call(*args, **named))
+
+        update_wrapper(method, self.call)
+        vars(method)["__signature__"] = self._signature  # what `help` and notebooks show
+        return method
 
 
-def _sent(client: Sender | AsyncSender, call: Callable[..., Steps[Any]], /, *args: object, **named: object) -> Any:
-    return client.send(call(*args, **named))
+def _of_result(call: Signature) -> Signature:
+    """Return the signature of what a call returns at its end, not of its steps."""
+    said = str(call.return_annotation)
+    return call.replace(return_annotation=said.removeprefix("Steps[").removesuffix("]"))

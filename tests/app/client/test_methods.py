@@ -1,0 +1,62 @@
+"""One description becomes a blocking method and one to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from inspect import signature
+from typing import Any, TypeVar
+
+import httpx
+
+from app.client.exchange import Pause, Request, Steps
+from app.client.methods import Method
+
+T = TypeVar("T")
+
+
+def greeting(name: str, *, loud: bool = False) -> Steps[str]:
+    """Say hello."""
+    yield Request("GET /hello")
+    return f"hello {name}{'!' if loud else ''}"
+
+
+def end_of(steps: Generator[Request | Pause, httpx.Response | None, T]) -> T:
+    try:
+        next(steps)
+        while True:
+            steps.send(httpx.Response(200))
+    except StopIteration as stop:
+        return stop.value
+
+
+class Blocking:
+    greeting = Method(greeting)
+
+    def send(self, steps: Steps[T]) -> T:
+        return end_of(steps)
+
+
+class Awaited:
+    greeting = Method(greeting)
+
+    async def send(self, steps: Steps[T]) -> T:
+        return end_of(steps)
+
+
+def test_a_method_runs_its_call_on_its_client() -> None:
+    said: str = Blocking().greeting("ana", loud=True)
+    assert said == "hello ana!"
+
+
+def test_the_same_is_awaited_of_a_client_that_does_not_block() -> None:
+    coming: Coroutine[Any, Any, str] = Awaited().greeting("ben")
+    assert asyncio.run(coming) == "hello ben"
+
+
+def test_a_method_shows_what_it_takes_returns_and_does() -> None:
+    method = Blocking().greeting
+    assert str(signature(method)) == "(name: 'str', *, loud: 'bool' = False) -> 'str'"
+    assert (method.__doc__, Blocking.greeting.__doc__) == ("Say hello.", "Say hello.")
+    assert getattr(method, "__name__", "") == "greeting"
+    assert Blocking.greeting.call is greeting
