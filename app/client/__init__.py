@@ -23,7 +23,7 @@ from app.client.failures import (
 )
 from app.client.past import History, history
 from app.client.retries import Retries
-from app.client.service import AsyncForeshock, Foreshock
+from app.client.foreshock import AsyncForeshock, Foreshock
 from features.errors import ForeshockError, InvalidValue
 
 __all__ = [

@@ -1,6 +1,6 @@
 """What a call of the client consists of, apart from any socket: requests that it makes, answers that it reads, waits in between.
 
-A call is a generator: it yields a `Request`, is sent the answer, may yield more, and returns what the caller gets. `app.client.service`
+A call is a generator: it yields a `Request`, is sent the answer, may yield more, and returns what the caller gets. `app.client.foreshock`
 runs it with a blocking or with an asynchronous connection, so that each call is written once.
 """
 

@@ -1,6 +1,6 @@
 """Calls about what is known of services: predictions, anomalies, trends, errors, the graph.
 
-Each function describes one route of the API; `app.client.service` makes them methods. What they take is what the routes take.
+Each function describes one route of the API; `app.client.foreshock` makes them methods. What they take is what the routes take.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calls about the service itself: nodes, whether it lives and is ready, and its metrics.
 
-Each function describes one route of the API; `app.client.service` makes them methods.
+Each function describes one route of the API; `app.client.foreshock` makes them methods.
 """
 
 from __future__ import annotations

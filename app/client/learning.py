@@ -1,6 +1,6 @@
 """Calls about training runs, backtests and model versions, and the wait for a run's end.
 
-Each function describes one route of the API, or a wait; `app.client.service` makes them methods.
+Each function describes one route of the API, or a wait; `app.client.foreshock` makes them methods.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calls about alerts, silences and the routes of alerts.
 
-Each function describes one route of the API; `app.client.service` makes them methods.
+Each function describes one route of the API; `app.client.foreshock` makes them methods.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which requests are sent again, how often, and after which wait.
 
-`app.client.service` runs every request through `persist`. A request is sent again when nobody answered, or when the answer says that it
+`app.client.foreshock` runs every request through `persist`. A request is sent again when nobody answered, or when the answer says that it
 may succeed later (429, 503, and 502 and 504 of a proxy), as long as that cannot do anything twice.
 """
 

@@ -1,6 +1,6 @@
 """Calls about incidents, their groups, and the steps of plans.
 
-Each function describes one route of the API; `app.client.service` makes them methods.
+Each function describes one route of the API; `app.client.foreshock` makes them methods.
 """
 
 from __future__ import annotations

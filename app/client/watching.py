@@ -1,4 +1,4 @@
-"""Watching a service: what to ask the stream for, what its bytes say, and when to connect again; `app.client.service` has the sockets.
+"""Watching a service: what to ask the stream for, what its bytes say, and when to connect again; `app.client.foreshock` has the sockets.
 
 A stream that ends or breaks is opened again with the last id that came, so that nothing is missed that the service still remembers; what
 it does not is told as an event of kind ``dropped``.
