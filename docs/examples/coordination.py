@@ -22,17 +22,13 @@ __all__ = ["main"]
 _LONGEST_S = 60.0
 
 
-def held(client: Foreshock) -> dict[str, list[int]]:
-    """Return the partitions of each node that lives."""
-    return {node.id: node.partitions for node in client.nodes().items if node.state == "alive"}
-
-
 def settled(client: Foreshock, nodes: int) -> dict[str, list[int]]:
-    """Wait until some number of nodes holds all partitions."""
+    """Wait until some number of nodes holds all partitions, and return which each holds."""
     deadline = time.monotonic() + _LONGEST_S
     while True:
-        seen, by_node = client.nodes(), held(client)
-        if len(by_node) == nodes and not seen.unheld and all(by_node.values()):
+        seen = client.nodes()
+        by_node = {node.id: node.partitions for node in seen.items if node.state == "alive"}
+        if len(by_node) == nodes and not seen.unheld and sum(map(len, by_node.values())) == seen.partitions:
             return by_node
         if time.monotonic() > deadline:
             raise TimeoutError(f"{nodes} nodes should hold all partitions within {_LONGEST_S:.0f} s, got {by_node}")

@@ -14,7 +14,7 @@ import http.server
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import httpx
@@ -24,7 +24,9 @@ from app.client import Foreshock
 __all__ = ["call", "main", "provider"]
 
 
-def call(client: Foreshock, request: Callable[[], httpx.Response], *, idempotent: bool, sleep: Callable[[float], None] = time.sleep) -> httpx.Response:
+def call(
+    client: Foreshock, request: Callable[[], httpx.Response], *, idempotent: bool, sleep: Callable[[float], None] = time.sleep
+) -> httpx.Response:
     """Send a request, and send it again as long as its failures are of a kind that permits it.
 
     Parameters
@@ -44,7 +46,9 @@ def call(client: Foreshock, request: Callable[[], httpx.Response], *, idempotent
         if answer.is_success:
             return answer
         verdict = client.classify(
-            service="shop", message=answer.text, attributes={"http.response.status_code": answer.status_code, "http.request.method": "POST"}
+            service="shop",
+            message=answer.text,
+            attributes={"http.response.status_code": answer.status_code, "http.request.method": "POST"},
         )
         retry = verdict.advice.retry
         allowed = retry.safe == "yes" or (retry.safe == "if_idempotent" and idempotent)
@@ -59,12 +63,12 @@ def call(client: Foreshock, request: Callable[[], httpx.Response], *, idempotent
 
 
 @contextmanager
-def provider() -> Iterator[str]:
+def provider() -> Generator[str]:
     """Run the payment provider and give its address."""
     left = iter([429, 503])
 
     class Provider(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             status = 402 if self.path == "/refused" else next(left, 200)
             text = {402: "card declined", 429: "too many requests", 503: "service overloaded"}.get(status, "paid").encode()
             self.send_response(status)
@@ -72,7 +76,7 @@ def provider() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:

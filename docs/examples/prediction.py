@@ -24,10 +24,11 @@ def main(arguments: list[str] | None = None) -> list[str]:
         riskiest = client.predictions(operations="whole", horizon=asked.horizon, limit=5)
         for row in riskiest.to_dict("records"):
             p, lower, upper = (row[f"{part}_{asked.horizon}"] for part in ("probability", "lower", "upper"))
-            print(f"{row['service']}: {p:.3f} within {asked.horizon} ({lower:.3f} to {upper:.3f}), {row['status']}, {row['age_s']:.0f} s old")
-            explained = client.explanation(row["id"])
-            for reason in explained.reasons[:2]:
-                print(f"    {reason.contribution:+.2f}  {reason.text}")
+            print(
+                f"{row['service']}: {p:.3f} within {asked.horizon} ({lower:.3f} to {upper:.3f}), {row['status']}, {row['age_s']:.0f} s old"
+            )
+            for reason in row["reasons"][:2]:
+                print(f"    {reason['contribution']:+.2f}  {reason['text']}")
         for row in client.incidents(limit=1).to_dict("records"):
             detail = client.incident(row["id"])
             print(f"last incident: {detail.service} {detail.operation} at {detail.start:%H:%M} UTC, said before it began:")
