@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_LOCKED := $(INSTALL) --no-deps --require-hashes --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run cluster test check format lint types imports coverage notebooks docs fuzz lock clean
+.PHONY: help lab setup setup-dev setup-bench run cluster test check format lint types imports coverage notebooks docs fuzz lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
@@ -58,12 +58,12 @@ coverage: setup-dev ## Run the tests with line and branch coverage; those with a
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report= --cov-fail-under=0 $(APPEND) -m "$(LEFT)"
 	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m cluster
 
-notebooks: setup-dev ## Execute every notebook
-	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
-	  for notebook in notebooks/*.ipynb; do \
-	    echo "execute $$notebook"; $(BIN)/jupyter-execute "$$notebook" || exit 1; \
-	  done; \
-	else echo "notebooks/ holds no notebook yet: nothing to execute"; fi
+lab: setup-dev .venv/.lab ## Open the notebooks in JupyterLab; `make run` in another terminal gives them a service to look at
+	FORESHOCK_URL=$${FORESHOCK_URL:-http://127.0.0.1:8318} FORESHOCK_HISTORY=$${FORESHOCK_HISTORY:-$(CURDIR)/data/demo/history} \
+	  $(BIN)/jupyter lab notebooks
+
+notebooks: setup-dev ## Execute every notebook against a live service of the demonstration's shop
+	$(BIN)/python notebooks/execute.py --out build/notebooks
 
 docs: setup-dev ## Render the reference pages and build the documentation, strictly
 	$(BIN)/python docs/generate.py --check
@@ -105,6 +105,12 @@ clean: ## Remove what the targets made, .venv too
 	@echo "installing what tests and checks need into .venv"
 	@$(BIN)/python deploy/locked.py dev > .venv/dev.txt
 	@$(INSTALL_LOCKED) .venv/dev.txt
+	@touch $@
+
+.venv/.lab: .venv/.dev | .venv/.built
+	@echo "installing JupyterLab into .venv"
+	@$(BIN)/python deploy/locked.py lab > .venv/lab.txt
+	@$(INSTALL_LOCKED) .venv/lab.txt
 	@touch $@
 
 .venv/.cluster: .venv/.runtime | .venv/.built
