@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _TENANT, _AUTHORIZATION = b"x-scope-orgid", b"authorization"
 _SHORT_CHARS = 256  # paths up to this length are remembered with what they need
-_VERBOSE = Need(Right.READ, tenant=False)  # what checks say of parts is for those who may read
+_VERBOSE = Need(Right.READ, tenant=False, every_tenant=True)  # what checks say counts what all tenants have
 _FILES = ("/_nicegui", "/dashboard-files")  # scripts and styles, the same for all
 
 

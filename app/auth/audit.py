@@ -7,7 +7,8 @@ written twice, each time a document that nothing writes over: before it is done,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -104,6 +105,23 @@ class AuditLog:
         ended = replace(deed, outcome=outcome, object=_shown(about) or deed.object)
         self._write(f"{_key(ended)}/end", ended)
         return ended
+
+    @contextmanager
+    def during(self, deed: Deed) -> Generator[None]:
+        """Write down what a command does: before it, and whether it was done or refused.
+
+        Raises
+        ------
+        StoreFailed
+            When it cannot be written before; then nothing is done.
+        """
+        begun = self.begin(deed)
+        try:
+            yield
+        except BaseException:
+            self.end(begun, "refused")
+            raise
+        self.end(begun, "done")
 
     def deeds(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Deed]:
         """Iterate over the deeds begun in [since, until), newest first, each as it was known last.

@@ -27,7 +27,7 @@ from app.folder import made
 from app.main import open_alone
 from app.parts import utc_now
 from app.settings import Settings, load_settings
-from features.errors import ForeshockError, InvalidValue
+from features.errors import InvalidValue
 
 __all__ = ["Asked", "app", "in_store", "over_rest", "seconds_of"]
 
@@ -92,14 +92,8 @@ class _Store:
         return _plain(found.token) | {"token": found.text}
 
     def _audited(self, action: str, name: str, change: Callable[[], Any]) -> Any:
-        deed = self._audit.begin(Deed(action, self._by.name, "", "", f"{PREFIX}/tokens/{quote(name, safe='')}"))
-        try:
-            found = change()
-        except ForeshockError:
-            self._audit.end(deed, "refused")
-            raise
-        self._audit.end(deed, "done")
-        return found
+        with self._audit.during(Deed(action, self._by.name, "", "", f"{PREFIX}/tokens/{quote(name, safe='')}")):
+            return change()
 
 
 class _Rest:

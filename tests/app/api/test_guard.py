@@ -189,10 +189,11 @@ def test_basic_with_the_token_as_password_is_the_same(guarded: Api, keys: Keys) 
     assert guarded.get("/api/v1/services", {"Authorization": f"Basic {basic}"}).status_code == 200
 
 
-def test_what_checks_say_is_for_readers_and_whether_it_is_ready_for_all(guarded: Api, keys: Keys) -> None:
+def test_what_checks_say_is_for_readers_of_all_and_whether_it_is_ready_for_all(guarded: Api, keys: Keys) -> None:
     assert guarded.get("/readyz").status_code == 200
     assert guarded.get("/readyz?verbose").status_code == 401
-    assert "checks" in guarded.get("/readyz?verbose", keys.of([Scope.READ], "default")).json()
+    assert guarded.get("/readyz?verbose", keys.of([Scope.READ], "default")).status_code == 403
+    assert "checks" in guarded.get("/readyz?verbose", keys.of([Scope.READ], EVERY_TENANT)).json()
 
 
 def test_a_setting_opens_the_metrics_alone(guarded: Api) -> None:
