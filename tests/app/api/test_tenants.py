@@ -54,7 +54,7 @@ def asked(first: str, second: str) -> list[tuple[str, str, object]]:
         (method.upper(), url.replace("FIRST", first).replace("SECOND", second), body, status in CREATING and "{" not in path)
         for (method, path), (url, body, status) in EXERCISED.items()
     ]
-    return [(method, url, body) for method, url, body, makes in sorted(rows, key=lambda row: row[3])]
+    return [(method, url, body) for method, url, body, _ in sorted(rows, key=lambda row: row[3])]
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,7 @@ def test_who_let_a_version_serve_by_command_is_in_the_audit_log(tmp_path: Path) 
     with closing(Node(settings)) as node:
         version = add_version(node.registry("default"), 1)
     promote(settings, "default", version, "ada", "better")
-    with pytest.raises(UntrustedArtifact):
+    with pytest.raises(InvalidValue, match="not in the manifest"):
         promote(settings, "default", "gone", "ada", "")
     with closing(Node(settings)) as node:
         deeds = list(node.audit.deeds())
