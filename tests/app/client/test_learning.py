@@ -11,10 +11,13 @@ import pytest
 from app.cache.backtests import put_page
 from app.client import Foreshock, InvalidValue, NotFound, RunFailed, StillWaiting
 from app.client.exchange import Pause, Steps
-from app.client.learning import wait_for_backtest, wait_for_training
+from app.client.learning import Runs
 from tests.nodes import RunningNode
 
 T = TypeVar("T")
+
+
+wait_for_training, wait_for_backtest = Runs.wait_for_training.call, Runs.wait_for_backtest.call
 
 
 def a_run(state: str, **changed: Any) -> dict[str, Any]:
