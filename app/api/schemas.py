@@ -6,7 +6,7 @@ against these models, which allow no further member.
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -46,7 +46,7 @@ Verdict = Literal["confirmed", "false_alarm", "missed", "prevented", "expected",
 
 
 class _Out(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
 
 Out = _Out

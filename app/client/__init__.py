@@ -21,9 +21,9 @@ from app.client.failures import (
     Unavailable,
     UnknownAnswer,
 )
+from app.client.foreshock import AsyncForeshock, Foreshock
 from app.client.past import History, history
 from app.client.retries import Retries
-from app.client.foreshock import AsyncForeshock, Foreshock
 from features.errors import ForeshockError, InvalidValue
 
 __all__ = [

@@ -72,7 +72,7 @@ class Problem(ForeshockError):
         self.type = type
         self.title = title
         self.detail = detail
-        self.errors = errors or []
+        self.errors: list[dict[str, object]] = errors or []
 
 
 class NotAllowed(Problem):

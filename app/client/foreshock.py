@@ -64,8 +64,8 @@ class Foreshock(Table):
     """
 
     def __init__(self, url: str | None = None, token: str | None = None, **connection: Unpack[Connection]) -> None:
-        self.url = _url(url)
-        self.retries = _retries(connection)
+        self.url: str = _url(url)
+        self.retries: Retries = _retries(connection)
         self._http = httpx.Client(**_options(self.url, token, connection))
 
     def __enter__(self) -> Self:
@@ -145,8 +145,8 @@ class AsyncForeshock(Table):
     """A client whose calls are awaited, under asyncio or trio; as `Foreshock` else."""
 
     def __init__(self, url: str | None = None, token: str | None = None, **connection: Unpack[Connection]) -> None:
-        self.url = _url(url)
-        self.retries = _retries(connection)
+        self.url: str = _url(url)
+        self.retries: Retries = _retries(connection)
         self._http = httpx.AsyncClient(**_options(self.url, token, connection))
 
     async def __aenter__(self) -> Self:

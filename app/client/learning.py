@@ -1,6 +1,6 @@
 """Calls about training runs, backtests and model versions, and the wait for a run's end.
 
-Each function describes one route of the API, or a wait; `app.client.foreshock` makes them methods.
+Each describes one route of the API, or a wait, and is a method of both clients.
 """
 
 from __future__ import annotations
@@ -17,27 +17,11 @@ from app.api.model_schemas import ComparisonOut, ModelDetailOut
 from app.api.schemas import ModelOut, RunState, TrainingRunOut
 from app.client.exchange import Pause, Request, Steps, ask, document
 from app.client.failures import RunFailed, StillWaiting
+from app.client.methods import Method
 from app.client.pages import listed
 from features.errors import InvalidValue
 
-__all__ = [
-    "Stretch",
-    "backtest",
-    "backtest_page",
-    "backtests",
-    "compare",
-    "learning",
-    "model",
-    "models",
-    "promote",
-    "rollback",
-    "start_backtest",
-    "train",
-    "training_run",
-    "training_runs",
-    "wait_for_backtest",
-    "wait_for_training",
-]
+__all__ = ["Runs", "Stretch", "Versions"]
 
 RunT = TypeVar("RunT", TrainingRunOut, BacktestOut)
 
@@ -56,119 +40,143 @@ class Stretch(TypedDict, total=False):
     reason: str
 
 
-def train(**stretch: Unpack[Stretch]) -> Steps[TrainingRunOut]:
-    """Ask for a training run; `wait_for_training` waits for its end.
+class Runs:
+    """Calls about training runs and backtests."""
 
-    Parameters
-    ----------
-    **stretch
-        See `Stretch`.
-    """
-    return document(TrainingRunOut, Request("POST /api/v1/training-runs", body=stretch, once=True))
+    @Method
+    @staticmethod
+    def train(**stretch: Unpack[Stretch]) -> Steps[TrainingRunOut]:
+        """Ask for a training run; `wait_for_training` waits for its end.
 
+        Parameters
+        ----------
+        **stretch
+            See `Stretch`.
+        """
+        return document(TrainingRunOut, Request("POST /api/v1/training-runs", body=stretch, once=True))
 
-def training_runs(*, state: RunState | None = None, limit: int | None = None) -> Steps[pd.DataFrame]:
-    """List training runs, newest first."""
-    return listed(TrainingRunOut, "GET /api/v1/training-runs", {"state": state}, limit)
+    @Method
+    @staticmethod
+    def training_runs(*, state: RunState | None = None, limit: int | None = None) -> Steps[pd.DataFrame]:
+        """List training runs, newest first."""
+        return listed(TrainingRunOut, "GET /api/v1/training-runs", {"state": state}, limit)
 
+    @Method
+    @staticmethod
+    def training_run(run_id: str) -> Steps[TrainingRunOut]:
+        """Show one training run, with its report once it is over."""
+        return document(TrainingRunOut, Request("GET /api/v1/training-runs/{run_id}", {"run_id": run_id}))
 
-def training_run(run_id: str) -> Steps[TrainingRunOut]:
-    """Show one training run, with its report once it is over."""
-    return document(TrainingRunOut, Request("GET /api/v1/training-runs/{run_id}", {"run_id": run_id}))
+    @Method
+    @staticmethod
+    def wait_for_training(run_id: str, *, timeout_s: float = _PATIENCE_S, poll_s: float = _POLL_S) -> Steps[TrainingRunOut]:
+        """Wait until a training run has succeeded, and show it.
 
+        Parameters
+        ----------
+        run_id : str
+            Of the run that `train` returned.
+        timeout_s : float
+            Seconds of waiting at most, at least 0.
+        poll_s : float
+            Seconds between two looks, above 0.
 
-def wait_for_training(run_id: str, *, timeout_s: float = _PATIENCE_S, poll_s: float = _POLL_S) -> Steps[TrainingRunOut]:
-    """Wait until a training run has succeeded, and show it.
+        Raises
+        ------
+        RunFailed
+            When it has failed.
+        StillWaiting
+            When it was not over in time.
+        """
+        return _until_over(Runs.training_run.call, run_id, (timeout_s, poll_s))
 
-    Parameters
-    ----------
-    run_id : str
-        Of the run that `train` returned.
-    timeout_s : float
-        Seconds of waiting at most, at least 0.
-    poll_s : float
-        Seconds between two looks, above 0.
+    @Method
+    @staticmethod
+    def start_backtest(**stretch: Unpack[Stretch]) -> Steps[BacktestOut]:
+        """Ask for a backtest over history; `wait_for_backtest` waits for its end.
 
-    Raises
-    ------
-    RunFailed
-        When it has failed.
-    StillWaiting
-        When it was not over in time.
-    """
-    return _until_over(training_run, run_id, (timeout_s, poll_s))
+        Parameters
+        ----------
+        **stretch
+            See `Stretch`.
+        """
+        return document(BacktestOut, Request("POST /api/v1/backtests", body=stretch, once=True))
 
+    @Method
+    @staticmethod
+    def backtests(*, state: RunState | None = None, limit: int | None = None) -> Steps[pd.DataFrame]:
+        """List backtests, newest first, without their reports."""
+        return listed(BacktestOut, "GET /api/v1/backtests", {"state": state}, limit)
 
-def start_backtest(**stretch: Unpack[Stretch]) -> Steps[BacktestOut]:
-    """Ask for a backtest over history; `wait_for_backtest` waits for its end.
+    @Method
+    @staticmethod
+    def backtest(run_id: str) -> Steps[BacktestOut]:
+        """Show one backtest, with its report once it has succeeded."""
+        return document(BacktestOut, Request("GET /api/v1/backtests/{run_id}", {"run_id": run_id}))
 
-    Parameters
-    ----------
-    **stretch
-        See `Stretch`.
-    """
-    return document(BacktestOut, Request("POST /api/v1/backtests", body=stretch, once=True))
+    @Method
+    @staticmethod
+    def backtest_page(run_id: str) -> Steps[str]:
+        """Return the report of a backtest as a page for people, in HTML."""
+        answer = yield from ask(Request("GET /api/v1/backtests/{run_id}/page", {"run_id": run_id}))
+        return answer.text
 
-
-def backtests(*, state: RunState | None = None, limit: int | None = None) -> Steps[pd.DataFrame]:
-    """List backtests, newest first, without their reports."""
-    return listed(BacktestOut, "GET /api/v1/backtests", {"state": state}, limit)
-
-
-def backtest(run_id: str) -> Steps[BacktestOut]:
-    """Show one backtest, with its report once it has succeeded."""
-    return document(BacktestOut, Request("GET /api/v1/backtests/{run_id}", {"run_id": run_id}))
-
-
-def backtest_page(run_id: str) -> Steps[str]:
-    """Return the report of a backtest as a page for people, in HTML."""
-    answer = yield from ask(Request("GET /api/v1/backtests/{run_id}/page", {"run_id": run_id}))
-    return answer.text
-
-
-def wait_for_backtest(run_id: str, *, timeout_s: float = _PATIENCE_S, poll_s: float = _POLL_S) -> Steps[BacktestOut]:
-    """Wait until a backtest has succeeded, and show it; as `wait_for_training`."""
-    return _until_over(backtest, run_id, (timeout_s, poll_s))
-
-
-def models(*, limit: int | None = None) -> Steps[pd.DataFrame]:
-    """List model versions, newest first."""
-    return listed(ModelOut, "GET /api/v1/models", {}, limit)
-
-
-def model(version_id: str) -> Steps[ModelDetailOut]:
-    """Show one model version, and every step that let it serve or replaced it."""
-    return document(ModelDetailOut, Request("GET /api/v1/models/{version_id}", {"version_id": version_id}))
-
-
-def promote(version_id: str, *, who: str = "unknown", why: str = "") -> Steps[ModelDetailOut]:
-    """Let a version serve.
-
-    Raises
-    ------
-    Problem
-        When it cannot serve.
-    """
-    body = {"who": who, "why": why}
-    return document(
-        ModelDetailOut, Request("POST /api/v1/models/{version_id}:promote", {"version_id": version_id}, body=body, once=True)
-    )
+    @Method
+    @staticmethod
+    def wait_for_backtest(run_id: str, *, timeout_s: float = _PATIENCE_S, poll_s: float = _POLL_S) -> Steps[BacktestOut]:
+        """Wait until a backtest has succeeded, and show it; as `wait_for_training`."""
+        return _until_over(Runs.backtest.call, run_id, (timeout_s, poll_s))
 
 
-def rollback(*, who: str = "unknown", why: str = "") -> Steps[ModelDetailOut]:
-    """Let the version serve again that served before."""
-    return document(ModelDetailOut, Request("POST /api/v1/models:rollback", body={"who": who, "why": why}, once=True))
+class Versions:
+    """Calls about model versions."""
 
+    @Method
+    @staticmethod
+    def models(*, limit: int | None = None) -> Steps[pd.DataFrame]:
+        """List model versions, newest first."""
+        return listed(ModelOut, "GET /api/v1/models", {}, limit)
 
-def compare(version_id: str, other_id: str) -> Steps[ComparisonOut]:
-    """Put two versions side by side."""
-    names = {"version_id": version_id, "other_id": other_id}
-    return document(ComparisonOut, Request("GET /api/v1/models/{version_id}/compare/{other_id}", names))
+    @Method
+    @staticmethod
+    def model(version_id: str) -> Steps[ModelDetailOut]:
+        """Show one model version, and every step that let it serve or replaced it."""
+        return document(ModelDetailOut, Request("GET /api/v1/models/{version_id}", {"version_id": version_id}))
 
+    @Method
+    @staticmethod
+    def promote(version_id: str, *, who: str = "unknown", why: str = "") -> Steps[ModelDetailOut]:
+        """Let a version serve.
 
-def learning() -> Steps[LearningOut]:
-    """Say how well forecasts do lately, by what came true."""
-    return document(LearningOut, Request("GET /api/v1/learning"))
+        Raises
+        ------
+        Problem
+            When it cannot serve.
+        """
+        body = {"who": who, "why": why}
+        return document(
+            ModelDetailOut,
+            Request("POST /api/v1/models/{version_id}:promote", {"version_id": version_id}, body=body, once=True),
+        )
+
+    @Method
+    @staticmethod
+    def rollback(*, who: str = "unknown", why: str = "") -> Steps[ModelDetailOut]:
+        """Let the version serve again that served before."""
+        return document(ModelDetailOut, Request("POST /api/v1/models:rollback", body={"who": who, "why": why}, once=True))
+
+    @Method
+    @staticmethod
+    def compare(version_id: str, other_id: str) -> Steps[ComparisonOut]:
+        """Put two versions side by side."""
+        names = {"version_id": version_id, "other_id": other_id}
+        return document(ComparisonOut, Request("GET /api/v1/models/{version_id}/compare/{other_id}", names))
+
+    @Method
+    @staticmethod
+    def learning() -> Steps[LearningOut]:
+        """Say how well forecasts do lately, by what came true."""
+        return document(LearningOut, Request("GET /api/v1/learning"))
 
 
 def _until_over(show: Callable[[str], Steps[RunT]], run_id: str, patience: tuple[float, float]) -> Steps[RunT]:

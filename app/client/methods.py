@@ -1,6 +1,6 @@
 """Makes methods of calls: of one description a blocking method and an asynchronous one, with the parameters and the result of the call.
 
-`app.client.table` lists them once; which of both a method is follows from the client that it is asked of.
+Which of both a method is follows from the client that it is asked of.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Method(Generic[P, T]):
     """
 
     def __init__(self, call: Callable[P, Steps[T]]) -> None:
-        self.call = call
+        self.call: Callable[P, Steps[T]] = call
         self.__doc__ = call.__doc__
         self._signature = _of_result(signature(call))
 

@@ -1,6 +1,6 @@
 """Calls about alerts, silences and the routes of alerts.
 
-Each function describes one route of the API; `app.client.foreshock` makes them methods.
+Each describes one route of the API and is a method of both clients.
 """
 
 from __future__ import annotations
@@ -14,21 +14,10 @@ import pandas as pd
 from app.api.alert_schemas import AlertOut, AlertRouteOut, AlertState, ExplanationsOut, SilenceOut
 from app.client.exchange import Request, Steps, ask, document, json_of
 from app.client.frames import frame
+from app.client.methods import Method
 from app.client.pages import items_of, listed
 
-__all__ = [
-    "AlertsWanted",
-    "MatcherGiven",
-    "SilenceGiven",
-    "acknowledge",
-    "alert",
-    "alert_routes",
-    "alerts",
-    "end_silence",
-    "explain_alerts",
-    "silence",
-    "silences",
-]
+__all__ = ["AlertsWanted", "MatcherGiven", "Notices", "SilenceGiven"]
 
 
 class AlertsWanted(TypedDict, total=False):
@@ -72,74 +61,88 @@ class SilenceGiven(TypedDict):
     repeats_until: NotRequired[datetime | None]
 
 
-def alerts(**wanted: Unpack[AlertsWanted]) -> Steps[pd.DataFrame]:
-    """List alerts, newest first.
+class Notices:
+    """Calls about alerts, silences and the routes of alerts."""
 
-    Parameters
-    ----------
-    **wanted
-        See `AlertsWanted`.
-    """
-    limit = wanted.pop("limit", None)
-    return listed(AlertOut, "GET /api/v1/alerts", wanted, limit)
+    @Method
+    @staticmethod
+    def alerts(**wanted: Unpack[AlertsWanted]) -> Steps[pd.DataFrame]:
+        """List alerts, newest first.
 
+        Parameters
+        ----------
+        **wanted
+            See `AlertsWanted`.
+        """
+        limit = wanted.pop("limit", None)
+        return listed(AlertOut, "GET /api/v1/alerts", wanted, limit)
 
-def alert(alert_id: str) -> Steps[AlertOut]:
-    """Show one alert."""
-    return document(AlertOut, Request("GET /api/v1/alerts/{alert_id}", {"alert_id": alert_id}))
+    @Method
+    @staticmethod
+    def alert(alert_id: str) -> Steps[AlertOut]:
+        """Show one alert."""
+        return document(AlertOut, Request("GET /api/v1/alerts/{alert_id}", {"alert_id": alert_id}))
 
+    @Method
+    @staticmethod
+    def explain_alerts(service: str, operation: str = "*", *, at: datetime | None = None) -> Steps[ExplanationsOut]:
+        """Say why each route fired for a series at an instant, or why not.
 
-def explain_alerts(service: str, operation: str = "*", *, at: datetime | None = None) -> Steps[ExplanationsOut]:
-    """Say why each route fired for a series at an instant, or why not.
+        Parameters
+        ----------
+        service, operation : str
+            Which series; ``*`` is the whole service.
+        at : datetime, optional
+            Now without it.
+        """
+        query = {"service": service, "operation": operation, "at": at}
+        return document(ExplanationsOut, Request("GET /api/v1/alerts:explain", query=query))
 
-    Parameters
-    ----------
-    service, operation : str
-        Which series; ``*`` is the whole service.
-    at : datetime, optional
-        Now without it.
-    """
-    query = {"service": service, "operation": operation, "at": at}
-    return document(ExplanationsOut, Request("GET /api/v1/alerts:explain", query=query))
+    @Method
+    @staticmethod
+    def acknowledge(alert_id: str, *, who: str = "unknown") -> Steps[AlertOut]:
+        """Say that somebody looks after an alert; to say it again changes nothing.
 
+        Raises
+        ------
+        Refused
+            When it does not fire.
+        """
+        request = Request(
+            "POST /api/v1/alerts/{alert_id}:acknowledge", {"alert_id": alert_id}, body={"who": who}, harmless=True
+        )
+        return document(AlertOut, request)
 
-def acknowledge(alert_id: str, *, who: str = "unknown") -> Steps[AlertOut]:
-    """Say that somebody looks after an alert; to say it again changes nothing.
+    @Method
+    @staticmethod
+    def silences(*, state: Literal["all", "in_force", "over"] = "all", limit: int | None = None) -> Steps[pd.DataFrame]:
+        """List silences and maintenance windows, newest first."""
+        return listed(SilenceOut, "GET /api/v1/silences", {"state": state}, limit)
 
-    Raises
-    ------
-    Refused
-        When it does not fire.
-    """
-    request = Request("POST /api/v1/alerts/{alert_id}:acknowledge", {"alert_id": alert_id}, body={"who": who}, harmless=True)
-    return document(AlertOut, request)
+    @Method
+    @staticmethod
+    def silence(matchers: Sequence[MatcherGiven], **given: Unpack[SilenceGiven]) -> Steps[SilenceOut]:
+        """Keep alerts quiet for a time.
 
+        Parameters
+        ----------
+        matchers : sequence of MatcherGiven
+            All must fit the labels of an alert.
+        **given
+            See `SilenceGiven`.
+        """
+        return document(SilenceOut, Request("POST /api/v1/silences", body={"matchers": list(matchers), **given}, once=True))
 
-def silences(*, state: Literal["all", "in_force", "over"] = "all", limit: int | None = None) -> Steps[pd.DataFrame]:
-    """List silences and maintenance windows, newest first."""
-    return listed(SilenceOut, "GET /api/v1/silences", {"state": state}, limit)
+    @Method
+    @staticmethod
+    def end_silence(silence_id: str, *, who: str = "unknown") -> Steps[SilenceOut]:
+        """End a silence now; to end it again changes nothing."""
+        return document(SilenceOut, Request("DELETE /api/v1/silences/{silence_id}", {"silence_id": silence_id}, {"who": who}))
 
-
-def silence(matchers: Sequence[MatcherGiven], **given: Unpack[SilenceGiven]) -> Steps[SilenceOut]:
-    """Keep alerts quiet for a time.
-
-    Parameters
-    ----------
-    matchers : sequence of MatcherGiven
-        All must fit the labels of an alert.
-    **given
-        See `SilenceGiven`.
-    """
-    return document(SilenceOut, Request("POST /api/v1/silences", body={"matchers": list(matchers), **given}, once=True))
-
-
-def end_silence(silence_id: str, *, who: str = "unknown") -> Steps[SilenceOut]:
-    """End a silence now; to end it again changes nothing."""
-    return document(SilenceOut, Request("DELETE /api/v1/silences/{silence_id}", {"silence_id": silence_id}, {"who": who}))
-
-
-def alert_routes() -> Steps[pd.DataFrame]:
-    """List the routes of alerts with budgets, thresholds, and what each did lately or would have done."""
-    route = "GET /api/v1/alert-routes"
-    answer = yield from ask(Request(route))
-    return frame(AlertRouteOut, items_of(json_of(answer, route), route)[0])
+    @Method
+    @staticmethod
+    def alert_routes() -> Steps[pd.DataFrame]:
+        """List the routes of alerts with budgets, thresholds, and what each did lately or would have done."""
+        route = "GET /api/v1/alert-routes"
+        answer = yield from ask(Request(route))
+        return frame(AlertRouteOut, items_of(json_of(answer, route), route)[0])

@@ -2,71 +2,15 @@
 
 from __future__ import annotations
 
-from app.client import forecasts, health, notices, troubles
-from app.client import learning as runs
-from app.client import verdicts as said
-from app.client.methods import Method
+from app.client.forecasts import Forecasts
+from app.client.health import Health
+from app.client.learning import Runs, Versions
+from app.client.notices import Notices
+from app.client.troubles import Troubles
+from app.client.verdicts import Verdicts
 
 __all__ = ["Table"]
 
 
-class Table:
+class Table(Forecasts, Troubles, Verdicts, Runs, Versions, Notices, Health):
     """The calls of both clients. Of the blocking one they return their result, of the other one something to await."""
-
-    services = Method(forecasts.services)
-    predictions = Method(forecasts.predictions)
-    prediction = Method(forecasts.prediction)
-    newer_prediction = Method(forecasts.newer_prediction)
-    explanation = Method(forecasts.explanation)
-    anomalies = Method(forecasts.anomalies)
-    trends = Method(forecasts.trends)
-    errors = Method(forecasts.errors)
-    error_events = Method(forecasts.error_events)
-    classify = Method(forecasts.classify)
-    graph = Method(forecasts.graph)
-    hotspots = Method(forecasts.hotspots)
-
-    incidents = Method(troubles.incidents)
-    incident = Method(troubles.incident)
-    groups = Method(troubles.groups)
-    group = Method(troubles.group)
-    post_step = Method(troubles.post_step)
-    take_alerts = Method(troubles.take_alerts)
-
-    feedback = Method(said.feedback)
-    feedback_batch = Method(said.feedback_batch)
-    undo = Method(said.undo)
-    verdict = Method(said.verdict)
-    verdicts = Method(said.verdicts)
-    impact = Method(said.impact)
-
-    train = Method(runs.train)
-    training_runs = Method(runs.training_runs)
-    training_run = Method(runs.training_run)
-    wait_for_training = Method(runs.wait_for_training)
-    start_backtest = Method(runs.start_backtest)
-    backtests = Method(runs.backtests)
-    backtest = Method(runs.backtest)
-    backtest_page = Method(runs.backtest_page)
-    wait_for_backtest = Method(runs.wait_for_backtest)
-    models = Method(runs.models)
-    model = Method(runs.model)
-    promote = Method(runs.promote)
-    rollback = Method(runs.rollback)
-    compare = Method(runs.compare)
-    learning = Method(runs.learning)
-
-    alerts = Method(notices.alerts)
-    alert = Method(notices.alert)
-    explain_alerts = Method(notices.explain_alerts)
-    acknowledge = Method(notices.acknowledge)
-    silences = Method(notices.silences)
-    silence = Method(notices.silence)
-    end_silence = Method(notices.end_silence)
-    alert_routes = Method(notices.alert_routes)
-
-    nodes = Method(health.nodes)
-    livez = Method(health.livez)
-    readyz = Method(health.readyz)
-    metrics = Method(health.metrics)
-    openapi = Method(health.openapi)

@@ -1,6 +1,6 @@
 """Calls about feedback: verdicts are given, taken back and listed.
 
-Each function describes one route of the API; `app.client.foreshock` makes them methods.
+Each describes one route of the API and is a method of both clients.
 """
 
 from __future__ import annotations
@@ -15,20 +15,10 @@ from app.api.impact_schemas import ImpactOut
 from app.api.schemas import FeedbackOut, Verdict
 from app.client.exchange import Request, Steps, ask, document, json_of
 from app.client.frames import frame
+from app.client.methods import Method
 from app.client.pages import items_of, listed
 
-__all__ = [
-    "About",
-    "GivenVerdict",
-    "SelectorGiven",
-    "VerdictsWanted",
-    "feedback",
-    "feedback_batch",
-    "impact",
-    "undo",
-    "verdict",
-    "verdicts",
-]
+__all__ = ["About", "GivenVerdict", "SelectorGiven", "Verdicts", "VerdictsWanted"]
 
 
 class SelectorGiven(TypedDict, total=False):
@@ -82,58 +72,68 @@ class VerdictsWanted(TypedDict, total=False):
     until: datetime | None
 
 
-def feedback(verdict: Verdict, **about: Unpack[About]) -> Steps[FeedbackOut]:
-    """Say what really happened.
+class Verdicts:
+    """Calls about feedback."""
 
-    Parameters
-    ----------
-    verdict : str
-        ``confirmed``, ``false_alarm``, ``missed``, ``prevented``, ``expected`` or ``unknown``.
-    **about
-        See `About`.
-    """
-    body = {"verdict": verdict, **about}
-    return document(FeedbackOut, Request("POST /api/v1/feedback", body=body, once=True))
+    @Method
+    @staticmethod
+    def feedback(verdict: Verdict, **about: Unpack[About]) -> Steps[FeedbackOut]:
+        """Say what really happened.
 
+        Parameters
+        ----------
+        verdict : str
+            ``confirmed``, ``false_alarm``, ``missed``, ``prevented``, ``expected`` or ``unknown``.
+        **about
+            See `About`.
+        """
+        body = {"verdict": verdict, **about}
+        return document(FeedbackOut, Request("POST /api/v1/feedback", body=body, once=True))
 
-def feedback_batch(items: Sequence[GivenVerdict]) -> Steps[pd.DataFrame]:
-    """Say of up to 1,000 things what really happened: all are kept, or none.
+    @Method
+    @staticmethod
+    def feedback_batch(items: Sequence[GivenVerdict]) -> Steps[pd.DataFrame]:
+        """Say of up to 1,000 things what really happened: all are kept, or none.
 
-    Raises
-    ------
-    Refused
-        When one cannot be kept; `errors` name the `index` of each and why.
-    """
-    route = "POST /api/v1/feedback:batch"
-    answer = yield from ask(Request(route, body={"items": list(items)}, once=True))
-    return frame(FeedbackOut, items_of(json_of(answer, route), route)[0])
+        Raises
+        ------
+        Refused
+            When one cannot be kept; `errors` name the `index` of each and why.
+        """
+        route = "POST /api/v1/feedback:batch"
+        answer = yield from ask(Request(route, body={"items": list(items)}, once=True))
+        return frame(FeedbackOut, items_of(json_of(answer, route), route)[0])
 
+    @Method
+    @staticmethod
+    def undo(feedback_id: str, *, who: str = "unknown", why: str = "") -> Steps[FeedbackOut]:
+        """Take a verdict back, for all to see."""
+        request = Request(
+            "POST /api/v1/feedback/{feedback_id}:undo", {"feedback_id": feedback_id}, body={"who": who, "why": why}, once=True
+        )
+        return document(FeedbackOut, request)
 
-def undo(feedback_id: str, *, who: str = "unknown", why: str = "") -> Steps[FeedbackOut]:
-    """Take a verdict back, for all to see."""
-    request = Request(
-        "POST /api/v1/feedback/{feedback_id}:undo", {"feedback_id": feedback_id}, body={"who": who, "why": why}, once=True
-    )
-    return document(FeedbackOut, request)
+    @Method
+    @staticmethod
+    def verdict(feedback_id: str) -> Steps[FeedbackOut]:
+        """Show one verdict."""
+        return document(FeedbackOut, Request("GET /api/v1/feedback/{feedback_id}", {"feedback_id": feedback_id}))
 
+    @Method
+    @staticmethod
+    def verdicts(**wanted: Unpack[VerdictsWanted]) -> Steps[pd.DataFrame]:
+        """List verdicts, newest first, with what was taken back.
 
-def verdict(feedback_id: str) -> Steps[FeedbackOut]:
-    """Show one verdict."""
-    return document(FeedbackOut, Request("GET /api/v1/feedback/{feedback_id}", {"feedback_id": feedback_id}))
+        Parameters
+        ----------
+        **wanted
+            See `VerdictsWanted`.
+        """
+        limit = wanted.pop("limit", None)
+        return listed(FeedbackOut, "GET /api/v1/feedback", wanted, limit)
 
-
-def verdicts(**wanted: Unpack[VerdictsWanted]) -> Steps[pd.DataFrame]:
-    """List verdicts, newest first, with what was taken back.
-
-    Parameters
-    ----------
-    **wanted
-        See `VerdictsWanted`.
-    """
-    limit = wanted.pop("limit", None)
-    return listed(FeedbackOut, "GET /api/v1/feedback", wanted, limit)
-
-
-def impact() -> Steps[ImpactOut]:
-    """Say what feedback changed: labels, and scores on held-out time."""
-    return document(ImpactOut, Request("GET /api/v1/feedback/impact"))
+    @Method
+    @staticmethod
+    def impact() -> Steps[ImpactOut]:
+        """Say what feedback changed: labels, and scores on held-out time."""
+        return document(ImpactOut, Request("GET /api/v1/feedback/impact"))

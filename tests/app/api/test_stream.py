@@ -17,7 +17,8 @@ import uvicorn
 
 from app.api.alert_schemas import AlertOut
 from app.api.feed import StreamPlan
-from app.api.schemas import IncidentOut, PredictionOut
+from app.api.schemas import AnomalyOut, IncidentOut, PredictionOut
+from app.api.stream_schemas import DroppedOut, ModelChangeOut
 from app.cache.documents import encode_document, tenant_key
 from app.ingest.connections import server_of
 from models.prediction import AnomalyScore
@@ -106,8 +107,10 @@ def test_what_changes_arrives_as_the_lists_show_it(fast: Api) -> None:
         (promoted,) = events(lines, 1)
     assert (prediction.kind, PredictionOut.model_validate(prediction.data).service) == ("prediction", "payment")
     assert (anomaly.kind, anomaly.data["value"], anomaly.data["upper"]) == ("anomaly", 7.0, 5.0)
+    assert AnomalyOut.model_validate(anomaly.data).prediction_id == prediction.data["id"]
     assert (incident.kind, IncidentOut.model_validate(incident.data).id) == ("incident", "i1")
     assert (alert.kind, AlertOut.model_validate(alert.data).id) == ("alert", "a-1")
+    assert [ModelChangeOut.model_validate(one.data).version for one in (registered, promoted)] == [version] * 2
     assert (registered.kind, registered.data["action"], registered.data["version"]) == ("model", "registered", version)
     assert (promoted.data["action"], promoted.data["who"], promoted.data["why"]) == ("promoted", "ada", "better")
     numbers = [int(event.id.rpartition("-")[2]) for event in (prediction, anomaly, incident, alert, registered, promoted)]
@@ -168,7 +171,7 @@ def test_an_id_of_another_process_is_answered_with_dropped(fast: Api, last: str)
         (dropped,) = events(lines, 1)
         put_incident(fast.documents, an_incident("i1"))
         (incident,) = events(lines, 1)
-    assert (dropped.kind, dropped.data["lost"]) == ("dropped", None)
+    assert (dropped.kind, DroppedOut.model_validate(dropped.data).lost) == ("dropped", None)
     assert last in dropped.data["why"]
     assert incident.data["id"] == "i1"
 

@@ -109,6 +109,26 @@ def test_a_watch_is_awaited_too(shop: RunningNode) -> None:
     assert awaited(shop.served.api, first) == "dropped"
 
 
+def test_a_watch_ends_after_its_time_for_both(foreshock: Foreshock, shop: RunningNode) -> None:
+    async def all_of_it(client: AsyncForeshock) -> list[str]:
+        return [event.kind async for event in client.watch(for_s=0.0, after="unknown-0")]
+
+    assert awaited(shop.served.api, all_of_it) == ["dropped"]
+    assert [event.kind for event in foreshock.watch(for_s=0.0, after="unknown-0")] == ["dropped"]
+
+
+def test_a_watch_of_nobody_is_given_up_by_both() -> None:
+    async def first(client: AsyncForeshock) -> None:
+        await anext(client.watch())
+
+    clock = Clock()
+    with pytest.raises(NotReached):
+        awaited("http://127.0.0.1:9", first, retries=clock.retries(attempts=3))
+    with Foreshock("http://127.0.0.1:9", retries=clock.retries(attempts=3)) as client, pytest.raises(NotReached):
+        next(client.watch())
+    assert len(clock.slept) == 4
+
+
 def test_nobody_there_is_an_error_after_as_many_attempts_as_allowed() -> None:
     waits: list[float] = []
     client = Foreshock("http://127.0.0.1:9", retries=Retries(attempts=3, sleep=waits.append))

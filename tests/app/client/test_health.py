@@ -7,7 +7,7 @@ import pytest
 
 from app.client import Foreshock
 from app.client.exchange import Request
-from app.client.health import ReadyOut, readyz
+from app.client.health import Health, ReadyOut
 
 
 def test_a_node_says_that_it_lives_is_ready_and_who_it_is(foreshock: Foreshock) -> None:
@@ -22,7 +22,7 @@ def test_a_node_says_that_it_lives_is_ready_and_who_it_is(foreshock: Foreshock) 
 
 
 def test_not_to_be_ready_is_an_answer() -> None:
-    steps = readyz()
+    steps = Health.readyz.call()
     request = next(steps)
     assert isinstance(request, Request)
     assert 503 in request.accepts

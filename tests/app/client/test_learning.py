@@ -8,11 +8,16 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from app.client import Foreshock, InvalidValue, Problem, RunFailed, StillWaiting
+from app.cache.backtests import put_page
+from app.client import Foreshock, InvalidValue, NotFound, RunFailed, StillWaiting
 from app.client.exchange import Pause, Steps
-from app.client.learning import wait_for_backtest, wait_for_training
+from app.client.learning import Runs
+from tests.nodes import RunningNode
 
 T = TypeVar("T")
+
+
+wait_for_training, wait_for_backtest = Runs.wait_for_training.call, Runs.wait_for_backtest.call
 
 
 def a_run(state: str, **changed: Any) -> dict[str, Any]:
@@ -72,8 +77,13 @@ def test_runs_are_asked_for_and_listed(foreshock: Foreshock) -> None:
     backtest = foreshock.start_backtest(reason="a test")
     assert foreshock.backtest(backtest.id).reason == "a test"
     assert list(foreshock.backtests(state="succeeded")["id"]) == ["b1"]
-    with pytest.raises(Problem):
+    with pytest.raises(NotFound, match="it is there once the backtest has succeeded"):
         foreshock.backtest_page(backtest.id)
+
+
+def test_the_page_of_a_backtest_is_text(shop: RunningNode, foreshock: Foreshock) -> None:
+    put_page(shop.node.store.documents, "default", "b1", "<p>Größe</p>", 60.0)
+    assert foreshock.backtest_page("b1") == "<p>Größe</p>"
 
 
 def test_versions_are_compared_and_made_to_serve(foreshock: Foreshock) -> None:

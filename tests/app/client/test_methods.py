@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Coroutine, Generator
 from inspect import signature
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 
 from app.client.exchange import Pause, Request, Steps
 from app.client.methods import Method
+from tests.house.sources import ROOT
 
 T = TypeVar("T")
 
@@ -60,3 +65,14 @@ def test_a_method_shows_what_it_takes_returns_and_does() -> None:
     assert (method.__doc__, Blocking.greeting.__doc__) == ("Say hello.", "Say hello.")
     assert getattr(method, "__name__", "") == "greeting"
     assert Blocking.greeting.call is greeting
+
+
+@pytest.mark.slow
+def test_all_that_the_client_offers_has_a_known_type() -> None:
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]
+    asked = [*command, "--verifytypes", "app.client", "--ignoreexternal"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)["typeCompleteness"]
+    wrong = [symbol["name"] for symbol in found["symbols"] if symbol["isExported"] and not symbol["isTypeKnown"]]
+    assert (wrong, found["completenessScore"]) == ([], 1)
+    assert found["exportedSymbolCounts"]["withKnownType"] > 500

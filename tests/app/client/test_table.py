@@ -20,7 +20,7 @@ from app.client.watching import Watch, WatchWanted
 from tests.nodes import RunningNode
 
 CALLS: dict[str, Callable[..., Steps[object]]] = {
-    name: value.call for name, value in vars(Table).items() if isinstance(value, Method)
+    name: value.call for name in dir(Table) if isinstance(value := getattr(Table, name), Method)
 }
 GIVEN: Mapping[str, Mapping[str, Any]] = {
     "newer_prediction": {
