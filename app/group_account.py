@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from app.cache.error_heads import ErrorHeads
 from app.cache.group_records import Affected, BlastRadius, GroupRecord
 from app.cache.records import IncidentRecord
-from app.cache.symptom_records import SymptomsRecord
 from app.group_timeline import forewarnings, timeline, verdict_lines
 from app.past_groups import like_groups, recovery, remedies
 from app.scene import Scene
 from features.causes import order, rank
 from features.groups import Group
 from features.plan import plan
-from features.symptom import Edge, Symptom, Symptoms
+from features.shown import remembered
+from features.symptom import Edge, Symptoms
 from features.taxonomy import UNKNOWN
 
 __all__ = ["account", "with_verdicts"]
@@ -29,8 +29,6 @@ __all__ = ["account", "with_verdicts"]
 _MOST_SERVICES = (
     200  # guessed: of a group whose document a person opens; those with the earliest incidents, then the nearest to these
 )
-_MOST_SYMPTOMS = 8  # of a service; the strongest
-_MOST_TRACES = 64  # of a service; 200 services have 200 KB of them, and a document must fit a message of 1 MB
 _MOST_CAUSES = 10
 _MOST_REASONS = 6
 _MOST_NAMES = 200  # fingerprints of a group
@@ -58,7 +56,7 @@ def account(group: Group, before: GroupRecord | None, scene: Scene) -> GroupReco
     affected = list(dict.fromkeys(one.service for one in incidents))[:_MOST_SERVICES]
     start = min(one.start for one in incidents)
     region = _region(affected, scene, int(start.timestamp()))
-    evidence = _bounded(_evidence(before.evidence if before else (), region, scene), affected)
+    evidence = _bounded(_evidence(before.evidence if before else (), region, scene, end is None), affected)
     edges = [edge for edge in scene.edges if edge.caller in region and edge.callee in region]
     named = _named(incidents, scene.errors, start, end)
     made = GroupRecord(
@@ -137,14 +135,11 @@ def _region(affected: Collection[str], scene: Scene, start_s: int) -> set[str]:
     return set(list(region)[:_MOST_SERVICES])
 
 
-def _evidence(before: Iterable[Symptoms], region: Collection[str], scene: Scene) -> tuple[Symptoms, ...]:
-    """Return all that services showed so far: each symptom since it showed first, as strong as it ever was."""
-    known = {one.service: one for one in before}
-    for name in region:
-        record = scene.symptoms.get(name)
-        if record is not None and record.symptoms:
-            known[name] = _joined(known.get(name), record)
-    return tuple(sorted(known.values(), key=lambda one: one.service))
+def _evidence(before: Iterable[Symptoms], region: Collection[str], scene: Scene, lasts: bool) -> list[Symptoms]:
+    """Return all that services showed so far; what those of the region and those of before show now is new."""
+    before = list(before)
+    names = {*region, *(one.service for one in before)}
+    return remembered(before, [record.shown() for name, record in scene.symptoms_now().items() if name in names], lasts=lasts)
 
 
 def _bounded(evidence: Sequence[Symptoms], affected: Collection[str]) -> tuple[Symptoms, ...]:
@@ -152,21 +147,6 @@ def _bounded(evidence: Sequence[Symptoms], affected: Collection[str]) -> tuple[S
     onsets = {one.service: min(symptom.since_s for symptom in one.symptoms) for one in evidence}
     first = sorted(evidence, key=lambda one: (one.service not in affected, onsets[one.service], one.service))
     return tuple(sorted(first[:_MOST_SERVICES], key=lambda one: one.service))
-
-
-def _joined(before: Symptoms | None, now: SymptomsRecord) -> Symptoms:
-    if before is None:
-        return replace(now.shown(), symptoms=now.symptoms[:_MOST_SYMPTOMS], traces=tuple(sorted(now.traces)[:_MOST_TRACES]))
-    best: dict[tuple[str, str, str], Symptom] = {}
-    for one in (*before.symptoms, *now.symptoms):
-        key = one.signal, one.operation, one.detail
-        known = best.get(key, one)
-        strongest = one if one.strength > known.strength else known
-        best[key] = replace(strongest, since_s=min(one.since_s, known.since_s))
-    symptoms = sorted(best.values(), key=lambda one: (-one.strength, one.signal, one.operation, one.detail))
-    # The smallest, so that services keep the same ones of those that they share.
-    traces = tuple(sorted({*before.traces, *now.traces})[:_MOST_TRACES])
-    return Symptoms(now.tenant, now.service, now.as_of_s, tuple(symptoms[:_MOST_SYMPTOMS]), traces)
 
 
 def _services(

@@ -30,7 +30,7 @@ __all__ = ["main"]
 
 _RANKED_AFTER = 2  # ticks from detection to the causes that count: the newest window of logs and spans is not whole before
 _BY = ("incident", "anomaly", "symptom")
-_NUMBERS = ("_EXPLAINS", "_HALF_BITS", "_THROUGH", "_TRACE_BITS", "_FIRST_FADE_S", "_MOST_BITS")
+_NUMBERS = ("_EXPLAINS", "_HALF_BITS", "_THROUGH", "_TRACE_BITS", "_FIRST_FADE_S", "_MOST_BITS", "_OVER", "_LEADS")
 
 
 def main() -> None:
@@ -93,16 +93,16 @@ def _place_at_once(one: Seen) -> int:
 
 
 def _noisiest_place(one: Seen) -> int:
-    return _at(one, lambda after: one.noisiest.get(after, []), _RANKED_AFTER)
+    return _at(one, lambda _, after: one.noisiest.get(after, []), _RANKED_AFTER)
 
 
-def _at(one: Seen, ranked_after: Callable[[int], list[str]], wait: int) -> int:
+def _at(one: Seen, ranked: Callable[[int, int], list[str]], wait: int) -> int:
     """Return the place of the fault's service some ticks after detection, 0 where it has none or nothing was detected."""
-    after = one.detected(_BY)
-    if after is None:
+    detected = one.detected(_BY)
+    if detected is None:
         return 0
-    ranked = ranked_after(min(after + wait, AFTER_TICKS))
-    return ranked.index(one.fault.service) + 1 if one.fault.service in ranked else 0
+    names = ranked(detected, min(detected + wait, AFTER_TICKS))
+    return names.index(one.fault.service) + 1 if one.fault.service in names else 0
 
 
 def _varied(seen: Sequence[Seen], cases: Sequence[Case]) -> dict[str, list[int]]:
