@@ -23,6 +23,7 @@ _BUCKET = "groups"
 _NEWEST: Listing[GroupRecord] = Listing("groups", (int, str), lambda record: (-microseconds(record.start), record.id))
 _HIDDEN = ("evidence", "kinds", "fingerprints", "categories")
 """What the home needs to go on, and nobody else."""
+_MOST_INCIDENTS = 200  # guessed: what a person can look through; as many as a group tells services of
 
 
 class GroupFilter(Paged):
@@ -76,5 +77,6 @@ def group_of(asked: Ask, incident_id: str) -> GroupRecord | None:
 
 
 def shown_group(record: GroupRecord) -> dict[str, object]:
-    """Return what is shown of a group."""
-    return {name: value for name, value in members(record).items() if name not in _HIDDEN}
+    """Return what is shown of a group, with the first of its incidents and how many there are."""
+    shown = {name: value for name, value in members(record).items() if name not in _HIDDEN}
+    return shown | {"incidents": record.incidents[:_MOST_INCIDENTS], "incident_count": len(record.incidents)}
