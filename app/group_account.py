@@ -50,13 +50,14 @@ def account(group: Group, before: GroupRecord | None, scene: Scene) -> GroupReco
     incidents = [scene.incidents[one.id] for one in group.incidents]
     before = _folded(before, [scene.groups[name] for name in group.merged if name in scene.groups])
     ids = tuple(one.id for one in incidents)
-    end = None if any(one.end is None for one in incidents) else max(one.end for one in incidents if one.end is not None)
+    end = _end(incidents)
     if before is not None and before.end is not None and (before.end, before.incidents) == (end, ids):
         return with_verdicts(before, scene)
     affected = list(dict.fromkeys(one.service for one in incidents))[:_MOST_SERVICES]
     start = min(one.start for one in incidents)
-    region = _region(affected, scene, int(start.timestamp()))
-    evidence = _bounded(_evidence(before.evidence if before else (), region, scene, end is None), affected)
+    shown = _shown(scene, end)
+    region = _region(affected, scene.edges, shown, int(start.timestamp()))
+    evidence = _bounded(_evidence(before.evidence if before else (), region, shown, end is None), affected)
     edges = [edge for edge in scene.edges if edge.caller in region and edge.callee in region]
     named = _named(incidents, scene.errors, start, end)
     made = GroupRecord(
@@ -117,15 +118,29 @@ def _planned(group: GroupRecord, edges: Sequence[Edge], scene: Scene) -> GroupRe
     return replace(group, similar=similar, plan=steps, recovery_expected_at=expected, recovery_seen=seen)
 
 
-def _region(affected: Collection[str], scene: Scene, start_s: int) -> set[str]:
+def _end(incidents: Iterable[IncidentRecord]) -> datetime | None:
+    ends = [one.end for one in incidents]
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) else None
+
+
+def _shown(scene: Scene, end: datetime | None) -> dict[str, Symptoms]:
+    """Return what services show now, without what began after a group that is over: one that is found late is not to blame for it."""
+    shown = {name: record.shown() for name, record in scene.symptoms_now().items()}
+    if end is not None:
+        until_s = end.timestamp()
+        shown = {
+            name: replace(one, symptoms=tuple(symptom for symptom in one.symptoms if symptom.since_s < until_s))
+            for name, one in shown.items()
+        }
+    return {name: one for name, one in shown.items() if one.symptoms}
+
+
+def _region(affected: Collection[str], edges: Iterable[Edge], shown: Mapping[str, Symptoms], start_s: int) -> set[str]:
     """Return the affected services and those that show symptoms around them, along calls either way, the nearest ones."""
-    lately = {
-        name
-        for name, record in scene.symptoms_now().items()
-        if any(symptom.since_s >= start_s - _EARLIER_S for symptom in record.symptoms)
-    }
+    lately = {name for name, one in shown.items() if any(symptom.since_s >= start_s - _EARLIER_S for symptom in one.symptoms)}
     around: dict[str, set[str]] = defaultdict(set)
-    for edge in scene.edges:
+    for edge in edges:
         around[edge.caller].add(edge.callee)
         around[edge.callee].add(edge.caller)
     region, rim = dict.fromkeys(affected), sorted(affected)
@@ -135,11 +150,12 @@ def _region(affected: Collection[str], scene: Scene, start_s: int) -> set[str]:
     return set(list(region)[:_MOST_SERVICES])
 
 
-def _evidence(before: Iterable[Symptoms], region: Collection[str], scene: Scene, lasts: bool) -> list[Symptoms]:
+def _evidence(
+    before: Sequence[Symptoms], region: Collection[str], shown: Mapping[str, Symptoms], lasts: bool
+) -> list[Symptoms]:
     """Return all that services showed so far; what those of the region and those of before show now is new."""
-    before = list(before)
     names = {*region, *(one.service for one in before)}
-    return remembered(before, [record.shown() for name, record in scene.symptoms_now().items() if name in names], lasts=lasts)
+    return remembered(before, [one for name, one in shown.items() if name in names], lasts=lasts)
 
 
 def _bounded(evidence: Sequence[Symptoms], affected: Collection[str]) -> tuple[Symptoms, ...]:
@@ -164,6 +180,7 @@ def _services(
     names = list(dict.fromkeys([*order(evidence, edges), *starts]))[:_MOST_SERVICES]
     counted = {one.service: one.errors for one in before.services} if before else {}
     read_s = {one.service: one.as_of_s for one in before.evidence} if before else {}
+    end = _end(incidents)
     found: list[Affected] = []
     for place, name in enumerate(names, 1):
         times = [starts[name]] if name in starts else []
@@ -171,7 +188,8 @@ def _services(
         since = min(times)
         record, errors = scene.symptoms.get(name), counted.get(name, 0.0)
         if record is not None and record.symptoms:
-            errors += record.errors_between(read_s.get(name, int(since.timestamp())), record.as_of_s)
+            until_s = record.as_of_s if end is None else min(record.as_of_s, int(end.timestamp()) + record.tick_s)
+            errors += record.errors_between(read_s.get(name, int(since.timestamp())), until_s)
         found.append(Affected(name, since, errors, place))
     return tuple(found)
 

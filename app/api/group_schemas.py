@@ -115,6 +115,8 @@ class GroupOut(Out):
     services: list[_Service]
     causes: list[_Cause]
     """The likeliest first."""
+    no_causes: str | None
+    """Why there are none, in words; null where there are."""
     predicted_before: list[_Forewarning]
     timeline: list[_Happening]
     blast_radius: _BlastRadius

@@ -18,6 +18,7 @@ def ids(api: Api, query: str = "") -> list[str]:
 
 def test_a_group_is_answered_with_all_that_was_found_and_nothing_that_is_not_meant_for_people(api: Api) -> None:
     put_cascade(api.documents, -60 * 24, name="before-", lasts=False)
+    assert correlation_of(api.documents).look_at_all()
     put_verdict(api.documents, a_verdict("before-payment", "grew the volume"))
     put_cascade(api.documents)
     assert correlation_of(api.documents).look_at_all()
@@ -76,3 +77,12 @@ def test_of_a_storm_the_first_incidents_are_named_and_all_are_counted_and_can_be
         listed = api.get(f"{INCIDENTS}?group_id={name}&limit=500").json()["items"]
         assert sorted(one["id"] for one in listed) == list(names)
     assert api.get(f"{INCIDENTS}?group_id=g-none").json()["items"] == []
+
+
+def test_a_group_without_causes_says_why(api: Api) -> None:
+    put_group(api.documents, a_group("g-known"))
+    put_group(api.documents, a_group("g-late", causes=()))
+    known, late = (GroupOut.model_validate_json(api.get(f"{GROUPS}/{name}").content) for name in ("g-known", "g-late"))
+    assert known.no_causes is None
+    assert late.no_causes is not None
+    assert "telemetry of the past was caught up with" in late.no_causes
