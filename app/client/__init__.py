@@ -5,6 +5,7 @@ from app.client.events import (
     AnomalyEvent,
     DroppedEvent,
     Event,
+    GroupEvent,
     IncidentEvent,
     ModelEvent,
     PredictionEvent,
@@ -21,9 +22,9 @@ from app.client.failures import (
     Unavailable,
     UnknownAnswer,
 )
+from app.client.foreshock import AsyncForeshock, Foreshock
 from app.client.past import History, history
 from app.client.retries import Retries
-from app.client.foreshock import AsyncForeshock, Foreshock
 from features.errors import ForeshockError, InvalidValue
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Event",
     "Foreshock",
     "ForeshockError",
+    "GroupEvent",
     "History",
     "IncidentEvent",
     "InvalidValue",
