@@ -25,6 +25,7 @@ from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import Conflict, ForeshockError
 from features.groups import Seen, group
+from features.peers import CATEGORIES, peers_of
 
 __all__ = ["GROUP_TTL_S", "Correlation", "CorrelationParts"]
 
@@ -158,7 +159,7 @@ def _settled(record: GroupRecord, as_of: datetime) -> bool:
 
 
 def _seen(one: IncidentRecord, scene: Scene) -> Seen:
-    """Return an incident with the traces and fingerprints of its errors, as far as these are kept.
+    """Return an incident with the traces and fingerprints of its errors and the peers that these name, as far as they are kept.
 
     Of the newest incident of a service the traces in which it failed a moment ago are known too.
     """
@@ -173,6 +174,13 @@ def _seen(one: IncidentRecord, scene: Scene) -> Seen:
         None if end is None else int(end.timestamp()),
         frozenset(event.trace_id for event in events if event.trace_id) | _traces_now(one, scene),
         frozenset(event.fingerprint for event in events),
+        frozenset(
+            name
+            for event in events
+            if event.category in CATEGORIES
+            for name in peers_of(event.message, event.attributes)
+            if name != one.service
+        ),
     )
 
 

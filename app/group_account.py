@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from app.cache.error_heads import ErrorHeads
 from app.cache.group_records import Affected, BlastRadius, GroupRecord
 from app.cache.records import IncidentRecord
-from app.cache.symptom_records import SymptomsRecord
 from app.group_timeline import forewarnings, timeline, verdict_lines
 from app.past_groups import like_groups, recovery, remedies
 from app.scene import Scene
 from features.causes import order, rank
 from features.groups import Group
 from features.plan import plan
-from features.symptom import Edge, Symptom, Symptoms
+from features.shown import remembered
+from features.symptom import Edge, Symptoms
 from features.taxonomy import UNKNOWN
 
 __all__ = ["account", "with_verdicts"]
@@ -29,8 +29,6 @@ __all__ = ["account", "with_verdicts"]
 _MOST_SERVICES = (
     200  # guessed: of a group whose document a person opens; those with the earliest incidents, then the nearest to these
 )
-_MOST_SYMPTOMS = 8  # of a service; the strongest
-_MOST_TRACES = 64  # of a service; 200 services have 200 KB of them, and a document must fit a message of 1 MB
 _MOST_CAUSES = 10
 _MOST_REASONS = 6
 _MOST_NAMES = 200  # fingerprints of a group
@@ -52,13 +50,14 @@ def account(group: Group, before: GroupRecord | None, scene: Scene) -> GroupReco
     incidents = [scene.incidents[one.id] for one in group.incidents]
     before = _folded(before, [scene.groups[name] for name in group.merged if name in scene.groups])
     ids = tuple(one.id for one in incidents)
-    end = None if any(one.end is None for one in incidents) else max(one.end for one in incidents if one.end is not None)
+    end = _end(incidents)
     if before is not None and before.end is not None and (before.end, before.incidents) == (end, ids):
         return with_verdicts(before, scene)
     affected = list(dict.fromkeys(one.service for one in incidents))[:_MOST_SERVICES]
     start = min(one.start for one in incidents)
-    region = _region(affected, scene, int(start.timestamp()))
-    evidence = _bounded(_evidence(before.evidence if before else (), region, scene), affected)
+    shown = _shown(scene, end)
+    region = _region(affected, scene.edges, shown, int(start.timestamp()))
+    evidence = _bounded(_evidence(before.evidence if before else (), region, shown, end is None), affected)
     edges = [edge for edge in scene.edges if edge.caller in region and edge.callee in region]
     named = _named(incidents, scene.errors, start, end)
     made = GroupRecord(
@@ -119,15 +118,29 @@ def _planned(group: GroupRecord, edges: Sequence[Edge], scene: Scene) -> GroupRe
     return replace(group, similar=similar, plan=steps, recovery_expected_at=expected, recovery_seen=seen)
 
 
-def _region(affected: Collection[str], scene: Scene, start_s: int) -> set[str]:
+def _end(incidents: Iterable[IncidentRecord]) -> datetime | None:
+    ends = [one.end for one in incidents]
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) else None
+
+
+def _shown(scene: Scene, end: datetime | None) -> dict[str, Symptoms]:
+    """Return what services show now, without what began after a group that is over: one that is found late is not to blame for it."""
+    shown = {name: record.shown() for name, record in scene.symptoms_now().items()}
+    if end is not None:
+        until_s = end.timestamp()
+        shown = {
+            name: replace(one, symptoms=tuple(symptom for symptom in one.symptoms if symptom.since_s < until_s))
+            for name, one in shown.items()
+        }
+    return {name: one for name, one in shown.items() if one.symptoms}
+
+
+def _region(affected: Collection[str], edges: Iterable[Edge], shown: Mapping[str, Symptoms], start_s: int) -> set[str]:
     """Return the affected services and those that show symptoms around them, along calls either way, the nearest ones."""
-    lately = {
-        name
-        for name, record in scene.symptoms_now().items()
-        if any(symptom.since_s >= start_s - _EARLIER_S for symptom in record.symptoms)
-    }
+    lately = {name for name, one in shown.items() if any(symptom.since_s >= start_s - _EARLIER_S for symptom in one.symptoms)}
     around: dict[str, set[str]] = defaultdict(set)
-    for edge in scene.edges:
+    for edge in edges:
         around[edge.caller].add(edge.callee)
         around[edge.callee].add(edge.caller)
     region, rim = dict.fromkeys(affected), sorted(affected)
@@ -137,14 +150,12 @@ def _region(affected: Collection[str], scene: Scene, start_s: int) -> set[str]:
     return set(list(region)[:_MOST_SERVICES])
 
 
-def _evidence(before: Iterable[Symptoms], region: Collection[str], scene: Scene) -> tuple[Symptoms, ...]:
-    """Return all that services showed so far: each symptom since it showed first, as strong as it ever was."""
-    known = {one.service: one for one in before}
-    for name in region:
-        record = scene.symptoms.get(name)
-        if record is not None and record.symptoms:
-            known[name] = _joined(known.get(name), record)
-    return tuple(sorted(known.values(), key=lambda one: one.service))
+def _evidence(
+    before: Sequence[Symptoms], region: Collection[str], shown: Mapping[str, Symptoms], lasts: bool
+) -> list[Symptoms]:
+    """Return all that services showed so far; what those of the region and those of before show now is new."""
+    names = {*region, *(one.service for one in before)}
+    return remembered(before, [one for name, one in shown.items() if name in names], lasts=lasts)
 
 
 def _bounded(evidence: Sequence[Symptoms], affected: Collection[str]) -> tuple[Symptoms, ...]:
@@ -152,21 +163,6 @@ def _bounded(evidence: Sequence[Symptoms], affected: Collection[str]) -> tuple[S
     onsets = {one.service: min(symptom.since_s for symptom in one.symptoms) for one in evidence}
     first = sorted(evidence, key=lambda one: (one.service not in affected, onsets[one.service], one.service))
     return tuple(sorted(first[:_MOST_SERVICES], key=lambda one: one.service))
-
-
-def _joined(before: Symptoms | None, now: SymptomsRecord) -> Symptoms:
-    if before is None:
-        return replace(now.shown(), symptoms=now.symptoms[:_MOST_SYMPTOMS], traces=tuple(sorted(now.traces)[:_MOST_TRACES]))
-    best: dict[tuple[str, str, str], Symptom] = {}
-    for one in (*before.symptoms, *now.symptoms):
-        key = one.signal, one.operation, one.detail
-        known = best.get(key, one)
-        strongest = one if one.strength > known.strength else known
-        best[key] = replace(strongest, since_s=min(one.since_s, known.since_s))
-    symptoms = sorted(best.values(), key=lambda one: (-one.strength, one.signal, one.operation, one.detail))
-    # The smallest, so that services keep the same ones of those that they share.
-    traces = tuple(sorted({*before.traces, *now.traces})[:_MOST_TRACES])
-    return Symptoms(now.tenant, now.service, now.as_of_s, tuple(symptoms[:_MOST_SYMPTOMS]), traces)
 
 
 def _services(
@@ -184,6 +180,7 @@ def _services(
     names = list(dict.fromkeys([*order(evidence, edges), *starts]))[:_MOST_SERVICES]
     counted = {one.service: one.errors for one in before.services} if before else {}
     read_s = {one.service: one.as_of_s for one in before.evidence} if before else {}
+    end = _end(incidents)
     found: list[Affected] = []
     for place, name in enumerate(names, 1):
         times = [starts[name]] if name in starts else []
@@ -191,7 +188,8 @@ def _services(
         since = min(times)
         record, errors = scene.symptoms.get(name), counted.get(name, 0.0)
         if record is not None and record.symptoms:
-            errors += record.errors_between(read_s.get(name, int(since.timestamp())), record.as_of_s)
+            until_s = record.as_of_s if end is None else min(record.as_of_s, int(end.timestamp()) + record.tick_s)
+            errors += record.errors_between(read_s.get(name, int(since.timestamp())), until_s)
         found.append(Affected(name, since, errors, place))
     return tuple(found)
 

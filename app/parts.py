@@ -300,7 +300,7 @@ class Parts:
     def alert_view(self) -> AlertView:
         """Return what REST knows of alerts beside their documents."""
         alerts = self.settings.alerts
-        return AlertView(self.routes, Past(self.history).points, alerts.stale_s, alerts.kept_days * 86_400)
+        return AlertView(self.routes, Past(self.history).points, alerts.stale_s, alerts.kept_days * 86_400, self.plan.tick_s)
 
     def registry(self, tenant: str) -> Registry:
         """Return the model registry of a tenant."""

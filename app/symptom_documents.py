@@ -149,5 +149,9 @@ def _near(memory: Memory, rows: IntArray) -> IntArray:
 
 def _output(key: tuple[str, str], edges: Sequence[Edge], as_of_s: int) -> Output:
     kept = sorted(edges, key=lambda one: (-one.calls, one.callee))[:_MOST_CALLEES]
-    callees = tuple(CalleeRecord(one.callee, float(f"{one.calls:.{_DIGITS}g}"), one.errors, one.lag_s) for one in kept)
+    callees = tuple(CalleeRecord(one.callee, _short(one.calls), one.errors, one.lag_s, _short(one.lead_bits)) for one in kept)
     return Output("edges", tenant_key(*key), encode_document(EdgesRecord(*key, as_of_s, callees)), EDGES_TTL_S)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from features.arrays import FloatArray
 from features.causes import rank
 from features.deviation import RECENT, of_counts, of_values
+from features.edges import leads
 from features.symptom import Edge, Symptom, Symptoms
 from features.symptoms import LEAST_BITS
 
@@ -73,9 +74,10 @@ def petshop(folder: Path) -> Iterator[Case]:
     for target in sorted(folder.glob("*/*/issue_*/target.json")):
         told = json.loads(target.read_text())
         scenario = target.parents[2]
-        edges = _petshop_edges(scenario / "graph.csv")
         table = _table(target.parent / "metrics.csv")
         since = told["target"]["timestamp"] - 300
+        slow = {name: _series(usual, table, (name, "latency", "Average"), since) for name, *_ in table}
+        edges = _moving(_petshop_edges(scenario / "graph.csv"), slow)
         symptoms = _petshop_symptoms(usual, table, since)
         front = told["target"]["node"]
         candidates = len({name for name, *_ in table})
@@ -89,6 +91,7 @@ def sockshop(folder: Path) -> Iterator[Case]:
         root, _, kind = path.parents[1].name.rpartition("-")
         usual, faulty = _seconds(path.parent / "normal.csv"), _seconds(path)
         found: dict[str, list[Symptom]] = {}
+        slow: dict[str, FloatArray | None] = {}
         services = {name.split("_")[0] for name in faulty if name != "time"}
         for name, values in faulty.items():
             service, _, metric = name.partition("_")
@@ -96,7 +99,9 @@ def sockshop(folder: Path) -> Iterator[Case]:
             if signal is not None and name in usual:
                 series = np.concatenate([_windows(usual[name], _SOCKSHOP_WINDOWS), _windows(values, RECENT)])
                 _note(found.setdefault(service, []), signal, name, series)
-        yield Case(root, kind, _shown(found), edges, (), len(services))
+                if signal == "latency":
+                    slow[service] = series
+        yield Case(root, kind, _shown(found), _moving(edges, slow), (), len(services))
 
 
 def _note(symptoms: list[Symptom], signal: str, name: str, series: FloatArray) -> None:
@@ -129,6 +134,20 @@ def _shown(found: Mapping[str, Sequence[Symptom]]) -> list[Symptoms]:
 def _windows(values: FloatArray, count: int) -> FloatArray:
     """Return the means of so many equal parts of a series."""
     return np.array([float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for part in np.array_split(values, count)])
+
+
+def _moving(edges: Sequence[Edge], slow: Mapping[str, FloatArray | None]) -> list[Edge]:
+    """Return edges with who moves first by latency, where both ends have one."""
+    found: list[Edge] = []
+    for edge in edges:
+        callee, caller = slow.get(edge.callee), slow.get(edge.caller)
+        if callee is None or caller is None or len(callee) != len(caller):
+            found.append(edge)
+            continue
+        known = np.isfinite(callee) & np.isfinite(caller)
+        bits = leads(np.where(known, callee, 0.0)[None], np.where(known, caller, 0.0)[None], known[None])
+        found.append(replace(edge, lead_bits=float(bits[0])))
+    return found
 
 
 _Metrics = dict[tuple[str, str, str], dict[float, float]]

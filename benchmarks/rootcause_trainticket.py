@@ -24,6 +24,7 @@ from app.telemetry import Telemetry
 from features.batch import channel
 from features.causes import continued, rank
 from features.edges import edges_of
+from features.shown import remembered
 from features.symptom import Edge, Symptoms
 from features.symptoms import symptoms_of
 
@@ -88,9 +89,12 @@ class Seen:
         """Return the minutes after that of the fault at whose end something was raised, None for never."""
         return min((after for after, kinds in self.raised.items() if kinds & set(by)), default=None)
 
-    def ranked(self, after: int) -> list[str]:
-        """Return services, the likeliest cause first."""
-        return [cause.service for cause in rank(*self.shown[after])] if after in self.shown else []
+    def ranked(self, since: int, after: int) -> list[str]:
+        """Return services, the likeliest cause first, by what was shown from one tick to another, as the account of a group has it."""
+        evidence: list[Symptoms] = []
+        for tick in range(since, after + 1):
+            evidence = remembered(evidence, self.shown[tick][0] if tick in self.shown else ())
+        return [cause.service for cause in rank(evidence, self.shown[after][1])] if after in self.shown else []
 
     def delay_s(self, by: Iterable[str]) -> int | None:
         """Return the seconds from the fault to the tick at which something was raised."""

@@ -38,6 +38,8 @@ _THROUGH = 0.5  # what is left of an explanation behind each of them
 _EXPLAINS = 0.85  # how much of a symptom a callee with a full one takes over
 _HALF_BITS = 4.0  # bits at which a callee explains half as much as one with a full symptom
 _TRACE_BITS = 3.0  # bits for one trace, and for each doubling of one more than that
+_OVER = 0.25  # what is left of a symptom that is over while the trouble lasts: chance symptoms pass, and so does a cause that recovers first
+_LEADS = 0.5  # by how much more or less an explanation counts whose side surely moves first, or surely later
 _FIRST_FADE_S = 120.0  # a service that began to show anything so long after the first is half as likely
 _OF_SIGNAL = {
     "errors": 1.0,
@@ -78,7 +80,8 @@ def rank(symptoms: Sequence[Symptoms], edges: Sequence[Edge], affected: Collecti
     Notes
     -----
     Each service's symptoms are a weight that walks: a callee with symptoms takes over a part of its caller's, and it stays where no
-    callee explains it. Missing calls walk the other way, from the callee to the caller that no longer calls.
+    callee explains it. Missing calls walk the other way, from the callee to the caller that no longer calls. Whether the other side may
+    explain it is told by traces that failed at both, and where there are none by which of the two moves first.
 
     References
     ----------
@@ -165,6 +168,8 @@ class _Walk:
     sources: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     traced: dict[str, int] = field(default_factory=dict[str, int])
     """Traces in which a service was the deepest of several that failed."""
+    leads: dict[tuple[str, str], Edge] = field(default_factory=dict[tuple[str, str], Edge])
+    """Calls of which only what moves first tells who may be to blame, by caller and callee."""
 
     @classmethod
     def along(cls, shown: Mapping[str, Symptoms], edges: Sequence[Edge]) -> _Walk:
@@ -173,13 +178,16 @@ class _Walk:
         bits = {name: _bits(one) for name, one in shown.items()}
         ways = _ways(shown, edges)
         walk.traced = _traced(shown, ways)
+        walk.leads = _leads(shown, edges)
         for name, of_name in bits.items():
             walk._rest(name, name, sum(of_name[family] for family in _OWN))
         for family, explained_by in _EXPLAINED_BY.items():
             along: dict[str, dict[str, float]] = defaultdict(dict)
             for (caller, callee), share in ways.items():
                 source, target = (callee, caller) if family == "missing" else (caller, callee)
-                along[source][target] = share * sum(bits[target][other] for other in explained_by)
+                lead = walk.leads[caller, callee].lead_bits if (caller, callee) in walk.leads else 0.0
+                likely = _likely(-lead if family == "missing" else lead)
+                along[source][target] = share * likely * sum(bits[target][other] for other in explained_by)
             for name, of_name in bits.items():
                 walk._spread(name, of_name[family], along)
         return walk
@@ -226,6 +234,23 @@ def _ways(shown: Collection[str], edges: Sequence[Edge]) -> dict[tuple[str, str]
     return ways
 
 
+def _leads(shown: Mapping[str, Symptoms], edges: Iterable[Edge]) -> dict[tuple[str, str], Edge]:
+    """Return the calls of which it is known who moves first, and of which no trace that failed at both ends says it better."""
+    return {
+        (edge.caller, edge.callee): edge
+        for edge in edges
+        if edge.lead_bits
+        and not edge.errors
+        and {edge.caller, edge.callee} <= shown.keys()
+        and set(shown[edge.caller].traces).isdisjoint(shown[edge.callee].traces)
+    }
+
+
+def _likely(bits: float) -> float:
+    """Return how much more an explanation counts whose side moves first by so many bits, 1 where nothing is known."""
+    return 1.0 - _LEADS + 2.0 * _LEADS / (1.0 + 2.0 ** -max(min(bits, _MOST_BITS), -_MOST_BITS))
+
+
 def _traced(shown: Mapping[str, Symptoms], ways: Collection[tuple[str, str]]) -> dict[str, int]:
     """Count the traces in which each service failed, others did too, and none of these that it depends on."""
     failed: dict[int, list[str]] = defaultdict(list)
@@ -249,8 +274,13 @@ def _bits(one: Symptoms) -> dict[str, float]:
     best = dict.fromkeys(_FAMILIES, 0.0)
     for symptom in one.symptoms:
         family = _family(symptom)
-        best[family] = max(best[family], min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal])
+        best[family] = max(best[family], _weight(symptom))
     return best
+
+
+def _weight(symptom: Symptom) -> float:
+    """Return the bits that a symptom counts for."""
+    return min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal] * (_OVER if symptom.over else 1.0)
 
 
 def _key(symptom: Symptom) -> tuple[str, str, str]:
@@ -299,11 +329,18 @@ def _reasons(one: Symptoms, walk: _Walk, first: int, among: int) -> list[Reason]
         reasons.append(Reason("trace", text, _bits_of(traced)))
     if sources := sorted(walk.sources[one.service]):
         who = "1 service that depends on it shows" if len(sources) == 1 else f"{len(sources)} services that depend on it show"
-        text = f"{who} symptoms too: {', '.join(sources[:3])}"
+        text = f"{who} symptoms too: {', '.join(sources[:3])}{_followed(one.service, walk)}"
         reasons.append(Reason("graph", text, walk.taken[one.service]))
     if among > 1 and _onset(one) == first:
         reasons.append(Reason("first", f"one of the first of {among} services to show symptoms", 1.0))
     return sorted(reasons, key=lambda reason: -reason.strength)
+
+
+def _followed(name: str, walk: _Walk) -> str:
+    """Return who follows a service most surely, and by how much."""
+    after = [one for (_, callee), one in walk.leads.items() if callee == name and one.lag_s > 0.0 and one.lead_bits > 0.0]
+    surest = max(after, key=lambda one: (one.lead_bits, one.caller), default=None)
+    return "" if surest is None else f"; {surest.caller} follows it by {surest.lag_s / 60:.3g} min"
 
 
 def _told(symptom: Symptom) -> Reason:
@@ -311,8 +348,8 @@ def _told(symptom: Symptom) -> Reason:
     detail = symptom.detail
     alike = detail if symptom.signal == "errors" or (symptom.signal == "logs" and detail != "WARN") else ""
     version = detail if symptom.signal == "version" else ""
-    weight = min(symptom.strength, _MOST_BITS) * _OF_SIGNAL[symptom.signal]
-    return Reason(symptom.signal, _text(symptom), weight, symptom.operation, alike, version)
+    text = _text(symptom) + (", over by now" if symptom.over else "")
+    return Reason(symptom.signal, text, _weight(symptom), symptom.operation, alike, version)
 
 
 def _text(symptom: Symptom) -> str:

@@ -1,4 +1,4 @@
-"""Which incidents belong together: by time and service, by traces that failed in both, and by who calls whom.
+"""Which incidents belong together: by time and service, by traces that failed in both, by who calls whom, and by whom both could not reach.
 
 `app.correlation` gives it the incidents of a tenant with what their errors name; a group keeps its name while incidents join it.
 """
@@ -38,6 +38,8 @@ class Seen:
         Ids of traces that failed in it, as far as they are kept.
     fingerprints : frozenset of str
         Of its errors.
+    peers : frozenset of str
+        Whom its errors say that they could not reach, see `features.peers`.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Seen:
     end_s: int | None = None
     traces: frozenset[str] = frozenset()
     fingerprints: frozenset[str] = frozenset()
+    peers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.end_s is not None and self.end_s < self.start_s:
@@ -110,8 +113,8 @@ def group(
     Notes
     -----
     Two incidents belong together when they are of one service and one begins while the other lasts or ten minutes after its end at most
-    (half an hour with a fingerprint in common); or when a trace failed in both; or when they are of neighbours in the graph and began
-    within ten minutes of each other. A group is what is joined by such pairs.
+    (half an hour with a fingerprint in common); or when a trace failed in both; or when they began within ten minutes of each
+    other and are of neighbours in the graph, or their errors name the same peer. A group is what is joined by such pairs.
     """
     seen = sorted(incidents, key=lambda one: (one.start_s, one.id))
     sets = _Sets(len(seen))
@@ -121,6 +124,7 @@ def group(
     for places in of_service.values():
         _join_service(seen, places, sets)
     _join_shared([one.traces for one in seen], sets)
+    _join_peers(seen, sets)
     _join_neighbours(seen, of_service, _neighbours(edges, of_service.keys(), set(symptomatic)), sets)
     names = before or {}
     _join_shared([frozenset({names[one.id]}) if one.id in names else frozenset() for one in seen], sets, len(seen))
@@ -174,9 +178,27 @@ def _join_shared(names: Sequence[frozenset[str]], sets: _Sets, most: int = _COMM
         for name in shared:
             places[name].append(place)
     for together in places.values():
-        if len(together) <= most:
-            for place in together[1:]:
-                sets.join(together[0], place)
+        _join_few(together, sets, most)
+
+
+def _join_peers(seen: Sequence[Seen], sets: _Sets) -> None:
+    """Join incidents, which come by start, that began near each other and could not reach the same peer, unless too many could not."""
+    together: dict[str, list[int]] = {}
+    for place, one in enumerate(seen):
+        for name in one.peers:
+            near = together.setdefault(name, [])
+            if near and one.start_s - seen[near[-1]].start_s > _NEAR_S:
+                _join_few(near, sets)
+                near.clear()
+            near.append(place)
+    for near in together.values():
+        _join_few(near, sets)
+
+
+def _join_few(places: Sequence[int], sets: _Sets, most: int = _COMMON) -> None:
+    if len(places) <= most:
+        for place in places[1:]:
+            sets.join(places[0], place)
 
 
 def _join_neighbours(

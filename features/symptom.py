@@ -34,6 +34,8 @@ class Symptom:
         Where it shows most, ``*`` for the whole service.
     detail : str
         A fingerprint, a version or the name of a level, where there is one.
+    over : bool
+        Whether it is shown no more while the trouble that it is evidence of lasts, see `features.shown`.
     """
 
     signal: str
@@ -43,6 +45,7 @@ class Symptom:
     expected: float = 0.0
     operation: str = "*"
     detail: str = ""
+    over: bool = False
 
     def __post_init__(self) -> None:
         if self.signal not in SIGNALS:
@@ -86,6 +89,9 @@ class Edge:
         Faded counts.
     lag_s : float
         Seconds by which what happens at the callee shows at the caller later, 0 where it is not known.
+    lead_bits : float
+        How much likelier it is that the callee moves first than that the caller does; below 0 where the caller does, 0 where neither
+        is known.
     """
 
     tenant: str
@@ -94,6 +100,7 @@ class Edge:
     calls: float
     errors: float = 0.0
     lag_s: float = 0.0
+    lead_bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

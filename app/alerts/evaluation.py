@@ -6,7 +6,7 @@ to evaluate the same twice changes nothing, so that two nodes may do it at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -134,7 +134,8 @@ def evaluate(routes: Sequence[Route], known: Situation) -> list[AlertRecord]:
     carried = [one for route in routes for one in _moved(route, known, by_route.get(route.name, {}))]
     named = {route.name: route for route in routes}
     carried += [_orphaned(alert, known) for alert in known.alerts if alert.rule not in named and not alert.over]
-    found = _with_pages(_overlaid(carried, known), known.alerts, named)
+    untold = {route.name for route in routes if not route.channels}
+    found = _with_pages(_overlaid(carried, known, untold), known.alerts, named)
     return [replace(alert, updated_at=known.now) for alert in found if _differs(before.get(alert.id), alert, known.now)]
 
 
@@ -245,11 +246,11 @@ def _threshold(route: Route, known: Situation, n_series: int) -> float:
     return route.threshold_of(known.thresholds.get(route.name))
 
 
-def _overlaid(carried: Iterable[_Moved], known: Situation) -> list[AlertRecord]:
+def _overlaid(carried: Iterable[_Moved], known: Situation, untold: Collection[str]) -> list[AlertRecord]:
     """Return alerts in the state that triggers, silences and causes come to."""
     moved_alerts, groups = list(carried), groups_by_service(known.groups)
     firing = [overlaid(alert, trigger, Overlay()) for alert, trigger in moved_alerts if trigger.firing]
-    causes, silences = inhibited(firing, groups, known.calls), silenced_by(known.silences, known.now)
+    causes, silences = inhibited(firing, groups, known.calls, untold), silenced_by(known.silences, known.now)
     found: list[AlertRecord] = []
     for alert, trigger in moved_alerts:
         overlay = Overlay(silence_of(silences, alert.labels), causes.get(alert.id)) if trigger.firing else Overlay()

@@ -14,6 +14,7 @@ from app.alerts.quiet import silence_of, silenced_by
 from app.alerts.routes import Route
 from app.alerts.states import Trigger, moved
 from app.cache.alert_records import AlertRecord, SilenceRecord, ThresholdRecord
+from app.cache.records import IncidentRecord
 
 __all__ = ["Explained", "Kept", "Point", "PointsOf", "Question", "explain"]
 
@@ -43,14 +44,20 @@ class Kept:
         Also those that are over.
     threshold : ThresholdRecord or None
         Of the route.
+    incidents : sequence of IncidentRecord
+        Of the series, as far as they are kept.
     stale_s : float
         After how long nothing is known of a series any more.
+    tail : float or None
+        The score of an anomaly that the route's budget comes to, over all of its series; of a route on anomalies alone.
     """
 
     alerts: Sequence[AlertRecord] = ()
     silences: Sequence[SilenceRecord] = ()
     threshold: ThresholdRecord | None = None
+    incidents: Sequence[IncidentRecord] = ()
     stale_s: float = 900.0
+    tail: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Explained:
     value, threshold : float or None
         What was compared.
     threshold_basis : str
-        ``history``, ``default`` or ``fixed``.
+        ``history``, ``default``, ``fixed``, or ``budget`` where it follows from the budget alone.
     pending_s : float or None
         For how long the threshold was met.
     alert_id, silence_id, inhibited_by : str or None
@@ -112,7 +119,8 @@ def explain(route: Route, asked: Question, points: Sequence[Point], kept: Kept) 
     asked : Question
         Series and instant.
     points : sequence of Point
-        What was said of the series by then, in order of time; none for a route that is not on predictions.
+        What was said of the series by then, in order of time: probabilities, or of a route on anomalies the newest score, since history has
+        none; none for a route on incidents.
     kept : Kept
         What is kept of the tenant.
     """
@@ -122,9 +130,8 @@ def explain(route: Route, asked: Question, points: Sequence[Point], kept: Kept) 
     alert = _alert_at(route, asked, kept.alerts)
     if alert is not None:
         return _of_alert(route, alert, asked, kept)
-    if route.on != "prediction":
-        what = "no incident of it was open" if route.on == "incident" else "no anomaly of it was rare enough"
-        return replace(empty, verdict="below_threshold", text=f"{what} then, as far as alerts are kept")
+    if route.on == "incident":
+        return _of_incidents(route, asked, kept)
     return _of_points(route, asked, [point for point in points if point.at_s <= asked.at.timestamp()], kept)
 
 
@@ -168,13 +175,34 @@ def _of_alert(route: Route, alert: AlertRecord, asked: Question, kept: Kept) -> 
     return replace(found, text=f"fired at {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC and {told}")
 
 
+def _of_incidents(route: Route, asked: Question, kept: Kept) -> Explained:
+    found = Explained(
+        route.name, route.on, route.shadow, "below_threshold", "", value=0.0, threshold=1.0, threshold_basis="fixed"
+    )
+    began = [one for one in kept.incidents if one.start <= asked.at and (one.end is None or asked.at < one.end)]
+    if not began:
+        return replace(found, text="no incident of it was open then, as far as incidents are kept")
+    one = min(began, key=lambda one: (one.detected_at, one.id))
+    if asked.at < one.detected_at:
+        text = f"the incident {one.id} had begun, and was detected at {one.detected_at:%H:%M:%S} UTC"
+        return replace(found, verdict="pending", text=text)
+    lasted_s = (asked.at - one.detected_at).total_seconds()
+    found = replace(found, value=1.0, pending_s=lasted_s)
+    if lasted_s < route.min_duration_s:
+        return replace(found, verdict="pending", text=_pending(lasted_s, route))
+    return _silenced(route, asked, kept, found) or replace(
+        found, verdict="fired", text=f"the incident {one.id} was open; no alert of it is kept any more"
+    )
+
+
 def _of_points(route: Route, asked: Question, points: Sequence[Point], kept: Kept) -> Explained:
     threshold, basis = _basis(route, kept, asked.at)
     found = Explained(
         route.name, route.on, route.shadow, "no_data", "", threshold=threshold, threshold_basis=basis, pending_s=None
     )
     if not points or asked.at.timestamp() - points[-1].at_s > kept.stale_s:
-        return replace(found, text=f"nothing was predicted of it in the {kept.stale_s:g} s before")
+        said = "predicted" if route.on == "prediction" else "said of its anomalies, of which the newest alone is kept,"
+        return replace(found, text=f"nothing was {said} in the {kept.stale_s:g} s before")
     last, bounds, trigger = points[-1], route.bounds(threshold), Trigger()
     if last.status in HELD:
         return replace(
@@ -185,29 +213,36 @@ def _of_points(route: Route, asked: Question, points: Sequence[Point], kept: Kep
     found = replace(found, value=last.value)
     shown = f"{last.value:.3f} at {_clock(last.at_s)}"
     if trigger.since_s is None:
-        verdict = "budget" if basis == "history" and last.value >= bounds.resolve else "below_threshold"
+        verdict = "budget" if basis in ("history", "budget") and last.value >= bounds.resolve else "below_threshold"
         return replace(found, verdict=verdict, text=f"{shown} was below {threshold:.3f}, {_why(route, basis)}")
     lasted_s = asked.at.timestamp() - trigger.since_s
     if not trigger.firing:
         return replace(found, verdict="pending", pending_s=lasted_s, text=_pending(lasted_s, route))
-    silence = silence_of(silenced_by(kept.silences, asked.at), route.labels_of(asked.tenant, asked.service, asked.operation))
-    if silence is not None:
-        return replace(found, verdict="silenced", text=f"the silence {silence} was in force", silence_id=silence)
-    return replace(
+    return _silenced(route, asked, kept, found) or replace(
         found, verdict="fired", pending_s=lasted_s, text=f"{shown} met {threshold:.3f}; no alert of it is kept any more"
     )
+
+
+def _silenced(route: Route, asked: Question, kept: Kept, found: Explained) -> Explained | None:
+    """Return that a silence was in force, None where none was."""
+    silence = silence_of(silenced_by(kept.silences, asked.at), route.labels_of(asked.tenant, asked.service, asked.operation))
+    if silence is None:
+        return None
+    return replace(found, verdict="silenced", text=f"the silence {silence} was in force", silence_id=silence)
 
 
 def _basis(route: Route, kept: Kept, at: datetime) -> tuple[float, str]:
     """Return the threshold that counted at a time, and what it was based on."""
     if route.threshold is not None:
         return route.threshold, "fixed"
+    if kept.tail is not None:
+        return kept.tail, "budget"
     step = kept.threshold.at(at) if kept.threshold is not None else None
     return (route.default_threshold, "default") if step is None else (step.threshold, step.basis)
 
 
 def _why(route: Route, basis: str) -> str:
-    if basis == "history":
+    if basis in ("history", "budget"):
         return f"which a budget of {route.budget_per_day:g} pages a day comes to"
     return "the route's own threshold" if basis == "fixed" else "which counts until there is history enough for the budget"
 

@@ -8,7 +8,7 @@ the one that fired first stays, so that of what belongs together one is always h
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.cache.alert_records import AlertRecord
@@ -47,31 +47,40 @@ def groups_by_service(groups: Iterable[GroupOf]) -> dict[str, GroupOf]:
     return found
 
 
-def inhibited(alerts: Sequence[AlertRecord], groups: Mapping[str, GroupOf], calls: Calls) -> dict[str, str]:
+def inhibited(
+    alerts: Sequence[AlertRecord], groups: Mapping[str, GroupOf], calls: Calls, untold: Collection[str] = ()
+) -> dict[str, str]:
     """Return by alert that is to be quiet the alert that keeps it so.
 
     Parameters
     ----------
     alerts : sequence of AlertRecord
-        Those that are active, of one tenant. One in shadow keeps only others in shadow quiet.
+        Those that are active, of one tenant. One of which nobody is told, in shadow or without channels, keeps only others of its kind quiet.
     groups : Mapping of str to GroupOf
         By service.
     calls : Mapping of str to frozenset of str
         Who calls whom.
+    untold : collection of str
+        Names of routes without channels.
     """
     first: dict[tuple[bool, str], AlertRecord] = {}
     for alert in sorted(alerts, key=_rank):
-        first.setdefault((alert.shadow, alert.service), alert)
+        first.setdefault((_told(alert, untold), alert.service), alert)
     below = {service: _below(service, calls) for service in {alert.service for alert in alerts}}
     found: dict[str, str] = {}
     for alert in alerts:
         group = groups.get(alert.service)
         named = below[alert.service] | ({group.cause} if group is not None else frozenset[str]())
-        others = [first[alert.shadow, name] for name in named - {alert.service} if (alert.shadow, name) in first]
+        told = _told(alert, untold)
+        others = [first[told, name] for name in named - {alert.service} if (told, name) in first]
         causes = [other for other in others if _keeps(other, alert, groups, below)]
         if causes:
             found[alert.id] = min(causes, key=lambda other: (not _is_cause(other, groups), *_rank(other))).id
     return found
+
+
+def _told(alert: AlertRecord, untold: Collection[str]) -> bool:
+    return not alert.shadow and alert.rule not in untold
 
 
 def _rank(alert: AlertRecord) -> tuple[float, str]:

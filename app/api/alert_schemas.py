@@ -213,7 +213,8 @@ class _Explained(Out):
     text: str
     value: float | None
     threshold: float | None
-    threshold_basis: Literal["history", "default", "fixed", ""]
+    threshold_basis: Literal["history", "default", "fixed", "budget", ""]
+    """`budget`: of a route on anomalies, the score that comes as often as the budget allows."""
     pending_s: float | None
     alert_id: str | None
     silence_id: str | None

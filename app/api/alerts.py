@@ -11,7 +11,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
 
+from app.alerts.budget import DAY_S, tail_threshold
 from app.alerts.explain import Explained, Kept, Point, Question, explain
+from app.alerts.routes import Route
 from app.alerts.states import acknowledged
 from app.api.alert_schemas import AcknowledgeIn, AlertOut, AlertState, ExplanationsOut
 from app.api.bodies import UtcTime
@@ -21,7 +23,7 @@ from app.api.problems import Unknown
 from app.api.schemas import Items
 from app.cache.alert_records import AlertRecord, SilenceRecord, ThresholdRecord
 from app.cache.documents import decode_document, encode_document, prediction_key
-from app.cache.records import PredictionRecord
+from app.cache.records import IncidentRecord, PredictionRecord
 from features.errors import Conflict, InvalidValue
 from features.series import WHOLE, SeriesKey
 from models.feedback import YEARS
@@ -130,18 +132,41 @@ def _explained(asked: Ask, question: Question) -> list[Explained]:
     thresholds = asked.cache.all("thresholds", asked.prefix, ThresholdRecord)
     lookback = max([_LOOKS_BACK, *(timedelta(seconds=2 * route.min_duration_s) for route in view.routes)])
     past = view.points(question.tenant, question.service, question.operation, at - lookback, at)
+    key = prediction_key(SeriesKey(question.tenant, question.service, question.operation))
+    newest = asked.cache.one("predictions", key, PredictionRecord)
+    incidents = [
+        one
+        for one in asked.cache.all("incidents", asked.prefix, IncidentRecord).values()
+        if (one.service, one.operation) == (question.service, question.operation)
+    ]
     found: list[Explained] = []
     for route in view.routes:
-        points = _with_newest(asked, question, route.horizon, past.get(route.horizon, ()))
-        kept = Kept(alerts, silences, thresholds.get(asked.key(route.name)), view.stale_s)
+        tail = _tail(asked, route) if route.on == "anomaly" and route.threshold is None else None
+        points = (
+            _anomalies(newest) if route.on == "anomaly" else _with_newest(newest, route.horizon, past.get(route.horizon, ()))
+        )
+        kept = Kept(alerts, silences, thresholds.get(asked.key(route.name)), incidents, view.stale_s, tail)
         found.append(explain(route, question, points, kept))
     return found
 
 
-def _with_newest(asked: Ask, question: Question, horizon: str, past: Sequence[Point]) -> Sequence[Point]:
+def _with_newest(newest: PredictionRecord | None, horizon: str, past: Sequence[Point]) -> Sequence[Point]:
     """Return what history has, and the newest prediction, which it does not have yet."""
-    key = prediction_key(SeriesKey(question.tenant, question.service, question.operation))
-    newest = asked.cache.one("predictions", key, PredictionRecord)
     if newest is None or (past and past[-1].at_s >= newest.as_of.timestamp()):
         return past
     return [*past, Point(newest.as_of.timestamp(), newest.horizons[horizon].probability, newest.status)]
+
+
+def _anomalies(newest: PredictionRecord | None) -> Sequence[Point]:
+    """Return the newest score, which counts in an incident too."""
+    if newest is None:
+        return ()
+    status = newest.status if newest.status == "warming_up" else "ok"
+    return (Point(newest.as_of.timestamp(), newest.anomaly.score, status),)
+
+
+def _tail(asked: Ask, route: Route) -> float:
+    """Return the score that comes as often as the budget of a route on anomalies allows."""
+    known = asked.cache.all("predictions", asked.prefix, PredictionRecord).values()
+    n_series = sum(route.selects(asked.tenant, one.service, one.operation) for one in known)
+    return tail_threshold(route.budget_per_day, n_series, DAY_S / asked.parts.alerting.tick_s)

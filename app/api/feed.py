@@ -24,12 +24,13 @@ from models.prediction import AnomalyScore
 
 __all__ = ["Change", "Feed", "Feeds", "Kind", "StreamPlan"]
 
-Kind: TypeAlias = Literal["prediction", "anomaly", "incident", "alert", "model"]
-"""What changed: a prediction was replaced, a window was out of its bounds, an incident or an alert began, moved or ended, a model came or serves."""
+Kind: TypeAlias = Literal["prediction", "anomaly", "incident", "group", "alert", "model"]
+"""What changed: a prediction was replaced, a window was out of its bounds, an incident or an alert began, moved or ended, there is more to say of a
+group of incidents, a model came or serves."""
 
-_BUCKETS = ("predictions", "incidents", "alerts", "models")
+_BUCKETS = ("predictions", "incidents", "groups", "alerts", "models")
 
-_KIND_OF: dict[str, Kind] = {"incidents": "incident", "alerts": "alert", "models": "model"}
+_KIND_OF: dict[str, Kind] = {"incidents": "incident", "groups": "group", "alerts": "alert", "models": "model"}
 
 _RARE = 0.99  # guessed: of 10,000 services, a hundred events a minute at the most
 
@@ -75,7 +76,9 @@ class Change:
     revision : int
         Of the document then; a document of a higher one has a later change in the feed.
     service, operation : str
-        What it is about; empty for models.
+        What it is about; empty for models and groups.
+    services : tuple of str
+        Of a group.
     """
 
     number: int
@@ -85,6 +88,11 @@ class Change:
     revision: int
     service: str = ""
     operation: str = ""
+    services: tuple[str, ...] = ()
+
+
+class _Affected(msgspec.Struct):
+    service: str
 
 
 class _Head(msgspec.Struct):
@@ -93,6 +101,7 @@ class _Head(msgspec.Struct):
     service: str = ""
     operation: str = ""
     anomaly: AnomalyScore | None = None
+    services: tuple[_Affected, ...] = ()
 
 
 class Feed:
@@ -173,7 +182,7 @@ class Feed:
         heads = ((document, _head(document)) for document in documents)
         told: list[tuple[Kind, Document, _Head]] = [(kind, d, head) for d, head in heads for kind in _kinds(bucket, head)]
         changes = [
-            Change(number, kind, bucket, document.key, document.revision, head.service, head.operation)
+            Change(number, kind, bucket, document.key, document.revision, head.service, head.operation, _names(head))
             for number, (kind, document, head) in enumerate(told, self._newest + 1)
         ]
         with self._lock:
@@ -239,6 +248,10 @@ def _head(document: Document) -> _Head:
         return msgspec.json.decode(document.value, type=_Head)
     except (msgspec.DecodeError, ValueError):  # of another version: it is passed over when it is read
         return _Head()
+
+
+def _names(head: _Head) -> tuple[str, ...]:
+    return tuple(one.service for one in head.services)
 
 
 def _kinds(bucket: str, head: _Head) -> tuple[Kind, ...]:

@@ -138,4 +138,5 @@ def _service(asked: Ask, name: str, broken: set[str]) -> dict[str, object]:
 
 def _shown(edge: _Edge) -> dict[str, object]:
     one = edge.record
-    return {"caller": edge.caller, "callee": one.callee, "calls": one.calls, "errors": one.errors, "lag_s": one.lag_s}
+    moving = {"lag_s": one.lag_s, "lead_bits": one.lead_bits}
+    return {"caller": edge.caller, "callee": one.callee, "calls": one.calls, "errors": one.errors, **moving}

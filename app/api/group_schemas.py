@@ -110,9 +110,13 @@ class GroupOut(Out):
     end: AwareDatetime | None
     """Null while one of its incidents lasts."""
     incidents: list[str]
+    """Ids of its incidents, the first 200 by start; `GET /incidents` with `group_id` lists all of them."""
+    incident_count: Annotated[int, Field(ge=1)]
     services: list[_Service]
     causes: list[_Cause]
     """The likeliest first."""
+    no_causes: str | None
+    """Why there are none, in words; null where there are."""
     predicted_before: list[_Forewarning]
     timeline: list[_Happening]
     blast_radius: _BlastRadius
@@ -156,6 +160,8 @@ class EdgeOut(Out):
     """Traces of the last five minutes that failed at both ends, of at most 32 a minute, where one node has both services; as of a quarter of an hour ago at most."""
     lag_s: float
     """Seconds by which what happens at the callee shows at the caller later, 0 where that is not known."""
+    lead_bits: float
+    """How much likelier it is that the callee moves first than that the caller does; below 0 where the caller does, 0 where neither is known."""
 
 
 class _Node(Out):

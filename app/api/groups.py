@@ -23,6 +23,11 @@ _BUCKET = "groups"
 _NEWEST: Listing[GroupRecord] = Listing("groups", (int, str), lambda record: (-microseconds(record.start), record.id))
 _HIDDEN = ("evidence", "kinds", "fingerprints", "categories")
 """What the home needs to go on, and nobody else."""
+_NO_CAUSES = (
+    "nothing is known of what its services showed: it was found when telemetry of the past was caught up with, "
+    "as in a replay, or they showed nothing out of the ordinary beside the incident"
+)
+_MOST_INCIDENTS = 200  # guessed: what a person can look through; as many as a group tells services of
 
 
 class GroupFilter(Paged):
@@ -76,5 +81,7 @@ def group_of(asked: Ask, incident_id: str) -> GroupRecord | None:
 
 
 def shown_group(record: GroupRecord) -> dict[str, object]:
-    """Return what is shown of a group."""
-    return {name: value for name, value in members(record).items() if name not in _HIDDEN}
+    """Return what is shown of a group, with the first of its incidents and how many there are, and why there are no causes."""
+    shown = {name: value for name, value in members(record).items() if name not in _HIDDEN}
+    shown |= {"incidents": record.incidents[:_MOST_INCIDENTS], "incident_count": len(record.incidents)}
+    return shown | {"no_causes": None if record.causes else _NO_CAUSES}

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.bodies import UtcTime
 from app.api.group_schemas import GroupedIncidentOut, IncidentDetailOut
-from app.api.groups import group_of, groups_of, shown_group
+from app.api.groups import find_group, group_of, groups_of, shown_group
 from app.api.pages import Listing, Page, microseconds
 from app.api.parts import PREFIX, Asked, Paged, answer, answer_page, members
 from app.api.problems import Unknown
@@ -32,6 +32,8 @@ class IncidentFilter(Paged):
     """Incidents that were not over at this time."""
     until: UtcTime | None = None
     """Incidents that began before this time."""
+    group_id: str | None = None
+    """Incidents of this group."""
 
     def admits(self, record: IncidentRecord) -> bool:
         """Return whether an incident is one of those asked for."""
@@ -48,6 +50,10 @@ class IncidentFilter(Paged):
 async def list_incidents(asked: Asked, chosen: Annotated[IncidentFilter, Query()]) -> Response:
     """List a tenant's incidents."""
     records = asked.cache.all("incidents", asked.prefix, IncidentRecord).values()
+    if chosen.group_id is not None:
+        group = find_group(asked, chosen.group_id)
+        grouped = set(() if group is None else group.incidents)
+        records = [one for one in records if one.id in grouped]
     page = _NEWEST.sorted_page([record for record in records if chosen.admits(record)], chosen.limit, chosen.cursor)
     group_ids = {name: group.id for group in groups_of(asked).values() for name in group.incidents}
     return answer_page(Page(tuple(members(one) | {"group_id": group_ids.get(one.id)} for one in page.rows), page.next))

@@ -162,12 +162,15 @@ class AlertView:
         What was predicted of a series, from history. Called in a thread.
     stale_s, kept_s : float
         After how long nothing is known of a series any more, and for how long what is over is kept.
+    tick_s : float
+        How long a window is.
     """
 
     routes: Sequence[Route] = ()
     points: PointsOf = _nothing_said
     stale_s: float = 900.0
     kept_s: float = 30 * 86_400.0
+    tick_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

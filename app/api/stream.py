@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from app.api.feed import Change, Feed, Feeds, Kind
+from app.api.groups import shown_group
 from app.api.pages import microseconds
 from app.api.parts import PREFIX, Ask, Asked, members
 from app.api.predictions import shown_prediction
 from app.cache.alert_records import AlertRecord
+from app.cache.group_records import GroupRecord
 from app.cache.records import IncidentRecord, PredictionRecord
 from features.series import WHOLE
 from models.version import ModelVersion, ServingHistory
@@ -45,7 +47,7 @@ class StreamFilter(BaseModel):
     event: list[Kind] = Field(default_factory=list[Kind])
     """Kinds of event; all without any."""
     service: str | None = None
-    """Only of this service; models are of none."""
+    """Only of this service, and of groups in which it shows the trouble; models are of none."""
     operations: Literal["all", "whole"] = "all"
     """`whole` leaves out what is of single operations."""
     for_s: float | None = Field(None, ge=0.0, le=86_400.0)
@@ -55,7 +57,7 @@ class StreamFilter(BaseModel):
         """Return whether a change is one of those asked for."""
         return (
             (not self.event or change.kind in self.event)
-            and (self.service is None or change.service == self.service)
+            and (self.service is None or self.service in (change.service, *change.services))
             and (self.operations == "all" or change.operation in ("", WHOLE))
         )
 
@@ -66,7 +68,7 @@ class StreamFilter(BaseModel):
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events, one after the other"}
     },
-    summary="Server-sent events: predictions, anomalies, incidents, alerts, models",
+    summary="Server-sent events: predictions, anomalies, incidents, groups, alerts, models",
 )
 async def stream(
     request: Request,
@@ -164,6 +166,9 @@ def _data(asked: Ask, change: Change) -> Mapping[str, object] | None:
     if change.kind == "incident":
         incident = asked.cache.one("incidents", change.key, IncidentRecord)
         return None if incident is None else members(incident)
+    if change.kind == "group":
+        group = asked.cache.one("groups", change.key, GroupRecord)
+        return None if group is None else shown_group(group)
     if change.kind == "alert":
         alert = asked.cache.one("alerts", change.key, AlertRecord)
         return None if alert is None else members(alert)

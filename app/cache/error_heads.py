@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 __all__ = ["ErrorHeads", "EventHead", "KindHead"]
@@ -31,6 +32,8 @@ class EventHead:
     category: str
     fingerprint: str
     trace_id: str = ""
+    message: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class CalleeRecord:
         Faded, see `features.graph`.
     errors : float
         Traces that lately failed at both ends, as far as one node has both.
-    lag_s : float
+    lag_s, lead_bits : float
         See `features.symptom.Edge`.
     """
 
@@ -76,6 +76,7 @@ class CalleeRecord:
     calls: float
     errors: float = 0.0
     lag_s: float = 0.0
+    lead_bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class EdgesRecord:
 
     def edges(self) -> list[Edge]:
         """Return the edges that causes are ranked along."""
-        return [Edge(self.tenant, self.caller, one.callee, one.calls, one.errors, one.lag_s) for one in self.callees]
+        return [
+            Edge(self.tenant, self.caller, one.callee, one.calls, one.errors, one.lag_s, one.lead_bits) for one in self.callees
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from app.api.alert_schemas import AlertOut
+from app.api.group_schemas import GroupOut
 from app.api.schemas import AnomalyOut, IncidentOut, PredictionOut
 from app.api.stream_schemas import DroppedOut, ModelChangeOut
 from app.client.exchange import read
@@ -29,6 +30,7 @@ __all__ = [
     "DroppedEvent",
     "Event",
     "EventKind",
+    "GroupEvent",
     "IncidentEvent",
     "ModelEvent",
     "PredictionEvent",
@@ -37,7 +39,7 @@ __all__ = [
 
 DataT = TypeVar("DataT", bound=BaseModel)
 
-EventKind: TypeAlias = Literal["prediction", "anomaly", "incident", "alert", "model"]
+EventKind: TypeAlias = Literal["prediction", "anomaly", "incident", "group", "alert", "model"]
 """What can be asked for."""
 
 _LONGEST = 2**24  # bytes of a line; guessed: a hundred times the largest alert, and far below what fills a memory
@@ -73,6 +75,13 @@ class IncidentEvent(_Told[IncidentOut]):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupEvent(_Told[GroupOut]):
+    """There is more to say of a group of incidents."""
+
+    kind: Literal["group"] = "group"
+
+
+@dataclass(frozen=True, slots=True)
 class AlertEvent(_Told[AlertOut]):
     """An alert began, moved or ended."""
 
@@ -93,13 +102,14 @@ class DroppedEvent(_Told[DroppedOut]):
     kind: Literal["dropped"] = "dropped"
 
 
-Event: TypeAlias = PredictionEvent | AnomalyEvent | IncidentEvent | AlertEvent | ModelEvent | DroppedEvent
+Event: TypeAlias = PredictionEvent | AnomalyEvent | IncidentEvent | GroupEvent | AlertEvent | ModelEvent | DroppedEvent
 """What `watch` gives; `kind` tells them apart."""
 
 _KINDS: Mapping[str, tuple[type[Event], type[BaseModel]]] = {
     "prediction": (PredictionEvent, PredictionOut),
     "anomaly": (AnomalyEvent, AnomalyOut),
     "incident": (IncidentEvent, IncidentOut),
+    "group": (GroupEvent, GroupOut),
     "alert": (AlertEvent, AlertOut),
     "model": (ModelEvent, ModelChangeOut),
     "dropped": (DroppedEvent, DroppedOut),

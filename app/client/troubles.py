@@ -31,6 +31,8 @@ class IncidentsWanted(TypedDict, total=False):
     """Incidents that were not over at this time."""
     until: datetime | None
     """Incidents that began before this time."""
+    group_id: str | None
+    """Incidents of this group."""
 
 
 class GroupsWanted(TypedDict, total=False):

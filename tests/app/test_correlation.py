@@ -13,12 +13,15 @@ import pytest
 from app import correlation as correlation_module
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.cache.group_records import GroupRecord
+from app.cache.records import RecentErrors
 from app.correlation import Correlation, CorrelationParts
 from app.store.contract import Documents
 from app.store.sqlite import SqliteStore
 from app.telemetry import Telemetry
 from features.errors import StoreFailed
-from tests.api_builders import Clock, an_incident, put_incident
+from features.event import ErrorEvent
+from features.series import WHOLE
+from tests.api_builders import Clock, an_incident, put_errors, put_incident
 from tests.contracts.stores import FAMILIES
 from tests.group_builders import (
     a_group,
@@ -56,6 +59,34 @@ def test_a_cascade_is_one_group_with_cause_order_and_plan(documents: Documents) 
     assert found.kinds["payment"] == ("disk_full",)
     assert (found.blast_radius.requests_per_minute, found.blast_radius.failing_share) == (180.0, 0.5)
     assert found.categories == ("resource",)
+
+
+def test_services_whose_errors_name_the_same_peer_that_they_cannot_reach_are_one_group(documents: Documents) -> None:
+    def fails(service: str, message: str, category: str = "network") -> None:
+        event = ErrorEvent(
+            at(1),
+            at(1),
+            "default",
+            service,
+            WHOLE,
+            category,
+            "connection_refused",
+            17,
+            True,
+            True,
+            f"f-{service}",
+            message=message,
+        )
+        put_incident(documents, an_incident(service, service, lasts=True))
+        put_errors(documents, service, RecentErrors((), (event,)))
+
+    fails("cart", "connection refused to db-1")
+    fails("mail", "dial tcp db-1:5432: connect: connection refused")
+    fails("search", "connection refused to db-2")
+    fails("stock", "no such row in db-1:5432", "data")
+    fails("ads", "connection refused")
+    correlation_of(documents).look_at_all()
+    assert sorted(found.incidents for found in groups(documents)) == [("ads",), ("cart", "mail"), ("search",), ("stock",)]
 
 
 def test_a_second_look_writes_nothing_and_so_does_another_home(documents: Documents) -> None:

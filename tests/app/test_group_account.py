@@ -56,6 +56,29 @@ def test_a_symptom_is_told_since_it_showed_first_and_as_strong_as_it_was() -> No
     assert (gone.causes, gone.services) == (later.causes, later.services)
 
 
+def test_what_passed_while_others_went_on_is_behind_them_and_stays_there_when_all_is_over() -> None:
+    last = an_incident("c", "cart", lasts=True)
+    first = told(a_scene(last, cart=shows("cart", 0, 2, 12.0), web=shows("web", 0, 2, 30.0)))
+    later = told(a_scene(last, as_of=6, cart=shows("cart", 0, 6, 12.0)), first)
+    assert [(one.service, one.symptoms[0].over) for one in later.evidence] == [("cart", False), ("web", True)]
+    ended = told(a_scene(an_incident("c", "cart"), as_of=12), later)
+    assert ended.end is not None
+    assert (ended.evidence, ended.causes) == (later.evidence, later.causes)
+
+
+def test_what_began_after_a_group_that_is_found_late_is_not_to_blame_for_it() -> None:
+    past = an_incident("c", "cart")  # of the first ten minutes, found while old telemetry is caught up with
+    during = shows("cart", 5, 40, 9.0)
+    later = Symptom("latency", int(at(30).timestamp()), 20.0)
+    record = replace(during, symptoms=(later, *during.symptoms), errors=tuple(float(n) for n in range(60)))
+    found = told(a_scene(past, as_of=40, cart=record, web=shows("web", 30, 40, 30.0)))
+    assert [(one.service, [s.signal for s in one.symptoms]) for one in found.evidence] == [("cart", ["errors"])]
+    assert [cause.service for cause in found.causes] == ["cart"]
+    # Windows 20 to 30 of the sixty: from the start of the incident to the window in which it ended.
+    assert found.services[0].errors == sum(range(20, 31))
+    assert told(a_scene(past, as_of=40, web=shows("web", 30, 40, 30.0))).causes == ()
+
+
 def test_the_blast_radius_is_that_of_the_worst_moment() -> None:
     incident = an_incident("c", "cart", lasts=True)
 

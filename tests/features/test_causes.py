@@ -102,6 +102,44 @@ def test_traces_that_failed_at_both_ends_point_at_the_deepest() -> None:
     assert "the deepest service that failed in 2 traces in which others failed too" in [reason.text for reason in cause.reasons]
 
 
+def test_of_two_callees_the_one_that_moves_first_is_likelier_unless_traces_say_more() -> None:
+    slow = Symptom("latency", 540, 12.0, value=2.0, expected=0.1)
+    symptoms = [shown(name, slow) for name in ("web", "cart", "payment")]
+
+    def first(cart: float, payment: float, errors: float = 0.0) -> str:
+        edges = [
+            Edge("default", "web", "cart", 9.0, errors, 60.0, cart),
+            Edge("default", "web", "payment", 9.0, errors, 0.0, payment),
+        ]
+        return rank(symptoms, edges)[0].service
+
+    assert first(0.0, 0.0) == "cart", "as good as payment, and first by name"
+    assert (first(20.0, 0.0), first(0.0, 20.0), first(-20.0, 0.0)) == ("cart", "payment", "payment")
+    assert first(0.0, 20.0, errors=3.0) == "cart", "a trace that failed at both ends says it better"
+    texts = [reason.text for reason in rank(symptoms, [Edge("default", "web", "cart", 9.0, 0.0, 120.0, 20.0)])[0].reasons]
+    assert "1 service that depends on it shows symptoms too: web; web follows it by 2 min" in texts
+
+
+def test_a_caller_that_moves_after_its_callee_is_less_likely_why_calls_are_missing() -> None:
+    silent = Symptom("traffic", 540, 12.0, value=0.0, expected=80.0)
+    broken = Symptom("errors", 540, 12.0, value=30.0, expected=0.0)
+
+    def share(lead_bits: float) -> float:
+        edges = [Edge("default", "cart", "payment", 50.0, 0.0, 0.0, lead_bits)]
+        return {one.service: one.score for one in rank([shown("cart", broken), shown("payment", silent)], edges)}["cart"]
+
+    assert share(-20.0) > share(0.0) > share(20.0)
+
+
+def test_what_is_over_while_the_trouble_lasts_counts_a_quarter_and_says_so() -> None:
+    broken = Symptom("errors", 540, 12.0, value=30.0, expected=0.0)
+    over = Symptom("errors", 540, 20.0, value=30.0, expected=0.0, over=True)
+    causes = rank([shown("cart", broken), shown("web", over)], [])
+    assert [cause.service for cause in causes] == ["cart", "web"]
+    assert causes[0].score / causes[1].score == pytest.approx(12.0 / 5.0)
+    assert causes[1].reasons[0].text.endswith("over by now")
+
+
 @pytest.mark.parametrize(
     ("symptom", "text"),
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.edges import MOST_LAG, edges_of, lags
+from features.edges import MOST_LAG, edges_of, lags, leads
 from features.memory import Memory
 from features.series import WHOLE
 from tests.telemetry import T0, a_batch, a_record
@@ -26,6 +26,25 @@ def test_services_that_do_not_move_together_have_no_lag() -> None:
     rng = np.random.default_rng(1)
     found = lags(rng.normal(size=(1000, 60)), rng.normal(size=(1000, 60)), np.ones((1000, 60), np.bool_))
     assert (found > 0).mean() < 0.01
+
+
+def test_what_moves_together_by_chance_does_not_tell_who_is_first() -> None:
+    rng, known = np.random.default_rng(2), np.ones((2000, 60), np.bool_)
+    even = leads(rng.normal(size=(2000, 60)), rng.normal(size=(2000, 60)), known)
+    assert (even != 0.0).mean() < 0.01
+    drifting = leads(rng.normal(size=(2000, 60)).cumsum(1), rng.normal(size=(2000, 60)).cumsum(1), known)
+    assert (drifting != 0.0).mean() < 0.05, "neighbouring windows are alike"
+
+
+def test_who_moves_first_is_told_by_sign_and_what_moves_at_once_is_not() -> None:
+    rng, known = np.random.default_rng(3), np.ones((1, 60), np.bool_)
+    callee = rng.exponential(size=(1, 60))
+    later = np.roll(callee, 1, axis=1) + rng.normal(scale=0.2, size=(1, 60))
+    assert leads(callee, later, known)[0] > 10.0
+    assert leads(later, callee, known)[0] == pytest.approx(-leads(callee, later, known)[0])
+    assert leads(callee, callee + rng.normal(scale=0.2, size=(1, 60)), known).tolist() == [0.0]
+    assert leads(callee, later, np.arange(60)[None] < 10).tolist() == [0.0], "too few windows"
+    assert leads(callee[:, :1], later[:, :1], known[:, :1]).tolist() == [0.0]
 
 
 def test_an_edge_has_traffic_shared_failures_and_the_lag_of_its_caller() -> None:
@@ -50,4 +69,5 @@ def test_an_edge_has_traffic_shared_failures_and_the_lag_of_its_caller() -> None
     assert set(known) == {"db", "bank:443"}
     assert (known["db"].calls, known["db"].errors, known["db"].lag_s) == (8.0, 5.0, 120.0)
     assert known["bank:443"].calls == pytest.approx(2.0, rel=0.01)
-    assert (known["bank:443"].errors, known["bank:443"].lag_s) == (0.0, 0.0)
+    assert known["db"].lead_bits > 10.0
+    assert (known["bank:443"].errors, known["bank:443"].lag_s, known["bank:443"].lead_bits) == (0.0, 0.0, 0.0)

@@ -59,6 +59,22 @@ def test_two_services_whose_calls_of_one_peer_outside_fail_belong_together() -> 
     assert ids(group(seen, calls(*both, errors=3.0))) == [["p", "w"]]
 
 
+def test_services_that_could_not_reach_the_same_peer_at_about_the_same_time_belong_together() -> None:
+    seen = [
+        Seen("p", "payment", 0, peers=frozenset({"db-1"})),
+        Seen("c", "cart", 4 * MINUTE, peers=frozenset({"db-1", "bank"})),
+        Seen("w", "web", 4 * MINUTE, peers=frozenset({"db-2"})),
+        Seen("m", "mail", 15 * MINUTE, peers=frozenset({"db-1"})),
+    ]
+    assert ids(group(seen)) == [["p", "c"], ["w"], ["m"]], "mail began eleven minutes later"
+
+
+def test_a_peer_that_everybody_names_joins_nobody() -> None:
+    seen = [Seen(f"i{n:02}", f"s{n}", n, peers=frozenset({"10.0.0.1"})) for n in range(60)]
+    assert len(group(seen)) == 60
+    assert len(group(seen[:50])) == 1
+
+
 def test_incidents_of_one_service_are_one_group_while_one_lasts_and_shortly_after() -> None:
     seen = [
         Seen("a", "web", 0, 60 * MINUTE),
@@ -98,7 +114,7 @@ def incidents(draw: st.DrawFn) -> list[Seen]:
     for number in range(count):
         start_s, length = draw(st.integers(0, 120)) * MINUTE, draw(st.none() | st.integers(0, 60))
         end_s = None if length is None else start_s + length * MINUTE
-        found.append(Seen(f"i{number}", draw(st.sampled_from(SERVICES)), start_s, end_s, draw(names), draw(names)))
+        found.append(Seen(f"i{number}", draw(st.sampled_from(SERVICES)), start_s, end_s, draw(names), draw(names), draw(names)))
     return found
 
 

@@ -115,6 +115,19 @@ def test_anomalies_fire_as_often_as_the_budget_allows() -> None:
     assert after([], an_observation(score=0.8), now_s=1, route=a_route(on="anomaly", threshold=0.7))[0].state == "firing"
 
 
+def test_a_cause_of_which_nobody_is_told_keeps_no_symptom_quiet_that_somebody_is_told_of() -> None:
+    told = a_route(name="web", matchers=(MatcherRecord("service", "web"),))
+    untold = a_route(name="db", matchers=(MatcherRecord("service", "db"),), channels=())
+    seen = [an_observation("web"), an_observation("db")]
+
+    def states(*routes: Route) -> dict[str, str]:
+        situation = known(seen, now_s=1, calls=calls_of([("web", "db")]))
+        return {one.service: one.state for one in evaluate(routes, situation)}
+
+    assert states(told, untold) == {"web": "firing", "db": "firing"}
+    assert states(told, replace(untold, channels=("post",))) == {"web": "inhibited", "db": "firing"}
+
+
 def test_a_silence_a_cause_and_a_group_are_told_of() -> None:
     seen = [an_observation("web"), an_observation("db")]
     kept = after([], *seen, now_s=1, calls=calls_of([("web", "db")]), groups=[GroupOf("g1", ("web", "db"))])

@@ -10,7 +10,9 @@ import pytest
 from app.alerts.explain import Explained, Kept, Point, Question, explain
 from app.alerts.routes import Route
 from app.cache.alert_records import MatcherRecord, SilenceRecord, ThresholdRecord, ThresholdStep
+from app.cache.records import IncidentRecord
 from tests.alert_builders import a_route, an_alert, at
+from tests.api_builders import an_incident
 
 SILENCE = SilenceRecord("s1", "default", (MatcherRecord("service", "payment"),), at(0), at(600), "ann", "", at(0))
 ROUTE = a_route(threshold=None, min_duration_s=120.0)
@@ -90,8 +92,37 @@ def test_an_alert_that_was_over_by_then_or_silenced_or_another_does_not() -> Non
     assert asked([], alerts=[an_alert()], silences=[SILENCE]).verdict == "silenced"
 
 
-def test_routes_of_another_kind_and_of_other_series_say_so() -> None:
-    assert asked([], route=a_route(on="incident")).text == "no incident of it was open then, as far as alerts are kept"
-    assert asked([], route=a_route(on="anomaly")).verdict == "below_threshold"
+def test_routes_of_other_series_say_so() -> None:
     other = a_route(matchers=(MatcherRecord("service", "cart"),))
     assert asked([], route=other).verdict == "not_selected"
+
+
+def test_a_route_on_incidents_says_whether_one_was_open_and_known_of() -> None:
+    route = a_route(on="incident", min_duration_s=60.0)
+    incident = replace(an_incident("i1"), start=at(0), detected_at=at(120), end=at(600))
+
+    def told(at_s: float, *incidents: IncidentRecord, **kept: Any) -> Explained:
+        return asked([], route=route, at_s=at_s, incidents=incidents, **kept)
+
+    assert (told(300).verdict, told(300).value, told(300).threshold) == ("below_threshold", 0.0, 1.0)
+    assert told(700, incident).text == "no incident of it was open then, as far as incidents are kept"
+    early = told(60, incident)
+    assert (early.verdict, early.text) == ("pending", "the incident i1 had begun, and was detected at 12:02:00 UTC")
+    assert (told(150, incident).verdict, told(150, incident).pending_s) == ("pending", 30.0)
+    assert told(200, incident).text == "the incident i1 was open; no alert of it is kept any more"
+    assert told(200, replace(incident, end=None)).verdict == "fired"
+    assert told(200, incident, silences=[SILENCE]).verdict == "silenced"
+    assert asked([], route=route, at_s=200, incidents=[incident], alerts=[an_alert()]).alert_id == "a-1"
+
+
+def test_a_route_on_anomalies_compares_the_newest_score_with_what_its_budget_comes_to() -> None:
+    route = a_route(on="anomaly", threshold=None, budget_per_day=2.0)
+    below, above = (asked(points(score), route=route, tail=0.999) for score in (0.99, 0.9995))
+    assert (below.verdict, below.threshold, below.threshold_basis) == ("budget", 0.999, "budget")
+    assert below.text == "0.990 at 12:05:00 UTC was below 0.999, which a budget of 2 pages a day comes to"
+    assert above.verdict == "fired"
+    assert asked(points(0.5), route=route, tail=0.999).verdict == "below_threshold"
+    assert asked(points(0.5, status="warming_up"), route=route, tail=0.999).verdict == "held"
+    unknown = asked([], route=route, tail=0.999)
+    assert unknown.text == "nothing was said of its anomalies, of which the newest alone is kept, in the 900 s before"
+    assert asked(points(0.97), route=replace(route, threshold=0.95)).threshold_basis == "fixed"

@@ -35,6 +35,14 @@ def test_an_alert_in_shadow_keeps_nobody_quiet_who_is_not() -> None:
     assert inhibited([replace(WEB, shadow=True), replace(DB, shadow=True)], {}, CALLS) == {"web": "db"}
 
 
+def test_an_alert_of_a_route_without_channels_keeps_nobody_quiet_who_is_told() -> None:
+    untold = replace(DB, rule="nowhere")
+    assert inhibited([WEB, untold], {}, CALLS, {"nowhere"}) == {}
+    assert inhibited([replace(WEB, rule="nowhere"), untold], {}, CALLS, {"nowhere"}) == {"web": "db"}
+    assert inhibited([replace(WEB, shadow=True), untold], {}, CALLS, {"nowhere"}) == {"web": "db"}
+    assert inhibited([WEB, untold], {}, CALLS) == {"web": "db"}, "where it has channels"
+
+
 def test_of_services_that_call_each_other_the_first_that_fired_is_heard() -> None:
     assert inhibited([WEB, DB], {}, calls_of([("web", "db"), ("db", "web")])) == {"db": "web"}
 

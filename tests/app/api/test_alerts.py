@@ -13,8 +13,9 @@ from app.api.parts import AlertView
 from app.cache.alert_records import AlertRecord, MatcherRecord, SilenceRecord
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.store.contract import Documents
+from models.prediction import AnomalyScore
 from tests.alert_builders import a_route, an_alert, at
-from tests.api_builders import NOON, Api, Clock, a_prediction, put_prediction
+from tests.api_builders import NOON, Api, Clock, a_prediction, an_incident, put_incident, put_prediction
 from tests.contracts.stores import Store
 
 ALERTS = "/api/v1/alerts"
@@ -121,3 +122,25 @@ def test_an_alert_and_a_silence_of_its_time_are_told(asking: Api) -> None:
     for when, verdict in (("12:00:30", "silenced"), ("12:01:00", "fired")):
         told = asking.get(f"{ALERTS}:explain?service=payment&at=2026-03-02T{when}Z").json()["routes"][0]
         assert (told["verdict"], told["alert_id"]) == (verdict, "a-1")
+
+
+def test_routes_on_incidents_and_anomalies_are_explained_by_what_is_kept_of_these(store: Store, clock: Clock) -> None:
+    routes = (a_route(name="incidents", on="incident"), a_route(name="odd", on="anomaly", threshold=None, budget_per_day=1.0))
+    api = Api(store.documents, clock, alerting=AlertView(routes))
+    clock.move(90)
+    incident = replace(an_incident("i1", "payment"), start=at(0), detected_at=at(30), end=None)
+    put_incident(api.documents, incident)
+    put_incident(api.documents, replace(incident, id="i2", service="cart"))
+    odd = AnomalyScore(0.9999, 9.0, 2.0, 0.0, 5.0)
+    put_prediction(api.documents, replace(a_prediction("payment"), as_of=at(60), status="in_incident", anomaly=odd))
+
+    def told(when: str = "12:01:30") -> dict[str, tuple[str, float | None]]:
+        answer = api.get(f"{ALERTS}:explain?service=payment&at=2026-03-02T{when}Z")
+        return {one.route: (one.verdict, one.value) for one in ExplanationsOut.model_validate_json(answer.content).routes}
+
+    assert told() == {"incidents": ("fired", 1.0), "odd": ("fired", 0.9999)}
+    assert told("12:00:20") == {"incidents": ("pending", 0.0), "odd": ("no_data", None)}
+    assert told("11:59:00")["incidents"] == ("below_threshold", 0.0)
+    for n in range(30):  # one window a day of so many series is rarer than the score
+        put_prediction(api.documents, replace(a_prediction(f"s{n}"), as_of=at(60)))
+    assert told()["odd"] == ("budget", 0.9999)

@@ -16,6 +16,7 @@ from app.telemetry import Telemetry
 from features.errors import Overloaded
 from models.prediction import AnomalyScore
 from tests.api_builders import Clock, a_prediction, an_incident, put_incident, put_prediction
+from tests.group_builders import correlation_of, put_cascade
 
 
 class Seconds:
@@ -73,6 +74,18 @@ def test_prediction_whose_window_is_rare_and_out_of_its_bounds_is_an_anomaly_too
         documents, replace(a_prediction("silent"), anomaly=AnomalyScore(0.999, 1.0, 9.0, 4.0, 15.0, None, "traffic"))
     )
     assert [service for _, kind, service in kinds(feed) if kind == "anomaly"] == ["loud", "silent"]
+
+
+def test_a_group_changes_with_the_services_that_it_is_of(cache: Cache, documents: Documents) -> None:
+    feed = feed_of(cache)
+    put_cascade(documents)
+    correlation_of(documents).look_at_all()
+    feed.look(anyway=True)
+    (change,) = (one for one in feed.since(0, 100)[0] if one.kind == "group")
+    assert (change.bucket, change.service, change.services) == ("groups", "", ("payment", "cart", "web"))
+    number = feed.newest
+    correlation_of(documents).look_at_all()
+    assert kinds(feed, number) == [], "nothing new is said of it"
 
 
 def test_who_was_away_finds_each_document_once_with_its_last_change(cache: Cache, documents: Documents) -> None:

@@ -18,6 +18,7 @@ def ids(api: Api, query: str = "") -> list[str]:
 
 def test_a_group_is_answered_with_all_that_was_found_and_nothing_that_is_not_meant_for_people(api: Api) -> None:
     put_cascade(api.documents, -60 * 24, name="before-", lasts=False)
+    assert correlation_of(api.documents).look_at_all()
     put_verdict(api.documents, a_verdict("before-payment", "grew the volume"))
     put_cascade(api.documents)
     assert correlation_of(api.documents).look_at_all()
@@ -61,3 +62,27 @@ def test_the_id_of_a_group_that_turned_out_to_be_another_leads_to_that(api: Api)
     assert api.get(f"{GROUPS}/g-gone").json()["id"] == "g-kept"
     assert api.get(f"{GROUPS}/g-none").status_code == 404
     assert api.get(f"{GROUPS}/g-kept", {"X-Scope-OrgID": "other"}).status_code == 404
+
+
+def test_of_a_storm_the_first_incidents_are_named_and_all_are_counted_and_can_be_listed(api: Api) -> None:
+    names = tuple(f"i{n:03}" for n in range(250))
+    for n, name in enumerate(names):
+        put_incident(api.documents, an_incident(name, f"s{n:03}", start_s=60.0 * n))
+    put_incident(api.documents, an_incident("alone", "mail"))
+    put_group(api.documents, replace(a_group("g-storm", incidents=names), merged=("g-gone",)))
+    shown = GroupOut.model_validate_json(api.get(f"{GROUPS}/g-storm").content)
+    assert (tuple(shown.incidents), shown.incident_count) == (names[:200], 250)
+    assert api.get(f"{INCIDENTS}/i249").json()["group_id"] == "g-storm"
+    for name in ("g-storm", "g-gone"):
+        listed = api.get(f"{INCIDENTS}?group_id={name}&limit=500").json()["items"]
+        assert sorted(one["id"] for one in listed) == list(names)
+    assert api.get(f"{INCIDENTS}?group_id=g-none").json()["items"] == []
+
+
+def test_a_group_without_causes_says_why(api: Api) -> None:
+    put_group(api.documents, a_group("g-known"))
+    put_group(api.documents, a_group("g-late", causes=()))
+    known, late = (GroupOut.model_validate_json(api.get(f"{GROUPS}/{name}").content) for name in ("g-known", "g-late"))
+    assert known.no_causes is None
+    assert late.no_causes is not None
+    assert "telemetry of the past was caught up with" in late.no_causes

@@ -17,15 +17,18 @@ import uvicorn
 
 from app.api.alert_schemas import AlertOut
 from app.api.feed import StreamPlan
+from app.api.group_schemas import GroupOut
 from app.api.schemas import AnomalyOut, IncidentOut, PredictionOut
 from app.api.stream_schemas import DroppedOut, ModelChangeOut
 from app.cache.documents import encode_document, tenant_key
+from app.cache.group_records import Affected
 from app.ingest.connections import server_of
 from models.prediction import AnomalyScore
 from tests.alert_builders import an_alert
-from tests.api_builders import Api, Clock, a_prediction, an_incident, put_incident, put_prediction
+from tests.api_builders import NOON, Api, Clock, a_prediction, an_incident, put_incident, put_prediction
 from tests.contracts.stores import Store
 from tests.ensembles import add_version
+from tests.group_builders import a_group, correlation_of, put_cascade, put_group
 from tests.nodes import until
 
 STREAM = "/api/v1/stream"
@@ -129,6 +132,17 @@ def test_events_are_filtered_by_service_kind_and_operation(fast: Api) -> None:
         ("prediction", "cart", "*"),
         ("incident", "cart", "*"),
     ]
+
+
+def test_a_group_arrives_as_lists_show_it_for_who_listens_to_one_of_its_services(fast: Api) -> None:
+    with served(fast) as address, listening(address, "service=cart&event=group") as lines:
+        put_group(fast.documents, replace(a_group("g-mail"), services=(Affected("mail", NOON, 1.0, 1),)))
+        put_cascade(fast.documents)
+        correlation_of(fast.documents).look_at_all()
+        (event,) = events(lines, 1)
+    assert event.kind == "group"
+    assert event.data == fast.get("/api/v1/groups/g-payment").json()
+    assert GroupOut.model_validate(event.data).id == "g-payment"
 
 
 def test_who_comes_back_with_the_last_id_gets_what_changed_meanwhile(fast: Api) -> None:

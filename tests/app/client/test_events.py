@@ -69,4 +69,4 @@ def test_data_of_another_shape_are_named_with_the_kind() -> None:
 def test_every_kind_has_an_event_that_says_it() -> None:
     named = [name for name in events.__all__ if name.endswith("Event")]
     kinds = {getattr(events, name)("e-1", None).kind for name in named if name != "Event"}
-    assert kinds == {"prediction", "anomaly", "incident", "alert", "model", "dropped"}
+    assert kinds == {"prediction", "anomaly", "incident", "group", "alert", "model", "dropped"}
