@@ -27,6 +27,7 @@ def time_chart(series: Sequence[Series], most: float | None = None) -> dict[str,
     shown = [one["name"] for one in series if one.get("name") and not one.get("quiet")]
     label = {"color": "--soft", "hideOverlap": True}
     return {
+        "useUTC": True,
         "grid": {"left": 4, "right": 12, "top": 30, "bottom": 4, "containLabel": True},
         "legend": {
             "type": "scroll",
@@ -99,6 +100,7 @@ def band(name: str, lower: Points, upper: Points, stack: str) -> list[Series]:
         "type": "line",
         "showSymbol": False,
         "stack": stack,
+        "stackStrategy": "all",
         "lineStyle": {"opacity": 0},
         "silent": True,
         "tooltip": {"show": False},
@@ -119,11 +121,10 @@ def mark_areas(series: Series, spans: Iterable[tuple[float, float, str]], color:
 
 def mark_lines(series: Series, times: Iterable[tuple[float, str]]) -> Series:
     """Return a series with moments marked: unix seconds, and a name."""
-    data = [{"xAxis": at * 1000, "name": name, "label": {"formatter": name}} for at, name in times]
+    data = [{"xAxis": at * 1000, "name": name} for at, name in times]
     style = {"color": "--c", "type": "dotted"}
-    return series | {
-        "markLine": {"symbol": "none", "lineStyle": style, "label": {"color": "--soft", "fontSize": 11}, "data": data}
-    }
+    label = {"formatter": "{b}", "color": "--soft", "fontSize": 11, "overflow": "truncate", "width": 120}
+    return series | {"markLine": {"symbol": "none", "lineStyle": style, "label": label, "data": data}}
 
 
 def _data(points: Points) -> list[list[float | None]]:

@@ -92,6 +92,7 @@ def _line(frame: Frame, row: _Row) -> Markup:
             f"; {group.category}, {retried}; {', '.join(group.operations)}",
         ),
         h("details", h("summary", "Stack trace and advice"), _stack(event), advised(group.advice) if group.advice else None),
+        data_key=f"{service} {group.fingerprint}",
     )
 
 

@@ -97,7 +97,7 @@ class ProfileCharts:
             "nothing in this range" if last_s is None else h("span", "newest point ", words.age(words.moment(last_s)))
         )
         label = f"{title} of {self._service} over the last {self._view.range}, in {unit}"
-        return ChartData(title, h("span", f"{unit}, ", note), options, label, form)
+        return ChartData(title, h("span", f"{unit}, times in UTC, ", note), options, label, form)
 
     def _history(self) -> ServicePast:
         now = self._sources.parts.now().timestamp()

@@ -11,6 +11,7 @@ def test_legends_name_what_is_seen() -> None:
     chart = time_chart([line("a", [(0.0, 1.0)], "--a"), *band("b", [(0.0, 1.0)], [(0.0, 2.0)], "s")], most=1.0)
     assert chart["legend"]["data"] == ["a", "b"]
     assert chart["yAxis"]["max"] == 1.0
+    assert chart["useUTC"], "as all other times of the page"
     assert all("quiet" not in series for series in chart["series"])
 
 
