@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-__all__ = ["Points", "area", "band", "bars", "line", "mark_areas", "mark_lines", "time_chart"]
+__all__ = ["Points", "Stroke", "area", "band", "bars", "line", "mark_areas", "mark_lines", "time_chart"]
 
 Points: TypeAlias = Iterable[tuple[float, float | None]]
 """Unix seconds and values."""
 
 Series: TypeAlias = dict[str, Any]
+
+Stroke: TypeAlias = Literal["solid", "dashed", "dotted"]
 
 
 def time_chart(series: Sequence[Series], most: float | None = None) -> dict[str, Any]:
@@ -55,17 +57,15 @@ def time_chart(series: Sequence[Series], most: float | None = None) -> dict[str,
     }
 
 
-def line(name: str, points: Points, color: str, *, dashed: bool = False) -> Series:
-    """Return a line.
+def line(name: str, points: Points, color: str, *, stroke: Stroke = "solid") -> Series:
+    """Return a line; those of one chart differ in their stroke too, for who does not tell colours apart.
 
     Examples
     --------
     >>> line("errors", [(60.0, 2.0), (120.0, float("nan"))], "--a")["data"]
     [[60000.0, 2.0], [120000.0, None]]
     """
-    style: dict[str, object] = {"width": 1.6, "color": color}
-    if dashed:
-        style["type"] = "dashed"
+    style: dict[str, object] = {"width": 1.6, "color": color, "type": stroke}
     return {
         "name": name,
         "type": "line",

@@ -52,6 +52,7 @@ _LINKS = (
     ("System", ("system",)),
 )
 _BEAT_S = 30.0  # guessed: nothing that time alone changes is more than half a minute behind
+_MOST_OPENED = 100  # guessed: as many as a page lists
 _REMEMBERED = 32  # keys of acts that were done; guessed: nobody repeats one from further back
 _MARK = Markup('<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M1 12h6l2-5 3 12 3-16 2 9h6"/></svg>')
 
@@ -150,6 +151,8 @@ class Frame:
         What buttons do, by name.
     reads : list of callable
         Awaited before sections are built anew, for what only the API can say, see `app.dashboard.rest.Reading`.
+    opened : set of str
+        What the person has opened of that which is sent only then: the ``data-opens`` of these elements.
     """
 
     def __init__(self, sources: Sources, live: Live, client: Client) -> None:
@@ -159,6 +162,7 @@ class Frame:
         self.rest = Rest(sources.rest, self.view.tenant)
         self.acts: dict[str, Act] = {}
         self.reads: list[Callable[[], Awaitable[None]]] = []
+        self.opened: set[str] = set()
         self._live = live
         self._since = live.numbers()  # before anything is read: what changes while the page is made is told of, too
         self._parts: list[tuple[Callable[[], object], Callable[[Any], object]]] = []
@@ -179,6 +183,7 @@ class Frame:
         for number, element in enumerate((skip, top)):  # before what holds the content, which NiceGUI makes first
             element.move(target_index=number)
         ui.on("act", self._act)
+        ui.on("opens", self._opens)
         return content
 
     async def section(self, build: Callable[[], Markup], tag: str = "div", classes: str = "") -> None:
@@ -272,6 +277,14 @@ class Frame:
         finally:
             self.client.run_javascript(f"acted({msgspec.json.encode(key).decode()})")
         await self.refresh()
+
+    async def _opens(self, event: GenericEventArguments) -> None:
+        name, opened = str(dict(event.args).get("name", "")), bool(dict(event.args).get("open"))
+        if not opened:
+            self.opened.discard(name)
+        elif len(self.opened) < _MOST_OPENED:
+            self.opened.add(name)
+            await self.refresh()
 
     def _keep(self, build: Callable[[], object], show: Callable[[Any], object], shown: object) -> None:
         self._parts.append((build, show))

@@ -198,6 +198,15 @@
       dress(kept("foreshock-theme", next));
     }
   });
+  // What is long is sent when somebody opens it.
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      const name = event.target.dataset?.opens;
+      if (name !== undefined) emitEvent("opens", { name, open: event.target.open });
+    },
+    true,
+  );
   // A key that is held down presses again and again.
   document.addEventListener("keydown", (event) => {
     if (event.repeat && event.key === "Enter" && event.target.closest?.("[data-act], dialog")) event.preventDefault();

@@ -25,4 +25,4 @@ def test_marks_stand_at_their_times() -> None:
     marked = mark_lines(mark_areas(line("a", [], "--a"), [(1.0, 2.0, "incident")]), [(3.0, "2.4.1")])
     assert marked["markArea"]["data"] == [[{"xAxis": 1000.0, "name": "incident"}, {"xAxis": 2000.0}]]
     assert [one["xAxis"] for one in marked["markLine"]["data"]] == [3000.0]
-    assert line("a", [], "--a", dashed=True)["lineStyle"]["type"] == "dashed"
+    assert line("a", [], "--a", stroke="dashed")["lineStyle"]["type"] == "dashed"

@@ -115,14 +115,15 @@ def test_without_a_connection_nothing_is_done_and_that_is_said(page: Page, shop:
 
 
 def test_a_prediction_turns_stale_in_the_browser_when_its_time_is_over(page: Page, shop: RunningNode) -> None:
-    soon = replace(prediction_of("soon", 0.4, "", "ok", datetime.now(UTC), tenant="soon"))
-    put_service_of(shop.node.store.documents, replace(soon, expires_at=datetime.now(UTC) + timedelta(seconds=6)))
+    put_service_of(shop.node.store.documents, prediction_of("soon", 0.4, "", "ok", datetime.now(UTC), tenant="soon"))
+    page.clock.install()
     page.goto("/service/soon?tenant=soon")
     page.wait_for_function(LIVE)
     chip = page.locator(".title .chip")
     expect(chip).to_have_text("ok")
     page.evaluate("window.socket.disconnect()")
-    expect(chip).to_have_text("stale", timeout=20_000)
+    page.clock.fast_forward("25:00:00")
+    expect(chip).to_have_text("stale")
 
 
 def test_a_page_that_was_opened_too_early_fills_by_itself(page: Page, shop: RunningNode) -> None:
@@ -209,13 +210,14 @@ def test_a_verdict_can_be_taken_back_where_it_was_given(page: Page, shop: Runnin
 
 def test_a_line_that_is_no_longer_sent_leaves_the_drawing(page: Page, shop: RunningNode) -> None:
     documents, names = shop.node.store.documents, "window.chartsOfPage()[1].getOption().series.map((one) => one.name)"
-    now = datetime.now(UTC)
-    put_service_of(documents, prediction_of("lines", 0.4, "", "ok", now, tenant="lines"))
+    trend = documents.get("trends", "default/payment/%2A")
+    assert trend is not None
+    put_service_of(documents, prediction_of("lines", 0.4, "", "ok", datetime.now(UTC), tenant="lines"))
+    documents.put("trends", "lines/lines/%2A", trend.value)
     page.goto("/service/lines?tenant=lines")
     page.wait_for_function(LIVE)
     page.locator("canvas").nth(3).wait_for()
-    assert "expected bounds" in page.evaluate(names)
-    other = prediction_of("lines", 0.4, "slow", "ok", now + timedelta(seconds=60), tenant="lines")
-    put_service_of(documents, replace(other, anomaly=replace(other.anomaly, signal="latency")))
-    expect(page.get_by_text("slow")).to_be_visible()
-    page.wait_for_function(f"!{names}.includes('expected bounds')")
+    assert "forecast bounds" in page.evaluate(names)
+    documents.delete("trends", "lines/lines/%2A")
+    page.wait_for_function(f"!{names}.includes('forecast bounds')")
+    assert "errors" in page.evaluate(names)
