@@ -53,6 +53,7 @@ _LINKS = (
 )
 _BEAT_S = 30.0  # guessed: nothing that time alone changes is more than half a minute behind
 _MOST_OPENED = 100  # guessed: as many as a page lists
+_MOST_SAID = 100  # characters of what an address says wrong; guessed
 _REMEMBERED = 32  # keys of acts that were done; guessed: nobody repeats one from further back
 _MARK = Markup('<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M1 12h6l2-5 3 12 3-16 2 9h6"/></svg>')
 
@@ -182,6 +183,8 @@ class Frame:
             top = Section(self._top(place), "header").classes("top")
         for number, element in enumerate((skip, top)):  # before what holds the content, which NiceGUI makes first
             element.move(target_index=number)
+        with content:
+            self._misread()
         ui.on("act", self._act)
         ui.on("opens", self._opens)
         return content
@@ -277,6 +280,18 @@ class Frame:
         finally:
             self.client.run_javascript(f"acted({msgspec.json.encode(key).decode()})")
         await self.refresh()
+
+    def _misread(self) -> None:
+        """Say where the address asks for something that there cannot be, so that nobody takes one tenant for another."""
+        query, view = self.client.request.query_params, self.view
+        shown = {"tenant": view.tenant, "range": view.range}
+        for name, taken in shown.items():
+            asked = query.get(name, taken)
+            if asked != taken:
+                said = f"The address asks for the {name} {asked[:_MOST_SAID]!r}, which there cannot be: shown is {taken}."
+                Section(
+                    h("section.panel", h("p", h("span.chip", f"another {name}", data_status="warn"), f" {said}"), role="alert")
+                )
 
     async def _opens(self, event: GenericEventArguments) -> None:
         name, opened = str(dict(event.args).get("name", "")), bool(dict(event.args).get("open"))

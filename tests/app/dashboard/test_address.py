@@ -64,3 +64,13 @@ def test_copying_says_so_also_where_the_browser_lends_no_clipboard(page: Page) -
     page.wait_for_function(LIVE)
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
+
+
+def test_an_address_that_asks_for_what_cannot_be_says_whose_page_it_shows(page: Page) -> None:
+    page.goto("/alerts?tenant=team%20a&range=1y")
+    said = page.locator("#content").get_by_role("alert")
+    expect(said.nth(0)).to_contain_text("the tenant 'team a', which there cannot be: shown is default")
+    expect(said.nth(1)).to_contain_text("shown is 6h")
+    page.goto("/alerts?tenant=team-a")
+    expect(page.get_by_role("heading", name="No alert in this range")).to_be_visible()
+    expect(said).to_have_count(0)
