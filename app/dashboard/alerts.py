@@ -5,8 +5,6 @@ Links of notices lead here with ``alert`` in the URL: that alert is shown first,
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.cache.alert_records import ALERT_STATES, AlertRecord, SilenceRecord
 from app.dashboard import duty, words
 from app.dashboard.budgets import budgets_panel
@@ -14,6 +12,7 @@ from app.dashboard.collector import empty
 from app.dashboard.explained import asked_of, explained_panel
 from app.dashboard.frame import Frame, Given, panel
 from app.dashboard.markup import Child, Markup, h, join
+from app.dashboard.rest import Reading
 from app.dashboard.tables import button, matches, search_box, table
 
 __all__ = ["show"]
@@ -30,7 +29,8 @@ async def show(frame: Frame) -> None:
     page = _Alerts(frame, query.get("alert", ""))
     content = frame.head("Alerts", "alerts")
     explained = await asked_of(frame.rest, query)
-    await page.read_routes()
+    frame.reads.append(page.read.read)
+    await page.read.read()
     frame.search(lambda _: None)
     frame.acts |= {"acknowledge": page.acknowledge, "silence": page.silence, "end": page.end}
     with content:
@@ -53,14 +53,10 @@ class _Alerts:
         self._frame = frame
         self._alert = alert
         self._cache = frame.sources.cache
-        self._routes: list[dict[str, Any]] = []
-
-    async def read_routes(self) -> None:
-        """Ask for the routes, as settings and fitted thresholds have them when the page is opened."""
-        self._routes = (await self._frame.rest.get("/alert-routes"))["items"]
+        self.read = Reading(frame.rest, "/alert-routes", frame.sources.parts.now)
 
     def routes(self) -> Markup:
-        return budgets_panel(self._routes)
+        return budgets_panel(self.read.answer["items"], self.read.at)
 
     def linked(self) -> Markup:
         """Return the alert that the address names."""
@@ -103,8 +99,8 @@ class _Alerts:
         firing = sum(one.state == "firing" for one in found)
         return panel(
             "Alerts",
-            table(_HEADS, [self._row(one) for one in found[:_MOST]]),
-            note=f"{firing} firing, {len(found)} of the last {view.range} or open",
+            table(_HEADS, [self._row(one) for one in found[:_MOST]], keys=[one.id for one in found]),
+            note=f"{firing} firing, {len(found)} of the last {view.range} or open{_cut(len(found))}",
         )
 
     def _row(self, one: AlertRecord) -> list[Child]:
@@ -175,7 +171,8 @@ class _Alerts:
                 h("p.soft", "None. An alert's button Silence makes one; maintenance that comes again is told over REST."),
             )
         found.sort(key=lambda one: one.end)
-        return panel("Silences", table(("What", "Began", "Ends", "By", "Why", "Do"), [self._silence_row(one) for one in found]))
+        heads, rows = ("What", "Began", "Ends", "By", "Why", "Do"), [self._silence_row(one) for one in found[:_MOST]]
+        return panel("Silences", table(heads, rows, keys=[one.id for one in found]), note=f"{len(found)}{_cut(len(found))}")
 
     def _silence_row(self, one: SilenceRecord) -> list[Child]:
         what = ", ".join(f"{each.label} {'is' if each.equal else 'is not'} {each.pattern}" for each in one.matchers)
@@ -204,3 +201,7 @@ class _Alerts:
     async def end(self, given: Given) -> str:
         """End a silence."""
         return await duty.end_silence(self._frame.rest, given["value"], given.get("who", ""))
+
+
+def _cut(number: int) -> str:
+    return f", the first {_MOST} of them" if number > _MOST else ""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from app.api.parts import PREFIX
 from app.cache.backtests import BacktestRun
 from app.dashboard import words
 from app.dashboard.collector import empty
@@ -76,8 +75,8 @@ def _run(frame: Frame, run: BacktestRun) -> Markup:
 
 
 def _page(frame: Frame, run: BacktestRun) -> str:
-    """Return where the report's page is; of another tenant than the default one a browser cannot ask for it by a link."""
-    return f"{PREFIX}/backtests/{run.id}/page" if frame.view.tenant == frame.view.default else f"{PREFIX}/backtests/{run.id}"
+    """Return where `app.dashboard.site` has the report's page; to the API itself a link cannot name the tenant."""
+    return frame.view.link("backtests", run.id, "report")
 
 
 def _report(report: Mapping[str, object]) -> Markup:

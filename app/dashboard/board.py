@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import TypeAlias
 
 import msgspec
@@ -24,7 +25,7 @@ from app.store.contract import Document
 from features.series import WHOLE, SeriesKey
 from models.prediction import HORIZONS, Chance, Reason
 
-__all__ = ["COLUMNS", "Board", "Boards", "Delta", "Row", "spark"]
+__all__ = ["COLUMNS", "Board", "Boards", "Delta", "Row", "Told", "spark"]
 
 COLUMNS = (
     "service",
@@ -42,8 +43,12 @@ COLUMNS = (
 
 Row: TypeAlias = tuple[str | float | None, ...]
 
+Told: TypeAlias = "Callable[[str], None]"
+"""Takes a `Delta` as JSON: one text for all browsers."""
+
 _POINTS = 60  # of a sparkline: an hour of ticks
 _BASE, _STEPS = 35, 90  # printable characters from the one behind the quotation mark on
+_BUCKETS = ("predictions", "models", "feedback")
 _RISK, _AS_OF = COLUMNS.index("60min"), COLUMNS.index("as_of_s")
 
 
@@ -93,15 +98,15 @@ class Delta:
 
 @dataclass(slots=True)
 class _Known:
-    """A row as it was looked at last, with the revision of its prediction and the last hour of it."""
+    """A row as it was looked at last, with the revision of its prediction and the last hour of it: unix seconds and probabilities."""
 
     revision: int
     row: Row
-    points: deque[float]
+    points: deque[tuple[float, float]]
 
 
 class Board:
-    """A tenant's services.
+    """A tenant's services. Threads may share it; `number` and `rows` are those of the last look that was finished.
 
     Parameters
     ----------
@@ -121,25 +126,55 @@ class Board:
         self._past = past
         self._known: dict[str, _Known] = {}
         self._news = (-1, -1)
+        self._rows: tuple[Row, ...] = ()
+        self._remembered = False
+        self._lock = Lock()
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> tuple[Row, ...]:
         """Return all rows, riskiest first."""
-        return sorted((known.row for known in self._known.values()), key=lambda row: (-float(row[3] or 0.0), str(row[0])))
+        return self._rows
 
     def sparks(self) -> dict[str, str]:
         """Return the last hour of every service as characters, see `spark`."""
-        return {str(known.row[0]): spark(known.points) for known in self._known.values()}
+        with self._lock:
+            return self._sparks()
+
+    def whole(self) -> tuple[int, str]:
+        """Return the number of the last look, and all rows and sparklines as JSON; blocks for some milliseconds with thousands."""
+        with self._lock:
+            said = {"number": self.number, "rows": self._rows, "sparks": self._sparks()}
+            return self.number, msgspec.json.encode(said).decode()
 
     def remember(self) -> None:
-        """Take the last hour out of history; blocks."""
+        """Take the last hour out of history, once; blocks."""
+        if self._remembered:
+            return
         past = self._past.sparks(self._tenant)
-        for known in self._known.values():
-            newer = tuple(known.points)
-            known.points.clear()
-            known.points.extend((*past.get(str(known.row[0]), ()), *newer))
+        with self._lock:
+            if self._remembered:
+                return
+            self._remembered = True
+            for known in self._known.values():
+                newer = tuple(known.points)
+                since = int(newer[0][0]) if newer else float("inf")  # history has whole seconds
+                older = (one for one in past.get(str(known.row[0]), ()) if one[0] < since)
+                known.points.clear()
+                known.points.extend((*older, *newer))
 
     def look(self) -> Delta:
         """Read what changed since the last look; blocks for some 50 ms with 2,000 services (benchmarks/dashboard.py)."""
+        with self._lock:
+            delta = self._look()
+            if not delta.empty:
+                rows = (known.row for known in self._known.values())
+                self._rows = tuple(sorted(rows, key=lambda row: (-float(row[_RISK] or 0.0), str(row[0]))))
+            self.number = delta.number  # last, so that who reads it first has rows that are no older
+            return delta
+
+    def _sparks(self) -> dict[str, str]:
+        return {str(known.row[0]): spark([value for _, value in known.points]) for known in self._known.values()}
+
+    def _look(self) -> Delta:
         news, there = self._cache.news.changes, set[str]()
         changed: list[_Known] = []
         moved: list[_Known] = []
@@ -162,7 +197,7 @@ class Board:
         """Put a row where it belongs: among those that look otherwise, or those that are only newer."""
         before, known.row = known.row, row
         if not before or before[_AS_OF] != row[_AS_OF]:
-            known.points.append(float(row[_RISK] or 0.0))
+            known.points.append((float(row[_AS_OF] or 0.0), float(row[_RISK] or 0.0)))
         if not before or _shown(before) != _shown(row):
             changed.append(known)
         elif before[_AS_OF] != row[_AS_OF]:
@@ -170,12 +205,11 @@ class Board:
 
     def _delta(self, changed: list[_Known], moved: list[_Known], gone: list[str]) -> Delta:
         names = tuple(str(self._known.pop(key).row[0]) for key in gone)
-        self.number += 1
         as_of_s, expires_s = (max((float(known.row[at] or 0.0) for known in moved), default=0.0) for at in (_AS_OF, _AS_OF + 1))
         new = {id(known) for known in changed}
         rest = [known for known in self._known.values() if id(known) not in new] if moved else []
         late = tuple(str(known.row[0]) for known in rest if known.row[_AS_OF] != as_of_s)
-        return Delta(self.number, tuple(known.row for known in changed), names, as_of_s, expires_s, late)
+        return Delta(self.number + 1, tuple(known.row for known in changed), names, as_of_s, expires_s, late)
 
     def _documents(self) -> Iterator[Document]:
         """Yield the predictions of whole services."""
@@ -219,27 +253,37 @@ class Boards:
         self._cache = cache
         self._past = past
         self._live = live
-        self._boards: dict[str, tuple[Board, list[Callable[[Delta], None]], Callable[[], None]]] = {}
+        self._boards: dict[str, tuple[Board, list[Told], Callable[[], None]]] = {}
         self._lock = asyncio.Lock()
 
-    async def follow(self, tenant: str, told: Callable[[Delta], None]) -> tuple[Board, Callable[[], None]]:
+    async def follow(self, tenant: str, told: Told) -> tuple[Board, Callable[[], None]]:
         """Return the board of a tenant and what ends the following; whoever follows is told every delta."""
         async with self._lock:
             if tenant not in self._boards:
-                board = Board(self._cache, tenant, self._past)
-                await to_thread.run_sync(board.look)
+                board, since = Board(self._cache, tenant, self._past), self._live.numbers()
+                await to_thread.run_sync(board.look, limiter=self._live.reads)
 
                 async def changed() -> None:
                     await self._changed(tenant)
 
-                self._boards[tenant] = board, [], self._live.follow(("predictions", "models", "feedback"), changed)
-                told_all = self._boards[tenant][1]
-            else:
-                board, told_all, _ = self._boards[tenant]
+                unfollow = self._live.follow(_BUCKETS, changed, since=since)
+                self._boards[tenant] = board, [], unfollow
+            board, told_all, _ = self._boards[tenant]
             told_all.append(told)
         return board, lambda: self._leave(tenant, told)
 
-    def _leave(self, tenant: str, told: Callable[[Delta], None]) -> None:
+    async def whole(self, board: Board) -> str:
+        """Return all that a board holds as JSON, no older than the last delta that was told."""
+        while True:
+            number, said = await to_thread.run_sync(board.whole, limiter=self._live.reads)
+            if number == board.number:
+                return said
+
+    async def remember(self, board: Board) -> None:
+        """Let a board take the last hour out of history."""
+        await to_thread.run_sync(board.remember, limiter=self._live.reads)
+
+    def _leave(self, tenant: str, told: Told) -> None:
         if tenant not in self._boards:
             return
         _, told_all, unfollow = self._boards[tenant]
@@ -251,13 +295,18 @@ class Boards:
 
     async def _changed(self, tenant: str) -> None:
         board, told_all, _ = self._boards[tenant]
-        delta = await to_thread.run_sync(board.look)
-        if not delta.empty:
+
+        def look() -> str:
+            delta = board.look()
+            return "" if delta.empty else msgspec.json.encode(delta).decode()
+
+        said = await to_thread.run_sync(look, limiter=self._live.reads)
+        if said:
             for told in tuple(told_all):
-                told(delta)
+                told(said)
 
 
-def spark(points: deque[float] | list[float]) -> str:
+def spark(points: Sequence[float]) -> str:
     """Return probabilities as characters, a square root apart, so that small ones are seen.
 
     Examples

@@ -20,16 +20,22 @@ _BASES = {
 }
 
 
-def budgets_panel(routes: Iterable[Mapping[str, Any]]) -> Markup:
+def budgets_panel(routes: Iterable[Mapping[str, Any]], at: datetime) -> Markup:
     """Return the panel.
 
     Parameters
     ----------
     routes : iterable of mapping
         As ``GET /api/v1/alert-routes`` lists them.
+    at : datetime
+        When it did.
     """
     heads = ("Route", "Takes", "Budget", "Threshold", "Lately", "Tells")
-    return panel("Routes", table(heads, [_row(route) for route in routes]), note="Budgets and channels are in the settings.")
+    return panel(
+        "Routes",
+        table(heads, [_row(route) for route in routes]),
+        note=["Budgets and channels are in the settings; read ", words.age(at)],
+    )
 
 
 def _row(route: Mapping[str, Any]) -> list[Child]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-__all__ = ["Points", "area", "band", "bars", "line", "mark_areas", "mark_lines", "time_chart"]
+__all__ = ["Points", "Stroke", "area", "band", "bars", "line", "mark_areas", "mark_lines", "time_chart"]
 
 Points: TypeAlias = Iterable[tuple[float, float | None]]
 """Unix seconds and values."""
 
 Series: TypeAlias = dict[str, Any]
+
+Stroke: TypeAlias = Literal["solid", "dashed", "dotted"]
 
 
 def time_chart(series: Sequence[Series], most: float | None = None) -> dict[str, Any]:
@@ -27,6 +29,7 @@ def time_chart(series: Sequence[Series], most: float | None = None) -> dict[str,
     shown = [one["name"] for one in series if one.get("name") and not one.get("quiet")]
     label = {"color": "--soft", "hideOverlap": True}
     return {
+        "useUTC": True,
         "grid": {"left": 4, "right": 12, "top": 30, "bottom": 4, "containLabel": True},
         "legend": {
             "type": "scroll",
@@ -54,17 +57,15 @@ def time_chart(series: Sequence[Series], most: float | None = None) -> dict[str,
     }
 
 
-def line(name: str, points: Points, color: str, *, dashed: bool = False) -> Series:
-    """Return a line.
+def line(name: str, points: Points, color: str, *, stroke: Stroke = "solid") -> Series:
+    """Return a line; those of one chart differ in their stroke too, for who does not tell colours apart.
 
     Examples
     --------
     >>> line("errors", [(60.0, 2.0), (120.0, float("nan"))], "--a")["data"]
     [[60000.0, 2.0], [120000.0, None]]
     """
-    style: dict[str, object] = {"width": 1.6, "color": color}
-    if dashed:
-        style["type"] = "dashed"
+    style: dict[str, object] = {"width": 1.6, "color": color, "type": stroke}
     return {
         "name": name,
         "type": "line",
@@ -99,6 +100,7 @@ def band(name: str, lower: Points, upper: Points, stack: str) -> list[Series]:
         "type": "line",
         "showSymbol": False,
         "stack": stack,
+        "stackStrategy": "all",
         "lineStyle": {"opacity": 0},
         "silent": True,
         "tooltip": {"show": False},
@@ -119,11 +121,10 @@ def mark_areas(series: Series, spans: Iterable[tuple[float, float, str]], color:
 
 def mark_lines(series: Series, times: Iterable[tuple[float, str]]) -> Series:
     """Return a series with moments marked: unix seconds, and a name."""
-    data = [{"xAxis": at * 1000, "name": name, "label": {"formatter": name}} for at, name in times]
+    data = [{"xAxis": at * 1000, "name": name} for at, name in times]
     style = {"color": "--c", "type": "dotted"}
-    return series | {
-        "markLine": {"symbol": "none", "lineStyle": style, "label": {"color": "--soft", "fontSize": 11}, "data": data}
-    }
+    label = {"formatter": "{b}", "color": "--soft", "fontSize": 11, "overflow": "truncate", "width": 120}
+    return series | {"markLine": {"symbol": "none", "lineStyle": style, "label": label, "data": data}}
 
 
 def _data(points: Points) -> list[list[float | None]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from glob import escape
 from urllib.parse import quote
 
 from app.dashboard.rest import Rest
+from features.errors import InvalidValue
 
 __all__ = ["acknowledge", "end_silence", "silence"]
 
@@ -19,13 +21,16 @@ async def acknowledge(rest: Rest, alert: str, who: str) -> str:
 
 
 async def silence(rest: Rest, service: str, minutes: str, now: datetime, said: tuple[str, str]) -> str:
-    """Keep all alerts of a service quiet for a while; `said` is who does it and why."""
-    length = min(max(int(float(minutes or 60)), 1), _MOST_MINUTES)
+    """Keep all alerts of a service quiet for a while, and of no other that its name would fit as a pattern; `said` is who does it and why."""
+    try:
+        length = min(max(int(float(minutes or 60)), 1), _MOST_MINUTES)
+    except (ValueError, OverflowError):
+        raise InvalidValue(f"minutes must be a number in [1, {_MOST_MINUTES}], got {minutes!r}") from None
     who, why = said
     await rest.post(
         "/silences",
         {
-            "matchers": [{"label": "service", "pattern": service}],
+            "matchers": [{"label": "service", "pattern": escape(service)}],
             "start": now.isoformat(),
             "end": (now + timedelta(minutes=length)).isoformat(),
             "author": who or "unknown",

@@ -69,6 +69,8 @@ def _admits(search: str, row: _Row) -> bool:
 def _line(frame: Frame, row: _Row) -> Markup:
     service, group, event = row
     kind = group.kind.replace("_", " ")
+    name = f"{service} {group.fingerprint}"
+    more = [_stack(event), advised(group.advice) if group.advice else None]
     known = frame.sources.cache.one("services", frame.view.key(service), ServiceSummary)
     retried = "can be retried" if group.retryable else "a retry does not help"
     return h(
@@ -91,7 +93,13 @@ def _line(frame: Frame, row: _Row) -> Markup:
             words.age(group.last_seen),
             f"; {group.category}, {retried}; {', '.join(group.operations)}",
         ),
-        h("details", h("summary", "Stack trace and advice"), _stack(event), advised(group.advice) if group.advice else None),
+        h(
+            "details",
+            h("summary", "Stack trace and advice"),
+            more if name in frame.opened else h("p.soft", "On its way."),
+            data_opens=name,
+        ),
+        data_key=name,
     )
 
 

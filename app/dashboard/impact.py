@@ -15,16 +15,19 @@ __all__ = ["impact_panel"]
 _KINDS = {"better": "good", "worse": "bad", "even": "", "unknown": ""}
 
 
-def impact_panel(impact: Mapping[str, object]) -> Markup:
+def impact_panel(impact: Mapping[str, object], at: datetime) -> Markup:
     """Return the panel.
 
     Parameters
     ----------
     impact : mapping
         As ``GET /api/v1/feedback/impact`` answers.
+    at : datetime
+        When it did.
     """
     ended = impact.get("ended_at")
-    note = ["as of ", words.age(datetime.fromisoformat(str(ended)))] if ended else None
+    measured = [", measured ", words.age(datetime.fromisoformat(str(ended)))] if ended else None
+    note = ["counted ", words.age(at), measured]
     standing = h(
         "p", f"{impact.get('standing', 0)} verdicts stand, {impact.get('waiting', 0)} of them wait for the next training."
     )

@@ -27,8 +27,7 @@ async def show(frame: Frame, incident: str) -> None:
     with content:
         await frame.section(page.headline)
         await frame.section(page.advice, classes="two")
-        if page.record() is not None:
-            await frame.chart(page.propagation)
+        await frame.chart(page.propagation)
         await frame.section(page.account, classes="two")
     frame.follow("incidents", "groups", "edges", "predictions", "feedback")
 
@@ -137,8 +136,10 @@ class _Incident:
             "Likely causes", h("ol.plain.lines", rows) if rows else h("p.soft", "None stands out yet."), note=_as_of(group)
         )
 
-    def propagation(self) -> ChartData:
-        """Draw how it spread."""
+    def propagation(self) -> ChartData | None:
+        """Draw how it spread; nothing of an incident that is not known."""
+        if self.record() is None:
+            return None
         group = self.group()
         return UNKNOWN if group is None else spread(group, self._calls(group))
 

@@ -14,6 +14,7 @@ from app.dashboard.tables import matches, search_box, table
 
 __all__ = ["show", "state_chip"]
 
+_NAMED = 12  # services in a row; guessed
 _MOST = 200  # guessed: who looks for more searches, or reads them over REST
 
 
@@ -58,8 +59,12 @@ class _Incidents:
         found.sort(key=lambda group: group.start, reverse=True)
         return panel(
             "Those that belong together",
-            table(("Began", "State", "Lasted", "Likely cause", "Services", "Reaches"), [self._group_row(one) for one in found]),
-            note=f"{len(found)} of the last {view.range} or open",
+            table(
+                ("Began", "State", "Lasted", "Likely cause", "Services", "Reaches"),
+                [self._group_row(one) for one in found[:_MOST]],
+                keys=[one.id for one in found],
+            ),
+            note=f"{len(found)} of the last {view.range} or open{_cut(len(found))}",
         )
 
     def _group_row(self, group: GroupRecord) -> list[Markup]:
@@ -77,7 +82,7 @@ class _Incidents:
             h("span", cause.service, h("span.soft", f" {words.percent(cause.score)}"))
             if cause
             else h("span.soft", "not known yet"),
-            h("span", ", ".join(one.service for one in group.services)),
+            h("span", ", ".join(one.service for one in group.services[:_NAMED]) + _more(len(group.services))),
             h("span", f"{words.rate(radius.requests_per_minute, 'requests')}, {words.percent(radius.failing_share)} fail"),
         ]
 
@@ -93,12 +98,14 @@ class _Incidents:
                 " with the verdict missed.",
             )
         rows = [self._row(one) for one in found[:_MOST]]
-        note = f"{len(found)} of the last {view.range} or open" + (
-            f", the newest {_MOST} of them" if len(found) > _MOST else ""
-        )
+        note = f"{len(found)} of the last {view.range} or open{_cut(len(found))}"
         return panel(
             "Each of them",
-            table(("Service", "State", "Began", "Lasted", "Category", "Forecast at its start", "Told by"), rows),
+            table(
+                ("Service", "State", "Began", "Lasted", "Category", "Forecast at its start", "Told by"),
+                rows,
+                keys=[one.id for one in found],
+            ),
             note=note,
         )
 
@@ -124,3 +131,11 @@ class _Incidents:
             h("span", said),
             h("span", one.source),
         ]
+
+
+def _cut(number: int) -> str:
+    return f", the newest {_MOST} of them" if number > _MOST else ""
+
+
+def _more(number: int) -> str:
+    return f" and {number - _NAMED} more" if number > _NAMED else ""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from anyio import CapacityLimiter
 
 from app.cache.cache import Cache
 from features.errors import ForeshockError
@@ -18,6 +20,7 @@ __all__ = ["Live"]
 
 logger = logging.getLogger(__name__)
 
+_READS = 8  # guessed: pages are read beside requests to REST, which have threads of their own
 _POLL_S = 0.25  # guessed: what is pushed looks immediate, and four comparisons of a dozen numbers a second cost nothing
 
 
@@ -28,6 +31,7 @@ class _Follower:
     every_s: float | None
     due_s: float
     seen: dict[str, int] = field(default_factory=dict[str, int])
+    task: asyncio.Task[None] | None = None
 
 
 class Live:
@@ -42,6 +46,7 @@ class Live:
     """
 
     def __init__(self, cache: Cache, poll_s: float = _POLL_S) -> None:
+        self.reads = CapacityLimiter(_READS)  # how many pages are read in threads at once, so that REST keeps its own
         self._cache = cache
         self._poll_s = poll_s
         self._followers: list[_Follower] = []
@@ -52,22 +57,33 @@ class Live:
         """How many follow something at present."""
         return len(self._followers)
 
+    def numbers(self) -> dict[str, int]:
+        """Return the number of changes of every bucket, for `follow`."""
+        return {bucket: watch.changes for bucket, watch in self._cache.watched.items()}
+
     def follow(
-        self, buckets: Sequence[str], told: Callable[[], Awaitable[None]], every_s: float | None = None
+        self,
+        buckets: Sequence[str],
+        told: Callable[[], Awaitable[None]],
+        every_s: float | None = None,
+        since: Mapping[str, int] | None = None,
     ) -> Callable[[], None]:
-        """Have someone told of every change from now on, until what is returned is called; on the event loop.
+        """Have someone told of every change, until what is returned is called; on the event loop.
 
         Parameters
         ----------
         buckets : sequence of str
             Which.
         told : callable
-            Awaited after a change; several changes between two looks are told once.
+            Awaited after a change; several changes between two looks, or while it is still busy with one, are told once.
         every_s : float, optional
             Seconds after which it is told even without a change, for what is no document.
+        since : mapping of str to int, optional
+            `numbers` from when what is followed was read; from now on without.
         """
         follower = _Follower(tuple(buckets), told, every_s, self._now() + (every_s or 0.0))
-        follower.seen = self._numbers(follower)
+        numbers = self._numbers(follower)
+        follower.seen = {bucket: since.get(bucket, 0) for bucket in buckets} if since is not None else numbers
         self._followers.append(follower)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="dashboard")
@@ -75,6 +91,8 @@ class Live:
         def leave() -> None:
             if follower in self._followers:
                 self._followers.remove(follower)
+            if follower.task is not None:
+                follower.task.cancel()
 
         return leave
 
@@ -82,14 +100,23 @@ class Live:
         """Look until nobody follows any more."""
         while self._followers:
             await asyncio.sleep(self._poll_s)
-            await self.look()
+            self.look()
         self._task = None
 
-    async def look(self) -> None:
-        """Tell everyone for whom something changed."""
-        for follower in tuple(self._followers):
-            if follower in self._followers and self._due(follower):
-                await _told(follower)
+    def look(self) -> list[asyncio.Task[None]]:
+        """Begin to tell everyone for whom something changed, each by itself: a page that takes long holds up no other.
+
+        Returns
+        -------
+        list of Task
+            Those that were begun.
+        """
+        loop, begun = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+        for follower in self._followers:
+            if (follower.task is None or follower.task.done()) and self._due(follower):
+                follower.task = loop.create_task(_told(follower), name="dashboard page")
+                begun.append(follower.task)
+        return begun
 
     def _due(self, follower: _Follower) -> bool:
         numbers = self._numbers(follower)

@@ -11,6 +11,7 @@ from app.dashboard.collector import empty
 from app.dashboard.frame import ChartData, Frame, Given, panel
 from app.dashboard.impact import impact_panel
 from app.dashboard.markup import Child, Markup, h, join
+from app.dashboard.rest import Reading, Refused
 from app.dashboard.runs import runs_table
 from app.dashboard.tables import button, table
 from models.prediction import HORIZONS
@@ -28,14 +29,15 @@ async def show(frame: Frame) -> None:
     page = _Models(frame)
     content = frame.head("Models", "models")
     frame.acts |= {"promote": page.promote, "rollback": page.roll_back, "train": page.train}
-    await page.read_impact()
+    frame.reads.append(page.impact.read)
+    await page.impact.read()
     with content:
         await frame.section(page.headline)
-        if page.learning() is not None:
-            await frame.chart(page.calibration)
+        await frame.chart(page.calibration)
         await frame.section(page.validation)
         await frame.section(page.versions)
         await frame.section(page.beside, classes="two")
+        await frame.section(lambda: impact_panel(page.impact.answer, page.impact.at))
     frame.follow("models", "training-runs", "learning", "feedback")
 
 
@@ -46,17 +48,13 @@ class _Models:
         self._frame = frame
         self._cache = frame.sources.cache
         self._view = frame.view
-        self._impact: dict[str, object] = {}
+        self.impact = Reading(frame.rest, "/feedback/impact", frame.sources.parts.now)
 
     def learning(self) -> LearningRecord | None:
         return self._cache.one("learning", self._view.key("*"), LearningRecord)
 
     def serving(self) -> ServingHistory:
         return self._cache.one("models", self._view.key("serving"), ServingHistory) or ServingHistory()
-
-    async def read_impact(self) -> None:
-        """Ask what feedback changed, as the newest training measured it."""
-        self._impact = await self._frame.rest.get("/feedback/impact")
 
     def headline(self) -> Markup:
         champion, steps = self.serving().champion, [step for step in self.serving().steps if step.served]
@@ -76,10 +74,12 @@ class _Models:
         )
         return h("div.title", h("h1", "Models"), chip, h("span.soft", "since ", words.age(since)) if since else None, train)
 
-    def calibration(self) -> ChartData:
-        """Draw what was forecast beside what came."""
+    def calibration(self) -> ChartData | None:
+        """Draw what was forecast beside what came, as soon as something came."""
         record = self.learning()
-        found = {member.member: member.horizons for member in record.members} if record else {}
+        if record is None:
+            return None
+        found = {member.member: member.horizons for member in record.members}
         served = found.get("served") or found.get("blend") or {}
         names = [name for name in HORIZONS if name in served]
         data = {
@@ -97,11 +97,7 @@ class _Models:
             "axisLabel": {"color": "--soft"},
             "axisLine": {"lineStyle": {"color": "--line"}},
         }
-        note = (
-            h("span", "mean probability, and the share of rows before incidents; ", words.age(record.as_of))
-            if record
-            else Markup("")
-        )
+        note = h("span", "mean probability, and the share of rows before incidents; ", words.age(record.as_of))
         return ChartData(
             "Calibration: what was said, and what came",
             note,
@@ -154,8 +150,8 @@ class _Models:
         heads = ("Version", "Is", "Fitted", "Learned from", "AP within 60 min", "Serves", "Do")
         return panel(
             "Versions",
-            table(heads, [self._version_row(one, serving) for one in found[:_MOST]], (4,)),
-            note=f"{len(found)} versions",
+            table(heads, [self._version_row(one, serving) for one in found[:_MOST]], (4,), [one.id for one in found]),
+            note=words.counted(len(found), "version") + (f", the newest {_MOST} of them" if len(found) > _MOST else ""),
         )
 
     def _version_row(self, one: ModelVersion, serving: ServingHistory) -> list[Child]:
@@ -203,7 +199,6 @@ class _Models:
             [
                 panel("Training runs", runs_table(runs[:_STEPS]) if runs else none),
                 panel("Who let what serve", h("ul.plain.lines", steps) if steps else none),
-                impact_panel(self._impact),
             ]
         )
 
@@ -213,7 +208,12 @@ class _Models:
         return f"{given['value']} serves from the next tick on."
 
     async def roll_back(self, given: Given) -> str:
-        """Let the version before serve again."""
+        """Let the version before serve again, if what serves is still the one that the person saw serve."""
+        serves = self.serving().champion
+        if serves != given["value"]:
+            raise Refused(
+                f"{serves or 'no model'} serves meanwhile, not {given['value']}: nothing was taken back, look once more"
+            )
         found = await self._frame.rest.post("/models:rollback", _who(given))
         return f"{found['id']} serves again from the next tick on."
 

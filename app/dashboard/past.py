@@ -91,14 +91,14 @@ class Past:
         self._now = now
         self._tick_s = tick_s
 
-    def sparks(self, tenant: str) -> dict[str, list[float]]:
-        """Return the last hour's 60-minute probability of every service, oldest first."""
+    def sparks(self, tenant: str) -> dict[str, list[tuple[float, float]]]:
+        """Return the last hour's 60-minute probability of every service, oldest first, each behind the unix second it is as of."""
         since = int(self._now().timestamp() - _SPARK_S)
         rows = self._read("predictions", since, tenant, None, ("service", "operation", "as_of", "p60"))
         rows = rows.sort_by("as_of")
-        found: dict[str, list[float]] = {}
-        for service, value in zip(rows["service"].to_pylist(), rows["p60"].to_pylist(), strict=True):
-            found.setdefault(service, []).append(value)
+        found: dict[str, list[tuple[float, float]]] = {}
+        for service, at, value in zip(*(rows[name].to_pylist() for name in ("service", "as_of", "p60")), strict=True):
+            found.setdefault(service, []).append((float(at), value))
         return found
 
     def service(self, tenant: str, service: str, range_s: float) -> ServicePast:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import quote
+
 from app.cache.records import FeedbackRecord, PredictionRecord, RecentErrors, ServiceSummary
 from app.cache.symptom_records import HotspotsRecord
 from app.dashboard import words
 from app.dashboard.advice import advised
 from app.dashboard.collector import empty
-from app.dashboard.frame import Frame, Given, panel
+from app.dashboard.frame import ChartData, Frame, Given, panel
 from app.dashboard.hotspots import hotspots_panel
 from app.dashboard.markup import Child, Markup, h, join
 from app.dashboard.past import Past
 from app.dashboard.profile_charts import ProfileCharts
+from app.dashboard.tables import button
 from features.series import WHOLE
 from models.feedback import VERDICTS
 from models.prediction import HORIZONS
@@ -58,17 +63,16 @@ async def show(frame: Frame, service: str, past: Past) -> None:
     page = _Profile(frame, service)
     drawn = ProfileCharts(frame.sources, frame.view, service, past)
     content = frame.head(service, "service")
-    frame.acts["verdict"] = page.verdict
+    frame.acts |= {"verdict": page.verdict, "undo": page.take_back}
     with content:
         await frame.section(page.headline)
-        if page.prediction() is not None:
-            await frame.section(page.why, classes="two")
-            await frame.chart(drawn.forecasts)
-            await frame.chart(drawn.errors)
-            await frame.chart(drawn.latency)
-            await frame.chart(drawn.traffic)
-            await frame.section(page.beside, classes="two")
-    frame.follow("predictions", "trends", "incidents", "errors", "feedback", "services", "hotspots", every_s=_HISTORY_S)
+        await frame.section(page.why, classes="two")
+        for draw in (drawn.forecasts, drawn.errors, drawn.latency, drawn.traffic):
+            await frame.chart(partial(page.drawn, draw))
+        await frame.section(page.beside, classes="two")
+    frame.follow(
+        "predictions", "trends", "incidents", "errors", "feedback", "models", "services", "hotspots", every_s=_HISTORY_S
+    )
 
 
 class _Profile:
@@ -100,7 +104,8 @@ class _Profile:
             )
         now = self._frame.sources.parts.now()
         status = "stale" if now > record.expires_at or self._cache.overtaken(record) else record.status
-        chip = h("span.chip", status.replace("_", " "), data_status=status)
+        over = record.expires_at.timestamp()
+        chip = h("span.chip", status.replace("_", " "), data_status=status, data_expires=f"{over:.0f}")
         title = h(
             "div.title", h("h1", self._service), chip, h("span.soft", STATUSES[status], ", as of ", words.age(record.as_of))
         )
@@ -127,6 +132,10 @@ class _Profile:
             ("Instances", str(found.instances), h("small", "version ", ", ".join(found.versions[-3:]) or words.DASH)),
         )
         return [h("div", h("dt", name), h("dd", value, note)) for name, value, note in facts]
+
+    def drawn(self, draw: Callable[[], ChartData]) -> ChartData | None:
+        """Draw a chart; of a service that is not known there is none."""
+        return None if self.prediction() is None else draw()
 
     def why(self) -> Markup:
         record = self.prediction()
@@ -166,14 +175,15 @@ class _Profile:
         ]
         said = self._cache.all("feedback", self._view.prefix, FeedbackRecord).values()
         own = sorted((one for one in said if one.service == self._service), key=lambda one: one.received_at, reverse=True)
-        lines = [_verdict_line(one) for one in own[:_LAST]]
+        undone = {one.undoes for one in own}
+        lines = [_verdict_line(one, one.undoes is None and one.id not in undone) for one in own[:_LAST]]
         return panel(
             "What really happened",
             h("div.buttons", buttons),
             h("ul.plain.lines", lines)
             if lines
             else h("p.soft", "Nobody has said anything yet. What you say here is learned from at the next training."),
-            note=f"{len(own)} verdicts and withdrawals" if own else None,
+            note=words.counted(sum(one.undoes is None for one in own), "verdict") if own else None,
         )
 
     async def verdict(self, given: Given) -> str:
@@ -188,7 +198,15 @@ class _Profile:
         await self._frame.rest.post("/feedback", body)
         return "Thank you: it is kept, and learned from at the next training."
 
+    async def take_back(self, given: Given) -> str:
+        """Take a verdict back."""
+        body = {"who": given.get("who") or "unknown", "why": given.get("why", "")}
+        await self._frame.rest.post(f"/feedback/{quote(given['value'], safe='')}:undo", body)
+        return "It is taken back, and counts as if it had never been said."
+
     def beside(self) -> Markup:
+        if self.prediction() is None:
+            return Markup("")
         recent = self._cache.one("errors", self._view.key(self._service), RecentErrors) or RecentErrors()
         groups = sorted(recent.groups, key=lambda group: group.last_seen, reverse=True)[:_LAST]
         lines = [
@@ -232,7 +250,7 @@ class _Profile:
         )
 
 
-def _verdict_line(one: FeedbackRecord) -> Markup:
+def _verdict_line(one: FeedbackRecord, standing: bool) -> Markup:
     taken = "took back: " if one.undoes else ""
     why = f": {one.why}" if one.why else ""
     return h(
@@ -240,4 +258,8 @@ def _verdict_line(one: FeedbackRecord) -> Markup:
         h("strong", f"{taken}{one.verdict.replace('_', ' ')}"),
         why,
         h("span.soft", f" by {one.who}, ", words.age(one.received_at)),
+        [" ", button("Take back", "undo", one.id, ask="Take this verdict back?", fields="who why", verb="Take back")]
+        if standing
+        else None,
+        data_key=one.id,
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from app.cache.records import IncidentRecord, PredictionRecord
 from app.cache.trend_records import POINT, SINGLE, TrendRecord
 from app.dashboard import charts, words
-from app.dashboard.charts import Series
+from app.dashboard.charts import Series, Stroke
 from app.dashboard.frame import ChartData
 from app.dashboard.markup import Markup, h
 from app.dashboard.past import Array, Past, ServicePast
 from app.dashboard.sources import Sources, View
 from features.series import WHOLE
+from models.prediction import AnomalyScore
 
 __all__ = ["ProfileCharts"]
+
+Point: TypeAlias = "tuple[float, float | None]"
 
 _FRESH_S = 20.0  # guessed: what four charts of one page are drawn from is read once
 
@@ -41,17 +45,23 @@ class ProfileCharts:
         self._service = service
         self._past = past
         self._read: tuple[float, ServicePast] | None = None
+        self._bounds: dict[float, AnomalyScore] = {}  # by the end of their window
 
     def forecasts(self) -> ChartData:
         """Draw what was forecast beside what came."""
         found = self._history().forecasts
         newest = self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
         series: list[Series] = []
-        for name, color in (("60min", "--a"), ("15min", "--b"), ("5min", "--c")):
+        strokes: tuple[tuple[str, str, Stroke], ...] = (
+            ("60min", "--a", "solid"),
+            ("15min", "--b", "dashed"),
+            ("5min", "--c", "dotted"),
+        )
+        for name, color, stroke in strokes:
             points = list(zip(found.as_of_s.tolist(), found.horizons[name].tolist(), strict=True))
             if newest is not None:
                 points.append((newest.as_of.timestamp(), newest.horizons[name].probability))
-            series.append(charts.line(f"within {name.removesuffix('min')} min", points, color))
+            series.append(charts.line(f"within {name.removesuffix('min')} min", points, color, stroke=stroke))
         series[0] = charts.mark_areas(series[0], self._incidents())
         last = newest.as_of.timestamp() if newest else _last(found.as_of_s)
         return self._chart("Forecasts and incidents", series, "probability, incidents shaded", last, "percent")
@@ -60,17 +70,33 @@ class ProfileCharts:
         """Draw errors with what is normal, the bounds of the last window and the next hour."""
         windows, trend = self._history().windows, self._trend()
         series = [charts.bars("errors", _pairs(windows.start_s, windows.errors), "--b")]
-        newest = self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
-        if newest is not None and newest.anomaly.signal == "errors":
-            at, anomaly = newest.as_of.timestamp(), newest.anomaly
-            ends = (at - self._sources.tick_s, at)
-            series += charts.band(
-                "expected bounds", [(end, anomaly.lower) for end in ends], [(end, anomaly.upper) for end in ends], "bounds"
-            )
+        lower, upper = self._expected()
+        if any(value is not None for _, value in lower):
+            series += charts.band("expected bounds", lower, upper, "bounds")
         if trend is not None:
             series += _fan(trend, trend.errors_per_minute)
         series[0] = charts.mark_lines(series[0], self._versions())
         return self._chart("Errors", series, "errors/min", _last(windows.start_s))
+
+    def _expected(self) -> tuple[list[Point], list[Point]]:
+        """Return the bounds of errors of the last window and of those before it since the page was opened; history has none."""
+        newest = self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
+        if newest is not None:
+            self._bounds[newest.as_of.timestamp()] = newest.anomaly
+        since, tick_s = self._sources.parts.now().timestamp() - self._view.range_s, self._sources.tick_s
+        self._bounds = {at: one for at, one in self._bounds.items() if at >= since}
+        lower, upper, last = list[Point](), list[Point](), 0.0
+        for at, one in sorted(self._bounds.items()):
+            known = one.signal == "errors"  # a prediction carries the bounds of its most surprising signal alone
+            start = at - tick_s
+            if last and start > last:  # a window between was not seen
+                lower.append((last, None))
+                upper.append((last, None))
+            for end in (start, at):
+                lower.append((end, one.lower if known else None))
+                upper.append((end, one.upper if known else None))
+            last = at
+        return lower, upper
 
     def latency(self) -> ChartData:
         """Draw what one request in twenty exceeds, and the next hour of it."""
@@ -87,7 +113,7 @@ class ProfileCharts:
         failed = windows.requests * windows.failed
         series = [
             charts.area("requests", _pairs(windows.start_s, windows.requests), "--a"),
-            charts.line("failed", _pairs(windows.start_s, failed), "--b"),
+            charts.line("failed", _pairs(windows.start_s, failed), "--b", stroke="dashed"),
         ]
         return self._chart("Traffic", series, "requests/min", _last(windows.start_s))
 
@@ -97,7 +123,7 @@ class ProfileCharts:
             "nothing in this range" if last_s is None else h("span", "newest point ", words.age(words.moment(last_s)))
         )
         label = f"{title} of {self._service} over the last {self._view.range}, in {unit}"
-        return ChartData(title, h("span", f"{unit}, ", note), options, label, form)
+        return ChartData(title, h("span", f"{unit}, times in UTC, ", note), options, label, form)
 
     def _history(self) -> ServicePast:
         now = self._sources.parts.now().timestamp()
@@ -137,9 +163,9 @@ def _fan(trend: TrendRecord, numbers: Sequence[float | None]) -> list[Series]:
     later = [(at, value) for at, value in points("limit")[1:]]
     return [
         *charts.band("forecast bounds", points("lower"), points("upper"), "fan"),
-        charts.line("forecast", points("expected"), "--a", dashed=True),
-        charts.line("usual", points("usual")[1:], "--low"),
-        charts.line("limit", later, "--high", dashed=True),
+        charts.line("forecast", points("expected"), "--a", stroke="dashed"),
+        charts.line("usual", points("usual")[1:], "--low", stroke="dotted"),
+        charts.line("limit", later, "--high", stroke="dashed"),
     ]
 
 

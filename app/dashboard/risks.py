@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from pathlib import Path
 
-import msgspec
-from anyio import to_thread
-from nicegui import ui
+from nicegui import background_tasks
 from nicegui.element import Element
 
-from app.dashboard.board import Board, Boards, Delta, Row
+from app.dashboard.board import Board, Boards, Row
 from app.dashboard.collector import first_steps
-from app.dashboard.frame import STATIC, Frame
+from app.dashboard.frame import STATIC, Frame, Section
+from app.dashboard.markup import h, join
+from features.errors import ForeshockError
 
 __all__ = ["Rows", "show"]
+
+logger = logging.getLogger(__name__)
 
 _FIRST = 60  # rows that come with the page itself, more than a screen holds; the rest follows at once
 _CODE: Path = STATIC / "rows.js"
@@ -25,75 +27,87 @@ class Rows(Element, component=_CODE):
 
     Parameters
     ----------
-    rows : list of Row
+    rows : sequence of Row
         The first ones.
+    number : int
+        Of the look that they are from.
     link, query : str
         Of a service's page, before and behind its name.
     search, sort : str
         As the URL says.
     """
 
-    def __init__(self, rows: list[Row], link: str, query: str, search: str, sort: str) -> None:
+    def __init__(self, rows: tuple[Row, ...], number: int, link: str, query: str, search: str, sort: str) -> None:
         super().__init__()
-        self.props.update({"rows": rows, "link": link, "query": query, "search": search, "sort": sort})
+        shown = {"rows": rows, "number": number, "link": link, "query": query, "search": search, "sort": sort}
+        self.props.update(shown)
 
-    def send(self, method: str, said: object) -> None:
+    def send(self, method: str, said: str) -> None:
         """Hand the table what changed, as one text: it is parsed many times faster than a call with many values."""
-        self.run_method(method, msgspec.json.encode(said).decode())
+        self.run_method(method, said)
 
 
 async def show(frame: Frame, boards: Boards) -> None:
     """Show the page."""
     content = frame.head("Services by risk")
-    table: list[Rows] = []
-    waiting: list[Delta] = []
-
-    def told(delta: Delta) -> None:
-        if table:
-            table[0].send("patch", delta)
-        else:
-            waiting.append(delta)
-
-    board, leave = await boards.follow(frame.view.tenant, told)
+    page = _Risks(frame, boards, content)
+    board, leave = await boards.follow(frame.view.tenant, page.told)
     frame.client.on_delete(leave)
-    with content:
-        ui.html(
-            "<h1>Services by risk</h1><span class='soft'>The probability that an incident begins within 5, 15 and 60 minutes.</span>",
-            sanitize=False,
-        ).classes("title")
-        if board.rows():
-            table.append(_table(frame, board))
-        else:
-            await _first(frame, board, content, table)
+    page.open(board)
+    frame.client.on_connect(page.fill)
 
 
-def _table(frame: Frame, board: Board) -> Rows:
-    rows, view = board.rows(), frame.view
-    link, _, query = view.link("service").partition("?")
-    sort = frame.client.request.query_params.get("sort", "")[:16]
-    table = Rows(rows[:_FIRST], link, f"?{query}" if query else "", view.search, sort)
+class _Risks:
+    """The page in one browser: what to do first, and from the first service on the table."""
 
-    async def rest() -> None:
-        if len(rows) > _FIRST:
-            table.send("replace", {"rows": board.rows()})
-        await to_thread.run_sync(board.remember)
-        table.send("replace", {"sparks": board.sparks()})
+    def __init__(self, frame: Frame, boards: Boards, content: Element) -> None:
+        self._frame = frame
+        self._boards = boards
+        self._content = content
+        self._board: Board | None = None
+        self._steps: Section | None = None
+        self._table: Rows | None = None
 
-    frame.client.on_connect(rest)
-    return table
+    def open(self, board: Board) -> None:
+        """Show what there is."""
+        self._board = board
+        said = "The probability that an incident begins within 5, 15 and 60 minutes."
+        with self._content:
+            Section(join([h("h1", "Services by risk"), h("span.soft", said)])).classes("title")
+            if board.rows():
+                self._table = self._rows(board)
+            else:
+                self._steps = Section(first_steps(self._frame.sources, self._frame.view.tenant))
 
+    def told(self, said: str) -> None:
+        """Hand a delta on, and put the table where the first steps were as soon as there is a row."""
+        if self._table is not None:
+            self._table.send("patch", said)
+        elif self._board is not None and self._board.rows():
+            with self._content:
+                self._table = self._rows(self._board)
+            if self._steps is not None:
+                self._steps.delete()
+            background_tasks.create(self.fill(), name="dashboard rows")
 
-async def _first(frame: Frame, board: Board, content: Element, table: list[Rows]) -> None:
-    """Say what to do, and show the table as soon as there is something."""
-    with content:
-        steps = ui.html(first_steps(frame.sources, frame.view.tenant), sanitize=False)
+    async def fill(self) -> None:
+        """Send all rows, and the last hour of each; a browser that comes back is filled anew."""
+        board, table = self._board, self._table
+        if board is None or table is None:
+            return
+        if len(board.rows()) > _FIRST:
+            table.send("replace", await self._boards.whole(board))
+        try:
+            await self._boards.remember(board)
+        except ForeshockError as exc:  # sparklines then begin with what is seen from now on
+            logger.warning("the last hour of the services could not be read: %s", exc)
+        said = await self._boards.whole(board)
+        if not self._frame.client.is_deleted:
+            table.send("replace", said)
 
-    async def appears() -> None:
-        while not board.rows():
-            await asyncio.sleep(0.1)
-        steps.delete()
-        with content:
-            table.append(_table(frame, board))
-            table[0].send("replace", {"rows": board.rows(), "sparks": board.sparks()})
-
-    frame.client.on_connect(appears)
+    def _rows(self, board: Board) -> Rows:
+        view = self._frame.view
+        link, _, query = view.link("service").partition("?")
+        sort = self._frame.client.request.query_params.get("sort", "")[:16]
+        number = board.number
+        return Rows(board.rows()[:_FIRST], number, link, f"?{query}" if query else "", view.search, sort)

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from functools import wraps
 from secrets import token_urlsafe
 from typing import Any
+from urllib.parse import quote
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from nicegui import Client, app, core, ui
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +26,8 @@ from app.dashboard.board import Boards
 from app.dashboard.frame import STATIC, Frame
 from app.dashboard.live import Live
 from app.dashboard.past import Past
-from app.dashboard.sources import Sources
+from app.dashboard.rest import Rest
+from app.dashboard.sources import Sources, View
 
 __all__ = ["Site", "dashboard", "policy"]
 
@@ -164,6 +166,7 @@ def dashboard(sources: Sources) -> ASGIApp:
             yield
 
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    pages.add_api_route("/backtests/{run_id}/report", _reports(sources), include_in_schema=False)
     core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # nothing here loads for long
     core.sio.eio.cors_allowed_origins = None  # a page of another origin may not open the socket
     ui.run_with(
@@ -179,6 +182,18 @@ def dashboard(sources: Sources) -> ASGIApp:
         show_welcome_message=False,
     )
     return Site(sources.rest, pages, sources.rest.state.access)
+
+
+def _reports(sources: Sources) -> Callable[[Request, str], Awaitable[Response]]:
+    """Return what answers with the report of a backtest of the tenant that the address names."""
+
+    async def report(request: Request, run_id: str) -> Response:
+        tenant = View.of(request.query_params, sources.parts.default_tenant).tenant
+        found = await Rest(sources.rest, tenant).page(f"/backtests/{quote(run_id, safe='')}/page")
+        kept = {name: found.headers[name] for name in ("content-type", "content-security-policy") if name in found.headers}
+        return Response(found.content, found.status_code, kept)
+
+    return report
 
 
 def _register(sources: Sources, live: Live, boards: Boards, past: Past) -> None:

@@ -13,12 +13,15 @@ from app.cache.cache import Cache
 from app.cache.documents import tenant_key
 from app.history.contract import History
 
-__all__ = ["RANGES", "Sources", "View", "tenants"]
+__all__ = ["DEFAULT_RANGE", "RANGES", "Sources", "View", "tenants"]
 
 RANGES = {"1h": 3600.0, "6h": 21_600.0, "24h": 86_400.0, "7d": 604_800.0}
 """What a page looks back over, by its name in the URL, in seconds."""
 
-_DEFAULT = "6h"
+DEFAULT_RANGE = "6h"
+"""What a page looks back over where its address does not say it."""
+
+_MOST_TENANTS = 500  # guessed: who has more of them knows their names, and writes them into the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class View:
 
     tenant: str
     default: str = "default"
-    range: str = _DEFAULT
+    range: str = DEFAULT_RANGE
     search: str = ""
 
     @classmethod
@@ -79,11 +82,11 @@ class View:
         View(tenant='default', default='default', range='7d', search='cart')
         """
         tenant = query.get("tenant", default)
-        chosen = query.get("range", _DEFAULT)
+        chosen = query.get("range", DEFAULT_RANGE)
         return cls(
             tenant if names_tenant(tenant) else default,
             default,
-            chosen if chosen in RANGES else _DEFAULT,
+            chosen if chosen in RANGES else DEFAULT_RANGE,
             query.get("q", "")[:200],
         )
 
@@ -103,7 +106,7 @@ class View:
         '/'
         """
         said = {"tenant": self.tenant, "range": self.range, "q": search}
-        usual = {"tenant": self.default, "range": _DEFAULT, "q": ""}
+        usual = {"tenant": self.default, "range": DEFAULT_RANGE, "q": ""}
         query = urlencode({name: value for name, value in said.items() if value != usual[name]})
         return "/" + "/".join(quote(part, safe="") for part in path) + (f"?{query}" if query else "")
 
@@ -122,8 +125,8 @@ class View:
 
 
 def tenants(cache: Cache, default: str) -> list[str]:
-    """Return the names of the tenants that have services, the default one among them."""
+    """Return the names of the tenants that have services, the default one among them; the first ones where there are many."""
     found = {default}
     for bucket in ("services", "incidents"):
-        found |= {unquote(document.key.split("/", 1)[0]) for document in cache.documents(bucket, "")}
-    return sorted(found)
+        found |= {document.key.partition("/")[0] for document in cache.documents(bucket, "")}
+    return sorted(map(unquote, found))[:_MOST_TENANTS]

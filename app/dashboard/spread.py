@@ -35,6 +35,7 @@ def spread(group: GroupRecord, calls: Collection[Call] = ()) -> ChartData:
     """
     hits = _ordered(group)
     options: dict[str, Any] = {
+        "useUTC": True,
         "grid": {"left": 70, "right": 90, "top": 40, "bottom": 28},
         "tooltip": {"trigger": "item", "formatter": "{b}"},
         "xAxis": {
@@ -49,7 +50,15 @@ def spread(group: GroupRecord, calls: Collection[Call] = ()) -> ChartData:
             {
                 "type": "graph",
                 "coordinateSystem": "cartesian2d",
-                "label": {"show": True, "position": "top", "formatter": "{b}", "color": "--ink", "fontSize": 12},
+                "label": {
+                    "show": True,
+                    "position": "top",
+                    "formatter": "{b}",
+                    "color": "--ink",
+                    "fontSize": 12,
+                    "overflow": "truncate",
+                    "width": 160,
+                },
                 "edgeSymbol": ["none", "arrow"],
                 "edgeSymbolSize": 9,
                 "lineStyle": {"color": "--soft", "width": 1.4, "curveness": 0.08},
@@ -60,7 +69,7 @@ def spread(group: GroupRecord, calls: Collection[Call] = ()) -> ChartData:
     }
     names = ", then ".join(one.service for one in hits)
     arrows = "an arrow from who is called to who calls, a dashed one to the next in time where no call is known"
-    note = h("span", "began ", words.age(group.start), "; from left to right in time, ", arrows)
+    note = h("span", "began ", words.age(group.start), "; from left to right in time (UTC), ", arrows)
     said = f"The trouble spread from {names}"
     return ChartData("How it spread", note, options, said, frames=frames(group, calls), size="tall")
 

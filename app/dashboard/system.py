@@ -69,6 +69,9 @@ class _System:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._rates = Rates()
+        names = [f"foreshock_{name}_total" for name in _COMING + _LIMITS]
+        # Others are measured when they are asked for, over all documents.
+        self._counted = frame.sources.parts.telemetry.registry.restricted_registry(names)
 
     def _now(self) -> datetime:
         return self._frame.sources.parts.now()
@@ -105,10 +108,8 @@ class _System:
 
     def rates(self) -> Markup:
         now, coming, limits = self._now(), list[list[Child]](), list[list[Child]]()
-        for name, labels, value in _counters(self._frame.sources.parts.telemetry.registry.collect):
+        for name, labels, value in _counters(self._counted.collect):
             short, unit = name.removeprefix("foreshock_").removesuffix("_total"), "B" if "bytes" in name else ""
-            if short not in _COMING + _LIMITS:
-                continue
             rate = self._rates.of(f"{name}{labels}", value, now.timestamp())
             said = words.amount(rate, f"{unit}/s") if rate is not None else "at the next look"
             row: list[Child] = [short.replace("_", " "), ", ".join(labels.values()), words.amount(value, unit), said]

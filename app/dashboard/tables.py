@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from app.dashboard.markup import Child, Markup, h
 
 __all__ = ["button", "matches", "meter", "search_box", "table"]
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = (), keys: Iterable[str] | None = None
+) -> Markup:
     """Return a table that scrolls by itself where it is wider than the page.
 
     Parameters
@@ -20,13 +23,19 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequen
         Cells in the order of the heads.
     numbers : sequence of int
         Columns that hold numbers alone.
+    keys : iterable of str, optional
+        What each row is of, so that who is at one stays at it when others come before it.
     """
 
     def cell(tag: str, place: int, content: Child, **attributes: str) -> Markup:
         return h(f"{tag}.number" if place in numbers else tag, content, **attributes)
 
     head = h("thead", h("tr", [cell("th", place, text, scope="col") for place, text in enumerate(heads)]))
-    body = [h("tr", [cell("td", place, content) for place, content in enumerate(row)]) for row in rows]
+    of: Iterable[str | None] = repeat(None) if keys is None else keys
+    body = [
+        h("tr", [cell("td", place, content) for place, content in enumerate(row)], data_key=key)
+        for row, key in zip(rows, of, strict=False)
+    ]
     return h("div.wide", h("table.list", head, h("tbody", body)), tabindex=0, role="group", aria_label=", ".join(heads))
 
 

@@ -123,8 +123,10 @@ def clock(at: datetime) -> str:
     >>> from datetime import UTC
     >>> clock(datetime(2026, 3, 2, 12, 5, 7, tzinfo=UTC))
     '2026-03-02 12:05:07 UTC'
+    >>> clock(datetime.fromisoformat("2026-03-02T14:05:07+02:00"))
+    '2026-03-02 12:05:07 UTC'
     """
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def moment(unix_s: float) -> datetime:

@@ -153,6 +153,30 @@ def test_routes_parameters_and_columns_are_those_of_the_api() -> None:
         assert not list(reached(document, schema, [target.root_selector, "0", "nothing"]))
 
 
+def test_why_has_a_table_of_everything_that_somebody_on_call_asks_for() -> None:
+    panels = dashboards()["foreshock-why.json"].panels
+    shown = {
+        target.url.removeprefix("/api/v1/"): target
+        for panel in panels
+        for target in panel.targets
+        if isinstance(target, ApiTarget)
+    }
+    assert set(shown) == {
+        "predictions",
+        "alerts",
+        "groups",
+        "incidents",
+        "anomalies",
+        "hotspots",
+        "errors",
+        "services",
+        "nodes",
+    }
+    times = {name: [column for column in target.columns if column.type == "timestamp"] for name, target in shown.items()}
+    for name in ("alerts", "groups", "hotspots"):
+        assert len(times[name]) > 1, f"{name} say since when, and as of when"
+
+
 def reached(document: dict[str, Any], schema: dict[str, Any], path: list[str]) -> Iterator[dict[str, Any]]:
     """Iterate over the schemas that a path of members and places leads to; null leads nowhere."""
     if "$ref" in schema:

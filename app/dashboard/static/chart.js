@@ -1,12 +1,15 @@
 // A chart of ECharts as it comes in NiceGUI's wheel, in the colours of the page, and frame by frame where there are frames.
 import { echarts } from "nicegui-echart";
 
-const painted = (value, style) => {
-  if (typeof value === "string" && value.startsWith("--")) return style.getPropertyValue(value).trim();
+const COLORS = /color$/i; // only there two dashes name a colour; a service may be called `--ink`
+const painted = (value, style, key = "") => {
+  if (typeof value === "string" && value.startsWith("--") && COLORS.test(key)) return style.getPropertyValue(value).trim();
   if (Array.isArray(value)) return value.map((one) => painted(one, style));
-  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, painted(one, style)]));
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, painted(one, style, name)]));
   return value;
 };
+const charts = new Set();
+window.chartsOfPage = () => [...charts];
 const FORMATS = {
   percent: (value) => (value === null || value === undefined ? "–" : `${(value * 100).toFixed(value && value < 0.1 ? 1 : 0)} %`),
   seconds: (value) => (value === null || value === undefined ? "–" : !value ? "0 s" : value < 1 ? `${(value * 1000).toPrecision(3)} ms` : `${value.toPrecision(3)} s`),
@@ -19,6 +22,7 @@ export default {
   mounted() {
     this.place = this.$el.firstChild;
     this.chart = echarts.init(this.place, null, { renderer: "canvas" });
+    charts.add(this.chart);
     this.dress = () => this.draw(true);
     window.addEventListener("themechange", this.dress);
     this.observer = new ResizeObserver(() => {
@@ -37,6 +41,7 @@ export default {
     window.removeEventListener("themechange", this.dress);
     this.observer.disconnect();
     clearInterval(this.beat);
+    charts.delete(this.chart);
     this.chart.dispose();
   },
   methods: {
@@ -49,7 +54,8 @@ export default {
       options.textStyle = { color: style.getPropertyValue("--soft").trim(), fontFamily: "system-ui, sans-serif", fontSize: 12 };
       if (options.tooltip) options.tooltip = { ...options.tooltip, valueFormatter: (value) => shown(Array.isArray(value) ? value[1] : value), confine: true, backgroundColor: style.getPropertyValue("--panel").trim(), borderColor: style.getPropertyValue("--line").trim(), textStyle: { color: style.getPropertyValue("--ink").trim(), fontSize: 12 } };
       if (options.yAxis && options.yAxis.axisLabel) options.yAxis.axisLabel.formatter = shown;
-      this.chart.setOption(options, { notMerge: anew });
+      // A series that is no longer sent must not stay: it would look like one of the present.
+      this.chart.setOption(options, { notMerge: anew, replaceMerge: this.frames?.length ? [] : ["series"] });
       if (this.frames?.length) this.show(this.at ?? this.frames.length - 1);
     },
     play() {

@@ -56,21 +56,52 @@
     const text = window.ageOf(window.serverNow() - Date.parse(time.dateTime) / 1000, time.className === "lasting");
     if (time.textContent !== text) time.textContent = text;
   };
-  const tellAll = () => document.querySelectorAll("time.age, time.lasting").forEach(tell);
+  // What is out of date says so, also when nothing comes any more.
+  const expire = (chip) => {
+    if (Number(chip.dataset.expires) > window.serverNow() || chip.dataset.status === "stale") return;
+    chip.textContent = chip.dataset.status = "stale";
+  };
+  const tellAll = () => {
+    document.querySelectorAll("time.age, time.lasting").forEach(tell);
+    document.querySelectorAll("[data-expires]").forEach(expire);
+  };
   setInterval(tellAll, 1000);
   new MutationObserver(tellAll).observe(root, { childList: true, subtree: true });
 
+  // --- whether what is shown is live -----------------------------------------------------------------------------------
+  const connected = () => Boolean(window.socket?.connected && window.did_handshake);
+  let lastLive = 0;
+  const beat = () => {
+    const live = connected();
+    if (live) lastLive = window.serverNow();
+    const chip = document.getElementById("live");
+    if (!chip || (!live && !lastLive && performance.now() < 5000)) return;
+    const since = lastLive ? `since ${new Date(lastLive * 1000).toISOString().slice(11, 19)} UTC` : "no connection";
+    const text = live ? "live" : `not live: ${since}`;
+    if (chip.textContent === text) return;
+    chip.textContent = text;
+    chip.dataset.status = live ? "good" : "bad";
+  };
+  setInterval(beat, 500);
+
   // --- what is said to people ---------------------------------------------------------------------------------------
+  const spoken = (id, role) => {
+    const place = Object.assign(document.createElement("div"), { id, className: "toasts" });
+    place.setAttribute("role", role);
+    return place;
+  };
+  const notes = spoken("notes", "status"); // there from the beginning, for readers of screens tell of changes alone
+  const refusals = spoken("refusals", "alert");
+  addEventListener("DOMContentLoaded", () => document.body.append(notes, refusals));
   window.toast = (text, bad) => {
-    let place = document.getElementById("toasts");
-    if (!place) {
-      place = Object.assign(document.createElement("div"), { id: "toasts" });
-      place.setAttribute("role", "status");
-      document.body.append(place);
-    }
-    const line = Object.assign(document.createElement("p"), { textContent: text, className: bad ? "toast bad" : "toast" });
-    place.append(line);
-    setTimeout(() => line.remove(), bad ? 12000 : 5000);
+    const line = Object.assign(document.createElement("p"), { className: bad ? "toast bad" : "toast" });
+    line.append(Object.assign(document.createElement("span"), { textContent: text }));
+    if (bad) {
+      const close = Object.assign(document.createElement("button"), { type: "button", textContent: "Close" });
+      close.onclick = () => line.remove();
+      line.append(close);
+    } else setTimeout(() => line.remove(), 5000);
+    (bad ? refusals : notes).append(line);
   };
 
   // --- acts: a button names one; what changes something asks first ---------------------------------------------------
@@ -87,25 +118,54 @@
     why: () => field("Why, in a few words", "why", ""),
     minutes: () => field("For how long, in minutes", "minutes", "60", "number"),
   };
-  const ask = (button, done) => {
+  const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+  const WAIT_MS = 15000; // guessed: longer than any act takes
+  const pending = new Map();
+  window.acted = (key) => {
+    clearTimeout(pending.get(key)?.timer);
+    pending.delete(key);
+  };
+  // What a button says is read when it is pressed: a push may give it another row's meaning while the question is open.
+  const said = (button) => ({ ...button.dataset });
+  const act = (asked, given, key) => {
+    const name = `${asked.act} ${asked.value || ""}`;
+    if ([...pending.values()].some((one) => one.name === name)) return;
+    const timer = setTimeout(() => {
+      window.acted(key);
+      window.toast("No answer yet. Look whether it was done before you do it again.", true);
+    }, WAIT_MS);
+    pending.set(key, { name, timer });
+    emitEvent("act", { ...given, name: asked.act, value: asked.value || "", key });
+  };
+  const CUT = "There is no connection to the node: nothing was done. Try again when the page says live.";
+  const ask = (button) => {
+    const asked = said(button);
+    const key = newKey();
     const dialog = document.createElement("dialog");
     const form = document.createElement("form");
     form.method = "dialog";
-    const title = Object.assign(document.createElement("h2"), { textContent: button.dataset.ask, id: "asked" });
+    const title = Object.assign(document.createElement("h2"), { textContent: asked.ask, id: "asked" });
     dialog.setAttribute("aria-labelledby", "asked");
     form.append(title);
-    if (button.dataset.detail) form.append(Object.assign(document.createElement("p"), { textContent: button.dataset.detail }));
-    for (const name of (button.dataset.fields || "").split(" ").filter(Boolean)) form.append(FIELDS[name]());
+    if (asked.detail) form.append(Object.assign(document.createElement("p"), { textContent: asked.detail }));
+    for (const name of (asked.fields || "").split(" ").filter(Boolean)) form.append(FIELDS[name]());
+    const cut = document.createElement("p");
+    cut.setAttribute("role", "alert");
     const row = Object.assign(document.createElement("div"), { className: "buttons" });
     const cancel = Object.assign(document.createElement("button"), { type: "button", textContent: "Cancel" });
-    const go = Object.assign(document.createElement("button"), { className: "primary", textContent: button.dataset.verb || "OK" });
+    const go = Object.assign(document.createElement("button"), { className: "primary", textContent: asked.verb || "OK" });
     cancel.onclick = () => dialog.close("");
     row.append(cancel, go);
-    form.append(row);
-    form.onsubmit = () => {
+    form.append(cut, row);
+    form.onsubmit = (event) => {
+      if (!connected()) {
+        event.preventDefault();
+        cut.textContent = CUT;
+        return;
+      }
       const given = Object.fromEntries(new FormData(form));
       if ("who" in given) kept("foreshock-who", given.who);
-      done(given);
+      act(asked, given, key);
     };
     dialog.append(form);
     dialog.onclose = () => {
@@ -115,21 +175,41 @@
     document.body.append(dialog);
     dialog.showModal();
   };
-  const act = (button, given) => emitEvent("act", { ...given, name: button.dataset.act, value: button.dataset.value || "" });
+  const copy = async (id) => {
+    const place = document.getElementById(id);
+    try {
+      await navigator.clipboard.writeText(place.textContent);
+    } catch {
+      // only pages of this machine or over TLS have a clipboard; everywhere else what is selected can be copied
+      getSelection().selectAllChildren(place);
+      if (!document.execCommand("copy")) return window.toast("This browser does not let pages copy. It is selected: press Ctrl+C.", true);
+    }
+    window.toast("Copied.");
+  };
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("button");
     if (!button) return;
-    if (button.dataset.act && button.dataset.ask) ask(button, (given) => act(button, given));
-    else if (button.dataset.act) act(button, {});
-    else if (button.dataset.copy) {
-      const text = document.getElementById(button.dataset.copy).textContent;
-      const done = () => window.toast("Copied.");
-      if (navigator.clipboard) navigator.clipboard.writeText(text).then(done);
-    } else if ("themeSwitch" in button.dataset) {
+    if (button.dataset.act && button.dataset.ask) ask(button);
+    else if (button.dataset.act) connected() ? act(said(button), {}, newKey()) : window.toast(CUT, true);
+    else if (button.dataset.copy) copy(button.dataset.copy);
+    else if ("themeSwitch" in button.dataset) {
       const next = THEMES[(THEMES.indexOf(kept("foreshock-theme")) + 1) % THEMES.length];
       dress(kept("foreshock-theme", next));
     }
+  });
+  // What is long is sent when somebody opens it.
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      const name = event.target.dataset?.opens;
+      if (name !== undefined) emitEvent("opens", { name, open: event.target.open });
+    },
+    true,
+  );
+  // A key that is held down presses again and again.
+  document.addEventListener("keydown", (event) => {
+    if (event.repeat && event.key === "Enter" && event.target.closest?.("[data-act], dialog")) event.preventDefault();
   });
 
   // --- the URL holds what is looked at -------------------------------------------------------------------------------
@@ -138,10 +218,29 @@
     if (value) url.searchParams.set(name, value);
     else url.searchParams.delete(name);
     history.replaceState(history.state, "", url);
-    document.querySelectorAll("form.scope input[name=q]").forEach((input) => (input.value = name === "q" ? value : input.value));
   };
+  // Tenant and range are chosen without losing what else the address says. Who goes through the options by arrows is not taken away
+  // at the first: a button is there then.
+  const go = (form) => {
+    const url = new URL(location.href);
+    for (const [name, value] of new FormData(form)) {
+      if (value === form.elements[name].dataset.usual) url.searchParams.delete(name);
+      else url.searchParams.set(name, value);
+    }
+    location.assign(url);
+  };
+  let byKey = false;
+  document.addEventListener("keydown", (event) => (byKey = event.key.startsWith("Arrow") || event.key.length === 1), true);
+  document.addEventListener("pointerdown", () => (byKey = false), true);
   document.addEventListener("change", (event) => {
-    if (event.target.matches?.("form.scope select")) event.target.form.requestSubmit();
+    if (!event.target.matches?.("form.scope select")) return;
+    if (byKey) event.target.form.querySelector("button").hidden = false;
+    else go(event.target.form);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches?.("form.scope")) return;
+    event.preventDefault();
+    go(event.target);
   });
   let typing;
   document.addEventListener("input", (event) => {

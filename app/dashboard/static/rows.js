@@ -43,10 +43,11 @@ const put = (place, text) => {
 
 export default {
   template: '<div class="rows"></div>',
-  props: { rows: Array, link: String, query: String, search: String, sort: String },
+  props: { rows: Array, number: Number, link: String, query: String, search: String, sort: String },
   mounted() {
     this.all = new Map(this.rows.map((row) => [row[SERVICE], row]));
     this.sparks = new Map();
+    this.upTo = this.number;
     this.made = new Map();
     this.order = [];
     this.words = this.search || "";
@@ -154,6 +155,15 @@ export default {
       const first = Math.max(Math.floor(this.port.scrollTop / height) - 4, 0);
       const last = Math.min(Math.ceil((this.port.scrollTop + this.port.clientHeight) / height) + 4, this.order.length);
       const wanted = this.order.slice(first, last);
+      const places = wanted.map((_, place) => first + place);
+      // Who is at a row by keyboard stays at it, also when it moves out of sight.
+      const held = [...this.made].find(([, one]) => one.line.contains(document.activeElement));
+      const far = held ? this.order.findIndex((row) => row[SERVICE] === held[0]) : -1;
+      if (far >= 0 && (far < first || far >= last)) {
+        const [add, where] = far < first ? ["unshift", 0] : ["push", wanted.length];
+        wanted[add](this.order[far]);
+        places.splice(where, 0, far);
+      }
       const names = new Set(wanted.map((row) => row[SERVICE]));
       for (const [name, one] of this.made) {
         if (!names.has(name)) {
@@ -175,8 +185,8 @@ export default {
           }
           next = one.line.nextSibling;
         } else this.space.insertBefore(one.line, next);
-        one.line.style.transform = `translateY(${(first + place) * height}px)`;
-        one.line.setAttribute("aria-rowindex", first + place + 2);
+        one.line.style.transform = `translateY(${places[place] * height}px)`;
+        one.line.setAttribute("aria-rowindex", places[place] + 2);
         this.fill(one, row);
       });
     },
@@ -243,7 +253,9 @@ export default {
       for (const one of this.made.values()) if (one.row) this.late(one, one.row);
     },
     patch(text) {
-      const { rows, gone, as_of_s, expires_s, late } = JSON.parse(text);
+      const { number, rows, gone, as_of_s, expires_s, late } = JSON.parse(text);
+      if (number <= this.upTo) return; // all that it says was in what came before
+      this.upTo = number;
       const skip = new Set([...late, ...rows.map((row) => row[SERVICE])]);
       const grow = (name, value) => {
         const point = String.fromCharCode(35 + Math.round(90 * Math.sqrt(Math.min(Math.max(value, 0), 1))));
@@ -268,9 +280,11 @@ export default {
       this.soon();
     },
     replace(text) {
-      const { rows, sparks } = JSON.parse(text);
-      if (rows) this.all = new Map(rows.map((row) => [row[SERVICE], row]));
-      if (sparks) this.sparks = new Map(Object.entries(sparks));
+      const { number, rows, sparks } = JSON.parse(text);
+      if (number < this.upTo) return;
+      this.upTo = number;
+      this.all = new Map(rows.map((row) => [row[SERVICE], row]));
+      this.sparks = new Map(Object.entries(sparks));
       this.soon();
     },
   },

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.cache.backtests import BacktestRun, put_page
+from app.cache.documents import encode_document
 from tests.nodes import RunningNode
 from training.alerting import EventScores
 from training.detail import events_of
@@ -21,7 +24,22 @@ def test_a_report_is_shown_in_four_numbers_beside_the_baselines(page: Page) -> N
         expect(page.get_by_text(text).first).to_be_visible()
     page.get_by_text("Scores beside the baselines").click()
     expect(page.locator("tbody tr").first).to_contain_text("0.310")
-    assert page.get_by_role("link", name="The whole report").get_attribute("href") == "/api/v1/backtests/b1/page"
+    assert page.get_by_role("link", name="The whole report").get_attribute("href") == "/backtests/b1/report"
+
+
+def test_a_report_is_that_of_the_tenant_whose_page_leads_to_it(page: Page, shop: RunningNode) -> None:
+    documents, now = shop.node.store.documents, datetime.now(UTC)
+    for tenant in ("default", "reported"):
+        put_page(documents, tenant, "same", f"<!doctype html><title>of {tenant}</title>", 600.0)
+    run = BacktestRun("same", "succeeded", now, ended_at=now, progress=1.0, reason="ours")
+    documents.put("backtests", "reported/same", encode_document(run))
+    page.goto("/backtests?tenant=reported")
+    page.get_by_role("link", name="The whole report").click()
+    expect(page).to_have_title("of reported")
+    answer = shop.client.get(f"{shop.served.api}/backtests/same/report")
+    assert "of default" in answer.text
+    assert "default-src 'none'; style-src" in answer.headers["content-security-policy"], "the policy of REST stays"
+    assert shop.client.get(f"{shop.served.api}/backtests/none/report").status_code == 404
 
 
 def test_one_is_started_after_a_question_and_waits_its_turn(page: Page, shop: RunningNode) -> None:

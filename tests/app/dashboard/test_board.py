@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from app.cache.cache import Cache
@@ -12,6 +16,7 @@ from app.dashboard.board import COLUMNS, Board, Boards, Delta, Row
 from app.dashboard.live import Live
 from app.dashboard.past import Past
 from app.history.delta import DeltaHistory
+from app.history.tables import rows_schema
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from tests.app.dashboard.loops import finished
@@ -72,6 +77,47 @@ def test_sparklines_join_history_with_what_was_seen(documents: Documents, past: 
     assert set(board.sparks()["a"]) == {chr(35 + 45)}
 
 
+def test_the_last_hour_is_remembered_once_and_without_what_was_seen_since(
+    documents: Documents, past: Past, tmp_path: Path
+) -> None:
+    history = DeltaHistory(tmp_path / "history")
+    base = {"tenant": "default", "service": "a", "operation": "*", "status": "ok", "model_version": "v", "partition": 0}
+    rows = [
+        base | {"as_of": int((NOON + timedelta(minutes=minute)).timestamp()), "p5": 0.0, "p15": 0.0, "p60": 0.25, "id": str(minute), "offset": minute + 9}
+        for minute in (-3, -2, -1, 0, 1)
+    ]  # fmt: skip
+    history.append({"predictions": pa.Table.from_pylist(rows, rows_schema("predictions"))}, {0: 99})
+    board = Board(Cache(documents, Telemetry()), "default", past)
+    for minute in (0, 1, 2):
+        put(documents, "a", 1.0, minute)
+        board.look()
+    for _ in range(3):  # as browsers come one after the other
+        board.remember()
+    quarter, one = chr(35 + 45), chr(35 + 90)
+    assert board.sparks()["a"] == 3 * quarter + 3 * one
+
+
+def test_all_of_a_board_can_be_read_while_it_is_looked_at(documents: Documents, past: Past) -> None:
+    board = Board(Cache(documents, Telemetry()), "default", past)
+    put(documents, "a", 0.5)
+    board.look()
+
+    def change() -> None:
+        for number in range(60):
+            put(documents, f"more-{number}", 0.1, number)
+            board.look()
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        while not changing.done():
+            number, said = board.whole()
+            whole = json.loads(said)
+            assert (whole["number"], set(whole["sparks"])) == (number, {row[0] for row in whole["rows"]})
+            assert next(row[0] for row in board.rows()) == "a"
+        changing.result()
+    assert len(board.rows()) == 61
+
+
 def test_a_prediction_that_does_not_know_of_news_is_stale_and_one_of_another_release_is_left_out(
     documents: Documents, past: Past
 ) -> None:
@@ -90,15 +136,15 @@ def test_one_look_serves_all_who_follow_and_ends_with_the_last(documents: Docume
         cache = Cache(documents, Telemetry())
         live = Live(cache, poll_s=3600.0)
         boards, first, second = Boards(cache, past, live), list[int](), list[int]()
-        board, leave = await boards.follow("default", lambda delta: first.append(delta.number))
-        same, leave_too = await boards.follow("default", lambda delta: second.append(delta.number))
+        board, leave = await boards.follow("default", lambda said: first.append(json.loads(said)["number"]))
+        same, leave_too = await boards.follow("default", lambda said: second.append(json.loads(said)["number"]))
         assert board is same
         assert live.followers == 1
         put(documents, "a", 0.2)
-        await live.look()
+        await asyncio.gather(*live.look())
         leave()
         put(documents, "a", 0.3)
-        await live.look()
+        await asyncio.gather(*live.look())
         leave_too()
         leave_too()
         assert live.followers == 0

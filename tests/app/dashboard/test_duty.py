@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from fastapi import FastAPI, Request
 
 from app.dashboard.duty import acknowledge, end_silence, silence
 from app.dashboard.rest import Rest
+from features.errors import InvalidValue
 from tests.app.dashboard.loops import finished
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -32,6 +34,9 @@ def test_requests_name_the_alert_the_labels_and_the_end() -> None:
         await acknowledge(rest, "a/1", "")
         await silence(rest, "cart", "30", NOON, ("ann", "a deploy"))
         await silence(rest, "cart", "9999999", NOON, ("ann", ""))
+        await silence(rest, "a*[b]", "30", NOON, ("ann", ""))
+        with pytest.raises(InvalidValue, match="got 'soon'"):
+            await silence(rest, "cart", "soon", NOON, ("ann", ""))
         await end_silence(rest, "s1", "ann")
 
     finished(scenario())
@@ -45,4 +50,5 @@ def test_requests_name_the_alert_the_labels_and_the_end() -> None:
         "comment": "a deploy",
     }
     assert came[2][1]["end"] == "2026-04-01T12:00:00+00:00"
-    assert came[3] == ("api/v1/silences/s1", "ann")
+    assert came[3][1]["matchers"] == [{"label": "service", "pattern": "a[*][[]b]"}]
+    assert came[4] == ("api/v1/silences/s1", "ann")

@@ -49,3 +49,21 @@ def test_a_tenant_without_models_is_told_when_one_comes(page: Page) -> None:
     page.goto("/models?tenant=nobody")
     expect(page.get_by_role("heading", name="No model version yet")).to_be_visible()
     expect(page.get_by_text("no model yet", exact=True)).to_be_visible()
+
+
+def test_nothing_is_rolled_back_when_another_version_serves_than_the_one_that_was_asked_about(
+    page: Page, shop: RunningNode
+) -> None:
+    registry = shop.node.registry("default")
+    candidate = next(version for version in registry.versions() if version.alias != "champion")
+    api = f"{shop.served.api}/api/v1/models"
+    assert shop.client.post(f"{api}/{candidate.id}:promote", json={"who": "ann"}).status_code == 200
+    page.goto("/models")
+    page.wait_for_function("window.socket && window.socket.connected")
+    page.locator("tr").filter(has_text=candidate.id).get_by_role("button", name="Roll back").click()
+    assert shop.client.post(f"{api}:rollback", json={"who": "bob"}).status_code == 200
+    expect(page.locator("tr").filter(has_text=candidate.id).locator(".chip")).to_have_text("retired")
+    steps = registry.steps()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.get_by_text("nothing was taken back")).to_be_visible()
+    assert registry.steps() == steps

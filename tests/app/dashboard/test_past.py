@@ -71,7 +71,7 @@ def test_long_ranges_take_wider_bins(past: Past) -> None:
 
 
 def test_sparklines_are_in_order_of_time_and_nothing_is_nothing(past: Past, tmp_path: Path) -> None:
-    assert [round(value, 4) for value in past.sparks("t")["a"]] == [0.03, 0.02, 0.01]
+    assert [round(value, 4) for _, value in past.sparks("t")["a"]] == [0.03, 0.02, 0.01]
     assert past.sparks("nobody") == {}
     empty = Past(DeltaHistory(tmp_path / "none"), lambda: datetime.fromtimestamp(END_S, UTC), 60).service("t", "a", 3600.0)
     assert len(empty.windows.start_s) == len(empty.forecasts.as_of_s) == len(empty.versions) == 0

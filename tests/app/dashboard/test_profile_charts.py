@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from app.dashboard.past import Past
 from app.dashboard.profile_charts import ProfileCharts
 from app.dashboard.sources import Sources, View
 from tests.app.dashboard.sources import sources_of
+from tests.dashboard_seed import prediction_of, put_service_of
 from tests.nodes import RunningNode
 
 
@@ -56,6 +59,22 @@ def test_errors_have_bounds_a_fan_and_the_version_that_came(drawn: ProfileCharts
     widths = [value for _, value in fan["data"]]
     assert widths[0] == 0.0
     assert widths == sorted(widths)
+
+
+def test_bounds_are_those_of_every_window_that_was_seen_and_of_no_other(shop: RunningNode) -> None:
+    sources, noon = sources_of(shop), datetime.now(UTC).replace(microsecond=0)
+    drawn = ProfileCharts(sources, View("bounds"), "a", _past(sources))
+    series: list[dict[str, Any]] = []
+    for minute, upper, signal in ((-9, 1.5, "errors"), (-8, 1.75, "errors"), (-7, 0.5, "latency"), (-2, 2.0, "errors")):
+        found = prediction_of("a", 0.1, "", "ok", noon + timedelta(minutes=minute), tenant="bounds")
+        anomaly = replace(found.anomaly, lower=1.0, upper=upper, signal=signal)
+        put_service_of(shop.node.store.documents, replace(found, anomaly=anomaly))
+        options: Any = drawn.errors().options
+        series = options["series"]
+    widths = next(one["data"] for one in series if one["name"] == "expected bounds")
+    minutes = [((at / 1000 - noon.timestamp()) / 60, value) for at, value in widths]
+    first = [(-10.0, 0.5), (-9.0, 0.5), (-9.0, 0.75), (-8.0, 0.75)]
+    assert minutes == [*first, (-8.0, None), (-7.0, None), (-7.0, None), (-3.0, 1.0), (-2.0, 1.0)]
 
 
 def test_latency_is_what_one_in_twenty_exceeds(drawn: ProfileCharts) -> None:

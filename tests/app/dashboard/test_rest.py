@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from app.dashboard.rest import Refused, Rest
+import pytest
+from fastapi import FastAPI
+
+from app.dashboard.rest import Reading, Refused, Rest
 from tests.app.dashboard.loops import finished
 from tests.app.dashboard.sources import sources_of
 from tests.nodes import RunningNode
@@ -20,3 +23,32 @@ def test_answers_and_refusals_are_those_of_rest(shop: RunningNode) -> None:
         finished(rest.get("/incidents/x"))
     with pytest.raises(Refused, match="Method Not Allowed"):
         finished(rest.delete("/incidents"))
+
+
+def test_what_fails_within_the_api_is_a_refusal_too() -> None:
+    app = FastAPI()
+
+    @app.get("/api/v1/broken")
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(Refused, match="the API answered 500"):
+        finished(Rest(app, "default").get("/broken"))
+
+
+def test_an_answer_is_read_again_and_a_refusal_is_kept_until_the_next_one() -> None:
+    app, noon = FastAPI(), datetime(2026, 3, 2, 12, tzinfo=UTC)
+    answers = [{"n": 1}]
+
+    @app.get("/api/v1/thing")
+    def thing() -> dict[str, int]:
+        return answers.pop()
+
+    reading = Reading(Rest(app, "default"), "/thing", lambda: noon)
+    with pytest.raises(Refused, match="not asked"):
+        _ = reading.answer
+    finished(reading.read())
+    assert (reading.answer, reading.at) == ({"n": 1}, noon)
+    finished(reading.read())
+    with pytest.raises(Refused, match="500"):
+        _ = reading.answer

@@ -13,6 +13,11 @@ def test_a_table_has_heads_rows_and_a_name() -> None:
     assert 'aria-label="What, How many"' in shown
 
 
+def test_rows_say_what_they_are_of_where_that_is_told() -> None:
+    shown = table(("What",), [["a"], ["b"]], keys=['"1', "2"])
+    assert '<tr data-key="&quot;1"><td>a</td></tr><tr data-key="2">' in shown
+
+
 def test_all_words_must_stand_somewhere() -> None:
     assert matches("time out", "a timeout", "")
     assert not matches("time cart", "a timeout")
