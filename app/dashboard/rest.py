@@ -81,6 +81,7 @@ class Rest:
         """Let the API know who asks, which the page's own request has shown."""
         await self._app({**scope, **self._known}, receive, send)
 
+
 class Reading:
     """An answer of the API that a page reads again whenever it is brought up to date.
 
