@@ -29,6 +29,7 @@ from app.commands import (
     migrate_command,
     models_command,
     replay_command,
+    tokens_command,
     train_command,
 )
 from app.folder import made
@@ -50,6 +51,7 @@ app = typer.Typer(
 
 models_app = typer.Typer()
 app.add_typer(models_app, name="models")
+app.add_typer(tokens_command.app, name="tokens")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]

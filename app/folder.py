@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from getpass import getuser
 from pathlib import Path
 from typing import Self, TypeAlias
 from uuid import uuid4
 
-from app.api.parts import TrainingRequest
+from app.api.parts import PREFIX, TrainingRequest
+from app.auth import Deed
 from app.backtests import Backtested, run_backtest
 from app.cache.records import TrainingRun
 from app.history.contract import History
@@ -134,7 +136,9 @@ class Folder:
             A candidate if the gate refused it; else the challenger, or the champion where nothing served.
         """
         settings = self.settings.models
-        version = register(self.registry, trained, patience or Patience(settings.shadow_hours, settings.watch_hours))
+        deed = Deed("train", f"command line, {getuser()}", self.tenant, "", f"{PREFIX}/models")
+        with self._node.audit.during(deed):
+            version = register(self.registry, trained, patience or Patience(settings.shadow_hours, settings.watch_hours))
         at, report = trained.record.created_at, dict(trained.report)
         run = TrainingRun(uuid4().hex, "succeeded", at, at, datetime.now(UTC), 1.0, reason, version, report, tenant=self.tenant)
         put_run(self._node.store.documents, run)

@@ -18,6 +18,7 @@ from uuid import uuid4
 from starlette.types import ASGIApp
 
 from app.api.application import create_api, create_probes
+from app.api.guard import Access
 from app.api.parts import AlertLabels, ApiParts, Health
 from app.dashboard.sources import Sources
 from app.exports.exposition import Exposition
@@ -27,10 +28,12 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.listeners import Listeners
+from app.openness import refuse_open
 from app.parts import Parts, memory_plan, utc_now
 from app.peers import Peers
 from app.settings import Settings
 from app.store.cluster import join_cluster, open_cluster
+from app.store.contract import Store
 from app.store.jetstream import JetStreamStore
 from app.store.moving import Target, refuse_moved
 from app.store.sqlite import SqliteStore, open_store
@@ -39,7 +42,7 @@ from app.ticker import forget_hourly
 from app.tuning import let_open
 from features.errors import ForeshockError, PartStopped
 
-__all__ = ["Node", "Served", "history_place", "join_target", "memory_plan"]
+__all__ = ["Node", "Served", "history_place", "join_target", "memory_plan", "open_alone"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +99,7 @@ class Node(Parts):
 
     def start(self) -> Served:
         """Start what the roles say, and take part in the cluster if there is one."""
+        refuse_open(self.settings)
         if self.roles.worker:
             self.start_worker()
             self.start_alerts()
@@ -151,6 +155,7 @@ class Node(Parts):
 
     def start_servers(self) -> Served:
         """Open the listeners that the roles say, and return where they are; that of REST is always there, for those that look after the node."""
+        refuse_open(self.settings)
         server = self.settings.server
         let_open(2 * server.max_connections + _OTHER_FILES)
         host = f"[{server.host}]" if ":" in server.host else server.host
@@ -229,7 +234,9 @@ class Node(Parts):
         """Return what answers on the port of REST."""
         checks = self._checks()
         if not self.roles.api:
-            return create_probes(self.telemetry, checks, str(self.roles))
+            security = self.settings.security
+            access = Access(self.doorkeeper, None, "", self.telemetry, open_metrics=security.open_metrics)
+            return create_probes(access, checks, str(self.roles))
         self.telemetry.registry.register(Exposition(self.chances, self.settings.export.max_series))
         parts = self._api_parts(checks)
         rest = create_api(parts)
@@ -266,6 +273,8 @@ class Node(Parts):
             alerting=self.alert_view(),
             stopping=self._stop.is_set,
             runbook=self.runbook,
+            doorkeeper=self.doorkeeper,
+            security=self.settings.security,
         )
 
     def _worker_health(self) -> Health:
@@ -298,6 +307,14 @@ def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetSt
 def join_target(settings: Settings) -> Target:
     """Open the cluster that the settings name, as `foreshock migrate` moves a folder into it; to be closed by the caller."""
     return join_cluster(settings, utc_now, Telemetry())
+
+
+def open_alone(settings: Settings) -> Store:
+    """Open the store that the settings name without being a node: a folder that nobody holds, or a cluster beside its nodes.
+
+    To be closed by the caller.
+    """
+    return join_target(settings) if settings.nats_url else _open_store(settings, Telemetry())
 
 
 def _until_it_fails(name: str, target: Callable[[], None]) -> None:

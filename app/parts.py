@@ -22,6 +22,8 @@ from app.alerts.routes import Route, routes_of
 from app.alerts.sender import Sender, SenderParts, SenderPlan
 from app.api.parts import AlertView, TrainingRequest
 from app.archive import Upkeep
+from app.auth import AuditLog, Doorkeeper
+from app.auth.tokens import BUCKET as TOKENS
 from app.breaker import Breaker, BreakerPlan
 from app.cache.member_records import Member
 from app.cache.news import News
@@ -123,7 +125,19 @@ class Parts:
         holder = self.holder
         parts = PressureParts(self.store.log, holder.lag, lambda: holder.held, self.peers.others)
         receiver.lag = Pressure(parts, self.telemetry)
+        receiver.doorkeeper = self.doorkeeper
         return receiver
+
+    @cached_property
+    def doorkeeper(self) -> Doorkeeper:
+        """Who asks."""
+        demanded = self.settings.security.require_tokens
+        return Doorkeeper(self.store.documents.watch(TOKENS) if demanded else None, utc_now)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """What was changed by whom."""
+        return AuditLog(self.store.documents, utc_now, self.settings.security.audit_days * 86_400)
 
     @cached_property
     def champions(self) -> Champions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["SecuritySettings"]
 
@@ -14,3 +14,9 @@ class SecuritySettings(BaseModel):
 
     require_tokens: bool = False
     """Whether every request must show a token that allows what it asks for. Off by default, since a node on loopback is reached by the users of its own machine alone; then whoever reaches a port may do everything."""
+    allow_open: bool = False
+    """Whether the node starts where `server.host` is not loopback while neither tokens are demanded nor TLS is on. Off by default: then whoever reaches the port reads and changes everything. For machines whose ports something else guards, such as a container behind a proxy with a login."""
+    open_metrics: bool = False
+    """Whether `/metrics` needs no token where others do, for scrapers that send none. Off by default: it then needs one with the scope `read` for all tenants (`*`), since metrics name the services of each."""
+    audit_days: float = Field(default=90.0, gt=0.0, le=3650.0)
+    """Days for which the audit log keeps who changed what. Each entry takes about 1 KB of the store, and on a cluster of the memory of each node with the role `api` too; a few days leave nobody to ask after an accident, ten years of a busy service are GBs."""

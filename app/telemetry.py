@@ -55,6 +55,9 @@ class Telemetry:
 
     def __init__(self) -> None:  # noqa: PLR0915 - a line a metric
         self.registry = r = CollectorRegistry()
+        self.access_refused = Counter(
+            "foreshock_access_refused", "Requests for REST or a page without the token that they need.", ["reason"], registry=r
+        )
         self.requests = Counter("foreshock_requests", "OTLP requests by answer.", ["protocol", "signal", "code"], registry=r)
         self.records = Counter("foreshock_records", "Spans, log records and data points acknowledged.", ["signal"], registry=r)
         self.rejected = Counter("foreshock_rejected_records", "Records refused, by reason.", ["reason"], registry=r)

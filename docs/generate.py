@@ -1,4 +1,4 @@
-"""Render the reference pages that must never drift from the code: settings, metrics, kinds of error, REST routes, commands.
+"""Render the reference pages that must never drift from the code: settings, metrics, kinds of error, REST routes, their scopes, commands.
 
 Reads the fields of `app.settings`, the registry of `app.telemetry`, the table of `features.taxonomy` and the OpenAPI
 document of `app.api`. ``python docs/generate.py`` writes the pages, ``--check`` fails when a committed page differs; a
@@ -23,6 +23,8 @@ from typer.main import get_command
 
 from app.api.application import create_api
 from app.api.parts import ApiParts
+from app.auth.needs import NEEDS, Need
+from app.auth.principal import Scope
 from app.cache.member_records import Nodes
 from app.cli import app as cli
 from app.exports.exposition import FAMILIES
@@ -37,6 +39,7 @@ from models.registry import Registry
 __all__ = [
     "PAGES",
     "openapi",
+    "render_access",
     "render_commands",
     "render_kinds",
     "render_metrics",
@@ -310,7 +313,37 @@ def _paragraphs(text: str) -> str:
     return "\n\n".join(_cell(paragraph) for paragraph in inspect.cleandoc(text).split("\n\n"))
 
 
+def _tenants(need: Need) -> str:
+    if need.every_tenant:
+        return "of all (`*`)"
+    return "of the request" if need.tenant else "none"
+
+
+def render_access() -> str:
+    """Return the page that says what each route needs, and what the audit log calls it."""
+    scopes = [f"`{scope}`" for scope in Scope]
+    lines = [
+        "# Access",
+        "",
+        "What each route needs where `security.require_tokens` is on: the scope with a dot, for the tenant that the request is about. No scope",
+        "holds another. Without a valid token the answer is 401, without the scope or the tenant 403, and both say so in a problem. Routes that",
+        "change something stand in the [audit log](security.md#audit-log) under the name of their action. Pages of the dashboard need `read`;",
+        "what is done on them needs what these routes need. OTLP on both its ports needs `ingest`. Rendered from `app/auth/needs.py`; a test",
+        "asks all of them with every scope.",
+        "",
+        f"| route | {' | '.join(scopes)} | tenant | action |",
+        f"|---|{'---|' * len(scopes)}---|---|",
+    ]
+    for (method, path), need in NEEDS.items():
+        open_to_all = need.scope is None
+        dots = ["open" if open_to_all else "●" if scope == need.scope else "" for scope in Scope]
+        shown = path.replace(":path}", "}")
+        lines.append(f"| `{method} {shown}` | {' | '.join(dots)} | {_tenants(need)} | {need.action} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
+    "access.md": render_access,
     "commands.md": render_commands,
     "kinds.md": render_kinds,
     "metrics.md": render_metrics,

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from app.api.application import create_api
 from app.api.feed import StreamPlan
 from app.api.parts import AlertView, ApiParts, Health, StepReceiver, TrainingRequest
+from app.auth import OPEN, Doorkeeper
 from app.cache.backtests import BacktestRun
 from app.cache.documents import encode_document, prediction_document, prediction_key, tenant_key
 from app.cache.member_records import Nodes
@@ -28,6 +29,7 @@ from app.cache.records import (
     TrainingRun,
 )
 from app.cache.trend_records import POINT, SINGLE, TrendRecord
+from app.security_settings import SecuritySettings
 from app.store.contract import Blobs, Documents
 from app.telemetry import Telemetry
 from features.event import ErrorEvent
@@ -218,6 +220,9 @@ class Api:
     runbook: StepReceiver | None = None
     """Who takes steps of plans; may be set later."""
     alerting: AlertView = field(default_factory=AlertView)
+    doorkeeper: Doorkeeper = OPEN
+    """Demands no token by default."""
+    security: SecuritySettings = field(default_factory=SecuritySettings)
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -237,6 +242,8 @@ class Api:
                 checks=self.checks,
                 runbook=_Later(lambda: self.runbook),
                 alerting=self.alerting,
+                doorkeeper=self.doorkeeper,
+                security=self.security,
             )
         )
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import (
     alert_routes,
     alerts,
     anomalies,
+    audit,
     backtests,
     errors,
     feedback,
@@ -34,19 +36,21 @@ from app.api import (
     problems,
     silences,
     stream,
+    tokens,
     training,
     trends,
     webhooks,
 )
 from app.api.entries import Entries
 from app.api.feed import Feeds
+from app.api.guard import Access, Guard
 from app.api.parts import PREFIX, ApiParts, Health
 from app.api.schemas import ProblemOut
 from app.api.shortcut import Shortcut
 from app.cache.cache import Cache
 from app.telemetry import Telemetry
 
-__all__ = ["create_api", "create_probes"]
+__all__ = ["create_api", "create_probes", "routes_of"]
 
 _PROBE_BYTES = 2**16  # guessed: nobody who asks for health sends a body
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -71,6 +75,8 @@ _RESOURCES = (
     alert_routes,
     nodes,
     stream,
+    tokens,
+    audit,
 )  # `feedback/impact` before `feedback/{id}`
 
 
@@ -121,16 +127,26 @@ def create_api(parts: ApiParts) -> FastAPI:
         # Without a default answer FastAPI would describe its own form of a 422.
         app.include_router(module.router, responses={"default": {"description": "A problem, RFC 9457"}})
     app.openapi = lambda: _described(app)
+    app.state.access = Access(
+        parts.doorkeeper, parts.audit(), parts.default_tenant, parts.telemetry, open_metrics=parts.security.open_metrics
+    )
+    app.add_middleware(Guard, access=app.state.access, routes=routes_of(app))  # outermost of all
     return app
 
 
-def create_probes(telemetry: Telemetry, checks: Mapping[str, Callable[[], Health]], roles: str) -> FastAPI:
+def routes_of(app: FastAPI) -> list[tuple[str, str]]:
+    """Return method and path of every route of an application, in the order in which it tries them."""
+    found = iter_route_contexts(app.routes)
+    return [(method, route.path or "") for route in found for method in sorted(set(route.methods or ()) - {"HEAD"})]
+
+
+def create_probes(access: Access, checks: Mapping[str, Callable[[], Health]], roles: str) -> FastAPI:
     """Build what answers on the port of REST where the node lacks the role ``api``: whether it lives and is ready, and its metrics.
 
     Parameters
     ----------
-    telemetry : Telemetry
-        What `/metrics` renders.
+    access : Access
+        Who asks, and the metrics that `/metrics` renders.
     checks : Mapping[str, callable]
         Readiness checks by name. Called in a thread.
     roles : str
@@ -142,10 +158,11 @@ def create_probes(telemetry: Telemetry, checks: Mapping[str, Callable[[], Health
         An ASGI application that watches no bucket.
     """
     app = FastAPI(title="Foreshock", openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.telemetry, app.state.checks = telemetry, lambda: checks
+    app.state.telemetry, app.state.checks = access.telemetry, lambda: checks
     problems.install(app)
-    app.add_middleware(_Edge, telemetry=telemetry, max_body_bytes=_PROBE_BYTES)
+    app.add_middleware(_Edge, telemetry=access.telemetry, max_body_bytes=_PROBE_BYTES)
     app.include_router(health.router)
+    guarded = routes_of(app)
 
     async def elsewhere(request: Request) -> Response:
         raise problems.Unknown(
@@ -153,6 +170,7 @@ def create_probes(telemetry: Telemetry, checks: Mapping[str, Callable[[], Health
         )
 
     app.add_api_route("/{path:path}", elsewhere, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+    app.add_middleware(Guard, access=access, routes=guarded)
     return app
 
 

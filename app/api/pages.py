@@ -86,7 +86,7 @@ class Listing(Generic[T]):
         InvalidCursor
             When the cursor is none of this listing's.
         """
-        start = 0 if cursor is None else bisect_right(rows, self._decode(cursor), key=self.key)
+        start = 0 if cursor is None else bisect_right(rows, self.decode(cursor), key=self.key)
         chosen = tuple(rows[start : start + limit])
         more = start + limit < len(rows)
         return Page(chosen, self._encode(self.key(chosen[-1])) if more else None)
@@ -98,7 +98,14 @@ class Listing(Generic[T]):
     def _encode(self, key: SortKey) -> str:
         return urlsafe_b64encode(msgspec.json.encode([self.name, *key])).rstrip(b"=").decode()
 
-    def _decode(self, cursor: str) -> SortKey:
+    def decode(self, cursor: str) -> SortKey:
+        """Return the key of the last row before a cursor.
+
+        Raises
+        ------
+        InvalidCursor
+            When the cursor is none of this listing's.
+        """
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             name, *key = msgspec.json.decode(urlsafe_b64decode(padded), type=list[float | int | str])

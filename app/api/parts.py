@@ -21,9 +21,11 @@ from app.api.entries import Entries
 from app.api.feed import StreamPlan
 from app.api.pages import Page
 from app.api.problems import InvalidTenant
+from app.auth import OPEN, AuditLog, Doorkeeper
 from app.cache.cache import Cache
 from app.cache.documents import tenant_key
 from app.cache.member_records import Nodes
+from app.security_settings import SecuritySettings
 from app.settings import Settings
 from app.store.contract import Documents
 from app.telemetry import Telemetry
@@ -208,6 +210,10 @@ class ApiParts:
         Bounds of streaming.
     runbook : StepReceiver or None
         Where steps of plans are posted to.
+    doorkeeper : Doorkeeper
+        Who asks.
+    security : SecuritySettings
+        What is open without a token, and for how long the audit log keeps what was done.
     """
 
     documents: Documents
@@ -227,6 +233,12 @@ class ApiParts:
     stopping: Callable[[], bool] = lambda: False
     streams: StreamPlan = field(default_factory=StreamPlan)
     runbook: StepReceiver | None = None
+    doorkeeper: Doorkeeper = OPEN
+    security: SecuritySettings = field(default_factory=SecuritySettings)
+
+    def audit(self) -> AuditLog:
+        """Return the log of what is changed."""
+        return AuditLog(self.documents, self.now, self.security.audit_days * 86_400)
 
 
 @dataclass(frozen=True, slots=True)

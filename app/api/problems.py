@@ -9,6 +9,7 @@ ForeshockError
 │   ├── InvalidItems      some items of a batch, each with its place and reason
 │   ├── InvalidTenant     an X-Scope-OrgID that is no tenant's name
 │   └── KeyReused         an Idempotency-Key that stood for another body
+├── NoRoute               no route takes this path and method
 ├── Unknown               what the path names is not there
 ├── NotConfigured         what is asked for needs a setting that is not there
 └── Conflict
@@ -26,6 +27,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.auth import NoSuchToken, NotAllowed, NotAuthenticated
+from app.auth.refusals import CHALLENGE
 from features.errors import (
     BodyTooLarge,
     CircuitOpen,
@@ -53,12 +56,14 @@ __all__ = [
     "InvalidItems",
     "InvalidTenant",
     "KeyReused",
+    "NoRoute",
     "NotConfigured",
     "StillRunning",
     "TooLarge",
     "Unknown",
     "install",
     "problem",
+    "refused",
     "status_of",
 ]
 
@@ -92,6 +97,23 @@ class KeyReused(InvalidValue):
     """An Idempotency-Key was used before with another body."""
 
 
+class NoRoute(ForeshockError):
+    """No route takes this path and method.
+
+    Parameters
+    ----------
+    method, path : str
+        Of the request.
+    others : sequence of str
+        The methods that the path takes.
+    """
+
+    def __init__(self, method: str, path: str, others: Sequence[str]) -> None:
+        takes = f"takes {', '.join(others)}" if others else "is not there"
+        super().__init__(f"{method[:20]} {path[:200]}: the path {takes}")
+        self.others = others
+
+
 class NotConfigured(ForeshockError):
     """What is asked for needs a setting that is not there."""
 
@@ -121,6 +143,10 @@ PROBLEMS: dict[type[ForeshockError], tuple[int, str, str]] = {
     KeyReused: (422, "idempotency-key-reused", "The Idempotency-Key stood for another body"),
     InvalidSetting: (500, "invalid-setting", "A setting breaks its bound"),
     InvalidValue: (422, "invalid-value", "A value breaks its bound"),
+    NotAuthenticated: (401, "unauthenticated", "A valid token is needed"),
+    NotAllowed: (403, "forbidden", "The token does not allow this"),
+    NoSuchToken: (404, "not-found", "There is no such resource"),
+    NoRoute: (404, "not-found", "There is no such resource"),
     Unknown: (404, "not-found", "There is no such resource"),
     NotConfigured: (409, "not-configured", "A setting that this needs is not there"),
     NotDelivered: (502, "not-delivered", "The receiver did not take it"),
@@ -184,6 +210,17 @@ def problem(row: tuple[int, str, str], detail: str, headers: Mapping[str, str] |
     return Response(msgspec.json.encode(body), status, dict(headers or {}), MEDIA_TYPE)
 
 
+def refused(error: ForeshockError) -> Response:
+    """Return the problem that an error is."""
+    if isinstance(error, NoRoute) and error.others:
+        return problem((405, *_FRAMEWORK[405]), str(error), {"Allow": ", ".join(error.others)})
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if error.retryable else {}
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = CHALLENGE
+    members = {"errors": error.errors} if isinstance(error, InvalidItems) else {}
+    return problem(status_of(error), str(error), headers, retryable=error.retryable, **members)
+
+
 def install(app: FastAPI) -> None:
     """Let every error of an app leave as a problem."""
     app.add_exception_handler(ForeshockError, _own)
@@ -193,10 +230,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _own(request: Request, error: Exception) -> Response:
-    own = cast("ForeshockError", error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if own.retryable else {}
-    members = {"errors": own.errors} if isinstance(own, InvalidItems) else {}
-    return problem(status_of(own), str(own), headers, retryable=own.retryable, **members)
+    return refused(cast("ForeshockError", error))
 
 
 async def _validation(request: Request, error: Exception) -> Response:

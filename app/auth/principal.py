@@ -6,12 +6,18 @@ A token or a login becomes a `Principal`; what guards a route asks it, and what 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from features.errors import InvalidValue
 
-__all__ = ["ANYONE", "EVERY_TENANT", "Principal", "Scope"]
+__all__ = ["ANYONE", "EVERY_TENANT", "PLACE", "Principal", "Scope", "principal_of"]
+
+PLACE = "foreshock.principal"
+"""Where an ASGI scope holds its principal. Nothing that a client sends comes there; what stands before the guard of a route may put
+one there that it knows by itself, as a login does."""
 
 EVERY_TENANT = "*"
 """Stands among the tenants of a principal for all there are and will be; no tenant can have this name."""
@@ -68,8 +74,9 @@ class Principal:
         if not self.tenants:
             raise InvalidValue(f"a principal must have at least 1 tenant, got 0; {EVERY_TENANT!r} stands for every one")
         for tenant in self.tenants - {EVERY_TENANT}:
-            if not _TENANT.fullmatch(tenant):
-                raise InvalidValue(f"a tenant must be 1 to 128 of A-Z a-z 0-9 _ . -, or {EVERY_TENANT!r}, got {tenant!r}")
+            if not _TENANT.fullmatch(tenant) or not tenant.strip("."):  # dots alone have a meaning to paths
+                bound = f"1 to 128 of A-Z a-z 0-9 _ . - and not dots alone, or {EVERY_TENANT!r}"
+                raise InvalidValue(f"a tenant must be {bound}, got {tenant[:200]!r}")
 
     def may(self, scope: Scope) -> bool:
         """Say whether it has a scope."""
@@ -93,3 +100,15 @@ class Principal:
 
 ANYONE = Principal("anyone", frozenset(Scope), frozenset({EVERY_TENANT}))
 """Who asks where no token is demanded: whoever reaches the port, who may do everything."""
+
+
+def principal_of(scope: Mapping[str, Any]) -> Principal:
+    """Return who asks in an ASGI scope, `ANYONE` where no guard has looked.
+
+    Examples
+    --------
+    >>> principal_of({}).name
+    'anyone'
+    """
+    found = scope.get(PLACE)
+    return found if isinstance(found, Principal) else ANYONE

@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from app.api.parts import PREFIX
+from app.auth import Deed
 from app.main import Node
 from app.settings import Settings
 from app.versions import compared, must_serve
@@ -48,7 +50,7 @@ def promote(settings: Settings, tenant: str, version_id: str, who: str, why: str
     InvalidValue
         When it is not there or cannot serve.
     """
-    with _registry(settings, tenant) as registry:
+    with _changed(settings, Deed("model.promote", _by(who), tenant, "", f"{PREFIX}/models/{version_id}")) as registry:
         must_serve(registry, version_id)
         registry.promote(version_id, who=who, why=why, at=datetime.now(UTC))
         return _detail(registry, version_id)
@@ -62,7 +64,7 @@ def rollback(settings: Settings, tenant: str, who: str, why: str) -> tuple[dict[
     InvalidValue
         When there is none, or it cannot serve any more.
     """
-    with _registry(settings, tenant) as registry:
+    with _changed(settings, Deed("model.rollback", _by(who), tenant, "", f"{PREFIX}/models")) as registry:
         must_serve(registry, registry.earlier())
         return _detail(registry, registry.rollback(who=who, why=why, at=datetime.now(UTC)).id)
 
@@ -91,6 +93,18 @@ def _registry(settings: Settings, tenant: str) -> Generator[Registry]:
     node = Node(settings)
     with closing(node):
         yield node.registry(tenant)
+
+
+@contextmanager
+def _changed(settings: Settings, deed: Deed) -> Generator[Registry]:
+    """Change who serves, and let the audit log say so."""
+    node = Node(settings)
+    with closing(node), node.audit.during(deed):
+        yield node.registry(deed.tenant)
+
+
+def _by(who: str) -> str:
+    return f"command line, {who}"
 
 
 def _detail(registry: Registry, version_id: str) -> tuple[dict[str, Any], str]:

@@ -18,6 +18,7 @@ from nicegui.element import Element
 from nicegui.elements import echart
 from nicegui.events import GenericEventArguments
 
+from app.auth import principal_of
 from app.dashboard.live import Live
 from app.dashboard.markup import Child, Markup, h, join
 from app.dashboard.rest import Rest
@@ -116,7 +117,8 @@ class Frame:
         self.sources = sources
         self.client = client
         self.view = View.of(client.request.query_params, sources.parts.default_tenant)
-        self.rest = Rest(sources.rest, self.view.tenant)
+        self.principal = principal_of(client.request.scope)
+        self.rest = Rest(sources.rest, self.view.tenant, client.request.scope)
         self.acts: dict[str, Act] = {}
         self._live = live
         self._parts: list[tuple[Callable[[], object], Callable[[Any], object]]] = []
@@ -215,7 +217,7 @@ class Frame:
     def _scope(self) -> Markup:
         """Return the form of what all pages are about; choosing loads the page of that."""
         view = self.view
-        known = sorted({view.tenant, *tenants(self.sources.cache, view.default)})
+        known = sorted({view.tenant, *filter(self.principal.reaches, tenants(self.sources.cache, view.default))})
         return h(
             "form.scope",
             h("input", type="hidden", name="q", value=view.search) if view.search else None,

@@ -19,6 +19,7 @@ from nicegui import Client, app, core, ui
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.guard import Access, PageGuard
 from app.dashboard import alerts, backtests, errors, incident, incidents, models, profile, risks, system
 from app.dashboard.board import Boards
 from app.dashboard.frame import STATIC, Frame
@@ -71,12 +72,15 @@ class Site:
         The API; it answers what begins with `app.api.parts.PREFIX`, and those that look after the node.
     pages : ASGIApp
         The rest, and the beginning and end of the process.
+    access : Access
+        Who may see pages.
     """
 
-    def __init__(self, rest: ASGIApp, pages: ASGIApp) -> None:
+    def __init__(self, rest: ASGIApp, pages: ASGIApp, access: Access) -> None:
         self._rest = rest
-        self._pages = GZipMiddleware(_Guarded(pages), minimum_size=1024, compresslevel=_GZIP_LEVEL)
-        self._bare = pages
+        packed = GZipMiddleware(_Guarded(pages), minimum_size=1024, compresslevel=_GZIP_LEVEL)
+        self._pages = PageGuard(packed, access)
+        self._bare = PageGuard(pages, access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -174,7 +178,7 @@ def dashboard(sources: Sources) -> ASGIApp:
         tailwind=False,
         show_welcome_message=False,
     )
-    return Site(sources.rest, pages)
+    return Site(sources.rest, pages, sources.rest.state.access)
 
 
 def _register(sources: Sources, live: Live, boards: Boards, past: Past) -> None:

@@ -17,6 +17,8 @@ import grpc
 from google.rpc.code_pb2 import Code
 from prometheus_client import Counter
 
+from app.auth.doorkeeper import require_tenant, sender_of
+from app.auth.refusals import NotAllowed, NotAuthenticated
 from app.ingest.admit import TooManyCalls, admit_tenant, limit_of
 from app.ingest.answers import accepted, failure
 from app.ingest.inflate import inflate
@@ -36,6 +38,8 @@ _SIGNAL_OF: dict[str, Signal] = {
 
 _STATUS_CODES = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
     Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.INTERNAL: grpc.StatusCode.INTERNAL,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -261,7 +265,10 @@ class _Export:
 
     def _take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         receiver = self._receiver
-        tenant = admit_tenant(_tenant_of(context), self._default_tenant)
+        shown = _shown(context)
+        sender = sender_of(receiver.doorkeeper, shown.get("authorization"))
+        tenant = admit_tenant(shown.get("x-scope-orgid", ""), sender.only_tenant or self._default_tenant)
+        require_tenant(sender, tenant)
         receiver.admit()
         with receiver.room.hold(tenant) as hold:
             # gRPC tells how long a message is only once it holds all of it.
@@ -304,15 +311,21 @@ class _Export:
         counter.inc()
 
 
-def _tenant_of(context: grpc.ServicerContext) -> str:
+def _shown(context: grpc.ServicerContext) -> dict[str, str]:
+    """Return what a call says of its sender; of what it says twice something that fits neither a token nor a tenant."""
+    found: dict[str, str] = {}
     for name, value in context.invocation_metadata():
-        if name == "x-scope-orgid":
-            return str(value)
-    return ""
+        if name in ("authorization", "x-scope-orgid"):
+            found[name] = f"{found[name]}, {value}" if name in found else str(value)
+    return found
 
 
 def _code_of(error: ForeshockError) -> Code:
     match error:
+        case NotAuthenticated():
+            return Code.UNAUTHENTICATED
+        case NotAllowed():
+            return Code.PERMISSION_DENIED
         case BodyTooLarge():
             return Code.RESOURCE_EXHAUSTED  # without RetryInfo, which says that the same again would fail again
         case InvalidValue():

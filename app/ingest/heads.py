@@ -15,7 +15,7 @@ from app.ingest.signals import SIGNALS, Encoding, Signal
 from features.errors import InvalidValue
 from features.values import hot_value
 
-__all__ = ["SIGNAL_OF", "Head", "encoding_of", "head_of", "ordinary_head", "read_headers"]
+__all__ = ["SIGNAL_OF", "Head", "encoding_of", "head_of", "ordinary_head", "read_headers", "read_shown"]
 
 SIGNAL_OF: dict[str, Signal] = {f"/v1/{signal}": signal for signal in SIGNALS}
 """The signal that a path takes."""
@@ -119,6 +119,18 @@ def head_of(signal: Signal, headers: Mapping[bytes, str], default_tenant: str) -
     tenant = admit_tenant(headers.get(b"x-scope-orgid", ""), default_tenant)
     content_encoding = headers.get(b"content-encoding", "").strip().lower()
     return Head(tenant, signal, encoding, content_encoding, headers.get(b"accept-encoding", ""))
+
+
+def read_shown(pairs: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the header ``Authorization``, None when absent; of one that came twice something that shows no token.
+
+    Examples
+    --------
+    >>> read_shown([(b"authorization", b"Bearer a")]), read_shown([])
+    ('Bearer a', None)
+    """
+    shown = [value for name, value in pairs if name == b"authorization"]
+    return ", ".join([value.decode("latin-1") for value in shown]) if shown else None
 
 
 @lru_cache(_MAX_HEADS)

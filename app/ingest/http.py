@@ -17,10 +17,11 @@ from typing import Any, TypeAlias
 
 from prometheus_client import Counter
 
+from app.auth.doorkeeper import require_tenant, sender_of
 from app.ingest.admit import Hold, TooManyCalls, limit_of
 from app.ingest.answers import accepted
 from app.ingest.cors import Cors
-from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, ordinary_head, read_headers
+from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, ordinary_head, read_headers, read_shown
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.receive import Receiver
 from app.ingest.replies import Headers, Reply, failed, packed, status_of
@@ -129,7 +130,16 @@ class OtlpHttp:
         """Return what the head of a request says if `take_ordinary` may take its body, None otherwise."""
         if method != "POST" or self._cors.is_on or self._closed:
             return None
-        return ordinary_head(path, pairs, self._default_tenant)
+        doorkeeper = self._receiver.doorkeeper
+        if not doorkeeper.demands:
+            return ordinary_head(path, pairs, self._default_tenant)
+        pairs = list(pairs)
+        try:
+            principal = sender_of(doorkeeper, read_shown(pairs))
+        except ForeshockError:
+            return None  # it is refused on the ordinary way
+        head = ordinary_head(path, pairs, principal.only_tenant or self._default_tenant)
+        return head if head is not None and principal.reaches(head.tenant) else None
 
     def refusal(self, head: Head) -> Reply | None:
         """Return the answer to an ordinary request for which there is no room, before its body is read; None where there is.
@@ -227,7 +237,9 @@ class OtlpHttp:
         if method != "POST":
             return self._answer_other(method, headers, encoding)
         try:
-            head = head_of(signal, headers, self._default_tenant)
+            sender = sender_of(self._receiver.doorkeeper, headers.get(b"authorization"))
+            head = head_of(signal, headers, sender.only_tenant or self._default_tenant)
+            require_tenant(sender, head.tenant)
             batch = await self._admitted(head, headers.get(b"content-length", "0"), receive)
             return Reply(HTTPStatus.OK, accepted(batch, signal, encoding), encoding)
         except _Gone:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_128
 
+from app.auth.doorkeeper import OPEN, Doorkeeper
 from app.ingest.admit import Room, admit_lag
 from app.ingest.codec import BatchMessage, pack
 from app.ingest.limits import Limits
@@ -63,6 +64,8 @@ class Receiver:
     def __init__(self, log: Log, telemetry: Telemetry, limits: Limits, now: Callable[[], int], decode: Decode = decode) -> None:
         self.lag: Callable[[], int] = lambda: 0
         """How many log messages wait for the worker; nothing waits where none reads."""
+        self.doorkeeper: Doorkeeper = OPEN
+        """Who sends; everybody may where no token is demanded."""
         self.limits = limits
         self.telemetry = telemetry
         self.room = Room(limits.max_in_flight_bytes, telemetry.request_bytes_held, limits.max_tenant_in_flight_bytes)

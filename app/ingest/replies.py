@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from google.rpc.code_pb2 import Code
 
+from app.auth.refusals import CHALLENGE, NotAllowed, NotAuthenticated
 from app.ingest.admit import TenantRoomFull, UnknownContentType
 from app.ingest.answers import RETRY_AFTER_S, failure_as
 from app.ingest.signals import Encoding
@@ -26,12 +27,15 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 _CONTENT_TYPES: dict[Encoding, bytes] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
 _RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
 
+_CHALLENGE = (b"www-authenticate", CHALLENGE.encode())
+
 _PACKED_ANSWER_BYTES = 1024  # a shorter answer fits a packet either way
 _TAKES_GZIP = re.compile(
     r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0{0,3})?\s*(?:,|$))[\d.]+\s*)?(?:,|$)", re.IGNORECASE
 )
 
 _CODES = {
+    HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED,
     HTTPStatus.FORBIDDEN: Code.PERMISSION_DENIED,
     HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: Code.UNIMPLEMENTED,
@@ -88,7 +92,7 @@ def failed(status: HTTPStatus, message: str, encoding: Encoding) -> Reply:
     ((b'retry-after', b'1'),)
     """
     code = _CODES.get(status, Code.INVALID_ARGUMENT)
-    headers = (_RETRY_AFTER,) if code == Code.UNAVAILABLE else ()
+    headers = (_RETRY_AFTER,) if code == Code.UNAVAILABLE else (_CHALLENGE,) if code == Code.UNAUTHENTICATED else ()
     return Reply(status, failure_as(code, message, encoding), encoding, headers)
 
 
@@ -125,6 +129,10 @@ def status_of(error: ForeshockError) -> HTTPStatus:
     (413, 503)
     """
     match error:
+        case NotAuthenticated():
+            return HTTPStatus.UNAUTHORIZED
+        case NotAllowed():
+            return HTTPStatus.FORBIDDEN
         case UnknownContentType():
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         case BodyTooLarge():

@@ -91,6 +91,11 @@ EXERCISED: dict[tuple[str, str], tuple[str, object, int]] = {
     ("delete", "/api/v1/silences/{silence_id}"): ("/api/v1/silences/s1", None, 200),
     ("get", "/api/v1/alert-routes"): ("/api/v1/alert-routes", None, 200),
     ("get", "/api/v1/stream"): ("/api/v1/stream?for_s=0", None, 200),
+    ("get", "/api/v1/tokens"): ("/api/v1/tokens", None, 200),
+    ("post", "/api/v1/tokens"): ("/api/v1/tokens", {"name": "grafana", "scopes": ["read"], "tenants": ["default"]}, 201),
+    ("post", "/api/v1/tokens/{name}:rotate"): ("/api/v1/tokens/grafana:rotate", {"overlap_s": 60}, 200),
+    ("delete", "/api/v1/tokens/{name}"): ("/api/v1/tokens/grafana", None, 200),
+    ("get", "/api/v1/audit"): ("/api/v1/audit", None, 200),
     ("get", "/livez"): ("/livez", None, 200),
     ("get", "/readyz"): ("/readyz?verbose", None, 200),
     ("get", "/metrics"): ("/metrics", None, 200),
@@ -108,6 +113,11 @@ def requests(telemetry: Telemetry) -> dict[tuple[str, str], float]:
 
 @pytest.fixture
 def shop(api: Api) -> Api:
+    return stocked(api)
+
+
+def stocked(api: Api) -> Api:
+    """Put there what `EXERCISED` asks for."""
     put_prediction(api.documents, a_prediction(prediction_id="p1"), an_explanation())
     put_service(api.documents, a_service_summary())
     put_errors(api.documents, "payment", RecentErrors((an_error_group(),), (an_error_event(),)))

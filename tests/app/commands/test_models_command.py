@@ -95,3 +95,18 @@ def test_versions_that_are_not_there_are_named(tmp_path: Path) -> None:
         compare(settings, "default", version, "gone")
     with pytest.raises(InvalidValue, match="'gone' cannot serve"):
         promote(settings, "default", "gone", "ada", "")
+
+
+def test_who_let_a_version_serve_by_command_is_in_the_audit_log(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with closing(Node(settings)) as node:
+        version = add_version(node.registry("default"), 1)
+    promote(settings, "default", version, "ada", "better")
+    with pytest.raises(InvalidValue, match="not in the manifest"):
+        promote(settings, "default", "gone", "ada", "")
+    with closing(Node(settings)) as node:
+        deeds = list(node.audit.deeds())
+    assert [(deed.action, deed.principal, deed.tenant, deed.object, deed.outcome) for deed in deeds] == [
+        ("model.promote", "command line, ada", "default", "/api/v1/models/gone", "refused"),
+        ("model.promote", "command line, ada", "default", f"/api/v1/models/{version}", "done"),
+    ]
