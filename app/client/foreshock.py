@@ -142,7 +142,7 @@ class Foreshock(Table):
 
 
 class AsyncForeshock(Table):
-    """A client whose calls are awaited, under asyncio or trio; as `Foreshock` else."""
+    """A client whose calls are awaited; as `Foreshock` else."""
 
     def __init__(self, url: str | None = None, token: str | None = None, **connection: Unpack[Connection]) -> None:
         self.url: str = _url(url)

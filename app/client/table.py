@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.client.access import Access
 from app.client.forecasts import Forecasts
 from app.client.health import Health
 from app.client.learning import Runs, Versions
@@ -12,5 +13,5 @@ from app.client.verdicts import Verdicts
 __all__ = ["Table"]
 
 
-class Table(Forecasts, Troubles, Verdicts, Runs, Versions, Notices, Health):
+class Table(Forecasts, Troubles, Verdicts, Runs, Versions, Notices, Access, Health):
     """The calls of both clients. Of the blocking one they return their result, of the other one something to await."""
