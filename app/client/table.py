@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.client import forecasts, health, notices, troubles
+from app.client import access, forecasts, health, notices, troubles
 from app.client import learning as runs
 from app.client import verdicts as said
 from app.client.methods import Method
@@ -64,6 +64,12 @@ class Table:
     silence = Method(notices.silence)
     end_silence = Method(notices.end_silence)
     alert_routes = Method(notices.alert_routes)
+
+    tokens = Method(access.tokens)
+    create_token = Method(access.create_token)
+    rotate_token = Method(access.rotate_token)
+    revoke_token = Method(access.revoke_token)
+    audit = Method(access.audit)
 
     nodes = Method(health.nodes)
     livez = Method(health.livez)
