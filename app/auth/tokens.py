@@ -24,7 +24,7 @@ BUCKET = "members.tokens"
 """Their bucket. Below `members`, which nodes that only ingest follow too, and nothing else (`app.store.cluster`)."""
 
 KEPT_S = 30 * 86_400.0
-"""Seconds for which a revoked token stays in the list, a month; the audit log has it for longer. Guessed."""
+"""Seconds for which a token that was revoked or has ended stays in the list, a month; the audit log has it for longer. Guessed."""
 
 MOST_OVERLAP_S = 30 * 86_400.0
 """Seconds for which the secret before may be taken after a rotation, a month at most. Guessed: longer is no rotation."""
@@ -110,7 +110,7 @@ class Tokens:
         found = self._documents.get(BUCKET, own_id)
         if found is not None and token_of(found).is_valid(now):
             raise Conflict(f"a valid token has the name {wanted.name!r}; revoke or rotate it, or take another name")
-        self._documents.swap(BUCKET, own_id, msgspec.json.encode(token), 0 if found is None else found.revision)
+        self._write(token, 0 if found is None else found.revision)
         return Made(token, text)
 
     def all(self, by: Principal) -> list[Token]:
@@ -148,7 +148,7 @@ class Tokens:
             raise InvalidValue(f"secrets of a token must be at most {MOST_SECRETS} at a time; rotate with an overlap of 0 s")
         text = write_token(token.id, self._random)
         rotated = replace(token, secrets=(_secret(text), *kept), rotated_at=now)
-        self._documents.swap(BUCKET, token.id, msgspec.json.encode(rotated), document.revision)
+        self._write(rotated, document.revision)
         return Made(rotated, text)
 
     def revoke(self, name: str, by: Principal) -> Token:
@@ -161,8 +161,14 @@ class Tokens:
         """
         document, token = self._find(name, by)
         revoked = replace(token, revoked_at=self._now(), secrets=())
-        self._documents.swap(BUCKET, token.id, msgspec.json.encode(revoked), document.revision, ttl_s=KEPT_S)
+        self._write(revoked, document.revision)
         return revoked
+
+    def _write(self, token: Token, revision: int) -> None:
+        """Write a token over a revision; one that ends stays in the list for a while after its end."""
+        end, now = token.revoked_at or token.expires_at, self._now()
+        ttl_s = None if end is None else max((end - now).total_seconds(), 0.0) + KEPT_S
+        self._documents.swap(BUCKET, token.id, msgspec.json.encode(token), revision, ttl_s=ttl_s)
 
     def _find(self, name: str, by: Principal) -> tuple[Document, Token]:
         document = self._documents.get(BUCKET, token_id(name))

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.auth import ANYONE, Doorkeeper, NoSuchToken, NotAllowed, NotAuthenticated, Principal, Scope, Tokens, Wanted
-from app.auth.tokens import BUCKET, MOST_SECRETS
+from app.auth.tokens import BUCKET, KEPT_S, MOST_SECRETS
 from app.store.contract import Documents
 from features.errors import Conflict, InvalidValue
 from tests.api_builders import NOON, Clock
@@ -108,3 +108,13 @@ def test_a_revoked_name_of_another_tenant_can_be_taken(tokens: Tokens) -> None:
     tokens.add(wanted("name", "bank"), ANYONE)
     tokens.revoke("name", ANYONE)
     assert tokens.add(wanted("name", "shop"), SHOP).token.tenants == ("shop",)
+
+
+def test_what_has_ended_stays_in_the_list_for_a_month(tokens: Tokens, documents: Documents, clock: Clock) -> None:
+    tokens.add(wanted("ends", expires_at=NOON + timedelta(days=1)), ANYONE)
+    tokens.add(wanted("stays"), ANYONE)
+    clock.move(86_400.0 + KEPT_S - 1)
+    assert [token.name for token in tokens.all(ANYONE)] == ["ends", "stays"]
+    clock.move(1)
+    documents.purge()
+    assert [token.name for token in tokens.all(ANYONE)] == ["stays"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from fastapi import FastAPI
 
+from app.auth import PLACE, Principal, Scope
 from app.dashboard.rest import Reading, Refused, Rest
 from tests.app.dashboard.loops import finished
 from tests.app.dashboard.sources import sources_of
@@ -52,3 +53,18 @@ def test_an_answer_is_read_again_and_a_refusal_is_kept_until_the_next_one() -> N
     finished(reading.read())
     with pytest.raises(Refused, match="500"):
         _ = reading.answer
+
+
+def test_what_is_done_on_a_page_is_done_by_who_opened_it(shop: RunningNode) -> None:
+    opened = {PLACE: Principal("ann", frozenset({Scope.READ}), frozenset({"asking"})), "client": ("192.0.2.7", 5)}
+    body = {"verdict": "missed", "service": "a", "start": "2026-03-02T12:00:00Z", "end": "2026-03-02T12:10:00Z"}
+    reads = Rest(sources_of(shop).rest, "asking", opened)
+    assert finished(reads.get("/incidents"))["items"] == []
+    with pytest.raises(Refused, match=r"'feedback' is needed for this, and 'ann' has read"):
+        finished(reads.post("/feedback", body))
+    with pytest.raises(Refused, match="'ann' may not use tenant 'default'"):
+        finished(Rest(sources_of(shop).rest, "default", opened).get("/incidents"))
+    says = opened | {PLACE: Principal("bob", frozenset({Scope.FEEDBACK}), frozenset({"asking"}))}
+    finished(Rest(sources_of(shop).rest, "asking", says).post("/feedback", body))
+    deed = next(iter(shop.node.audit.deeds()))
+    assert (deed.action, deed.principal, deed.tenant, deed.address) == ("feedback.give", "bob", "asking", "192.0.2.7")
