@@ -201,7 +201,7 @@ def _of_points(route: Route, asked: Question, points: Sequence[Point], kept: Kep
         route.name, route.on, route.shadow, "no_data", "", threshold=threshold, threshold_basis=basis, pending_s=None
     )
     if not points or asked.at.timestamp() - points[-1].at_s > kept.stale_s:
-        said = "predicted" if route.on == "prediction" else "said of its anomalies, of which the newest alone is kept,"
+        said = "predicted of it" if route.on == "prediction" else "said of its anomalies, of which the newest alone is kept,"
         return replace(found, text=f"nothing was {said} in the {kept.stale_s:g} s before")
     last, bounds, trigger = points[-1], route.bounds(threshold), Trigger()
     if last.status in HELD:
