@@ -9,7 +9,7 @@ const painted = (value, style, key = "") => {
   return value;
 };
 const charts = new Set();
-window.chartsOfPage = () => [...charts];
+window.chartsOfPage = () => [...charts]; // for who looks from outside at what is drawn, as the tests do
 const FORMATS = {
   percent: (value) => (value === null || value === undefined ? "–" : `${(value * 100).toFixed(value && value < 0.1 ? 1 : 0)} %`),
   seconds: (value) => (value === null || value === undefined ? "–" : !value ? "0 s" : value < 1 ? `${(value * 1000).toPrecision(3)} ms` : `${value.toPrecision(3)} s`),
