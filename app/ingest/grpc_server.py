@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from time import monotonic, perf_counter
 from typing import Any, NoReturn
@@ -26,7 +27,7 @@ from app.ingest.receive import Receiver
 from app.ingest.signals import Signal
 from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
 
-__all__ = ["OtlpGrpc"]
+__all__ = ["GrpcPlan", "OtlpGrpc"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,6 @@ _SHARE_OF_CONNECTION = 8
 # What is reserved for calls that are read is a half of what one tenant's may hold, so that it alone refuses none.
 _SHARE_OF_READING = 2
 
-_BODY_TIMEOUT_S = 60.0
-
 # Guessed: a message of 64 KiB, which few pass, needs 64 KiB/s to arrive in it.
 _CROWDED_TIMEOUT_S = 1.0
 
@@ -71,6 +70,30 @@ class _NotReceived(InvalidValue):
 
 
 Export = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcPlan:
+    """How many calls a server takes, and how long it waits for what they bring.
+
+    Parameters
+    ----------
+    workers : int
+        Threads that read, decode and append. Each waits for the disk most of its time, so they are many. No more
+        messages than these are read at a time; of those of calls that wait, gRPC takes the first 64 KiB.
+    max_calls : int
+        Calls under way or waiting for a thread; more are answered UNAVAILABLE at once.
+    body_timeout_s : float
+        Seconds in which a message must have arrived. One second does while calls wait and at least half of the
+        threads read, for as many as wait: a few slow senders must not keep all others waiting.
+    """
+
+    workers: int = 32
+    max_calls: int = 512
+    body_timeout_s: float = 60.0
+
+
+_PLAN = GrpcPlan()
 
 
 class OtlpGrpc:
@@ -84,14 +107,10 @@ class OtlpGrpc:
         Tenant of a call without ``x-scope-orgid``.
     address : str
         Host and port, port 0 takes a free one.
-    workers : int
-        Threads that read, decode and append. Each waits for the disk most of its time, so they are many. No more
-        messages than these are read at a time; of those of calls that wait, gRPC takes the first 64 KiB.
-    max_calls : int
-        Calls under way or waiting for a thread; more are answered UNAVAILABLE at once.
-    body_timeout_s : float
-        Seconds in which a message must have arrived. One second does while calls wait and at least half of the
-        threads read, for as many as wait: a few slow senders must not keep all others waiting.
+    plan : GrpcPlan, optional
+        How many calls, and for how long.
+    credentials : grpc.ServerCredentials, optional
+        With the certificate to show; without them connections are not encrypted.
 
     Raises
     ------
@@ -104,16 +123,16 @@ class OtlpGrpc:
         receiver: Receiver,
         default_tenant: str,
         address: str,
-        workers: int = 32,
-        max_calls: int = 512,
-        body_timeout_s: float = _BODY_TIMEOUT_S,
+        plan: GrpcPlan = _PLAN,
+        *,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
-        self._threads = _CountingPool(workers)
+        self._threads = _CountingPool(plan.workers)
         self._refusing = ThreadPoolExecutor(1, thread_name_prefix="otlp-grpc-refuse")
-        self._overdue = _Overdue(body_timeout_s, self._threads)
+        self._overdue = _Overdue(plan.body_timeout_s, self._threads)
         limits = receiver.limits
         room_bytes = min(limits.max_in_flight_bytes, limits.max_tenant_in_flight_bytes)
-        reserved = min(limits.max_body_bytes, room_bytes // (_SHARE_OF_READING * workers))
+        reserved = min(limits.max_body_bytes, room_bytes // (_SHARE_OF_READING * plan.workers))
         exports = {
             path: _Export(receiver, default_tenant, signal, self._overdue, reserved) for path, signal in _SIGNAL_OF.items()
         }
@@ -124,18 +143,21 @@ class OtlpGrpc:
             # A probe that finds the link fast opens windows of MiBs, which gRPC fills whether or not a thread reads.
             # Without it a stream has 64 KiB until a thread does, and then as much as its message is long.
             ("grpc.http2.bdp_probe", 0),
-            ("grpc.max_concurrent_streams", max(1, max_calls // _SHARE_OF_CONNECTION)),
+            ("grpc.max_concurrent_streams", max(1, plan.max_calls // _SHARE_OF_CONNECTION)),
             # Two processes on one port would share its connections; the second must fail instead.
             ("grpc.so_reuseport", 0),
         ]
         self._server = grpc.server(
             self._threads,
-            handlers=[_Calls(exports, self._threads, self._refusing, max_calls)],
+            handlers=[_Calls(exports, self._threads, self._refusing, plan.max_calls)],
             options=options,
-            maximum_concurrent_rpcs=max_calls * _REFUSED_AT_ONCE,
+            maximum_concurrent_rpcs=plan.max_calls * _REFUSED_AT_ONCE,
         )
         try:
-            self.port = self._server.add_insecure_port(address)
+            if credentials is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as exc:
             raise InvalidSetting(f"OTLP/gRPC cannot listen on {address}: {exc}") from exc
         self._server.start()
