@@ -22,6 +22,7 @@ from app.api.guard import Access
 from app.api.parts import AlertLabels, ApiParts, Health
 from app.dashboard.sources import Sources
 from app.edge.certificates import Certificates
+from app.entrance import guarded
 from app.exports.exposition import Exposition
 from app.health import log_health, look_at_history, worker_health
 from app.history.delta import DeltaHistory
@@ -248,15 +249,15 @@ class Node(Parts):
         if not self.roles.api:
             security = self.settings.security
             access = Access(self.doorkeeper, None, "", self.telemetry, open_metrics=security.open_metrics)
-            return create_probes(access, checks, str(self.roles))
+            return guarded(create_probes(access, checks, str(self.roles)), self, pages=False)
         self.telemetry.registry.register(Exposition(self.chances, self.settings.export.max_series))
         parts = self._api_parts(checks)
         rest = create_api(parts)
         if not self._has_dashboard:
-            return rest
+            return guarded(rest, self, pages=False)
         sources = Sources(rest, parts, rest.state.cache, self.history, self.plan.tick_s, otlp_http, otlp_grpc)
         # By name, at this place: who does without the dashboard is not to load NiceGUI (docs/measurements.md).
-        return import_module("app.dashboard.site").dashboard(sources)
+        return guarded(import_module("app.dashboard.site").dashboard(sources), self, pages=True)
 
     def _checks(self) -> dict[str, Callable[[], Health]]:
         """Return what must be so for the node to be ready, by its roles."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.edge_settings import LimitSettings, TlsSettings
+from app.edge_settings import LimitSettings, OidcSettings, TlsSettings
 
 __all__ = ["SecuritySettings"]
 
@@ -26,3 +26,7 @@ class SecuritySettings(BaseModel):
     """The certificate that listeners show."""
     limits: LimitSettings = LimitSettings()
     """How often one may ask."""
+    session_hours: float = Field(default=12.0, ge=0.1, le=720.0)
+    """Hours that a login on the dashboard lasts where tokens are demanded. A working day by default; a login by token ends sooner when its token does. Short ones make people log in during an incident, long ones outlive who left."""
+    oidc: OidcSettings = OidcSettings()
+    """Logins by OpenID Connect."""

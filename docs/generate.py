@@ -135,8 +135,12 @@ def _groups(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tup
 
 
 def _group(path: tuple[str, ...], model: type[BaseModel]) -> list[str]:
-    title = f"{'#' * (len(path) + 1)} `{'.'.join(path)}`"
-    return ["", title, "", _cell(model.__doc__ or ""), "", *_HEAD, *_rows(model, path)]
+    title = f"{'#' * min(len(path) + 1, 4)} `{'.'.join(path)}`"
+    lines = ["", title, "", _cell(model.__doc__ or ""), "", *_HEAD, *_rows(model, path)]
+    for name, field in model.model_fields.items():
+        for table in _tables(field.annotation):
+            lines += _group((*path, name, "NAME"), table)
+    return lines
 
 
 def render_settings() -> str:

@@ -100,14 +100,14 @@ class Throttle:
             if key := token if name == "token_bytes" else address:
                 buckets.charge(key, float(n_bytes))
 
-    def admit_login(self, address: str) -> None:
-        """Let an address show a token, or raise TooOften when it has shown too many wrong ones."""
-        if (wait_s := self._failed.wait_s(address)) > 0.0:
-            raise self._refused("failed_logins", f"{self._failed_per_minute:g} a minute", wait_s)
-
     def failed_login(self, address: str) -> None:
-        """Count a wrong token."""
-        self._failed.charge(address, 1.0)
+        """Count a wrong token, or raise TooOften when an address has shown too many of them.
+
+        A right one is always taken: 256 random bits are guessed at no rate, and who shares an address with a sender that
+        shows an old token must not be locked out by it.
+        """
+        if (wait_s := self._failed.take(address)) > 0.0:
+            raise self._refused("failed_logins", f"{self._failed_per_minute:g} a minute", wait_s)
 
     def address_of(self, scope: Any) -> str:
         """Return by which address a request of ASGI counts."""

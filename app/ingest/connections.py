@@ -20,9 +20,10 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.ingest.heads import Head, encoding_of
+from app.ingest.heads import encoding_of
 from app.ingest.http import OtlpHttp
 from app.ingest.replies import Reply, failed
+from app.ingest.senders import Ordinary
 from features.errors import PartStopped
 from features.values import hot_value
 
@@ -93,7 +94,7 @@ class _Flow(FlowControl):
 class _Collected:
     """An ordinary request whose body arrives, what takes it, and what runs it as a task instead."""
 
-    head: Head
+    request: Ordinary
     app: OtlpHttp
     run: Callable[[], None]
 
@@ -170,7 +171,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         if (collected := self._end_collecting()) is not None:
             body, reply = bytes(self.cycle.body), partial(self._reply, self.cycle)
-            if not collected.app.take_ordinary(collected.head, body, reply):
+            if not collected.app.take_ordinary(collected.request, body, reply):
                 collected.run()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -187,12 +188,12 @@ class Connection(HttpToolsProtocol):
         has_come = cycle.body or not cycle.more_body  # while it waited in the pipeline
         if isinstance(app, OtlpHttp) and cycle.keep_alive and not cycle.waiting_for_100_continue and not has_come:
             scope = cycle.scope
-            head = app.ordinary(scope["method"], scope["path"], scope["headers"])
-            if head is not None and (refusal := app.refusal(head)) is not None:
+            request = app.ordinary(scope["method"], scope["path"], scope["headers"], scope["client"])
+            if request is not None and (refusal := app.refusal(request)) is not None:
                 self._reply(cycle, refusal)  # what arrives of the body is thrown away
                 return
-            if head is not None:
-                self.collected = _Collected(head, app, run)
+            if request is not None:
+                self.collected = _Collected(request, app, run)
                 return
         run()
 

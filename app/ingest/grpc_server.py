@@ -7,23 +7,26 @@ counts it; `Receiver.receive` decodes and appends on the call's thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from time import monotonic, perf_counter
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import grpc
 from google.rpc.code_pb2 import Code
 from prometheus_client import Counter
 
-from app.auth.doorkeeper import require_tenant, sender_of
+from app.auth.doorkeeper import require_tenant
 from app.auth.refusals import NotAllowed, NotAuthenticated
+from app.edge.throttle import Throttle, TooOften
 from app.ingest.admit import TooManyCalls, admit_tenant, limit_of
 from app.ingest.answers import accepted, failure
 from app.ingest.inflate import inflate
 from app.ingest.receive import Receiver
+from app.ingest.senders import admit_sender
 from app.ingest.signals import Signal
 from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
 
@@ -283,12 +286,13 @@ class _Export:
         if limit := limit_of(error):
             self._receiver.telemetry.limited.labels(reason=limit).inc()
         code = _code_of(error)
-        self._abort(context, code, str(error), "NOT_RECEIVED" if isinstance(error, _NotReceived) else Code.Name(code))
+        counted = "NOT_RECEIVED" if isinstance(error, _NotReceived) else Code.Name(code)
+        self._abort(context, code, str(error), counted, error.retry_after_s if isinstance(error, TooOften) else None)
 
     def _take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         receiver = self._receiver
         shown = _shown(context)
-        sender = sender_of(receiver.doorkeeper, shown.get("authorization"))
+        sender, counted = admit_sender(receiver, shown.get("authorization"), lambda limits: _address_of(limits, shown, context))
         tenant = admit_tenant(shown.get("x-scope-orgid", ""), sender.only_tenant or self._default_tenant)
         require_tenant(sender, tenant)
         receiver.admit()
@@ -296,6 +300,8 @@ class _Export:
             # gRPC tells how long a message is only once it holds all of it.
             hold.grow_to(self._reserved_bytes)
             packed = self._read(messages, context)
+            if counted is not None and receiver.throttle is not None:
+                receiver.throttle.charge(*counted, len(packed))
             begun = perf_counter()
             hold.release()
             hold.grow_to(len(packed))
@@ -319,9 +325,11 @@ class _Export:
             raise _NotReceived("an Export call must bring one message, got none")
         return message
 
-    def _abort(self, context: grpc.ServicerContext, code: Code, message: str, counted: str) -> NoReturn:
+    def _abort(
+        self, context: grpc.ServicerContext, code: Code, message: str, counted: str, retry_after_s: int | None = None
+    ) -> NoReturn:
         self._count(counted)
-        status = failure(code, message)
+        status = failure(code, message, retry_after_s)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(_STATUS_CODES[code], status.message)
 
@@ -337,9 +345,16 @@ def _shown(context: grpc.ServicerContext) -> dict[str, str]:
     """Return what a call says of its sender; of what it says twice something that fits neither a token nor a tenant."""
     found: dict[str, str] = {}
     for name, value in context.invocation_metadata():
-        if name in ("authorization", "x-scope-orgid"):
+        if name in ("authorization", "x-scope-orgid", "x-forwarded-for"):
             found[name] = f"{found[name]}, {value}" if name in found else str(value)
     return found
+
+
+def _address_of(throttle: Throttle, shown: Mapping[str, str], context: grpc.ServicerContext) -> str:
+    """Return by which address a call counts, of a peer such as ``ipv4:10.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000``."""
+    peer = unquote(context.peer()).partition(":")[2]
+    host = peer[1:].partition("]")[0] if peer.startswith("[") else peer.rpartition(":")[0]
+    return throttle.addresses.of(host, [shown.get("x-forwarded-for", "")])
 
 
 def _code_of(error: ForeshockError) -> Code:
@@ -348,6 +363,8 @@ def _code_of(error: ForeshockError) -> Code:
             return Code.UNAUTHENTICATED
         case NotAllowed():
             return Code.PERMISSION_DENIED
+        case TooOften():
+            return Code.RESOURCE_EXHAUSTED  # with RetryInfo, which says that the same is taken later
         case BodyTooLarge():
             return Code.RESOURCE_EXHAUSTED  # without RetryInfo, which says that the same again would fail again
         case InvalidValue():
