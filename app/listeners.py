@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -34,11 +35,19 @@ class Listeners:
         Where they listen, and how many connections each keeps.
     run : callable
         Begins a named thread and returns it.
+    context : ssl.SSLContext, optional
+        With the certificate to show; without one connections are not encrypted.
     """
 
-    def __init__(self, settings: ServerSettings, run: Callable[[str, Callable[[], None]], threading.Thread]) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        run: Callable[[str, Callable[[], None]], threading.Thread],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._settings = settings
         self._run = run
+        self._context = context
         self._servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def serve(self, name: str, app: ASGIApp, port: int, *, sockets: bool = False) -> int:
@@ -49,8 +58,9 @@ class Listeners:
         InvalidSetting
             When the port is taken.
         """
-        server = server_of(app, self._settings.keep_alive_s, self._settings.max_connections, sockets=sockets)
-        listener = _listener(self._settings.host, port)
+        settings = self._settings
+        server = server_of(app, settings.keep_alive_s, settings.max_connections, sockets=sockets, context=self._context)
+        listener = _listener(settings.host, port)
         self._servers.append((server, self._run(name, partial(server.run, [listener]))))
         deadline = time.monotonic() + _STARTED_S
         while not server.started and time.monotonic() < deadline:

@@ -21,11 +21,13 @@ from app.api.application import create_api, create_probes
 from app.api.guard import Access
 from app.api.parts import AlertLabels, ApiParts, Health
 from app.dashboard.sources import Sources
+from app.edge.certificates import Certificates
+from app.entrance import guarded
 from app.exports.exposition import Exposition
 from app.health import log_health, look_at_history, worker_health
 from app.history.delta import DeltaHistory
 from app.ingest.cors import Cors
-from app.ingest.grpc_server import OtlpGrpc
+from app.ingest.grpc_server import GrpcPlan, OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.listeners import Listeners
 from app.openness import refuse_open
@@ -94,7 +96,9 @@ class Node(Parts):
         super().__init__(settings, _open_store, open_history, telemetry, now_ns)
         self._asked_to_stop, self._stop = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
-        self._listeners = Listeners(settings.server, self._run)
+        tls = settings.security.tls
+        self.certificates = Certificates(tls, telemetry) if tls.certificate else None
+        self._listeners = Listeners(settings.server, self._run, self.certificates and self.certificates.context)
         self._closers: list[Callable[[], None]] = []
 
     def start(self) -> Served:
@@ -161,7 +165,9 @@ class Node(Parts):
         host = f"[{server.host}]" if ":" in server.host else server.host
         http, grpc = self._listen_for_otlp(host) if self.roles.ingest else ("", "")
         port = self._listeners.serve("api", self._api(http, grpc), server.api_port, sockets=self._has_dashboard)
-        url = f"http://{host}:{port}"
+        if self.certificates is not None:
+            self._run("certificates", partial(self.certificates.run, self._stop))
+        url = f"{self._scheme}://{host}:{port}"
         return Served(http, grpc, url, f"{url}/" if self._has_dashboard else "")
 
     def close(self) -> None:
@@ -222,9 +228,16 @@ class Node(Parts):
         self.telemetry.decoder.labels(engine=self.engine).set(1)
         logger.info("traces and logs in protobuf are read by the engine %s", self.engine)
         address = f"{server.host}:{server.otlp_grpc_port}"
-        grpc = OtlpGrpc(self.receiver, tenant, address, max_calls=ingest.max_calls, body_timeout_s=timeout_s)
+        credentials = self.certificates and self.certificates.credentials()
+        plan = GrpcPlan(max_calls=ingest.max_calls, body_timeout_s=timeout_s)
+        grpc = OtlpGrpc(self.receiver, tenant, address, plan, credentials=credentials)
         self._closers += [otlp.close, grpc.close]
-        return f"http://{host}:{self._listeners.serve('otlp-http', otlp, server.otlp_http_port)}", f"{host}:{grpc.port}"
+        port = self._listeners.serve("otlp-http", otlp, server.otlp_http_port)
+        return f"{self._scheme}://{host}:{port}", f"{host}:{grpc.port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self.certificates is None else "https"
 
     @property
     def _has_dashboard(self) -> bool:
@@ -236,15 +249,15 @@ class Node(Parts):
         if not self.roles.api:
             security = self.settings.security
             access = Access(self.doorkeeper, None, "", self.telemetry, open_metrics=security.open_metrics)
-            return create_probes(access, checks, str(self.roles))
+            return guarded(create_probes(access, checks, str(self.roles)), self, pages=False)
         self.telemetry.registry.register(Exposition(self.chances, self.settings.export.max_series))
         parts = self._api_parts(checks)
         rest = create_api(parts)
         if not self._has_dashboard:
-            return rest
+            return guarded(rest, self, pages=False)
         sources = Sources(rest, parts, rest.state.cache, self.history, self.plan.tick_s, otlp_http, otlp_grpc)
         # By name, at this place: who does without the dashboard is not to load NiceGUI (docs/measurements.md).
-        return import_module("app.dashboard.site").dashboard(sources)
+        return guarded(import_module("app.dashboard.site").dashboard(sources), self, pages=True)
 
     def _checks(self) -> dict[str, Callable[[], Health]]:
         """Return what must be so for the node to be ready, by its roles."""

@@ -28,6 +28,7 @@ from app.breaker import Breaker, BreakerPlan
 from app.cache.member_records import Member
 from app.cache.news import News
 from app.correlation import Correlation, CorrelationParts
+from app.edge.throttle import Throttle
 from app.exports.chances import Chances
 from app.exports.otlp import OtlpExport
 from app.flow import Flow, FlowPlan
@@ -125,7 +126,7 @@ class Parts:
         holder = self.holder
         parts = PressureParts(self.store.log, holder.lag, lambda: holder.held, self.peers.others)
         receiver.lag = Pressure(parts, self.telemetry)
-        receiver.doorkeeper = self.doorkeeper
+        receiver.doorkeeper, receiver.logins = self.doorkeeper, self.throttle
         return receiver
 
     @cached_property
@@ -133,6 +134,11 @@ class Parts:
         """Who asks."""
         demanded = self.settings.security.require_tokens
         return Doorkeeper(self.store.documents.watch(TOKENS) if demanded else None, utc_now)
+
+    @cached_property
+    def throttle(self) -> Throttle:
+        """How often one may ask."""
+        return Throttle(self.settings.security.limits, self.telemetry)
 
     @cached_property
     def audit(self) -> AuditLog:

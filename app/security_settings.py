@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.edge_settings import LimitSettings, OidcSettings, TlsSettings
+
 __all__ = ["SecuritySettings"]
 
 
@@ -20,3 +22,11 @@ class SecuritySettings(BaseModel):
     """Whether `/metrics` needs no token where others do, for scrapers that send none. Off by default: it then needs one with the scope `read` for all tenants (`*`), since metrics name the services of each."""
     audit_days: float = Field(default=90.0, gt=0.0, le=3650.0)
     """Days for which the audit log keeps who changed what. Each entry takes about 1 KB of the store, and on a cluster of the memory of each node with the role `api` too; a few days leave nobody to ask after an accident, ten years of a busy service are GBs."""
+    tls: TlsSettings = TlsSettings()
+    """The certificate that listeners show."""
+    limits: LimitSettings = LimitSettings()
+    """How often one may ask."""
+    session_hours: float = Field(default=12.0, ge=0.1, le=720.0)
+    """Hours that a login on the dashboard lasts where tokens are demanded. A working day by default; a login by token ends sooner when its token does. Short ones make people log in during an incident, long ones outlive who left."""
+    oidc: OidcSettings = OidcSettings()
+    """Logins by OpenID Connect."""

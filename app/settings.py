@@ -50,7 +50,7 @@ __all__ = [
 
 
 # What is wrong there may be a secret at the wrong place.
-_SECRET = ("channels", "export.otlp", "history_options", "history_url", "nats_url", "runbook")
+_SECRET = ("channels", "export.otlp", "history_options", "history_url", "nats_url", "runbook", "security.oidc")
 _LOGIN = re.compile(r"//[^/\s']*@")  # of an address, a token among them
 _JOBLIB = "FORESHOCK_JOBLIB_BACKEND"  # beside the long name, as other programs name their backend
 
@@ -110,7 +110,7 @@ class IngestSettings(_Group):
     max_calls: int = Field(default=512, ge=1, le=100_000)
     """Requests that are read or wait for the log over OTLP/HTTP, and as many calls over gRPC; more are answered 503 with Retry-After or UNAVAILABLE with RetryInfo. One whose body is still arriving holds bytes, not a place here. An exporter has one at a time, a Collector ten; 512 of 512 records are about a second of work, so none waits longer. One gRPC connection may bring an eighth at a time; what it has beyond waits with its sender."""
     body_timeout_s: float = Field(default=60.0, gt=0.0, le=3600.0)
-    """Seconds in which a body must have arrived; then it is answered 408, and a gRPC call ends with CANCELLED, after one second already while other calls wait for its thread. Far longer than the 10 s after which exporters give up; small values cut off slow links, and a body that stops arriving holds its bytes until then."""
+    """Seconds in which a body must have arrived, over REST too; then it is answered 408, and a gRPC call ends with CANCELLED, after one second already while other calls wait for its thread. Far longer than the 10 s after which exporters give up; small values cut off slow links, and a body that stops arriving holds its bytes until then."""
     span_end_sample: int = Field(default=16, ge=1, le=2**20)
     """One of how many traces without errors gives its span ends to the service graph, which finds by them who calls whom where no attribute of the caller says so; traces with errors always do. One in 16 shows within minutes whatever edge is in use, at a sixteenth of the bytes in the log. 1 keeps the ends of every span; large values miss rare edges until they fail."""
     default_tenant: str = Field(default="default", min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.\-]+$")

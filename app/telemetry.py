@@ -202,6 +202,25 @@ class Telemetry:
             buckets=HANDOVERS,
             registry=r,
         )
+        self.tls_expiry_days = Gauge(
+            "foreshock_tls_expiry_days",
+            "Days until the certificate in use ends, or the first of the authorities of clients; less than 0 afterwards, nothing without TLS.",
+            ["file"],
+            registry=r,
+        )
+        self.tls_reloads = Counter(
+            "foreshock_tls_reloads",
+            "Times the files of the certificate had changed, by what came of it: done, or refused, and the one before stays.",
+            ["outcome"],
+            registry=r,
+        )
+        self.throttled = Counter(
+            "foreshock_throttled",
+            "Requests answered 429 by security.limits, by what there was too much of: token_requests, token_bytes, address_requests, "
+            "address_bytes or failed_logins.",
+            ["reason"],
+            registry=r,
+        )
         self.faults = Counter("foreshock_faults", "Unexpected failures that were survived, by place.", ["place"], registry=r)
 
     def render(self) -> bytes:

@@ -123,9 +123,28 @@ def setting_names(model: type[BaseModel] = Settings, path: tuple[str, ...] = ())
             yield ".".join((*path, name))
 
 
+_HEAD = ("| setting | type | default | bounds | meaning |", "|---|---|---|---|---|")
+
+
+def _groups(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    """Yield the groups that a model holds, each followed by those within."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield (*path, name), field.annotation
+            yield from _groups(field.annotation, (*path, name))
+
+
+def _group(path: tuple[str, ...], model: type[BaseModel]) -> list[str]:
+    title = f"{'#' * min(len(path) + 1, 4)} `{'.'.join(path)}`"
+    lines = ["", title, "", _cell(model.__doc__ or ""), "", *_HEAD, *_rows(model, path)]
+    for name, field in model.model_fields.items():
+        for table in _tables(field.annotation):
+            lines += _group((*path, name, "NAME"), table)
+    return lines
+
+
 def render_settings() -> str:
     """Return the page that lists every setting with its unit, default and bounds."""
-    head = ["| setting | type | default | bounds | meaning |", "|---|---|---|---|---|"]
     lines = [
         "# Settings",
         "",
@@ -139,25 +158,18 @@ def render_settings() -> str:
         "",
         _cell(Settings.__doc__ or ""),
         "",
-        *head,
+        *_HEAD,
         *_rows(Settings, ()),
     ]
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            lines += [
-                "",
-                f"## `{name}`",
-                "",
-                _cell(field.annotation.__doc__ or ""),
-                "",
-                *head,
-                *_rows(field.annotation, (name,)),
-            ]
+            lines += _group((name,), field.annotation)
+            lines += [line for path, model in _groups(field.annotation, (name,)) for line in _group(path, model)]
         tables = _tables(field.annotation)
         lines += ["", f"## `{name}.NAME`"] if tables else []
         for table in tables:
             rows = list(_rows(table, (name, "NAME")))
-            lines += ["", f"### {_kind(table)}", "", _cell(table.__doc__ or ""), "", *head, *rows]
+            lines += ["", f"### {_kind(table)}", "", _cell(table.__doc__ or ""), "", *_HEAD, *rows]
     return "\n".join(lines) + "\n"
 
 

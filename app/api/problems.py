@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 
 from app.auth import NoSuchToken, NotAllowed, NotAuthenticated
 from app.auth.refusals import CHALLENGE
+from app.edge.throttle import TooOften
 from features.errors import (
     BodyTooLarge,
     CircuitOpen,
@@ -154,6 +155,7 @@ PROBLEMS: dict[type[ForeshockError], tuple[int, str, str]] = {
     StillRunning: (409, "still-running", "The first request with this Idempotency-Key is still running"),
     Conflict: (409, "conflict", "Something changed it in between"),
     LogFull: (503, "log-full", "The log holds as much as it may"),
+    TooOften: (429, "too-often", "More was asked for than security.limits allow"),
     Overloaded: (503, "overloaded", "A queue is full"),
     Fenced: (503, "not-owner", "Another node took over"),
     DataInUse: (503, "data-in-use", "Another process holds the data"),
@@ -214,7 +216,8 @@ def refused(error: ForeshockError) -> Response:
     """Return the problem that an error is."""
     if isinstance(error, NoRoute) and error.others:
         return problem((405, *_FRAMEWORK[405]), str(error), {"Allow": ", ".join(error.others)})
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if error.retryable else {}
+    wait_s = error.retry_after_s if isinstance(error, TooOften) else RETRY_AFTER_S
+    headers = {"Retry-After": str(wait_s)} if error.retryable else {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = CHALLENGE
     members = {"errors": error.errors} if isinstance(error, InvalidItems) else {}

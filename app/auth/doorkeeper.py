@@ -65,6 +65,11 @@ class Doorkeeper:
             raise NotAuthenticated(_NOT_VALID)
         return found[1]
 
+    def holder(self, own_id: str) -> Principal | None:
+        """Return who holds the token with an id, None where there is none that is valid; sessions go by it."""
+        found = None if self._tokens is None else self._kept(self._tokens, own_id)
+        return found[1] if found is not None and found[0].is_valid(self._now()) else None
+
     def _kept(self, tokens: Watch, own_id: str) -> tuple[Token, Principal] | None:
         document = tokens.get(own_id)
         if document is None:

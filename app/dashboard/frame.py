@@ -26,7 +26,10 @@ from app.auth import principal_of
 from app.dashboard.live import Live
 from app.dashboard.markup import Child, Markup, h, join
 from app.dashboard.rest import Rest
+from app.dashboard.rights import shown_to
 from app.dashboard.sources import DEFAULT_RANGE, RANGES, Sources, View, tenants
+from app.edge.gate import SESSION
+from app.edge.login import LOGOUT
 from features.errors import ForeshockError
 
 __all__ = ["STATIC", "Act", "Chart", "ChartData", "Frame", "Given", "panel"]
@@ -193,6 +196,7 @@ class Frame:
 
     async def section(self, build: Callable[[], Markup], tag: str = "div", classes: str = "") -> None:
         """Add markup that is built anew when something changed."""
+        build = shown_to(self.principal, build)
         content = await to_thread.run_sync(_built, build, limiter=self._live.reads)
         element = Section(_markup(content), tag).classes(classes)
         self._keep(build, lambda fresh: element.show(_markup(fresh)), content)
@@ -320,8 +324,15 @@ class Frame:
                 self._scope(),
                 h("span.chip", "connecting", id="live", role="status"),
                 h("button.plain", "Theme: system", type="button", data_theme_switch=True),
+                self._person(),
             ]
         )
+
+    def _person(self) -> Markup | None:
+        """Return who is logged in and a way out, None where nobody had to log in."""
+        if SESSION not in self.client.request.scope:
+            return None
+        return h("form", h("button.plain", f"Log out {self.principal.name}"), method="post", action=LOGOUT)
 
     def _scope(self) -> Markup:
         """Return the form of what all pages are about; choosing loads the page of that."""

@@ -16,6 +16,7 @@ from app.dashboard.hotspots import hotspots_panel
 from app.dashboard.markup import Child, Markup, h, join
 from app.dashboard.past import Past
 from app.dashboard.profile_charts import ProfileCharts
+from app.dashboard.rights import may
 from app.dashboard.tables import button
 from features.series import WHOLE
 from models.feedback import VERDICTS
@@ -172,6 +173,7 @@ class _Profile:
                 data_verb="Say so",
             )
             for verdict, text in VERDICT_WORDS.items()
+            if may("verdict")
         ]
         said = self._cache.all("feedback", self._view.prefix, FeedbackRecord).values()
         own = sorted((one for one in said if one.service == self._service), key=lambda one: one.received_at, reverse=True)

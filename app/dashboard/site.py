@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from secrets import token_urlsafe
@@ -41,26 +41,29 @@ _ICON = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#2f6fd6' stroke-width='2.4'>"
     "<path d='M1 12h6l2-5 3 12 3-16 2 9h6'/></svg>"
 )
-_SCRIPT = re.compile(rb"<script\b")
+_OURS = re.compile(rb"<(script|style)\b")
 
 
 def policy(nonce: str) -> str:
-    """Return the content security policy of a page.
+    """Return the content security policy of a page: two, of which both hold.
 
-    Only scripts of this origin and those with the page's nonce run. NiceGUI compiles its templates and runs its calls in the
-    browser, which needs ``unsafe-eval``, and sets styles on elements, which needs ``unsafe-inline`` for styles.
+    A script runs if the page's nonce leads to it, and if it comes from this origin. Each word that is left was tried without
+    in Chromium (`tests/app/dashboard/test_site_policy.py`): NiceGUI compiles its templates and runs its calls in the browser, which
+    needs ``unsafe-eval`` and forbids trusted types; its elements and ours have styles as attributes, which need
+    ``unsafe-inline`` there, and there alone; the icon is a ``data:`` image; it has fonts.
     """
     return "; ".join(
         (
             "default-src 'none'",
             f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data:",
+            f"style-src-elem 'self' 'nonce-{nonce}'",
+            "style-src-attr 'unsafe-inline'",
+            "img-src data:",
             "font-src 'self'",
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'self'",
-            "frame-ancestors 'none'",
+            f"frame-ancestors 'none', script-src 'strict-dynamic' 'nonce-{nonce}' 'unsafe-eval'",
         )
     )
 
@@ -135,8 +138,8 @@ def _is_page(start: MutableMapping[str, Any]) -> bool:
 
 async def _send_page(start: MutableMapping[str, Any], body: bytes, send: Send) -> None:
     nonce = token_urlsafe(18)
-    # What comes from outside is escaped, so every `<script` of the page is NiceGUI's own or ours.
-    body = _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), body)
+    # What comes from outside is escaped, so every `<script` and `<style` of the page is NiceGUI's own or ours.
+    body = _OURS.sub(rf'<\1 nonce="{nonce}"'.encode(), body)
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
     headers += [(b"content-length", b"%d" % len(body)), (b"content-security-policy", policy(nonce).encode())]
     await send({**start, "headers": headers})
@@ -168,7 +171,7 @@ def dashboard(sources: Sources) -> ASGIApp:
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     pages.add_api_route("/backtests/{run_id}/report", _reports(sources), include_in_schema=False)
     core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # nothing here loads for long
-    core.sio.eio.cors_allowed_origins = None  # a page of another origin may not open the socket
+    core.sio.eio.cors_allowed_origins = _is_own_page  # a page of another origin may not open the socket
     ui.run_with(
         pages,
         title="Foreshock",
@@ -189,11 +192,20 @@ def _reports(sources: Sources) -> Callable[[Request, str], Awaitable[Response]]:
 
     async def report(request: Request, run_id: str) -> Response:
         tenant = View.of(request.query_params, sources.parts.default_tenant).tenant
-        found = await Rest(sources.rest, tenant).page(f"/backtests/{quote(run_id, safe='')}/page")
+        found = await Rest(sources.rest, tenant, request.scope).page(f"/backtests/{quote(run_id, safe='')}/page")
         kept = {name: found.headers[name] for name in ("content-type", "content-security-policy") if name in found.headers}
         return Response(found.content, found.status_code, kept)
 
     return report
+
+
+def _is_own_page(origin: str | None, environ: Mapping[str, str]) -> bool:
+    """Say whether a page of this host opens the socket, by the host that it asked here or at a proxy in front.
+
+    engineio compares schemes too, and takes every connection for one without TLS that no proxy says it of.
+    """
+    hosts = {environ.get("HTTP_HOST", ""), environ.get("HTTP_X_FORWARDED_HOST", "").partition(",")[0].strip()} - {""}
+    return (origin or "").partition("://")[2].lower() in {host.lower() for host in hosts}
 
 
 def _register(sources: Sources, live: Live, boards: Boards, past: Past) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import repeat
 
 from app.dashboard.markup import Child, Markup, h
+from app.dashboard.rights import may
 
 __all__ = ["button", "matches", "meter", "search_box", "table"]
 
@@ -65,7 +66,7 @@ def meter(share: float, label: str) -> Markup:
 
 
 def button(text: str, act: str, value: str = "", **asked: str) -> Markup:
-    """Return a button that does something on the server.
+    """Return a button that does something on the server; nothing where who looks may not do that.
 
     Parameters
     ----------
@@ -81,6 +82,8 @@ def button(text: str, act: str, value: str = "", **asked: str) -> Markup:
     >>> button("Promote", "promote", "v1", ask="Let v1 serve?")
     '<button type="button" data-act="promote" data-value="v1" data-ask="Let v1 serve?">Promote</button>'
     """
+    if not may(act):
+        return Markup("")
     return h(
         "button", text, type="button", **{f"data_{name}": said for name, said in {"act": act, "value": value, **asked}.items()}
     )

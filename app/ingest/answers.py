@@ -64,19 +64,29 @@ def accepted(batch: Batch, signal: Signal, encoding: Encoding) -> bytes:
     return ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
 
 
-def failure(code: Code, message: str) -> Status:
-    """Return the Status of a request that was not taken, with the detail that its code asks for."""
+def failure(code: Code, message: str, retry_after_s: int | None = None) -> Status:
+    """Return the Status of a request that was not taken, with the detail that its code asks for.
+
+    Parameters
+    ----------
+    code : Code
+        Of google.rpc.
+    message : str
+        What went wrong.
+    retry_after_s : int, optional
+        After which the same may be sent again; `RETRY_AFTER_S` where the code says that it may and this does not say when.
+    """
     message = message[:_MAX_MESSAGE_CHARS]
     status = Status(code=code, message=message)
     if code == Code.INVALID_ARGUMENT:
         violation = BadRequest.FieldViolation(field="body", description=message)
         status.details.add().Pack(BadRequest(field_violations=[violation]))
-    elif code == Code.UNAVAILABLE:
-        status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
+    elif code == Code.UNAVAILABLE or retry_after_s is not None:
+        status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=retry_after_s or RETRY_AFTER_S)))
     return status
 
 
-def failure_as(code: Code, message: str, encoding: Encoding) -> bytes:
+def failure_as(code: Code, message: str, encoding: Encoding, retry_after_s: int | None = None) -> bytes:
     """Return the Status of a request that was not taken, in its encoding.
 
     Examples
@@ -84,13 +94,14 @@ def failure_as(code: Code, message: str, encoding: Encoding) -> bytes:
     >>> failure_as(Code.RESOURCE_EXHAUSTED, "too large", "json")
     b'{"code":8,"message":"too large"}'
     """
-    status = failure(code, message)
+    status = failure(code, message, retry_after_s)
     if encoding == "protobuf":
         return status.SerializeToString()
     answer: dict[str, Any] = {"code": int(code), "message": status.message}
     if code == Code.INVALID_ARGUMENT:
         violation = {"field": "body", "description": status.message}
         answer["details"] = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}]
-    elif code == Code.UNAVAILABLE:
-        answer["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{RETRY_AFTER_S}s"}]
+    elif code == Code.UNAVAILABLE or retry_after_s is not None:
+        delay = f"{retry_after_s or RETRY_AFTER_S}s"
+        answer["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}]
     return msgspec.json.encode(answer)

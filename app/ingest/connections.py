@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -18,9 +20,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.ingest.heads import Head, encoding_of
+from app.ingest.heads import encoding_of
 from app.ingest.http import OtlpHttp
 from app.ingest.replies import Reply, failed
+from app.ingest.senders import Ordinary
+from features.errors import PartStopped
 from features.values import hot_value
 
 __all__ = ["MAX_CONNECTIONS", "MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_PIPELINED", "Connection", "server_of"]
@@ -46,6 +50,9 @@ _MESSAGE_BYTES = 2**18
 # How long they are waited for so; then the application reads on, and times them. Guessed: a body of one packet or
 # two is there in milliseconds.
 _PATIENCE_S = 1.0
+
+# Guessed: two round trips and a signature, of the slowest link some tenths of a second.
+_HANDSHAKE_S = 10.0
 
 
 class _Refused(Exception):
@@ -87,7 +94,7 @@ class _Flow(FlowControl):
 class _Collected:
     """An ordinary request whose body arrives, what takes it, and what runs it as a task instead."""
 
-    head: Head
+    request: Ordinary
     app: OtlpHttp
     run: Callable[[], None]
 
@@ -164,7 +171,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         if (collected := self._end_collecting()) is not None:
             body, reply = bytes(self.cycle.body), partial(self._reply, self.cycle)
-            if not collected.app.take_ordinary(collected.head, body, reply):
+            if not collected.app.take_ordinary(collected.request, body, reply):
                 collected.run()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -181,12 +188,12 @@ class Connection(HttpToolsProtocol):
         has_come = cycle.body or not cycle.more_body  # while it waited in the pipeline
         if isinstance(app, OtlpHttp) and cycle.keep_alive and not cycle.waiting_for_100_continue and not has_come:
             scope = cycle.scope
-            head = app.ordinary(scope["method"], scope["path"], scope["headers"])
-            if head is not None and (refusal := app.refusal(head)) is not None:
+            request = app.ordinary(scope["method"], scope["path"], scope["headers"], scope["client"])
+            if request is not None and (refusal := app.refusal(request)) is not None:
                 self._reply(cycle, refusal)  # what arrives of the body is thrown away
                 return
-            if head is not None:
-                self.collected = _Collected(head, app, run)
+            if request is not None:
+                self.collected = _Collected(request, app, run)
                 return
         run()
 
@@ -251,8 +258,37 @@ def _too_large() -> _Refused:
     return _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head of a request must be <= {bounds}, got more", "head")
 
 
+class _Server(uvicorn.Server):
+    """Gives a handshake of TLS, which counts as no connection yet, seconds instead of a minute."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on sockets that are open."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise PartStopped("the application did not start; the log says why")
+        config, loop = self.config, asyncio.get_running_loop()
+        timeout_s = _HANDSHAKE_S if config.ssl else None
+
+        def connection() -> asyncio.Protocol:
+            made: Any = config.http_protocol_class
+            return made(config=config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        self.servers = [
+            await loop.create_server(
+                connection, sock=each, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=timeout_s
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
+
+
 def server_of(
-    app: ASGIApp, keep_alive_s: int = 120, max_connections: int = MAX_CONNECTIONS, *, sockets: bool = False
+    app: ASGIApp,
+    keep_alive_s: int = 120,
+    max_connections: int = MAX_CONNECTIONS,
+    *,
+    sockets: bool = False,
+    context: ssl.SSLContext | None = None,
 ) -> uvicorn.Server:
     """Return the server of an application: its `run` takes the sockets to listen on.
 
@@ -266,6 +302,8 @@ def server_of(
         Connections at a time; one more is answered 503 and closed.
     sockets : bool
         Whether a connection may become a WebSocket, as the dashboard wants.
+    context : ssl.SSLContext, optional
+        With the certificate to show; without one connections are not encrypted.
     """
     config = uvicorn.Config(
         app,
@@ -280,5 +318,6 @@ def server_of(
         date_header=False,
         timeout_keep_alive=keep_alive_s,
         timeout_graceful_shutdown=5,
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
     )
-    return uvicorn.Server(config)
+    return _Server(config)

@@ -7,26 +7,30 @@ counts it; `Receiver.receive` decodes and appends on the call's thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from time import monotonic, perf_counter
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import grpc
 from google.rpc.code_pb2 import Code
 from prometheus_client import Counter
 
-from app.auth.doorkeeper import require_tenant, sender_of
+from app.auth.doorkeeper import require_tenant
 from app.auth.refusals import NotAllowed, NotAuthenticated
+from app.edge.throttle import Throttle, TooOften
 from app.ingest.admit import TooManyCalls, admit_tenant, limit_of
 from app.ingest.answers import accepted, failure
 from app.ingest.inflate import inflate
 from app.ingest.receive import Receiver
+from app.ingest.senders import admit_sender
 from app.ingest.signals import Signal
 from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
 
-__all__ = ["OtlpGrpc"]
+__all__ = ["GrpcPlan", "OtlpGrpc"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +64,6 @@ _SHARE_OF_CONNECTION = 8
 # What is reserved for calls that are read is a half of what one tenant's may hold, so that it alone refuses none.
 _SHARE_OF_READING = 2
 
-_BODY_TIMEOUT_S = 60.0
-
 # Guessed: a message of 64 KiB, which few pass, needs 64 KiB/s to arrive in it.
 _CROWDED_TIMEOUT_S = 1.0
 
@@ -71,6 +73,30 @@ class _NotReceived(InvalidValue):
 
 
 Export = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcPlan:
+    """How many calls a server takes, and how long it waits for what they bring.
+
+    Parameters
+    ----------
+    workers : int
+        Threads that read, decode and append. Each waits for the disk most of its time, so they are many. No more
+        messages than these are read at a time; of those of calls that wait, gRPC takes the first 64 KiB.
+    max_calls : int
+        Calls under way or waiting for a thread; more are answered UNAVAILABLE at once.
+    body_timeout_s : float
+        Seconds in which a message must have arrived. One second does while calls wait and at least half of the
+        threads read, for as many as wait: a few slow senders must not keep all others waiting.
+    """
+
+    workers: int = 32
+    max_calls: int = 512
+    body_timeout_s: float = 60.0
+
+
+_PLAN = GrpcPlan()
 
 
 class OtlpGrpc:
@@ -84,14 +110,10 @@ class OtlpGrpc:
         Tenant of a call without ``x-scope-orgid``.
     address : str
         Host and port, port 0 takes a free one.
-    workers : int
-        Threads that read, decode and append. Each waits for the disk most of its time, so they are many. No more
-        messages than these are read at a time; of those of calls that wait, gRPC takes the first 64 KiB.
-    max_calls : int
-        Calls under way or waiting for a thread; more are answered UNAVAILABLE at once.
-    body_timeout_s : float
-        Seconds in which a message must have arrived. One second does while calls wait and at least half of the
-        threads read, for as many as wait: a few slow senders must not keep all others waiting.
+    plan : GrpcPlan, optional
+        How many calls, and for how long.
+    credentials : grpc.ServerCredentials, optional
+        With the certificate to show; without them connections are not encrypted.
 
     Raises
     ------
@@ -104,16 +126,16 @@ class OtlpGrpc:
         receiver: Receiver,
         default_tenant: str,
         address: str,
-        workers: int = 32,
-        max_calls: int = 512,
-        body_timeout_s: float = _BODY_TIMEOUT_S,
+        plan: GrpcPlan = _PLAN,
+        *,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
-        self._threads = _CountingPool(workers)
+        self._threads = _CountingPool(plan.workers)
         self._refusing = ThreadPoolExecutor(1, thread_name_prefix="otlp-grpc-refuse")
-        self._overdue = _Overdue(body_timeout_s, self._threads)
+        self._overdue = _Overdue(plan.body_timeout_s, self._threads)
         limits = receiver.limits
         room_bytes = min(limits.max_in_flight_bytes, limits.max_tenant_in_flight_bytes)
-        reserved = min(limits.max_body_bytes, room_bytes // (_SHARE_OF_READING * workers))
+        reserved = min(limits.max_body_bytes, room_bytes // (_SHARE_OF_READING * plan.workers))
         exports = {
             path: _Export(receiver, default_tenant, signal, self._overdue, reserved) for path, signal in _SIGNAL_OF.items()
         }
@@ -124,18 +146,21 @@ class OtlpGrpc:
             # A probe that finds the link fast opens windows of MiBs, which gRPC fills whether or not a thread reads.
             # Without it a stream has 64 KiB until a thread does, and then as much as its message is long.
             ("grpc.http2.bdp_probe", 0),
-            ("grpc.max_concurrent_streams", max(1, max_calls // _SHARE_OF_CONNECTION)),
+            ("grpc.max_concurrent_streams", max(1, plan.max_calls // _SHARE_OF_CONNECTION)),
             # Two processes on one port would share its connections; the second must fail instead.
             ("grpc.so_reuseport", 0),
         ]
         self._server = grpc.server(
             self._threads,
-            handlers=[_Calls(exports, self._threads, self._refusing, max_calls)],
+            handlers=[_Calls(exports, self._threads, self._refusing, plan.max_calls)],
             options=options,
-            maximum_concurrent_rpcs=max_calls * _REFUSED_AT_ONCE,
+            maximum_concurrent_rpcs=plan.max_calls * _REFUSED_AT_ONCE,
         )
         try:
-            self.port = self._server.add_insecure_port(address)
+            if credentials is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as exc:
             raise InvalidSetting(f"OTLP/gRPC cannot listen on {address}: {exc}") from exc
         self._server.start()
@@ -261,12 +286,13 @@ class _Export:
         if limit := limit_of(error):
             self._receiver.telemetry.limited.labels(reason=limit).inc()
         code = _code_of(error)
-        self._abort(context, code, str(error), "NOT_RECEIVED" if isinstance(error, _NotReceived) else Code.Name(code))
+        counted = "NOT_RECEIVED" if isinstance(error, _NotReceived) else Code.Name(code)
+        self._abort(context, code, str(error), counted, error.retry_after_s if isinstance(error, TooOften) else None)
 
     def _take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         receiver = self._receiver
         shown = _shown(context)
-        sender = sender_of(receiver.doorkeeper, shown.get("authorization"))
+        sender, counted = admit_sender(receiver, shown.get("authorization"), lambda limits: _address_of(limits, shown, context))
         tenant = admit_tenant(shown.get("x-scope-orgid", ""), sender.only_tenant or self._default_tenant)
         require_tenant(sender, tenant)
         receiver.admit()
@@ -274,6 +300,8 @@ class _Export:
             # gRPC tells how long a message is only once it holds all of it.
             hold.grow_to(self._reserved_bytes)
             packed = self._read(messages, context)
+            if counted is not None and receiver.throttle is not None:
+                receiver.throttle.charge(*counted, len(packed))
             begun = perf_counter()
             hold.release()
             hold.grow_to(len(packed))
@@ -297,9 +325,11 @@ class _Export:
             raise _NotReceived("an Export call must bring one message, got none")
         return message
 
-    def _abort(self, context: grpc.ServicerContext, code: Code, message: str, counted: str) -> NoReturn:
+    def _abort(
+        self, context: grpc.ServicerContext, code: Code, message: str, counted: str, retry_after_s: int | None = None
+    ) -> NoReturn:
         self._count(counted)
-        status = failure(code, message)
+        status = failure(code, message, retry_after_s)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(_STATUS_CODES[code], status.message)
 
@@ -315,9 +345,16 @@ def _shown(context: grpc.ServicerContext) -> dict[str, str]:
     """Return what a call says of its sender; of what it says twice something that fits neither a token nor a tenant."""
     found: dict[str, str] = {}
     for name, value in context.invocation_metadata():
-        if name in ("authorization", "x-scope-orgid"):
+        if name in ("authorization", "x-scope-orgid", "x-forwarded-for"):
             found[name] = f"{found[name]}, {value}" if name in found else str(value)
     return found
+
+
+def _address_of(throttle: Throttle, shown: Mapping[str, str], context: grpc.ServicerContext) -> str:
+    """Return by which address a call counts, of a peer such as ``ipv4:10.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000``."""
+    peer = unquote(context.peer()).partition(":")[2]
+    host = peer[1:].partition("]")[0] if peer.startswith("[") else peer.rpartition(":")[0]
+    return throttle.addresses.of(host, [shown.get("x-forwarded-for", "")])
 
 
 def _code_of(error: ForeshockError) -> Code:
@@ -326,6 +363,8 @@ def _code_of(error: ForeshockError) -> Code:
             return Code.UNAUTHENTICATED
         case NotAllowed():
             return Code.PERMISSION_DENIED
+        case TooOften():
+            return Code.RESOURCE_EXHAUSTED  # with RetryInfo, which says that the same is taken later
         case BodyTooLarge():
             return Code.RESOURCE_EXHAUSTED  # without RetryInfo, which says that the same again would fail again
         case InvalidValue():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
@@ -17,14 +17,16 @@ from typing import Any, TypeAlias
 
 from prometheus_client import Counter
 
-from app.auth.doorkeeper import require_tenant, sender_of
+from app.auth.doorkeeper import require_tenant
+from app.edge.throttle import TooOften
 from app.ingest.admit import Hold, TooManyCalls, limit_of
-from app.ingest.answers import accepted
+from app.ingest.answers import RETRY_AFTER_S, accepted
 from app.ingest.cors import Cors
-from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, ordinary_head, read_headers, read_shown
+from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, read_headers
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.receive import Receiver
 from app.ingest.replies import Headers, Reply, failed, packed, status_of
+from app.ingest.senders import Counted, Ordinary, admit_sender, ordinary_request
 from app.ingest.signals import Encoding, Signal
 from app.ingest.turns import Turns
 from app.ingest.wakes import Wakes
@@ -126,29 +128,30 @@ class OtlpHttp:
         else:
             raise NotImplementedError(f"scope type must be http or lifespan, got {scope['type']}")
 
-    def ordinary(self, method: str, path: str, pairs: Iterable[tuple[bytes, bytes]]) -> Head | None:
+    def ordinary(
+        self, method: str, path: str, pairs: Iterable[tuple[bytes, bytes]], client: Sequence[Any] | None = None
+    ) -> Ordinary | None:
         """Return what the head of a request says if `take_ordinary` may take its body, None otherwise."""
         if method != "POST" or self._cors.is_on or self._closed:
             return None
-        doorkeeper = self._receiver.doorkeeper
-        if not doorkeeper.demands:
-            return ordinary_head(path, pairs, self._default_tenant)
-        pairs = list(pairs)
-        try:
-            principal = sender_of(doorkeeper, read_shown(pairs))
-        except ForeshockError:
-            return None  # it is refused on the ordinary way
-        head = ordinary_head(path, pairs, principal.only_tenant or self._default_tenant)
-        return head if head is not None and principal.reaches(head.tenant) else None
+        return ordinary_request(self._receiver, self._default_tenant, path, pairs, client)
 
-    def refusal(self, head: Head) -> Reply | None:
+    def refusal(self, ordinary: Ordinary) -> Reply | None:
         """Return the answer to an ordinary request for which there is no room, before its body is read; None where there is.
 
         Of twice what a node can take the refused half must cost next to nothing.
         """
-        if self._n_calls < self._max_calls:
+        head, throttle, error = ordinary.head, self._receiver.throttle, None
+        if self._n_calls >= self._max_calls:
+            error = self._one_too_many()
+        elif throttle is not None and ordinary.counted is not None:
+            try:
+                throttle.admit(*ordinary.counted)
+            except TooOften as exc:
+                error = exc
+        if error is None:
             return None
-        reply = self._refused(self._one_too_many(), head.signal, head.encoding)
+        reply = self._refused(error, head.signal, head.encoding)
         self._count(head.signal, reply.status)
         return packed(reply, head.accept_encoding)
 
@@ -158,14 +161,14 @@ class OtlpHttp:
         if limit:
             self._receiver.telemetry.limited.labels(reason=limit).inc()
 
-    def take_ordinary(self, head: Head, body: bytes, send: Callable[[Reply], None]) -> bool:
+    def take_ordinary(self, ordinary: Ordinary, body: bytes, send: Callable[[Reply], None]) -> bool:
         """Take the whole body of an ordinary request, on the loop and without a task of its own.
 
         A task with its coroutines, messages and timeout costs as much as decoding 200 spans does (measured).
 
         Parameters
         ----------
-        head : Head
+        ordinary : Ordinary
             From `ordinary`.
         body : bytes
             As received.
@@ -177,7 +180,7 @@ class OtlpHttp:
         bool
             False when the body is for the ordinary ways of ASGI; nothing of it was kept, and nothing will be sent.
         """
-        limits = self._receiver.limits
+        limits, head = self._receiver.limits, ordinary.head
         if self._closed or len(body) > limits.max_packed_bytes or len(body) > limits.max_body_bytes:
             return False
         if self._loop.turns.over or expected_bytes(body, head.content_encoding) > _INLINE_BYTES[head.encoding]:
@@ -195,6 +198,7 @@ class OtlpHttp:
             hold.release()
             self._send_ordinary(head, self._refused(exc, head.signal, head.encoding), send)
             return True
+        self._charge(ordinary.counted, len(body))
         self._n_calls += 1
         self._loop.wakes.call(durable, partial(self._settle, _Taken(head, batch, hold, begun_s, send)))
         return True
@@ -223,24 +227,27 @@ class OtlpHttp:
         headers = read_headers(scope["headers"])
         signal = SIGNAL_OF.get(scope["path"])
         try:
-            answer = await self._answer(scope["method"], signal, headers, receive)
+            answer = await self._answer(scope, signal, headers, receive)
         except _Gone:
             return
         self._count(signal, answer.status)
         cors = self._cors.of_answer(headers.get(b"origin", "")) if self._cors.is_on and answer.encoding else ()
         await _send(send, packed(answer, headers.get(b"accept-encoding", "")), cors)
 
-    async def _answer(self, method: str, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> Reply:
+    async def _answer(self, scope: Scope, signal: Signal | None, headers: dict[bytes, str], receive: Receive) -> Reply:
+        method: str = scope["method"]
         encoding = encoding_of(headers.get(b"content-type", ""))
         if signal is None:
             return failed(HTTPStatus.NOT_FOUND, f"path must be one of {', '.join(SIGNAL_OF)}", encoding)
         if method != "POST":
             return self._answer_other(method, headers, encoding)
         try:
-            sender = sender_of(self._receiver.doorkeeper, headers.get(b"authorization"))
+            sender, counted = admit_sender(
+                self._receiver, headers.get(b"authorization"), lambda limits: limits.address_of(scope)
+            )
             head = head_of(signal, headers, sender.only_tenant or self._default_tenant)
             require_tenant(sender, head.tenant)
-            batch = await self._admitted(head, headers.get(b"content-length", "0"), receive)
+            batch = await self._admitted(head, headers.get(b"content-length", "0"), receive, counted)
             return Reply(HTTPStatus.OK, accepted(batch, signal, encoding), encoding)
         except _Gone:
             raise
@@ -255,7 +262,8 @@ class OtlpHttp:
         if isinstance(error, ForeshockError):
             if limit := limit_of(error):
                 self._receiver.telemetry.limited.labels(reason=limit).inc()
-            return failed(status_of(error), str(error), encoding)
+            wait_s = error.retry_after_s if isinstance(error, TooOften) else RETRY_AFTER_S
+            return failed(status_of(error), str(error), encoding, wait_s)
         # A fault of ours. The sender is told so in its own encoding, and the other requests go on.
         logger.error("a request to /v1/%s failed", signal, exc_info=error)
         self._receiver.telemetry.faults.labels(place="http").inc()
@@ -277,12 +285,13 @@ class OtlpHttp:
         refused = failed(HTTPStatus.METHOD_NOT_ALLOWED, f"method must be POST, got {method}", encoding)
         return Reply(refused.status, refused.body, encoding, ((b"allow", b"POST"),))
 
-    async def _admitted(self, request: Head, declared: str, receive: Receive) -> Batch:
+    async def _admitted(self, request: Head, declared: str, receive: Receive, counted: Counted | None) -> Batch:
         """Read a body and take what it says, while there is room for one more."""
         self._admit()
         with self._receiver.room.hold(request.tenant) as hold:
             async with asyncio.timeout(self._body_timeout_s):
                 body = await self._read(request, declared, receive, hold)
+            self._charge(counted, len(body))
             # Not before: some hundred senders of a byte a second would leave no room for anybody else.
             self._admit()
             self._n_calls += 1
@@ -290,6 +299,10 @@ class OtlpHttp:
                 return await self._take(request, body, hold)
             finally:
                 self._n_calls -= 1
+
+    def _charge(self, counted: Counted | None, n_bytes: int) -> None:
+        if counted is not None and (throttle := self._receiver.throttle) is not None:
+            throttle.charge(*counted, n_bytes)
 
     def _admit(self) -> None:
         if self._n_calls >= self._max_calls:

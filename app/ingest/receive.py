@@ -15,6 +15,7 @@ import numpy as np
 from xxhash import xxh3_128
 
 from app.auth.doorkeeper import OPEN, Doorkeeper
+from app.edge.throttle import Throttle
 from app.ingest.admit import Room, admit_lag
 from app.ingest.codec import BatchMessage, pack
 from app.ingest.limits import Limits
@@ -66,6 +67,8 @@ class Receiver:
         """How many log messages wait for the worker; nothing waits where none reads."""
         self.doorkeeper: Doorkeeper = OPEN
         """Who sends; everybody may where no token is demanded."""
+        self.logins: Throttle | None = None
+        """Counts wrong tokens by address."""
         self.limits = limits
         self.telemetry = telemetry
         self.room = Room(limits.max_in_flight_bytes, telemetry.request_bytes_held, limits.max_tenant_in_flight_bytes)
@@ -118,6 +121,11 @@ class Receiver:
         batch, durable = self._append(tenant, signal, encoding, body)
         durable.add_done_callback(lambda done: None if _failed(done) else self._count(batch, len(body)))
         return batch, durable
+
+    @property
+    def throttle(self) -> Throttle | None:
+        """How often one may send, None where that is not limited."""
+        return self.logins if self.logins is not None and self.logins.is_on else None
 
     def receive(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> Batch:
         """Take one request; when this returns, what it said survives a crash.

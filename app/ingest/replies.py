@@ -15,6 +15,7 @@ from typing import TypeAlias
 from google.rpc.code_pb2 import Code
 
 from app.auth.refusals import CHALLENGE, NotAllowed, NotAuthenticated
+from app.edge.throttle import TooOften
 from app.ingest.admit import TenantRoomFull, UnknownContentType
 from app.ingest.answers import RETRY_AFTER_S, failure_as
 from app.ingest.signals import Encoding
@@ -25,7 +26,6 @@ __all__ = ["Headers", "Reply", "failed", "packed", "status_of"]
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _CONTENT_TYPES: dict[Encoding, bytes] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
-_RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_S).encode())
 
 _CHALLENGE = (b"www-authenticate", CHALLENGE.encode())
 
@@ -83,8 +83,19 @@ class Reply:
         return (*self.headers, (b"content-type", _CONTENT_TYPES[self.encoding]), (b"content-length", length))
 
 
-def failed(status: HTTPStatus, message: str, encoding: Encoding) -> Reply:
+def failed(status: HTTPStatus, message: str, encoding: Encoding, retry_after_s: int = RETRY_AFTER_S) -> Reply:
     """Return the reply to a request that was not taken, with a Status as its body.
+
+    Parameters
+    ----------
+    status : HTTPStatus
+        Of the response.
+    message : str
+        What went wrong.
+    encoding : {"protobuf", "json"}
+        Of the body.
+    retry_after_s : int
+        After which the same may be sent again, where the status says that it may.
 
     Examples
     --------
@@ -92,8 +103,15 @@ def failed(status: HTTPStatus, message: str, encoding: Encoding) -> Reply:
     ((b'retry-after', b'1'),)
     """
     code = _CODES.get(status, Code.INVALID_ARGUMENT)
-    headers = (_RETRY_AFTER,) if code == Code.UNAVAILABLE else (_CHALLENGE,) if code == Code.UNAUTHENTICATED else ()
-    return Reply(status, failure_as(code, message, encoding), encoding, headers)
+    headers = (
+        ((b"retry-after", b"%d" % retry_after_s),)
+        if code == Code.UNAVAILABLE
+        else (_CHALLENGE,)
+        if code == Code.UNAUTHENTICATED
+        else ()
+    )
+    waited_s = retry_after_s if code == Code.UNAVAILABLE else None
+    return Reply(status, failure_as(code, message, encoding, waited_s), encoding, headers)
 
 
 def packed(reply: Reply, accept_encoding: str) -> Reply:
@@ -139,7 +157,7 @@ def status_of(error: ForeshockError) -> HTTPStatus:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         case InvalidValue():
             return HTTPStatus.BAD_REQUEST
-        case TenantRoomFull():
+        case TenantRoomFull() | TooOften():
             return HTTPStatus.TOO_MANY_REQUESTS
         case _:
             # Overloaded, and whatever the log raises: the sender is to try again rather than to drop what it has.

@@ -14,7 +14,7 @@ from time import time_ns
 from app.ingest.codec import BatchMessage, unpack
 from app.ingest.connections import server_of
 from app.ingest.cors import Cors
-from app.ingest.grpc_server import OtlpGrpc
+from app.ingest.grpc_server import GrpcPlan, OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.ingest.limits import Limits
 from app.ingest.otlp import Decode, decode
@@ -122,7 +122,7 @@ def serve_grpc(log: Log, limits: Limits, decode: Decode = decode) -> Generator[I
     telemetry = Telemetry()
     bodies: Bodies = []
     receiver = Receiver(log, telemetry, limits, time_ns, recorded(bodies, decode))
-    server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=4)
+    server = OtlpGrpc(receiver, "default", "127.0.0.1:0", GrpcPlan(workers=4))
     try:
         yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver, bodies)
     finally:

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from app.ingest.grpc_server import OtlpGrpc
+from app.ingest.grpc_server import GrpcPlan, OtlpGrpc
 from app.ingest.limits import Limits
 from app.ingest.receive import Receiver
 from app.ingest.signals import SIGNALS, Signal
@@ -192,7 +192,7 @@ class HeldLog(ListLog):
 
 def test_item_12_calls_beyond_the_bound_are_told_at_once_to_come_again() -> None:
     log, telemetry = HeldLog(), Telemetry()
-    server = OtlpGrpc(Receiver(log, telemetry, Limits(), time_ns), "default", "127.0.0.1:0", workers=1, max_calls=1)
+    server = OtlpGrpc(Receiver(log, telemetry, Limits(), time_ns), "default", "127.0.0.1:0", GrpcPlan(workers=1, max_calls=1))
     body = as_protobuf(logs(a_log()), "logs")
     try:
         # A connection of its own each: of one connection the server takes only so many at a time, and the rest wait.

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
-from app.ingest.grpc_server import OtlpGrpc
+from app.ingest.grpc_server import GrpcPlan, OtlpGrpc
 from app.ingest.limits import Limits
 from app.ingest.otlp import decode
 from app.ingest.receive import Receiver
@@ -65,7 +65,7 @@ def test_a_message_that_stops_arriving_is_cancelled_and_gives_its_thread_back(tm
 
     with stored_log(tmp_path) as log:
         receiver = Receiver(log, Telemetry(), Limits(), time_ns)
-        server = OtlpGrpc(receiver, "default", "127.0.0.1:0", workers=1, body_timeout_s=0.2)
+        server = OtlpGrpc(receiver, "default", "127.0.0.1:0", GrpcPlan(workers=1, body_timeout_s=0.2))
         try:
             with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
                 with pytest.raises(grpc.RpcError) as caught:
@@ -83,7 +83,7 @@ def serve(log: Log, limits: Limits, **plan: Any) -> Generator[Ingest]:
     """Serve with a plan of threads and calls."""
     telemetry = Telemetry()
     receiver = Receiver(log, telemetry, limits, time_ns)
-    server = OtlpGrpc(receiver, "default", "127.0.0.1:0", **plan)
+    server = OtlpGrpc(receiver, "default", "127.0.0.1:0", GrpcPlan(**plan))
     try:
         yield Ingest(f"127.0.0.1:{server.port}", log, telemetry, receiver, [])
     finally:

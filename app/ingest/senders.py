@@ -1,0 +1,102 @@
+"""Who sends a request, whether they may, and by which token and address it counts where that is limited.
+
+`app.ingest.http` and `app.ingest.grpc_server` ask before they read a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from app.auth.doorkeeper import sender_of
+from app.auth.principal import Principal
+from app.auth.refusals import NotAuthenticated
+from app.edge.throttle import Throttle
+from app.ingest.heads import Head, ordinary_head, read_shown
+from app.ingest.receive import Receiver
+from features.errors import ForeshockError
+from features.values import hot_value
+
+__all__ = ["Counted", "Ordinary", "admit_sender", "ordinary_request"]
+
+Counted: TypeAlias = tuple[str, str]
+"""The token, empty where none is demanded, and the address that a request counts by."""
+
+
+@hot_value()
+class Ordinary:
+    """An ordinary request: what its head says, and by what it counts; None where nothing is limited."""
+
+    head: Head
+    counted: Counted | None = None
+
+
+def admit_sender(
+    receiver: Receiver, shown: str | None, address_of: Callable[[Throttle], str]
+) -> tuple[Principal, Counted | None]:
+    """Return who sends, and by what the request counts; None where nothing is limited.
+
+    Parameters
+    ----------
+    receiver : Receiver
+        Knows the tokens and limits.
+    shown : str or None
+        The header ``Authorization``.
+    address_of : callable
+        Returns by which address the request counts.
+
+    Raises
+    ------
+    NotAuthenticated, NotAllowed
+        When it shows no token that may send.
+    TooOften
+        When its token or address comes too often, or shows too many wrong ones.
+    """
+    doorkeeper, throttle, logins = receiver.doorkeeper, receiver.throttle, receiver.logins
+    try:
+        sender = sender_of(doorkeeper, shown)
+    except NotAuthenticated:
+        if logins is not None and shown is not None:
+            logins.failed_login(address_of(logins))
+        raise
+    if throttle is None:
+        return sender, None
+    counted = sender.name if doorkeeper.demands else "", address_of(throttle)
+    throttle.admit(*counted)
+    return sender, counted
+
+
+def ordinary_request(
+    receiver: Receiver, default_tenant: str, path: str, pairs: Iterable[tuple[bytes, bytes]], client: Sequence[Any] | None
+) -> Ordinary | None:
+    """Return what the head of a POST says where nothing about it or its sender asks for a closer look, None otherwise.
+
+    Parameters
+    ----------
+    receiver : Receiver
+        Knows the tokens and limits.
+    default_tenant : str
+        The tenant of a request that names none.
+    path : str
+        Of the request.
+    pairs : iterable of (name, value)
+        The headers, names in lower case.
+    client : sequence or None
+        Address and port of the connection.
+    """
+    doorkeeper, throttle = receiver.doorkeeper, receiver.throttle
+    if not doorkeeper.demands and throttle is None:
+        head = ordinary_head(path, pairs, default_tenant)
+        return None if head is None else Ordinary(head)
+    pairs = list(pairs)
+    try:
+        sender = sender_of(doorkeeper, read_shown(pairs))
+    except ForeshockError:
+        return None  # it is refused on the ordinary way
+    head = ordinary_head(path, pairs, sender.only_tenant or default_tenant)
+    if head is None or not sender.reaches(head.tenant):
+        return None
+    if throttle is None:
+        return Ordinary(head)
+    address = throttle.of_connection(str(client[0]) if client else "", pairs)
+    return Ordinary(head, (sender.name if doorkeeper.demands else "", address))
