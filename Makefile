@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_LOCKED := $(INSTALL) --no-deps --require-hashes --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup setup-dev setup-bench run cluster test check format lint types imports coverage notebooks docs fuzz lock clean
+.PHONY: help lab setup setup-dev setup-bench run cluster test check format lint types imports audit sbom wheel coverage notebooks docs fuzz lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
@@ -40,7 +40,7 @@ cluster: setup .venv/.cluster ## Start three NATS servers and three nodes with t
 test: setup-dev ## Run the tests, but the long ones and those with a cluster of processes, which `make check` runs too
 	$(BIN)/python -m pytest $(PARALLEL) $(COVER) -m "not cluster and not slow"
 
-check: format lint types imports coverage notebooks docs ## Everything that CI runs
+check: format lint types imports audit coverage notebooks docs ## Everything that CI runs
 
 format: setup-dev ## Say which files the formatter would change
 	$(BIN)/ruff format --check .
@@ -53,6 +53,17 @@ types: setup-dev ## Check the types, strictly
 
 imports: setup-dev ## Check that imports go one way
 	$(BIN)/lint-imports
+
+audit: setup-dev ## Look for weak code, for known vulnerabilities of the locked packages (where OSV can be reached) and at their licences
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app models features training deploy
+	$(BIN)/python -m deploy.audit licences
+	$(BIN)/python -m deploy.audit packages
+
+sbom: setup-dev ## Write the bill of materials of the locked runtime, build/sbom.json (CycloneDX)
+	$(BIN)/python -m deploy.sbom build/sbom.json
+
+wheel: setup ## Build the wheel into dist/, the same bytes from the same commit
+	$(BIN)/python -m deploy.wheel dist
 
 coverage: setup-dev ## Run the tests with line and branch coverage; those with a cluster of processes have the machine to themselves
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report= --cov-fail-under=0 $(APPEND) -m "$(LEFT)"

@@ -123,7 +123,7 @@ class Breaker:
     ) -> None:
         self.target = target
         self.plan = plan
-        self.rng = rng or random.Random()  # noqa: S311  # nothing secret
+        self.rng = rng or random.Random()  # noqa: S311 - nothing secret  # nosec B311
         self.retries = telemetry.retries.labels(target=target)
         self._gauge = telemetry.breaker_state.labels(target=target)
         self._calls = {outcome: telemetry.calls.labels(target=target, outcome=outcome) for outcome in _OUTCOMES}

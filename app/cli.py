@@ -265,6 +265,23 @@ def models_compare(
     _answer(report, as_json, table)
 
 
+@models_app.command("export")
+def models_export(
+    version_id: Annotated[str, typer.Argument(help="Id of a version, or `champion`.")],
+    destination: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Key that signs it; made where absent. DESTINATION.key by default.")
+    ] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    tenant: TenantOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a version as an MLflow model (needs the extra `mlflow`)."""
+    report, words = models_command.export(_made(config, data), tenant, version_id, destination, key)
+    _answer(report, as_json, words)
+
+
 @app.command("check-config")
 def check_config(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Check the settings and print what is in force."""

@@ -43,11 +43,17 @@ _EACH = Scale(low=_LOW, high=7.0, bins=20, believed=_each_believed, weight=30.0,
 """Of one expert's statistic, by its logarithm to base 2. The rarest fiftieth is extrapolated: what an outlier is worth does not hang on the
 age of its series."""
 
+
+def _together_believed(mean: FloatArray) -> FloatArray:
+    """Return what is believed of the weighted mean; a function with a name, so that a detector can be copied to another process."""
+    return np.minimum(10.0 ** (-3.3 * (mean - 0.06)), 1.0)
+
+
 _TOGETHER = Scale(
     low=0.0,
     high=4.0,
     bins=40,
-    believed=lambda mean: np.minimum(10.0 ** (-3.3 * (mean - 0.06)), 1.0),
+    believed=_together_believed,
     weight=20_000.0,
     memory=50_000,
 )

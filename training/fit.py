@@ -30,13 +30,16 @@ from training.categories import MIXTURE, fit_categories
 from training.rows import Rows
 from training.split import Block, Split, SplitPlan, split
 
-__all__ = ["CLIMATOLOGY", "MEMBERS", "FitRecord", "Fitted", "fit", "overlaps_of"]
+__all__ = ["CLIMATOLOGY", "MEMBERS", "FitRecord", "Fitted", "fit", "fit_blocks", "overlaps_of"]
 
 CLIMATOLOGY = "climatology"
 """Name of the base-rate forecast, which is the reference of every skill."""
 
 MEMBERS = ("trees", "forest", "linear")
 """Models that are stacked."""
+
+_READ_BY_BASELINES = "incident_rate"
+"""A column that only a schema with a series' own incidents has."""
 
 _DAY_S = 86_400
 
@@ -137,9 +140,31 @@ def fit(
     InvalidValue
         When the history is too short to be split, or a member is none of `MEMBERS`.
     """
+    cut = split(rows, plan)
+    return fit_blocks(rows, cut, seed=seed, jobs=jobs, budget_per_day=budget_per_day, members=members)
+
+
+def fit_blocks(
+    rows: Rows, cut: Split, *, seed: int = 0, jobs: int = 2, budget_per_day: float = 2.0, members: Sequence[str] = MEMBERS
+) -> Fitted:
+    """Do what `fit` does on blocks that were cut already.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows. Where the schema lacks the columns that baselines read, the base rate is the only one.
+    cut : Split
+        Blocks of these rows.
+    seed, jobs, budget_per_day, members
+        As in `fit`.
+
+    Raises
+    ------
+    InvalidValue
+        When a member is none of `MEMBERS`.
+    """
     if not members or not set(members) <= set(MEMBERS):
         raise InvalidValue(f"members must be some of {MEMBERS}, got {tuple(members)}")
-    cut = split(rows, plan)
     blocks = {"train": cut.train, "middle": cut.middle, "test": cut.test, "refit": cut.refit}
     waiting = rows.schema.longer((cut.train.end_s - cut.train.begin_s) / _MEMORIES)
     parts = {name: _labelled(rows, block) for name, block in blocks.items()}
@@ -197,12 +222,9 @@ def _fit_all(part: _Part, waiting: Sequence[int], wanted: Sequence[str], seed: i
         "linear": HazardLinear(seed=seed, overlaps=overlaps_of(part.rows)),
     }
     members = [(name, known[name]) for name in wanted]
-    baselines: list[tuple[str, Learner]] = [
-        ("recency", Recency(schema)),
-        ("rate", Rate(schema)),
-        ("seasonal", Seasonal(schema)),
-        (CLIMATOLOGY, Climatology()),
-    ]
+    baselines: list[tuple[str, Learner]] = [(CLIMATOLOGY, Climatology())]
+    if _READ_BY_BASELINES in schema.names:
+        baselines = [("recency", Recency(schema)), ("rate", Rate(schema)), ("seasonal", Seasonal(schema)), *baselines]
     x = _blinded(part.rows.x, waiting)
     # Opponents and the reference of every skill are fitted without weights: what people say must not move them.
     # Arrays, not the part: backends with processes hand each of them over once, however many tasks name it.

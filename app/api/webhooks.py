@@ -1,14 +1,15 @@
 """Routes of webhooks: a team's own alerts come in as incidents, so that training knows them as truth.
 
 Alertmanager sends groups of alerts, again and again while they fire, from several replicas and in no certain
-order. An alert is one incident by its fingerprint and the time that it fires, however often it is sent. Its document is durable
-before the answer; `app.said.reported_of` gives it to training.
+order. An alert is one incident by its fingerprint and the time that it fires, however often it is sent, so a body that is sent again changes
+nothing, whoever sends it. Its document is durable before the answer; `app.said.reported_of` gives it to training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 
@@ -75,6 +76,12 @@ def _no_incident(asked: Ask, alert: AlertIn) -> str:
         return f"startsAt must be in the years {YEARS[0]} to {YEARS[-1]}, got {alert.starts_at.isoformat()}"
     if alert.status == "resolved" and alert.ends_at is not None and alert.ends_at.year not in YEARS:
         return f"endsAt must be in the years {YEARS[0]} to {YEARS[-1]}, got {alert.ends_at.isoformat()}"
+    if alert.starts_at < asked.now - timedelta(seconds=asked.parts.alerts.kept_s):
+        # Its document may be gone, so nothing would tell an old body that is sent again from news.
+        days = asked.parts.alerts.kept_s / 86_400
+        return (
+            f"startsAt must be within the last {days:g} days, for which incidents are kept, got {alert.starts_at.isoformat()}"
+        )
     return ""
 
 

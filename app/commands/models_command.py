@@ -6,17 +6,24 @@ import json
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from app.api.parts import PREFIX
 from app.auth import Deed
+from app.exports.mlflow_model import KEY_VARIABLE, export_model, key_of
 from app.main import Node
 from app.settings import Settings
+from app.store.signing import fingerprint
 from app.versions import compared, must_serve
+from features.errors import InvalidValue
 from models.registry import Registry
 from models.version import ModelVersion, Step
 
-__all__ = ["compare", "promote", "rollback", "show", "versions"]
+__all__ = ["CHAMPION", "compare", "export", "promote", "rollback", "show", "versions"]
+
+CHAMPION = "champion"
+"""What stands for the version that serves, where one is exported."""
 
 
 def versions(settings: Settings, tenant: str) -> tuple[dict[str, Any], str]:
@@ -86,6 +93,46 @@ def compare(settings: Settings, tenant: str, one: str, other: str) -> tuple[dict
         for name, pair in told["scores"].items()
     ]
     return told, "\n".join([*lines, f"note: {told['note']}"])
+
+
+def export(settings: Settings, tenant: str, version_id: str, destination: Path, key: Path | None) -> tuple[dict[str, Any], str]:
+    """Write a version, or `CHAMPION`, as an MLflow model, and return where it and its key lie.
+
+    Parameters
+    ----------
+    settings, tenant, version_id
+        As in `show`.
+    destination : Path
+        A new or empty folder.
+    key : Path or None
+        The file of the key that signs it; made where it is not there. None lays it beside the folder.
+
+    Raises
+    ------
+    InvalidValue
+        When nothing serves, the destination holds something, or the key would lie within it.
+    UntrustedArtifact, SnapshotMismatch
+        When the version is not signed, or cannot serve here.
+    """
+    file = key or destination.with_name(f"{destination.name}.key")
+    if file.resolve().is_relative_to(destination.resolve()):
+        raise InvalidValue(f"the key must not travel with the model, got {file} in {destination}")
+    node = Node(settings)
+    with closing(node):
+        registry = node.registry(tenant)
+        serves = registry.champion() if version_id == CHAMPION else registry.version(version_id)
+        if serves is None:
+            raise InvalidValue("no version serves yet, so there is no champion to export; name a version")
+        secret = key_of(file)
+        if secret == node.store.signing_key:
+            raise InvalidValue(f"an export needs a key of its own, {file} holds the one that this node signs its models with")
+        version = export_model(registry, node.store.blobs, serves.id, destination, secret)
+    report = {"version": version.id, "path": str(destination), "key": str(file), "key_fingerprint": fingerprint(secret)}
+    words = (
+        f"{version.id} is in {destination}, signed with the key in {file} (fingerprint {report['key_fingerprint']})\n"
+        f"whoever loads it needs Foreshock and that key, sent another way: {KEY_VARIABLE}=FILE"
+    )
+    return report, words
 
 
 @contextmanager

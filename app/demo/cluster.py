@@ -96,7 +96,7 @@ class Part:
     def start(self) -> None:
         """Start it, also once more; it does not get the terminal's Ctrl-C."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - what this module put together
+            self.process = subprocess.Popen(  # noqa: S603 - what this module put together  # nosec B603
                 self.command,
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,

@@ -85,7 +85,7 @@ class DeltaHistory:
         self._place = place_of(place, storage_options)
         self._keep_days = dict(keep_days or {})
         self._told = told
-        self._rng = random.Random()  # noqa: S311 - how long to wait is no secret
+        self._rng = random.Random()  # noqa: S311 - how long to wait is no secret  # nosec B311
         self._lock = threading.Lock()
         self._open: dict[str, DeltaTable] = {}
 

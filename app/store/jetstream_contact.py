@@ -37,7 +37,7 @@ class Contact:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic, rng: random.Random | None = None) -> None:
         self._monotonic = monotonic
-        self._rng = rng or random.Random()  # noqa: S311  # nothing secret
+        self._rng = rng or random.Random()  # noqa: S311 - nothing secret  # nosec B311
         self._failing_since: float | None = None
         self._bound_s = _LOST_S
         self._last = ""

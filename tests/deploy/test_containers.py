@@ -114,6 +114,26 @@ class TestCompose:
         assert content["configs"]["nginx"]["file"] == "nginx.conf"
         assert set(re.findall(r"server (fs-\d):", (DEPLOY / "nginx.conf").read_text())) == set(self.nodes)
 
+    def test_services_are_confined(self) -> None:
+        """All but the one that gives new volumes to the user, and ends."""
+        image = (DEPLOY / "Dockerfile").read_text()
+        for name, service in compose()["services"].items():
+            if name == "owner":
+                assert service["entrypoint"][0] == "chown"
+                assert "restart" not in service
+                continue
+            assert service["read_only"] is True, name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert not {"privileged", "network_mode", "pid", "ipc", "devices"} & set(service), name
+            if name in self.nodes:
+                assert (service["tmpfs"], service.get("user"), service.get("cap_add")) == (["/tmp"], None, None)
+                assert "USER 10001:10001" in image
+            elif name in self.servers:
+                assert (service["user"], service.get("cap_add")) == ("10001:10001", None)
+            else:  # nginx gives up root itself, for which it needs these
+                assert set(service["cap_add"]) == {"SETGID", "SETUID", "CHOWN"}
+
     def test_all_that_is_named_is_declared(self) -> None:
         content = compose()
         for service in content["services"].values():
@@ -200,6 +220,8 @@ class TestKubernetes:
         pod = self.pod(name)
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == 10001
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not any(pod.get(shared) for shared in ("hostNetwork", "hostPID", "hostIPC"))
         for container in pod["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -94,6 +94,33 @@ def test_a_receiver_that_checks_as_documented_takes_ours_with_either_secret_and_
         assert not verified(SECRETS[0], {**request.headers, **changed}, request.body, AT_S)
     for name in ("webhook-timestamp", "webhook-id", "webhook-signature"):
         assert not verified(SECRETS[0], {key: v for key, v in request.headers.items() if key != name}, request.body, AT_S)
+
+
+def test_a_replay_of_an_old_body_changes_nothing_at_a_receiver_that_does_as_documented() -> None:
+    verified, taken, done = documented(), dict[str, float](), list[str]()
+
+    def receive(headers: Mapping[str, str], body: bytes, now_s: float) -> None:
+        if verified(SECRETS[1], headers, body, now_s) and headers["webhook-id"] not in taken:
+            taken[headers["webhook-id"]] = now_s
+            done.append(headers["webhook-id"])
+        for old in [name for name, at in taken.items() if now_s - at > 600]:
+            del taken[old]
+
+    with receiver() as there:
+        now = [float(AT_S)]
+        table = {"kind": "webhook", "url": there.url, "secrets": SECRETS[1:]}
+        channel = Webhook("hook", SignedWebhookSettings.model_validate(table), lambda: now[0])
+        for states in ([CART], [CART], [replace(CART, firing=False, ends_at=NOON)]):
+            channel.send(states)
+            now[0] += 60
+        requests = there.requests
+    first, again, over = requests
+    assert first.headers["webhook-id"] == again.headers["webhook-id"] != over.headers["webhook-id"]
+    assert first.headers["webhook-signature"] != again.headers["webhook-signature"], "each try is signed with its own time"
+    for later in (1, 100, 299, 301, 599, 601, 86_400):
+        for request in requests:
+            receive(request.headers, request.body, AT_S + later)
+    assert done == [first.headers["webhook-id"], over.headers["webhook-id"]]
 
 
 def test_what_is_said_again_has_the_same_id_in_other_words_too_and_another_state_another() -> None:

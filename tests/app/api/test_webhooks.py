@@ -184,6 +184,27 @@ def test_body_that_is_no_such_group_is_refused_with_the_value_and_nothing_is_kep
     assert api.documents.items("incidents") == []
 
 
+def test_a_body_that_is_sent_again_changes_nothing_however_late(api: Api) -> None:
+    """By somebody who listened: while the incident is kept it is the same one, and afterwards it is too old to be one."""
+    bodies = [a_group(an_alert()), a_group(an_alert("resolved"))]
+    for body in bodies:
+        assert api.post(HOOK, body).status_code == 200
+    (before,) = api.documents.items("incidents")
+    for days in (0.001, 1.0, 20.0):
+        api.clock.move(days * 86_400)
+        for body in (*bodies, *reversed(bodies)):
+            (kept,) = WebhookOut.model_validate_json(api.post(HOOK, body).content).incidents
+            assert before.key.endswith(kept)
+        (after,) = api.documents.items("incidents")
+        assert (after.value, after.revision) == (before.value, before.revision)
+    api.clock.move(365 * 86_400.0)
+    assert api.documents.items("incidents") == []
+    for body in bodies:
+        (ignored,) = WebhookOut.model_validate_json(api.post(HOOK, body).content).ignored
+        assert "startsAt must be within the last 60 days, for which incidents are kept, got 2026-03-02T" in ignored.reason
+    assert (incidents(api), reported_of(api.documents, "default")) == ([], ())
+
+
 def test_one_tenant_never_sees_anothers(api: Api) -> None:
     api.post(HOOK, a_group(an_alert()), {"X-Scope-OrgID": "a"})
     assert incidents(api) == []
