@@ -6,7 +6,6 @@ A user's mistake ends with one line on standard error and exit code 2; ``--json`
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -33,6 +32,7 @@ from app.commands import (
 )
 from app.folder import made
 from app.main import Node
+from app.own_log import RedactingFormatter, set_up_log
 from app.settings import Settings, load_settings
 from app.signals import on_stop
 from app.tuning import settled_collector
@@ -67,11 +67,11 @@ _console = Console(stderr=True)
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_log()
     try:
         app()
     except ForeshockError as exc:
-        print(f"foreshock: {exc}", file=sys.stderr)
+        print(f"foreshock: {RedactingFormatter.redaction.text(str(exc))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -27,6 +27,7 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.listeners import Listeners
+from app.own_log import redact_by
 from app.parts import Parts, memory_plan, utc_now
 from app.peers import Peers
 from app.settings import Settings
@@ -89,6 +90,7 @@ class Node(Parts):
         telemetry = Telemetry()
         open_history = partial(DeltaHistory, *history_place(settings), keep_days=settings.history.days())
         super().__init__(settings, _open_store, open_history, telemetry, now_ns)
+        redact_by(self.redaction)
         self._asked_to_stop, self._stop = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners = Listeners(settings.server, self._run)

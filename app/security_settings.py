@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from app.redaction_settings import RedactionSettings
+
 __all__ = ["SecuritySettings"]
 
 
@@ -14,3 +16,4 @@ class SecuritySettings(BaseModel):
 
     require_tokens: bool = False
     """Whether every request must show a token that allows what it asks for. Off by default, since a node on loopback is reached by the users of its own machine alone; then whoever reaches a port may do everything."""
+    redaction: RedactionSettings = RedactionSettings()

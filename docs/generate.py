@@ -106,6 +106,19 @@ def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[str]:
         yield "| " + " | ".join(cells) + " |"
 
 
+def _groups(field: FieldInfo, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    """Yield the group that a setting is and those within it, each with its path; none where it is a value."""
+    group = field.annotation
+    if isinstance(group, type) and issubclass(group, BaseModel):
+        yield path, group
+        for name, inner in group.model_fields.items():
+            yield from _groups(inner, (*path, name))
+
+
+def _section(group: type[BaseModel], path: tuple[str, ...], head: list[str]) -> list[str]:
+    return ["", f"## `{'.'.join(path)}`", "", _cell(group.__doc__ or ""), "", *head, *_rows(group, path)]
+
+
 def _kind(table: type[BaseModel]) -> str:
     kind = table.model_fields.get("kind")
     return f'`kind = "{get_args(kind.annotation)[0]}"`' if kind else table.__name__
@@ -140,16 +153,7 @@ def render_settings() -> str:
         *_rows(Settings, ()),
     ]
     for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            lines += [
-                "",
-                f"## `{name}`",
-                "",
-                _cell(field.annotation.__doc__ or ""),
-                "",
-                *head,
-                *_rows(field.annotation, (name,)),
-            ]
+        lines += [line for path, group in _groups(field, (name,)) for line in _section(group, path, head)]
         tables = _tables(field.annotation)
         lines += ["", f"## `{name}.NAME`"] if tables else []
         for table in tables:
