@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.commands import (
     backtest_command,
+    backup_command,
     cluster_command,
     cluster_demo_command,
     demo_command,
@@ -295,6 +296,35 @@ def migrate(
     """Move the data folder of a stopped node into a cluster, on which the node then goes on."""
     with _bar(as_json) as progress:
         report, table = migrate_command.migrate(_made(config, data), to_nats, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def backup(
+    destination: Annotated[Path, typer.Argument(help="Folder for the backup, absent or empty.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the whole state of a data folder while its service runs, or stands."""
+    with _bar(as_json) as progress:
+        report, table = backup_command.backup(_made(config, data), destination, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup that `foreshock backup` made.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    manifest_sha256: Annotated[
+        str, typer.Option("--manifest-sha256", help="What `backup` printed, to be sure that it is the same.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Check a backup to the last byte and make it into a data folder, which must be absent or empty."""
+    with _bar(as_json) as progress:
+        report, table = backup_command.bring_back(_settings(config, data), source, manifest_sha256, progress)
     _answer(report, as_json, table)
 
 
