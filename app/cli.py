@@ -26,6 +26,7 @@ from app.commands import (
     cluster_command,
     cluster_demo_command,
     demo_command,
+    forget_command,
     migrate_command,
     models_command,
     replay_command,
@@ -325,6 +326,19 @@ def restore(
     """Check a backup to the last byte and make it into a data folder, which must be absent or empty."""
     with _bar(as_json) as progress:
         report, table = backup_command.bring_back(_settings(config, data), source, manifest_sha256, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def forget(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Whose data goes, all of it.")] = None,
+    attribute: Annotated[str | None, typer.Option("--attribute", help="A value of an attribute, as name=value.")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a tenant, or one value of an attribute, from the data folder of a stopped node for good."""
+    report, table = forget_command.forget(_made(config, data), tenant, attribute)
     _answer(report, as_json, table)
 
 

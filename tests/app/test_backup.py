@@ -122,7 +122,7 @@ def test_a_backup_under_load_is_the_node_as_it_was_at_its_moment_and_goes_on(tmp
     with run_node(there) as again:
         worker = again.node.worker
         until(lambda: not worker.lag(), "the log")
-        again.tick(3)
+        again.tick(6)
         assert counted(again.node, "total", "cart") == counted_then
         assert again.get("/api/v1/feedback")["items"][0]["service"] == "cart"
         assert again.post("traces", request(again, 10**6)).status_code == 200
