@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from operator import is_
+from operator import attrgetter, is_
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = ["Redact", "Redaction"]
 Redact: TypeAlias = Callable[[Batch], Batch]
 
 _KEYS = "keys"
+_CALLEE, _OPERATION = attrgetter("callee"), attrgetter("operation")
 _SHORTEST = 4  # characters; guessed: no secret is shorter
 _MAX_SERIES = 20_000  # whose operations are remembered as holding nothing; the default of `features.max_series`
 _KEPT_CHARS = 2 * 2**20  # of texts without secrets that are remembered; guessed: those of thousands of errors
@@ -143,10 +144,10 @@ class Redaction:
         found = Counter[str]()
         if not self._series.issuperset(batch.series):
             batch = self._operations(batch, found)
-        if batch.calls and not self._clean.issuperset({call.callee for call in batch.calls}):
+        if batch.calls and not self._clean.issuperset(map(_CALLEE, batch.calls)):
             calls = tuple(_of_call(call, self.text(call.callee, found)) for call in batch.calls)
             batch = batch if all(map(is_, calls, batch.calls)) else replace(batch, calls=calls)
-        if batch.durations and not self._clean.issuperset({point.operation for point in batch.durations}):
+        if batch.durations and not self._clean.issuperset(map(_OPERATION, batch.durations)):
             points = tuple(_of_point(point, self.text(point.operation, found)) for point in batch.durations)
             batch = batch if all(map(is_, points, batch.durations)) else replace(batch, durations=points)
         if batch.errors:

@@ -16,8 +16,8 @@ from features.errors import InvalidSetting
 __all__ = ["backup", "bring_back"]
 
 _CLUSTER = (
-    "setting nats_url: the state of a cluster lies with its NATS servers. Stop the nodes, take `nats stream backup` of every stream whose name "
-    "begins with FS_ or OBJ_FS_, and a copy of history and of signing.key; docs/data.md has the steps"
+    "setting nats_url: the state of a cluster lies with its NATS servers. `nats stream backup` saves FS_STATE, OBJ_FS_BLOBS and every FS_LOG_ "
+    "stream, with history and signing.key beside them; docs/operations.md, Backup of a cluster, has the order that matters"
 )
 
 
