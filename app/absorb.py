@@ -80,13 +80,13 @@ class PartitionErrors:
         self.repeats.forget(tick)
         self.recent.cut()
 
-    def snapshot(self) -> dict[str, bytes]:
-        """Return the state as values by name."""
-        encode = msgspec.msgpack.encode
+    def snapshot(self, *, without: str | None = None) -> dict[str, bytes]:
+        """Return the state as values by name, that of one tenant left out."""
+        encode, recent = msgspec.msgpack.encode, self.recent.snapshot()
         return {
             "errors/repeats": encode(self.repeats.snapshot()),
-            "errors/templates": encode({tenant: t.snapshot() for tenant, t in self._templates.items()}),
-            "errors/recent": encode(self.recent.snapshot()),
+            "errors/templates": encode({tenant: t.snapshot() for tenant, t in self._templates.items() if tenant != without}),
+            "errors/recent": encode({key: value for key, value in recent.items() if key.partition("\0")[0] != without}),
         }
 
     def restore(self, state: Mapping[str, bytes]) -> None:

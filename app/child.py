@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import TypeVar
 
 from app.history.contract import History
+from app.own_log import set_up_log
 from features.errors import ForeshockError, InvalidValue
 
 __all__ = ["Child"]
@@ -92,6 +93,7 @@ class Child:
 def _work(pipe: Connection, work: Callable[..., object], open_history: Callable[[], History]) -> None:
     """Work in this process, and send what came of it."""
     os.nice(10)
+    set_up_log()
     try:
         pipe.send(("done", work(history=open_history(), progress=lambda share: pipe.send(("progress", share)))))
     except ForeshockError as exc:

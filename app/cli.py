@@ -6,7 +6,6 @@ A user's mistake ends with one line on standard error and exit code 2; ``--json`
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -23,9 +22,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.commands import (
     backtest_command,
+    backup_command,
     cluster_command,
     cluster_demo_command,
     demo_command,
+    forget_command,
     migrate_command,
     models_command,
     replay_command,
@@ -34,6 +35,7 @@ from app.commands import (
 )
 from app.folder import made
 from app.main import Node
+from app.own_log import RedactingFormatter, set_up_log
 from app.settings import Settings, load_settings
 from app.signals import on_stop
 from app.tuning import settled_collector
@@ -69,11 +71,11 @@ _console = Console(stderr=True)
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_log()
     try:
         app()
     except ForeshockError as exc:
-        print(f"foreshock: {exc}", file=sys.stderr)
+        print(f"foreshock: {RedactingFormatter.redaction.text(str(exc))}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -314,6 +316,48 @@ def migrate(
     """Move the data folder of a stopped node into a cluster, on which the node then goes on."""
     with _bar(as_json) as progress:
         report, table = migrate_command.migrate(_made(config, data), to_nats, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def backup(
+    destination: Annotated[Path, typer.Argument(help="Folder for the backup, absent or empty.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the whole state of a data folder while its service runs, or stands."""
+    with _bar(as_json) as progress:
+        report, table = backup_command.backup(_made(config, data), destination, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup that `foreshock backup` made.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    manifest_sha256: Annotated[
+        str, typer.Option("--manifest-sha256", help="What `backup` printed, to be sure that it is the same.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Check a backup to the last byte and make it into a data folder, which must be absent or empty."""
+    with _bar(as_json) as progress:
+        report, table = backup_command.bring_back(_settings(config, data), source, manifest_sha256, progress)
+    _answer(report, as_json, table)
+
+
+@app.command()
+def forget(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Whose data goes, all of it.")] = None,
+    attribute: Annotated[str | None, typer.Option("--attribute", help="A value of an attribute, as name=value.")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a tenant, or one value of an attribute, from the data folder of a stopped node for good."""
+    report, table = forget_command.forget(_made(config, data), tenant, attribute)
     _answer(report, as_json, table)
 
 

@@ -263,12 +263,14 @@ class Flow:
             self.errors[partition] = PartitionErrors(self.plan.rules, self.plan.memory.tick_s)
         return self.errors[partition]
 
-    def snapshot(self, partition: int) -> dict[str, bytes]:
-        """Return the state of a partition between two ticks."""
+    def snapshot(self, partition: int, *, without: str | None = None) -> dict[str, bytes]:
+        """Return the state of a partition between two ticks, that of one tenant left out."""
         keys = self.memory.directory.keys
         mine = {row: i for row, i in self._open.items() if self.memory.directory.partition[row] == partition}
         standing = [(*_parts(keys[row]), *_standing(i, self._predicted.get(i.id, UNKNOWN))) for row, i in sorted(mine.items())]
-        state = snapshot(self.memory, partition, self._beside()) | self.errors_of(partition).snapshot()
+        standing = [each for each in standing if each[0] != without]
+        state = snapshot(self.memory, partition, self._beside(), without=without)
+        state |= self.errors_of(partition).snapshot(without=without)
         return state | {"flow/open": json.dumps(standing).encode()}
 
     def _beside(self) -> dict[str, Columns]:

@@ -31,6 +31,7 @@ from app.ingest.grpc_server import GrpcPlan, OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.listeners import Listeners
 from app.openness import refuse_open
+from app.own_log import redact_by
 from app.parts import Parts, memory_plan, utc_now
 from app.peers import Peers
 from app.settings import Settings
@@ -94,6 +95,7 @@ class Node(Parts):
         telemetry = Telemetry()
         open_history = partial(DeltaHistory, *history_place(settings), keep_days=settings.history.days())
         super().__init__(settings, _open_store, open_history, telemetry, now_ns)
+        redact_by(self.redaction)
         self._asked_to_stop, self._stop = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         tls = settings.security.tls

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -45,6 +45,7 @@ from app.ownership import Holder, Ownership, OwnershipPlan
 from app.parallel import Spread
 from app.peers import Alone, Bystander, Peers
 from app.pressure import Pressure, PressureParts
+from app.redaction import Redaction
 from app.roles import Roles
 from app.runbook import Runbook
 from app.said import feedback_plan
@@ -117,12 +118,22 @@ class Parts:
         self._patience = Patience(settings.models.shadow_hours, settings.models.watch_hours)
 
     @cached_property
+    def redaction(self) -> Redaction:
+        """What takes secrets out."""
+
+        def told(found: Mapping[str, int]) -> None:
+            for rule, count in found.items():
+                self.telemetry.redacted.labels(rule=rule).inc(count)
+
+        return Redaction(self.settings.security.redaction, self.settings.ingest.max_attribute_chars, told)
+
+    @cached_property
     def receiver(self) -> Receiver:
         """What takes requests in."""
         ingest = self.settings.ingest
         reads = decode if ingest.engine == "auto" else decoder(self.engine)
         limits = Limits.of(ingest, self.plan.tick_s)
-        receiver = Receiver(self.store.log, self.telemetry, limits, self._now_ns, reads)
+        receiver = Receiver(self.store.log, self.telemetry, limits, self._now_ns, reads, self.redaction.batch)
         holder = self.holder
         parts = PressureParts(self.store.log, holder.lag, lambda: holder.held, self.peers.others)
         receiver.lag = Pressure(parts, self.telemetry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.edge_settings import LimitSettings, OidcSettings, TlsSettings
+from app.redaction_settings import RedactionSettings
 
 __all__ = ["SecuritySettings"]
 
@@ -30,3 +31,5 @@ class SecuritySettings(BaseModel):
     """Hours that a login on the dashboard lasts where tokens are demanded. A working day by default; a login by token ends sooner when its token does. Short ones make people log in during an incident, long ones outlive who left."""
     oidc: OidcSettings = OidcSettings()
     """Logins by OpenID Connect."""
+    redaction: RedactionSettings = RedactionSettings()
+    """What is taken out of errors before they are stored."""

@@ -60,6 +60,9 @@ class Telemetry:
         )
         self.requests = Counter("foreshock_requests", "OTLP requests by answer.", ["protocol", "signal", "code"], registry=r)
         self.records = Counter("foreshock_records", "Spans, log records and data points acknowledged.", ["signal"], registry=r)
+        self.redacted = Counter(
+            "foreshock_redacted", "Secrets taken out of errors before they were stored, by rule.", ["rule"], registry=r
+        )
         self.rejected = Counter("foreshock_rejected_records", "Records refused, by reason.", ["reason"], registry=r)
         self.limited = Counter("foreshock_limited", "What a limit cut, marked or folded, by reason.", ["reason"], registry=r)
         self.request_seconds = Histogram(

@@ -128,10 +128,18 @@ class EdgeJoin:
         self._wait(ends.take(alone), names)
         return dict(found)
 
-    def snapshot(self) -> dict[str, list[int] | list[str]]:
-        """Return what waits in columns; only between two ticks, when nothing is gathered."""
-        columns: dict[str, list[int] | list[str]] = {name: getattr(self._waiting, name).tolist() for name in _COLUMNS}
-        return columns | {"names": list(self._names)}
+    def snapshot(self, without: str | None = None) -> dict[str, list[int] | list[str]]:
+        """Return what waits in columns, that of one tenant left out; only between two ticks, when nothing is gathered."""
+        waiting, names = self._waiting, list(self._names)
+        if without in self._names:
+            waiting = waiting.take(waiting.tenant != self._names[without])
+            used = np.union1d(waiting.tenant, waiting.service)
+            names = [names[place] for place in used.tolist()]
+            waiting = replace(
+                waiting, tenant=np.searchsorted(used, waiting.tenant), service=np.searchsorted(used, waiting.service)
+            )
+        columns: dict[str, list[int] | list[str]] = {name: getattr(waiting, name).tolist() for name in _COLUMNS}
+        return columns | {"names": names}
 
     def restore(self, snapshot: Mapping[str, Sequence[int] | Sequence[str]]) -> None:
         """Put a snapshot back."""

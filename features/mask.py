@@ -23,7 +23,8 @@ _ZEROS = bytes(ord("0") if chr(byte) in "123456789" else byte for byte in range(
 
 _MASKS = re.compile(
     r"""
-    (?P<keep><\*>|[^\W\d_]+(?=[\s\])},;!?]|$))                                           # plain words pass at once
+    REDACTED(?!\w)                                                                       # a secret that was taken out
+  | (?P<keep><\*>|[^\W\d_]+(?=[\s\])},;!?]|$))                                           # plain words pass at once
   | \b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'"<>)\]]+                                       # URL
   | "(?!(?:GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS)\s)[^"\n]*"                            # quoted, but no request line
   | (?<!\w)'[^'\n]*'(?!\w)

@@ -35,7 +35,9 @@ READS = (2, 3)
 _CHUNK = 64  # series a value: a few hundred KiB, so that a log of documents can carry it
 
 
-def snapshot(memory: Memory, partition: int, beside: Mapping[str, Columns] | None = None) -> dict[str, bytes]:
+def snapshot(
+    memory: Memory, partition: int, beside: Mapping[str, Columns] | None = None, *, without: str | None = None
+) -> dict[str, bytes]:
     """Return the state of a partition between two ticks.
 
     Parameters
@@ -46,6 +48,8 @@ def snapshot(memory: Memory, partition: int, beside: Mapping[str, Columns] | Non
         Whose rows.
     beside : Mapping of str to Columns, optional
         What others keep of the same rows, by names that the Memory's own parts don't have.
+    without : str, optional
+        A tenant that is left out, as if it had never been.
 
     Returns
     -------
@@ -58,8 +62,10 @@ def snapshot(memory: Memory, partition: int, beside: Mapping[str, Columns] | Non
     ['memory/head']
     """
     rows = np.flatnonzero(memory.directory.partition == partition)
+    if without is not None:
+        rows = np.array([row for row in rows.tolist() if memory.directory.keys[row].tenant != without], np.int64)
     chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
-    state = {"memory/head": json.dumps(_head(memory, partition, rows), sort_keys=True).encode()}
+    state = {"memory/head": json.dumps(_head(memory, partition, rows, without), sort_keys=True).encode()}
     if shares := memory.shares.snapshot(rows.tolist()):
         state["memory/shares"] = json.dumps(shares).encode()
     for number, chunk in enumerate(chunks):
@@ -122,9 +128,10 @@ def restore(memory: Memory, partition: int, state: Mapping[str, bytes], beside: 
     memory.joins[partition].restore(head["join"])
 
 
-def _head(memory: Memory, partition: int, rows: IntArray) -> dict[str, Any]:
+def _head(memory: Memory, partition: int, rows: IntArray, without: str | None) -> dict[str, Any]:
     keys, facts = memory.directory.keys, memory.facts
     own = {(keys[r].tenant, keys[r].service) for r in rows}
+    meters = memory.meters[partition].snapshot() if partition in memory.meters else []
     edges = [(*edge, calls, tick) for edge, (calls, tick) in memory.graph.edges.items() if edge[:2] in own]
     return {
         "version": VERSION,
@@ -141,8 +148,8 @@ def _head(memory: Memory, partition: int, rows: IntArray) -> dict[str, Any]:
             for r in rows
         ],
         "edges": edges,
-        "meters": memory.meters[partition].snapshot() if partition in memory.meters else [],
-        "join": memory.joins.get(partition, EdgeJoin()).snapshot(),
+        "meters": [meter for meter in meters if meter[0] != without],
+        "join": memory.joins.get(partition, EdgeJoin()).snapshot(without),
     }
 
 

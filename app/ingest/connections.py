@@ -312,6 +312,7 @@ def server_of(
         ws="websockets-sansio" if sockets else "none",
         ws_max_size=_MESSAGE_BYTES,
         proxy_headers=False,
+        log_config=None,  # through the handlers of the process, which take secrets out
         log_level="warning",
         access_log=False,
         server_header=False,

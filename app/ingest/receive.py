@@ -1,4 +1,4 @@
-"""One request from its body to the durable log, whatever brought it: decode, stamp, cut by partition, append.
+"""One request from its body to the durable log, whatever brought it: decode, redact, stamp, cut by partition, append.
 
 `app.ingest.http` and `app.ingest.grpc_server` call `Receiver.take` or `Receiver.receive` and answer when what they
 said is durable; what is appended is read by `app.worker`. A replay stamps times of its own and appends `messages_of` itself.
@@ -21,6 +21,7 @@ from app.ingest.codec import BatchMessage, pack
 from app.ingest.limits import Limits
 from app.ingest.otlp import Decode, decode
 from app.ingest.signals import Encoding, Signal
+from app.redaction import Redact, Redaction
 from app.store.contract import Log
 from app.telemetry import Labelled, Telemetry
 from features.arrays import IntArray
@@ -60,9 +61,19 @@ class Receiver:
         The time in unix nanoseconds.
     decode : Decode
         The engine that reads bodies.
+    redact : Redact, optional
+        Takes secrets out of what an engine read; by default by the rules that are on by default.
     """
 
-    def __init__(self, log: Log, telemetry: Telemetry, limits: Limits, now: Callable[[], int], decode: Decode = decode) -> None:
+    def __init__(
+        self,
+        log: Log,
+        telemetry: Telemetry,
+        limits: Limits,
+        now: Callable[[], int],
+        decode: Decode = decode,
+        redact: Redact | None = None,
+    ) -> None:
         self.lag: Callable[[], int] = lambda: 0
         """How many log messages wait for the worker; nothing waits where none reads."""
         self.doorkeeper: Doorkeeper = OPEN
@@ -75,6 +86,7 @@ class Receiver:
         self._log = log
         self._now = now
         self._decode = decode
+        self._redact = redact or Redaction(cut_chars=limits.max_attribute_chars).batch
         self._records = Labelled(telemetry.records)
         self._limited = Labelled(telemetry.limited)
 
@@ -138,7 +150,7 @@ class Receiver:
         return batch
 
     def _append(self, tenant: str, signal: Signal, encoding: Encoding, body: bytes) -> tuple[Batch, Future[list[int]]]:
-        batch = self._decode(body, signal, encoding, limits=self.limits)
+        batch = self._redact(self._decode(body, signal, encoding, limits=self.limits))
         messages = messages_of(batch, tenant, body, self._now(), self._log.n_partitions)
         return batch, self._log.append_later(messages) if messages else _nothing()
 

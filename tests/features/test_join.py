@@ -87,6 +87,19 @@ def test_a_restored_join_goes_on_as_the_other(before: list[End], after: list[End
     assert other.snapshot() == one.snapshot()
 
 
+def test_a_tenant_that_is_left_out_is_as_if_it_had_never_been() -> None:
+    own, others = [("b", 3, "pay", 1), ("b", 4, "web", 0)], [("a", 7, "web", 0), ("a", 8, "cart", 1)]
+    both, alone = EdgeJoin(), EdgeJoin()
+    closed(both, *own, *others)
+    closed(alone, *others)
+    left = both.snapshot("b")
+    assert left == alone.snapshot("b") == alone.snapshot()
+    assert both.snapshot("nobody") == both.snapshot()
+    again = EdgeJoin()
+    again.restore(left)
+    assert closed(again, ("a", 7, "cart", 1), ("b", 4, "pay", 1), tick=1) == {("a", "web", "cart"): 1.0}
+
+
 def test_tenants_with_the_same_ids_do_not_meet() -> None:
     assert closed(EdgeJoin(), ("a", 7, "web", 0), ("b", 7, "cart", 1)) == {}
 

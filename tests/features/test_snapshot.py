@@ -15,7 +15,7 @@ from features.extract import extract
 from features.incident import IncidentRule
 from features.memory import Memory, MemoryPlan
 from features.pieces import split
-from features.series import WHOLE, partition_of
+from features.series import WHOLE, SeriesKey, partition_of
 from features.snapshot import READS, VERSION, restore, snapshot
 from tests.telemetry import T0, Minute, by_key, minutes, play, same_rows, traffic
 
@@ -151,3 +151,20 @@ def test_snapshot_of_a_version_that_is_not_read_is_refused(version: int, refusal
 def test_snapshot_of_another_tick_or_rule_is_refused(plan: MemoryPlan) -> None:
     with pytest.raises(SnapshotMismatch, match="in the data folder"):
         restore(Memory(plan), 0, snapshot(Memory(), 0))
+
+
+def test_a_tenant_that_is_left_out_is_as_if_it_had_never_been() -> None:
+    memory, alone = Memory(), Memory()
+    for found, tenants in ((memory, ("a", "b")), (alone, ("a",))):
+        for tenant in tenants:
+            for number in range(70 if tenant == "b" else 3):
+                row = found.row_of_snapshot(SeriesKey(tenant, f"{tenant}{number}", WHOLE), 0)
+                found.graph.edges[tenant, f"{tenant}{number}", "db"] = (float(row), 1)
+        found.windows.tick = found.facts.tick = T0
+    left, whole = snapshot(memory, 0, without="b"), snapshot(alone, 0)
+    assert left.keys() == whole.keys() == {"memory/head", "memory/rows/00000"}
+    assert left["memory/rows/00000"] == whole["memory/rows/00000"]
+    heads = [json.loads(state["memory/head"]) for state in (left, whole)]
+    assert heads[0]["keys"] == heads[1]["keys"]
+    assert [edge[:3] for edge in heads[0]["edges"]] == [edge[:3] for edge in heads[1]["edges"]]
+    assert snapshot(memory, 0, without="nobody") == snapshot(memory, 0)

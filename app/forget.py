@@ -1,0 +1,203 @@
+"""A tenant, or one value of an attribute, removed from everything that a stopped node's folder holds.
+
+`app.commands.forget_command` calls it. Log, state and documents change in one transaction, then history and models follow; what was
+killed in between is done again by the same command, and ends the same.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from app.flow import Flow, FlowPlan
+from app.forgotten_value import ForgottenValue
+from app.history import erase
+from app.ingest.codec import BatchMessage, Message, pack, unpack
+from app.parts import memory_plan
+from app.settings import Settings
+from app.store.folder import FolderLock
+from app.store.sqlite_rewrite import Rewriting, State, rewrite
+from app.telemetry import Telemetry
+from features.errors import InvalidValue
+from features.event import ErrorRecord
+from features.rules import Rules
+
+__all__ = ["forget_tenant", "forget_value"]
+
+_TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+_SHA256 = re.compile(rb"[0-9a-f]{64}")
+_OWN_BUCKETS = frozenset({"audit", "tokens"})
+"""What the operator keeps of who may do and did what; it is no tenant's data, and goes its own way."""
+
+_LEARNED = ("learners", "forests")  # as app.lane names them
+_TEXTS = ("memory/head", "errors/repeats", "errors/templates", "errors/recent", "flow/open")  # where a tenant's name can stand
+
+
+def forget_tenant(settings: Settings, tenant: str) -> Counter[str]:
+    """Remove all of a tenant's data from a folder, and return how much of what changed or went.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the folder.
+    tenant : str
+        1 to 128 of A-Z a-z 0-9 _ . -.
+
+    Raises
+    ------
+    DataInUse
+        When a node holds the folder.
+    InvalidValue
+        When there can be no such tenant.
+    StoreFailed
+        When the disk refused.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidValue(f"a tenant must be 1 to 128 of A-Z a-z 0-9 _ . -, got {tenant!r}")
+    forgetting = _Tenant(settings, tenant)
+    done = _rewritten(settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document))
+    done["history"] = erase.remove_tenant(_history(settings), tenant)
+    for digest in sorted(forgetting.artifacts - forgetting.kept_artifacts):
+        path = settings.data / "blobs" / digest[:2] / digest[2:]
+        done["models"] += path.is_file()
+        path.unlink(missing_ok=True)
+    return done
+
+
+def forget_value(settings: Settings, key: str, value: str) -> Counter[str]:
+    """Replace a value of an attribute wherever errors hold it, and return how much of what changed.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the folder.
+    key, value : str
+        The attribute's name, and the value.
+
+    Raises
+    ------
+    DataInUse
+        When a node holds the folder.
+    InvalidValue
+        When the value cannot be removed, since services or operations are called so; nothing was changed.
+    StoreFailed
+        When the disk refused.
+    """
+    forgotten = ForgottenValue(key, value)
+    forgetting = _Value(forgotten)
+    done = _rewritten(settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document))
+    done["history"] = erase.change_texts(_history(settings), forgotten.row_text)
+    return done
+
+
+def _history(settings: Settings) -> Path:
+    return settings.data / "history"
+
+
+def _rewritten(settings: Settings, rewriting: Rewriting) -> Counter[str]:
+    lock = FolderLock(settings.data)
+    try:
+        return rewrite(settings.data / "store.db", settings.store.partitions, rewriting)
+    finally:
+        lock.release()
+
+
+def _message(data: bytes) -> Message | None:
+    try:
+        return unpack(data)
+    except InvalidValue:
+        return None  # the worker skips what it cannot read, so nobody misses it
+
+
+class _Tenant:
+    """What becomes of what a folder holds without a tenant."""
+
+    def __init__(self, settings: Settings, tenant: str) -> None:
+        self.artifacts: set[str] = set()
+        self.kept_artifacts: set[str] = set()
+        self._settings = settings
+        self._tenant = tenant
+        self._prefix = f"{quote(tenant, safe='')}/"
+
+    def entry(self, data: bytes) -> bytes | None:
+        message = _message(data)
+        own = message.tenant == self._tenant if isinstance(message, BatchMessage) else message is None and self._names(data)
+        return None if own else data
+
+    def state(self, partition: int, state: State) -> State:
+        kept = {key: value for key, value in state.items() if not self._is_learned(key)}
+        if not any(self._names(kept.get(name, b"")) for name in _TEXTS):
+            return kept
+        flow = Flow(FlowPlan(memory_plan(self._settings), Rules(), 0), Telemetry())
+        flow.restore(partition, kept)
+        changed = flow.snapshot(partition, without=self._tenant)
+        gone = {key for key in kept if key.startswith("memory/")} - changed.keys()
+        return {key: value for key, value in kept.items() if key not in gone} | changed
+
+    def document(self, bucket: str, key: str, value: bytes) -> bytes | None:
+        own = key.startswith(self._prefix) and bucket not in _OWN_BUCKETS
+        if bucket == "models":
+            (self.artifacts if own else self.kept_artifacts).update(found.decode() for found in _SHA256.findall(value))
+        return None if own else value
+
+    def _is_learned(self, key: str) -> bool:
+        return any(key.startswith(f"{prefix}/{self._tenant}/") for prefix in _LEARNED)
+
+    def _names(self, data: bytes) -> bool:
+        return self._tenant.encode() in data
+
+
+class _Value:
+    """What becomes of what a folder holds without a value of an attribute."""
+
+    def __init__(self, forgotten: ForgottenValue) -> None:
+        self._forgotten = forgotten
+
+    def entry(self, data: bytes) -> bytes | None:
+        message = _message(data)
+        if not isinstance(message, BatchMessage):
+            return None if message is None and self._forgotten.value.encode() in data else data
+        batch = message.batch
+        self._forgotten.refuse_names(name for series in batch.series for name in series)
+        errors = tuple(self._record(record) for record in batch.errors)
+        return data if errors == batch.errors else pack(replace(message, batch=replace(batch, errors=errors)))
+
+    def state(self, _partition: int, state: State) -> State:
+        changed = dict(state)
+        if "memory/head" in state:
+            keys = json.loads(state["memory/head"])["keys"]
+            self._forgotten.refuse_names(name for _, service, operation in keys for name in (service, operation))
+        for name, change in (("errors/recent", self._forgotten.document), ("errors/templates", self._forgotten.templates)):
+            if name in state:
+                found = msgspec.msgpack.decode(state[name], type=dict[str, bytes])
+                after = {key: change(value) for key, value in found.items()}
+                if after != found:
+                    changed[name] = msgspec.msgpack.encode(after)
+        return changed
+
+    def document(self, bucket: str, _key: str, value: bytes) -> bytes | None:
+        if bucket == "models" or bucket in _OWN_BUCKETS:
+            return value  # signed, and without texts of errors
+        if value[:2] == b"\x1f\x8b":
+            page = gzip.decompress(value).decode()
+            after = self._forgotten.text(page)
+            return value if after == page else gzip.compress(after.encode(), mtime=0)
+        return self._forgotten.document(value)
+
+    def _record(self, record: ErrorRecord) -> ErrorRecord:
+        carries = self._forgotten.is_in(record.attributes)
+        attributes: Mapping[str, str] = self._forgotten.attributes(record.attributes, carries=carries)
+        changes = {
+            name: self._forgotten.text(getattr(record, name), carries=carries)
+            for name in ("exception_type", "message", "stack")
+        }
+        changed = replace(record, attributes=attributes, **changes)
+        return record if changed == record else changed

@@ -1,0 +1,138 @@
+"""Rows of history removed or changed for good: no file of the folder holds them afterwards, the log of commits neither.
+
+`app.forget` calls it on the folder of a stopped node. A Delta table keeps what a commit replaced for readers of older versions, and its log
+says the least and the largest value of each file; both go here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from app.history import upkeep
+from app.history.flush import flush
+from app.history.tables import SCHEMAS
+from features.errors import StoreFailed
+
+__all__ = ["change_texts", "remove_tenant"]
+
+_LOG = re.compile(r"(\d{20})\.(?:json|checkpoint.*\.parquet)")
+_TEXTS = ("operation", "exception_type", "message", "stack", "attributes")
+
+
+def remove_tenant(folder: Path, tenant: str) -> int:
+    """Remove a tenant's rows of all tables and return how many there were.
+
+    Parameters
+    ----------
+    folder : Path
+        Of history.
+    tenant : str
+        1 to 128 of A-Z a-z 0-9 _ . -, as tenants are.
+
+    Raises
+    ------
+    StoreFailed
+        When the folder refused; what was removed stays so.
+    """
+    gone = 0
+    for name in SCHEMAS:
+        delta = _open(folder, name)
+        if delta is None:
+            continue
+        try:
+            before = delta.version()
+            for day in _days(delta):
+                gone += _remove(delta, name, day, tenant)
+            _purge(folder / name, delta, before)
+        except (DeltaError, OSError, pa.ArrowException) as exc:
+            raise StoreFailed(f"history refused to remove rows of {name}: {exc}") from exc
+    return gone
+
+
+def change_texts(folder: Path, changed: Callable[[str, str], str]) -> int:
+    """Change texts of errors and return how many rows changed; the rows of one day are in memory at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Of history.
+    changed : callable
+        Takes a row's attributes as JSON and one of its texts, returns the text that takes its place.
+
+    Raises
+    ------
+    StoreFailed
+        When the folder refused; days that were changed stay so.
+    """
+    delta, done = _open(folder, "errors"), 0
+    if delta is None:
+        return 0
+    first = delta.version()
+    try:
+        for day in _days(delta):
+            rows = delta.to_pyarrow_dataset(schema=SCHEMAS["errors"]).to_table(filter=pc.field("day") == day)
+            attributes, differs = rows["attributes"].to_pylist(), [False] * rows.num_rows
+            for column in _TEXTS:
+                before = rows[column].to_pylist()
+                after = [text and changed(said or "", text) for said, text in zip(attributes, before, strict=True)]
+                if after != before:
+                    differs = [known or a != b for known, a, b in zip(differs, after, before, strict=True)]
+                    place = rows.column_names.index(column)
+                    rows = rows.set_column(place, column, pa.array(after, SCHEMAS["errors"].field(column).type))
+            if any(differs):
+                done += sum(differs)
+                _put_day(delta, day, rows)
+        _purge(folder / "errors", delta, first)
+    except (DeltaError, OSError, pa.ArrowException) as exc:
+        raise StoreFailed(f"history refused to change rows of errors: {exc}") from exc
+    return done
+
+
+def _days(delta: DeltaTable) -> list[str]:
+    return sorted({str(partition["day"]) for partition in delta.partitions()})
+
+
+def _remove(delta: DeltaTable, name: str, day: str, tenant: str) -> int:
+    """Remove a tenant's rows of one day and return how many there were; what stays is read as it is written."""
+    rows, own = delta.to_pyarrow_dataset(schema=SCHEMAS[name]), (pc.field("day") == day) & (pc.field("tenant") == tenant)
+    gone, others = rows.count_rows(filter=own), (pc.field("day") == day) & (pc.field("tenant") != tenant)
+    if not gone:
+        return 0
+    if rows.count_rows(filter=others):
+        _put_day(delta, day, rows.scanner(filter=others).to_reader())
+    else:
+        delta.delete(f"day = '{day}'")
+    return gone
+
+
+def _put_day(delta: DeltaTable, day: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+    """Put rows in the place of those of a day, in one commit; Delta's own delete would write types that are read otherwise."""
+    write_deltalake(delta, rows, mode="overwrite", predicate=f"day = '{day}'", writer_properties=upkeep.FILES)
+    delta.update_incremental()
+
+
+def _open(folder: Path, name: str) -> DeltaTable | None:
+    try:
+        return DeltaTable(str(folder / name))
+    except TableNotFoundError:
+        return None
+
+
+def _purge(place: Path, delta: DeltaTable, before: int) -> None:
+    """Delete files that the newest version does not need, and commits before it, which name them and quote their values."""
+    flush(place, before + 1, delta.version())
+    delta.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+    delta.update_incremental()
+    version = delta.version()
+    delta.create_checkpoint()
+    for path in (place / "_delta_log").iterdir():
+        match = _LOG.fullmatch(path.name)
+        if match is not None and int(match[1]) < version:
+            path.unlink()

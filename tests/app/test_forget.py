@@ -1,0 +1,282 @@
+"""What was forgotten is in no file any more, whatever its form, and what others have is as it was to the last byte."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from app.forget import forget_tenant, forget_value
+from app.history.delta import DeltaHistory
+from app.ingest.codec import BatchMessage, unpack
+from app.store.sqlite_schema import log_table
+from features.errors import DataInUse, InvalidValue
+from tests.app.ingest.requests import a_log, a_span, as_json, logs, span_id, traces
+from tests.nodes import RunningNode, counted, run_node, settings_in
+
+GONE, STAYS = "acme-corp", "other"
+VALUE = "cust-8f3a-blue"
+
+
+def spans(running: RunningNode, number: int, tenant: str, said: str) -> bytes:
+    at = {"startTimeUnixNano": str(running.now_ns), "endTimeUnixNano": str(running.now_ns + 10**7)}
+    found = []
+    for service in range(3):
+        n = number * 10 + service
+        ids = {"traceId": f"{n + 1:032x}", "spanId": span_id(n + 1)}
+        beside = {"user.id": said, "peer.service": f"{tenant}-db", "note": f"cart of {said}"}
+        found.append(
+            traces(
+                a_span(
+                    status={"code": 2, "message": f"no cart for {said} of {tenant}"}, attributes=beside, kind=3, **at, **ids
+                ),
+                a_span(name=f"GET /{tenant}", **at, traceId=f"{n + 1:032x}", spanId=span_id(10**9 + n)),
+                service=f"{tenant}-service-{service}",
+                resource={"service.instance.id": f"{tenant}-pod", "service.version": f"{tenant}-1.0"},
+            )["resourceSpans"][0]
+        )
+    return as_json({"resourceSpans": found})
+
+
+def records(running: RunningNode, tenant: str, said: str) -> bytes:
+    stack = f"E: bad\n  at shop.Cart.add(Cart.java:7)\nCaused by: user {said} of {tenant}"
+    at = {"timeUnixNano": str(running.now_ns)}
+    one = a_log(
+        body={"stringValue": f"{said}: user blocked by {tenant}"},
+        attributes={"exception.stacktrace": stack, "user.id": said},
+        **at,
+    )
+    return as_json(
+        logs(one, a_log(body={"stringValue": f"cannot bill user {said} today"}, **at), service=f"{tenant}-service-0")
+    )
+
+
+def fed(folder: Path, said: str = VALUE, tenants: tuple[str, ...] = (GONE, STAYS)) -> None:
+    """Let a node take in some minutes of two tenants, with verdicts and models, and stop with an open minute."""
+    with run_node(folder) as running:
+        for minute in range(4):
+            for place, tenant in enumerate(tenants):
+                who = said if minute % 2 else f"somebody-{tenant}"
+                for signal, body in (
+                    ("traces", spans(running, minute * 100 + place * 10, tenant, who)),
+                    ("logs", records(running, tenant, who)),
+                ):
+                    assert running.post(signal, body, x_scope_orgid=tenant).status_code == 200
+            if minute < 3:
+                running.tick()
+        documents, blobs = running.node.store.documents, running.node.store.blobs
+        for tenant in tenants:
+            url, whose = f"{running.served.api}/api/v1/feedback", {"x-scope-orgid": tenant}
+            verdict = {
+                "verdict": "missed",
+                "service": f"{tenant}-service-0",
+                "start": "2026-01-01T00:00:00Z",
+                "end": "2026-01-01T01:00:00Z",
+                "why": f"{said} told us",
+            }
+            assert running.client.post(url, json=verdict, headers=whose).status_code == 201
+            shared, own = blobs.put(b"a model of both"), blobs.put(f"a model of {tenant}".encode())
+            for number, digest in enumerate((shared, own)):
+                documents.put("models", f"{tenant}/versions/{number}", json.dumps({"artifact_sha256": digest}).encode())
+            documents.put("backtest-pages", f"{tenant}/run", gzip.compress(f"<p>{tenant}: {said}</p>".encode(), mtime=0))
+
+
+def forms_of(data: bytes) -> Iterator[bytes]:
+    """Yield bytes, and what they are when they are unpacked."""
+    yield data
+    for unpacked in (gzip.decompress, zlib.decompress):
+        with suppress(OSError, zlib.error, EOFError):
+            yield unpacked(data)
+    if data[:2] == b"PK":
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            for name in arrays.files:
+                yield name.encode() + arrays[name].tobytes()
+    with suppress(msgspec.MsgspecError):
+        for value in msgspec.msgpack.decode(data, type=dict[str, bytes]).values():
+            yield from forms_of(value)
+
+
+def where(folder: Path, text: str) -> list[str]:
+    """Return every place of a folder that holds a text: raw bytes of all files, rows of parquet, values of the database."""
+    wanted, found = text.encode(), []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        if any(wanted in form for form in forms_of(path.read_bytes())) or text in name:
+            found.append(name)
+        if path.suffix == ".parquet" and text in repr(pq.read_table(path).to_pylist()):
+            found.append(f"rows of {name}")
+    with closing(sqlite3.connect(folder / "store.db")) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for row in connection.execute(f"SELECT * FROM {table}"):
+                held = [value if isinstance(value, bytes) else str(value).encode() for value in row]
+                if any(wanted in form for value in held for form in forms_of(value)):
+                    found.append(f"{table} {row[:2]}")
+    return found
+
+
+def table(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / "store.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def documents(folder: Path, tenant: str) -> list[tuple[Any, ...]]:
+    rows = table(folder, "SELECT bucket, key, value, revision FROM documents ORDER BY bucket, key")
+    return [row for row in rows if row[1].startswith(f"{tenant}/")]
+
+
+def entries(folder: Path, tenant: str) -> list[tuple[int, int, bytes]]:
+    """Return partition, offset and bytes of every entry of the log that is a tenant's, or nobody's."""
+    found: list[tuple[int, int, bytes]] = []
+    for number in range(8):
+        for offset, data in table(folder, f'SELECT "offset", data FROM {log_table(number)} ORDER BY "offset"'):
+            message = unpack(data)
+            if not isinstance(message, BatchMessage) or message.tenant == tenant:
+                found.append((number, offset, data))
+    return found
+
+
+def series(folder: Path, tenant: str) -> dict[str, Any]:
+    """Return what the state of all partitions holds of a tenant, array by array and series by series."""
+    found: dict[str, Any] = {}
+    states: dict[int, dict[str, bytes]] = {}
+    for number, key, value in table(folder, 'SELECT "partition", key, value FROM state ORDER BY "partition", key'):
+        states.setdefault(number, {})[key] = value
+    for number, state in states.items():
+        head = json.loads(state["memory/head"])
+        keys = [tuple(key) for key in head["keys"]]
+        chunks = [state[name] for name in sorted(state) if name.startswith("memory/rows/")]
+        for place, chunk in enumerate(chunks):
+            own = keys[place * 64 : (place + 1) * 64]
+            with np.load(io.BytesIO(chunk), allow_pickle=False) as arrays:
+                for name in arrays.files:
+                    if len(arrays[name]) == len(own):
+                        found |= {
+                            f"{key} {name}": arrays[name][row].tobytes() for row, key in enumerate(own) if key[0] == tenant
+                        }
+        names = {tuple(key): service for key, service in zip(head["keys"], head["services"], strict=True)}
+        found |= {f"{key} named": service for key, service in names.items() if key[0] == tenant}
+        found[f"{number} edges"] = [edge for edge in head["edges"] if edge[0] == tenant]
+        found[f"{number} rest"] = {
+            name: value for name, value in state.items() if name.startswith((f"learners/{tenant}/", "worker/"))
+        }
+        for name in ("errors/templates", "errors/recent"):
+            held = msgspec.msgpack.decode(state[name], type=dict[str, bytes])
+            found[f"{number} {name}"] = {key: value for key, value in held.items() if key.split("\0")[0] == tenant}
+    return found
+
+
+def test_a_tenant_is_in_no_file_any_more_and_another_one_is_as_it_was(tmp_path: Path) -> None:
+    fed(tmp_path)
+    before = {"documents": documents(tmp_path, STAYS), "entries": entries(tmp_path, STAYS), "series": series(tmp_path, STAYS)}
+    rows = {
+        name: DeltaHistory(tmp_path / "history").read(name, tenant=STAYS)
+        for name in ("windows", "facts", "errors", "predictions")
+    }
+    assert len(where(tmp_path, GONE)) > 30
+    assert len(before["series"]) > 100
+    done = forget_tenant(settings_in(tmp_path), GONE)
+    assert where(tmp_path, GONE) == []
+    assert min(done[name] for name in ("entries", "state", "documents", "history")) > 0
+    assert done["models"] == 1
+    assert before == {
+        "documents": documents(tmp_path, STAYS),
+        "entries": entries(tmp_path, STAYS),
+        "series": series(tmp_path, STAYS),
+    }
+    for name, found in rows.items():
+        order = [("partition", "ascending"), ("offset", "ascending"), ("service", "ascending")]
+        now = DeltaHistory(tmp_path / "history").read(name, tenant=STAYS)
+        assert now.num_rows == found.num_rows > 0
+        assert sorted(map(repr, now.sort_by(order).to_pylist())) == sorted(map(repr, found.sort_by(order).to_pylist()))
+    assert forget_tenant(settings_in(tmp_path), GONE).total() == 0, "the second time there is nothing"
+
+
+def test_the_node_goes_on_with_the_other_tenant_and_the_forgotten_one_may_begin_anew(tmp_path: Path) -> None:
+    fed(tmp_path)
+    forget_tenant(settings_in(tmp_path), GONE)
+    with run_node(tmp_path) as running:
+        running.tick(6)
+        assert counted(running.node, "total", f"{STAYS}-service-0", tenant=STAYS) == 8
+        assert running.node.worker.flow.memory.directory.find(GONE, f"{GONE}-service-0", "*") is None
+        assert running.post("traces", spans(running, 900, GONE, "new"), x_scope_orgid=GONE).status_code == 200
+        running.tick()
+        assert counted(running.node, "total", f"{GONE}-service-0", tenant=GONE) == 2
+    rows = DeltaHistory(tmp_path / "history").read("windows", tenant=GONE)
+    assert sum(rows.filter(rows_of(rows, f"{GONE}-service-0"))["total"].to_pylist()) == 2, "no offset was given twice"
+
+
+def rows_of(rows: Any, service: str) -> Any:
+    return [
+        one == service and each == "*"
+        for one, each in zip(rows["service"].to_pylist(), rows["operation"].to_pylist(), strict=True)
+    ]
+
+
+def test_a_value_is_in_no_file_any_more_and_counts_are_as_they_were(tmp_path: Path) -> None:
+    fed(tmp_path)
+    places = where(tmp_path, VALUE)
+    assert {"errors", "feedback", "backtest-pages"} <= {
+        place.split("'")[1] for place in places if place.startswith("documents")
+    }
+    assert any(place.startswith("rows of history/errors") for place in places)
+    groups = [json.loads(value) for bucket, _, value, _ in documents(tmp_path, STAYS) if bucket == "errors"]
+    done = forget_value(settings_in(tmp_path), "user.id", VALUE)
+    assert where(tmp_path, VALUE) == []
+    assert min(done[name] for name in ("entries", "state", "documents", "history")) > 0
+    after = [json.loads(value) for bucket, _, value, _ in documents(tmp_path, STAYS) if bucket == "errors"]
+    fingerprints = [[(group["fingerprint"], group["count"]) for group in each["groups"]] for each in groups]
+    assert [[(group["fingerprint"], group["count"]) for group in each["groups"]] for each in after] == fingerprints
+    assert forget_value(settings_in(tmp_path), "user.id", VALUE).total() == 0
+    with run_node(tmp_path) as running:
+        running.tick(6)
+        assert counted(running.node, "errors", f"{STAYS}-service-0", tenant=STAYS) > 0
+        assert where(tmp_path, VALUE) == []
+
+
+def test_a_value_without_digits_leaves_templates_too(tmp_path: Path) -> None:
+    fed(tmp_path, said="Wilhelmina")
+    assert any("errors/templates" in place for place in where(tmp_path, "Wilhelmina"))
+    forget_value(settings_in(tmp_path), "user.id", "Wilhelmina")
+    assert where(tmp_path, "Wilhelmina") == []
+    with run_node(tmp_path) as running:
+        running.tick(6)
+
+
+def test_a_short_value_goes_where_errors_carry_it_and_where_it_is_named(tmp_path: Path) -> None:
+    fed(tmp_path, said="q7")
+    forget_value(settings_in(tmp_path), "user.id", "q7")
+    rows = DeltaHistory(tmp_path / "history").read("errors").to_pylist()
+    carried = [row for row in rows if '"user.id":"REDACTED"' in row["attributes"]]
+    assert carried
+    assert [row for row in rows if '"user.id":"q7"' in row["attributes"]] == []
+    assert [row for row in carried if "q7" in repr(row)] == []
+
+
+def test_what_names_a_service_or_operation_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    fed(tmp_path, tenants=(STAYS,))
+    before = table(tmp_path, "SELECT * FROM state"), entries(tmp_path, STAYS)
+    with pytest.raises(InvalidValue, match="part of the name of a service or operation"):
+        forget_value(settings_in(tmp_path), "note", f"{STAYS}-service-0")
+    assert (table(tmp_path, "SELECT * FROM state"), entries(tmp_path, STAYS)) == before
+
+
+def test_a_folder_that_a_node_holds_is_left_alone(tmp_path: Path) -> None:
+    with run_node(tmp_path), pytest.raises(DataInUse):
+        forget_tenant(settings_in(tmp_path), GONE)
+
+
+@pytest.mark.parametrize("tenant", ["", "a b", "a'; DROP TABLE state; --", "x" * 129, "../x"])
+def test_what_can_be_no_tenant_is_refused(tenant: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="a tenant must be"):
+        forget_tenant(settings_in(tmp_path), tenant)
