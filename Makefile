@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_LOCKED := $(INSTALL) --no-deps --require-hashes --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run cluster test check format lint types imports coverage notebooks docs fuzz lock clean
+.PHONY: help setup setup-dev setup-bench run cluster test check format lint types imports coverage notebooks docs fuzz fuzz-api lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
@@ -71,6 +71,9 @@ docs: setup-dev ## Render the reference pages and build the documentation, stric
 
 fuzz: setup-dev ## Feed mutated bodies to the C scanner under sanitizers, beside the Python reader (SECONDS, SEED, WORKERS)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED) --workers $(WORKERS)
+
+fuzz-api: setup-dev ## Ask a running node for everything in its OpenAPI document, right and wrong (SECONDS, SEED)
+	$(BIN)/python -m tests.openapi_fuzz --seconds $(SECONDS) --seed $(SEED)
 
 lock: setup-dev ## Resolve the direct requirements anew into the lock
 	$(BIN)/python deploy/locked.py lock > .venv/lock.txt
