@@ -59,6 +59,13 @@ def test_two_services_whose_calls_of_one_peer_outside_fail_belong_together() -> 
     assert ids(group(seen, calls(*both, errors=3.0))) == [["p", "w"]]
 
 
+@pytest.mark.parametrize(("n", "n_groups"), [(50, 1), (51, 51)])
+def test_a_service_that_more_than_fifty_call_joins_nobody(n: int, n_groups: int) -> None:
+    seen = [Seen(f"i{k}", f"s{k}", 0) for k in range(n)]
+    edges = calls(*((f"s{k}", "dns") for k in range(n)))
+    assert len(group(seen, edges, ["dns"])) == n_groups
+
+
 def test_incidents_of_one_service_are_one_group_while_one_lasts_and_shortly_after() -> None:
     seen = [
         Seen("a", "web", 0, 60 * MINUTE),
