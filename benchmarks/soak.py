@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -148,7 +149,7 @@ def soak(run: Soaked, seconds: float, seed: int) -> dict[str, Any]:
     capacity = first["acknowledged"] / (time.monotonic() - begun)
     say(f"it can take {capacity:.0f} requests/s; half of that for {seconds:.0f} s")
     latency: list[Mapping[str, Any]] = []
-    run.begun, todo = time.monotonic(), plan(seconds)
+    run.begun, todo, first_load = time.monotonic(), plan(seconds), os.getloadavg()
     threads = [threading.Thread(target=send_burst, args=(run, seed), daemon=True)]
     threads += [threading.Thread(target=_suffer, args=(run, one), daemon=True) for one in todo]
     threads.append(threading.Thread(target=_watch, args=(run,), daemon=True))
@@ -171,6 +172,7 @@ def soak(run: Soaked, seconds: float, seed: int) -> dict[str, Any]:
     kills = [fault["at_s"] + fault["seconds"] for fault in run.faults if fault["kind"] == "kill"]
     steady = max(kills, default=0.0) + min(300.0, 0.1 * seconds)
     return {
+        "load_average": [first_load, os.getloadavg()],
         "capacity_requests_a_s": round(capacity, 1), "offered_requests_a_s": round(capacity / 2, 1), "seconds": seconds,
         "load": {key: value for key, value in ended.items() if key != "services"}, "latency": latency, "sent": sent,
         "counted": counted(run.folder), "fired": len(fired), "notices": len(run.inbox.taken), "faults": run.faults,

@@ -21,7 +21,7 @@ from benchmarks.processes import Receiver, tree
 
 __all__ = ["Inbox", "Soaked", "plan", "say"]
 
-_START_S = 120.0
+_START_S = 600.0  # on a machine that others use too
 _SETTLED_S = 600.0
 _BLOCK = 16 * 2**20
 
