@@ -88,6 +88,9 @@ fuzz-api: setup-dev ## Ask a running node for everything in its OpenAPI document
 mutation: setup-dev .venv/.mutation ## Change the code of features and models and see whether a test notices (SAMPLE mutants of a module, SECONDS, SEED)
 	$(BIN)/python -m tests.mutation --sample $(SAMPLE) --seconds $(SECONDS) --seed $(SEED) --workers $(WORKERS)
 
+bench: setup-dev ## Measure everything of the original list in less than 15 minutes, with one report in build/bench (compare: python -m benchmarks.compare OLD NEW)
+	$(BIN)/python -m benchmarks.bench --seed $(SEED) --out build/bench
+
 soak: setup-dev ## Run a node for HOURS at half of what it can take, with faults: does anything grow, is everything counted
 	$(BIN)/python -m benchmarks.soak --hours $(HOURS) --seed $(SEED) --out build/soak
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bench_local, bench_node
-from benchmarks.bench_measure import Measure, called, measure
+from benchmarks.bench_measure import SCRATCH, Measure, called, measure
 from benchmarks.bench_report import page, picture, ratios
 from benchmarks.machine import machine
 
@@ -86,10 +86,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder for bench.json, bench.md and bench.png")
     asked = parser.parse_args()
+    SCRATCH.mkdir(exist_ok=True)
     where, begun = machine(), time.perf_counter()
     found = run(asked.only, asked.seed)
     result: dict[str, Any] = {
-        "command": " ".join(sys.argv),
+        "command": " ".join(["python -m benchmarks.bench", *sys.argv[1:]]),
         "seed": asked.seed,
         "machine": where,
         "seconds": round(time.perf_counter() - begun),

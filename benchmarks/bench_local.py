@@ -7,6 +7,7 @@ import random
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from app.settings import StoreSettings
 from app.store.contract import Store
 from app.store.jetstream import ClusterPlan, open_jetstream
 from app.store.sqlite import open_store
-from benchmarks.bench_measure import Measure, called, measure, resident_mib, together
+from benchmarks.bench_measure import SCRATCH, Measure, called, measure, together
 from benchmarks.learning import simulated
 from benchmarks.otlp_bodies import templates
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, channel
@@ -91,9 +92,10 @@ def _filled(n: int, seed: int) -> Memory:
 
 def memory(seed: int) -> Iterator[Measure]:
     """Hold an hour of many series, and close a tick of them."""
-    before = resident_mib()
+    tracemalloc.start()
     held = _filled(_N_SERIES, seed)
-    taken = resident_mib() - before
+    taken = tracemalloc.get_traced_memory()[0] / 2**20
+    tracemalloc.stop()
     tick = iter(range(_BEGIN + 61, _BEGIN + 10_000))
     took = called(lambda: held.advance(next(tick)))
     yield measure(("memory", f"close a tick of {_N_SERIES:,} series"), took, each=(_N_SERIES, "series"), mib=round(taken, 1))
@@ -144,7 +146,7 @@ def log(seed: int) -> Iterator[Measure]:
         ("on, without waiting (0 ms)", 0.0, False),
         ("off (a flush for each)", 0.0, True),
     ):
-        with tempfile.TemporaryDirectory(dir=".") as folder, closing(_opened(Path(folder), window_ms)) as store:
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as folder, closing(_opened(Path(folder), window_ms)) as store:
 
             def append(caller: int, store: Store = store, apart: bool = apart) -> None:
                 if apart:
@@ -162,7 +164,7 @@ def log(seed: int) -> Iterator[Measure]:
 def coordination(seed: int) -> Iterator[Measure]:
     """Append to the log and write documents in a NATS server and in SQLite, and place partitions on members."""
     data = random.Random(seed).randbytes(_MESSAGE)
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         plan = ClusterPlan(_PARTITIONS, streams=2, replicas=1, window_s=0.001, max_in_flight_bytes=2**28, max_bytes=2**30)
         stores: dict[str, Callable[[], Store]] = {
             "SQLite": lambda: _opened(Path(folder), 5.0),

@@ -16,18 +16,18 @@ __all__ = ["RATIOS", "page", "picture", "ratios"]
 mpl.use("agg")
 
 RATIOS: Mapping[str, tuple[str, str, str, float]] = {
-    "zero-copy: scanner in C over reader in Python": ("p50_ms", "through objects", "in place", 0.35),
-    "cache: kept ready over the framework's way": ("ops_s", "cache: prediction kept ready", "cache: by the framework", 0.35),
-    "cache: kept ready over put together": ("ops_s", "cache: prediction kept ready", "cache: put together", 0.35),
-    "group commit: on over off": ("ops_s", "group commit on (gathers", "group commit off", 0.5),
-    "intake: 16 connections over 1": ("ops_s", "OTLP/HTTP, 16 connections, 512 spans", "OTLP/HTTP, 1 connection", 0.4),
-    "intake: 64 connections over 16": ("ops_s", "OTLP/HTTP, 64 connections", "OTLP/HTTP, 16 connections, 512 spans", 0.4),
-    "log: SQLite over a NATS server": ("ops_s", "append to the log in SQLite", "append to the log in a NATS server", 0.6),
-    "errors: classify over classify, learn and name": ("ops_s", "classify one error", "classify, learn the template", 0.4),
-    "prediction: one series over a series of many": ("p50_ms", "forecast of one series", "forecast of 5,000 series", 0.5),
+    "zero-copy: scanner in C over reader in Python": ("p05_ms", "through objects", "in place", 0.3),
+    "cache: kept ready over the framework's way": ("p05_ms", "cache: by the framework", "cache: prediction kept ready", 0.3),
+    "cache: kept ready over put together": ("p05_ms", "cache: put together", "cache: prediction kept ready", 0.3),
+    "errors: classify over classify, learn and name": ("p05_ms", "classify one error", "classify, learn the template", 0.3),
+    "prediction: a series alone over one of many": ("p05_ms", "forecast of one series", "forecast of 5,000 series", 0.4),
+    "group commit: on over off": ("ops_s", "group commit on (gathers", "group commit off", 0.6),
+    "intake: 64 connections over 1": ("ops_s", "OTLP/HTTP, 64 connections", "OTLP/HTTP, 1 connection", 0.6),
+    "log: SQLite over a NATS server": ("ops_s", "append to the log in SQLite", "append to the log in a NATS server", 0.7),
 }
 """Ratio: the member, the measurement above and the one below (parts of their names), and by which share it may become worse. All are
-better when higher; tolerances are guessed from how runs on a shared host differ."""
+better when higher. Of times the fastest twentieth is taken, of what waits for a disk or shares cores the rate, which is less steady;
+tolerances are guessed from how runs on a shared host differ."""
 
 _COLOURS = ("#c2410c", "#fb923c", "#fed7aa")
 
@@ -38,9 +38,9 @@ def ratios(found: Sequence[Measure]) -> dict[str, dict[str, Any]]:
     Examples
     --------
     >>> def of(name, rate):
-    ...     return Measure("log", name, rate, 1.0, 1.0, 1.0, 1.0, 1.0, "appends", 9)
+    ...     return Measure("log", name, rate, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, "appends", 9)
     >>> ratios([of("group commit on (gathers)", 900.0), of("group commit off", 300.0)])
-    {'group commit: on over off': {'value': 3.0, 'better': 'higher', 'tolerance': 0.5}}
+    {'group commit: on over off': {'value': 3.0, 'better': 'higher', 'tolerance': 0.6}}
     """
     told: dict[str, dict[str, Any]] = {}
     for name, (member, above, below, tolerance) in RATIOS.items():

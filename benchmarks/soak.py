@@ -228,7 +228,12 @@ def main() -> int:
             shutil.copyfile(folder / "foreshock.log", asked.out / "foreshock.log")
     steady = [one for one in found["samples"] if one["second"] >= found["steady_from_s"]]
     against = verdict(found)
-    found |= {"command": " ".join(sys.argv), "seed": asked.seed, "machine": machine(), "against": against}
+    found |= {
+        "command": " ".join(["python -m benchmarks.soak", *sys.argv[1:]]),
+        "seed": asked.seed,
+        "machine": machine(),
+        "against": against,
+    }
     found["slopes"] = [asdict(one) for one in slopes(steady, ("rss_mib", "files", "threads", "log_mib", "history_mib"))]
     (asked.out / "soak.json").write_text(json.dumps(found, indent=1) + "\n")
     picture(found, asked.out / "soak.png")

@@ -64,7 +64,7 @@ def test_the_command_fails_on_a_regression_alone(tmp_path: Path) -> None:
 
 def test_a_ratio_is_of_two_measurements_of_one_run() -> None:
     def of(name: str, p50_ms: float) -> Measure:
-        return Measure("optimiser settings", name, 1.0, p50_ms, p50_ms, p50_ms, p50_ms, 1.0, "spans", 9)
+        return Measure("optimiser settings", name, 1.0, p50_ms, p50_ms, p50_ms, p50_ms, p50_ms, 1.0, "spans", 9)
 
     found = ratios([of("zero-copy: in place", 2.0), of("zero-copy: through objects", 9.0)])
     assert [(name, one["value"]) for name, one in found.items()] == [("zero-copy: scanner in C over reader in Python", 4.5)]
