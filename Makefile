@@ -6,6 +6,9 @@ LOCK := constraints.txt
 INPUTS := pyproject.toml $(LOCK) deploy/locked.py
 SCANNER := app/ingest/_scan.c $(wildcard app/ingest/scanner/*.h)
 SECONDS ?= 120
+mutation: SECONDS = 14400
+SAMPLE ?= 20
+HOURS ?= 1
 SEED ?= 1
 WORKERS ?= 1
 # A file of tests is one process's, since what its tests share is made once.
@@ -14,13 +17,20 @@ PARALLEL ?= -n auto --dist loadfile
 COVER ?=
 APPEND ?=
 LEFT ?= not cluster
+# What tests must reach whole, lines and branches: `features`, and what turns bytes from outside into numbers.
+DECODING := attributes census codec histograms ids inflate json_body limits logs metrics otlp rows sampling scan shapes signals spans tally traffic
+COMMA := ,
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+WHOLE := features/*,$(subst $(SPACE),$(COMMA),$(DECODING:%=app/ingest/%.py))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The lock holds all that is wanted, so pip resolves nothing. Where a package wants another one's extra (`coverage[toml]`), the pip
 # of Python 3.11 (23.2) takes the newest release of that instead of the pin, and lacks its hash from the next release on.
 INSTALL_LOCKED := $(INSTALL) --no-deps --require-hashes --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup setup-dev setup-bench run cluster test check format lint types imports audit sbom wheel coverage notebooks docs fuzz lock clean
+.PHONY: help lab setup setup-dev setup-bench run cluster test check format lint types imports audit sbom wheel coverage notebooks docs fuzz fuzz-api \
+  mutation soak bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 14
@@ -68,6 +78,7 @@ wheel: setup ## Build the wheel into dist/, the same bytes from the same commit
 coverage: setup-dev ## Run the tests with line and branch coverage; those with a cluster of processes have the machine to themselves
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report= --cov-fail-under=0 $(APPEND) -m "$(LEFT)"
 	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m cluster
+	$(BIN)/coverage report --fail-under=100 --include='$(WHOLE)'
 
 lab: setup-dev .venv/.lab ## Open the notebooks in JupyterLab; `make run` in another terminal gives them a service to look at
 	FORESHOCK_URL=$${FORESHOCK_URL:-http://127.0.0.1:8318} FORESHOCK_HISTORY=$${FORESHOCK_HISTORY:-$(CURDIR)/data/demo/history} \
@@ -82,6 +93,18 @@ docs: setup-dev ## Render the reference pages and build the documentation, stric
 
 fuzz: setup-dev ## Feed mutated bodies to the C scanner under sanitizers, beside the Python reader (SECONDS, SEED, WORKERS)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED) --workers $(WORKERS)
+
+fuzz-api: setup-dev ## Ask a running node for everything in its OpenAPI document, right and wrong (SECONDS, SEED)
+	$(BIN)/python -m tests.openapi_fuzz --seconds $(SECONDS) --seed $(SEED)
+
+mutation: setup-dev .venv/.mutation ## Change the code of features and models and see whether a test notices (SAMPLE mutants of a module, SECONDS, SEED)
+	$(BIN)/python -m tests.mutation --sample $(SAMPLE) --seconds $(SECONDS) --seed $(SEED) --workers $(WORKERS)
+
+bench: setup-dev ## Measure everything of the original list in less than 15 minutes, with one report in build/bench (compare: python -m benchmarks.compare OLD NEW)
+	$(BIN)/python -m benchmarks.bench --seed $(SEED) --out build/bench
+
+soak: setup-dev ## Run a node for HOURS at half of what it can take, with faults: does anything grow, is everything counted
+	$(BIN)/python -m benchmarks.soak --hours $(HOURS) --seed $(SEED) --out build/soak
 
 lock: setup-dev ## Resolve the direct requirements anew into the lock
 	$(BIN)/python deploy/locked.py lock > .venv/lock.txt
@@ -128,6 +151,12 @@ clean: ## Remove what the targets made, .venv too
 	@echo "installing the NATS server into .venv"
 	@$(BIN)/python deploy/locked.py cluster-demo > .venv/cluster.txt
 	@$(INSTALL_LOCKED) .venv/cluster.txt
+	@touch $@
+
+.venv/.mutation: .venv/.dev
+	@echo "installing what changes the code into .venv"
+	@$(BIN)/python deploy/locked.py mutation > .venv/mutation.txt
+	@$(INSTALL_LOCKED) .venv/mutation.txt
 	@touch $@
 
 .venv/.bench: .venv/.dev

@@ -28,7 +28,7 @@ from app.store.contract import Documents
 from app.succession import champion_of
 from app.telemetry import Telemetry
 from app.trained import register, run_job
-from features.errors import ForeshockError, Overloaded
+from features.errors import AlreadyWaiting, ForeshockError, Overloaded
 from models.registry import Registry
 
 __all__ = ["Jobs", "JobsPlan"]
@@ -182,7 +182,7 @@ class Jobs:
         with self._lock:
             if place in self._waiting:
                 waiting = self._waiting[place]
-                raise Overloaded(f"at most 1 {words} of tenant {run.tenant!r} may wait, and {waiting} does; got one more")
+                raise AlreadyWaiting(f"at most 1 {words} of tenant {run.tenant!r} may wait, and {waiting} does; got one more")
             if len(self._waiting) >= _MOST_WAITING:
                 raise Overloaded(f"at most {_MOST_WAITING} training runs and backtests may wait, got one more")
             self._waiting[place] = run.id

@@ -15,7 +15,7 @@ from app.cache.backtests import BacktestRun
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.cache.records import TrainingRun
 from app.store.contract import Document, Documents
-from features.errors import Conflict, Overloaded
+from features.errors import AlreadyWaiting, Conflict, Overloaded
 
 __all__ = ["RUN_TTL_S", "WORDS", "Places", "Run", "put_run", "swap_run", "unfinished"]
 
@@ -116,7 +116,7 @@ class Places:
         place = decode_document(there.value, _Place)
         # What waits on this node is known to `app.jobs` itself.
         if place.node != run.node and lives(place.node) and self._waits(type(run), run.tenant, place):
-            raise Overloaded(
+            raise AlreadyWaiting(
                 f"at most 1 {WORDS[type(run)]} of tenant {run.tenant!r} may wait, and {place.run} of node {place.node} does; got one more"
             )
 

@@ -33,7 +33,7 @@ from zlib_ng import zlib_ng
 
 from benchmarks.otlp_bodies import GZIP_LEVEL, Template, templates
 
-__all__ = ["N_SPANS", "main"]
+__all__ = ["N_SPANS", "Bodies", "main"]
 
 N_SPANS = 512
 _N_FAILED = 5  # 1 % of them
@@ -62,9 +62,12 @@ class Bodies:
     ----------
     seed : int
         Of templates and ids.
+    skew_s : float
+        Seconds by which the sender's clock is ahead.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, skew_s: float = 0.0) -> None:
+        self._skew_ns = round(skew_s * 1e9)
         self._rng = np.random.default_rng(seed)
         # Ids are drawn on a thread as well as on the loop, and a generator is for one of them.
         self._renewing = np.random.default_rng(seed + 1)
@@ -79,7 +82,7 @@ class Bodies:
 
     def _set(self, k: int) -> _Piece:
         form = k % len(self._whole)
-        data = self._whole[form].fill(self._renewing, time.time_ns())
+        data = self._whole[form].fill(self._renewing, time.time_ns() + self._skew_ns)
         packed = zlib_ng.compressobj(GZIP_LEVEL, zlib_ng.DEFLATED, -15)
         return _Piece(form, packed.compress(data) + packed.flush(zlib_ng.Z_FULL_FLUSH), zlib_ng.crc32(data), len(data))
 
@@ -87,7 +90,7 @@ class Bodies:
         """Return the next request and the numbers of its two templates."""
         self._made += 1
         first, form = self._sets[self._made % _SETS], self._made % len(self._failed)
-        data = self._failed[form].fill(self._rng, time.time_ns())
+        data = self._failed[form].fill(self._rng, time.time_ns() + self._skew_ns)
         packed = zlib_ng.compressobj(_FAST, zlib_ng.DEFLATED, -15)
         last = packed.compress(data) + packed.flush()
         checksum = zlib_ng.crc32_combine(first.checksum, zlib_ng.crc32(data), len(data))

@@ -24,7 +24,7 @@ from benchmarks.otlp_clients import Address
 
 __all__ = ["Receiver", "cpu_s", "find_rotel", "foreshock", "free_ports", "rotel", "tree"]
 
-_START_S = 60.0
+_START_S = 180.0
 _LAG_S = 120.0
 _POLL_S = 0.05
 _ASK_S = 0.25  # between questions whether all is absorbed: the answer costs a few ms of what is measured

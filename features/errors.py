@@ -6,7 +6,8 @@ ForeshockError
 │   ├── BodyTooLarge      a body larger than the limit, before or after decompression
 │   └── InvalidSetting    a setting that stops the start
 ├── Overloaded            a bounded queue is full; the same input works later
-│   └── LogFull           the log holds as many bytes as it may
+│   ├── LogFull           the log holds as many bytes as it may
+│   └── AlreadyWaiting    the tenant has as much waiting as it may; others are not concerned
 ├── Fenced                a newer owner holds the partition
 ├── Conflict              a compare-and-set lost
 ├── DataInUse             another process holds the data folder
@@ -25,6 +26,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AlreadyWaiting",
     "BodyTooLarge",
     "CircuitOpen",
     "Conflict",
@@ -73,6 +75,10 @@ class Overloaded(ForeshockError):
     """A bounded queue is full."""
 
     retryable: ClassVar[bool] = True
+
+
+class AlreadyWaiting(Overloaded):
+    """A tenant has as much waiting as it may, which concerns no other."""
 
 
 class LogFull(Overloaded):

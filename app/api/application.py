@@ -8,10 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,11 +39,11 @@ from app.api import (
     trends,
     webhooks,
 )
+from app.api.document import described
 from app.api.entries import Entries
 from app.api.feed import Feeds
 from app.api.guard import Access, Guard
 from app.api.parts import PREFIX, ApiParts, Health
-from app.api.schemas import ProblemOut
 from app.api.shortcut import Shortcut
 from app.cache.cache import Cache
 from app.telemetry import Telemetry
@@ -53,7 +51,6 @@ from app.telemetry import Telemetry
 __all__ = ["create_api", "create_probes", "routes_of"]
 
 _PROBE_BYTES = 2**16  # guessed: nobody who asks for health sends a body
-_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _RESOURCES = (
     predictions,
     anomalies,
@@ -124,9 +121,9 @@ def create_api(parts: ApiParts) -> FastAPI:
     app.add_middleware(_Edge, telemetry=parts.telemetry, max_body_bytes=parts.max_body_bytes)
     app.add_middleware(Shortcut, parts=parts, entries=app.state.entries)  # the last added is asked first
     for module in (*_RESOURCES, health):
-        # Without a default answer FastAPI would describe its own form of a 422.
+        # Without a default answer FastAPI would describe its own form of a 422; `described` puts others in its place.
         app.include_router(module.router, responses={"default": {"description": "A problem, RFC 9457"}})
-    app.openapi = lambda: _described(app)
+    app.openapi = lambda: described(app)
     app.state.access = Access(
         parts.doorkeeper, parts.audit(), parts.default_tenant, parts.telemetry, open_metrics=parts.security.open_metrics
     )
@@ -172,18 +169,6 @@ def create_probes(access: Access, checks: Mapping[str, Callable[[], Health]], ro
     app.add_api_route("/{path:path}", elsewhere, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     app.add_middleware(Guard, access=access, routes=guarded)
     return app
-
-
-def _described(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, in which every operation may answer with a problem."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = ProblemOut.model_json_schema()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                operation["responses"]["default"]["content"] = {problems.MEDIA_TYPE: {"schema": _PROBLEM_REF}}
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 class _Edge:

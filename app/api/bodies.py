@@ -5,15 +5,18 @@ Routes turn them into the dataclasses of the layers below.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.api.schemas import Verdict
 from models.feedback import YEARS
 
 __all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "SelectorIn", "StepIn", "TrainingIn", "UtcTime"]
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?|[-+]?\.\d+")
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -23,8 +26,15 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("a time must be in the years 1 to 9999 in UTC") from exc
 
 
-UtcTime: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A time with its zone, taken to UTC."""
+def _written_out(time: object) -> object:
+    """Refuse a bare number, which pydantic would read as seconds or milliseconds, as it sees fit."""
+    if isinstance(time, int | float) or (isinstance(time, str) and _NUMBER.fullmatch(time.strip())):
+        raise ValueError("a time must be written as in RFC 3339, such as 2026-03-02T12:00:00Z")
+    return time
+
+
+UtcTime: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+"""A time with its zone, written as in RFC 3339 and taken to UTC."""
 
 
 class _In(BaseModel):

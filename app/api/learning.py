@@ -17,7 +17,12 @@ __all__ = ["router"]
 router = APIRouter(prefix=PREFIX, tags=["models"])
 
 
-@router.get("/learning", response_model=LearningOut, summary="How well forecasts do lately, by what came true")
+@router.get(
+    "/learning",
+    response_model=LearningOut,
+    responses={404: {"description": "No outcome of a forecast is known yet"}},
+    summary="How well forecasts do lately, by what came true",
+)
 async def show_learning(asked: Asked) -> Response:
     """Say of every member how well it forecast lately, with its weight, the signs of drift and the rival under comparison."""
     found = asked.cache.one("learning", asked.key("*"), LearningRecord)

@@ -292,7 +292,13 @@ def names_tenant(name: str) -> bool:
 async def ask(
     request: Request,
     tenant: Annotated[
-        str | None, Header(alias="X-Scope-OrgID", description="The tenant; the configured default without it.")
+        str | None,
+        # Described and not checked by the framework, so that `ask` names a tenant's fault its own problem.
+        Header(
+            alias="X-Scope-OrgID",
+            description="The tenant; the configured default without it.",
+            json_schema_extra={"pattern": r"^(?!\.+$)[A-Za-z0-9_.\-]{1,128}$"},
+        ),
     ] = None,
 ) -> Ask:
     """Say whose request it is.

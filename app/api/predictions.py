@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from anyio import to_thread
@@ -27,6 +27,8 @@ from features.series import WHOLE
 from models.prediction import HORIZONS
 
 __all__ = ["PredictionFilter", "router", "shown_prediction"]
+
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what If-None-Match names"}}
 
 router = APIRouter(prefix=PREFIX, tags=["predictions"])
 
@@ -76,7 +78,10 @@ async def list_predictions(asked: Asked, chosen: Annotated[PredictionFilter, Que
 
 # Before the route below, whose service may hold slashes.
 @router.get(
-    "/predictions/{prediction_id:path}/explanation", response_model=ExplanationOut, summary="What lies behind a prediction"
+    "/predictions/{prediction_id:path}/explanation",
+    response_model=ExplanationOut,
+    responses=_UNCHANGED,
+    summary="What lies behind a prediction",
 )
 async def explain_prediction(
     asked: Asked, prediction_id: str, if_none_match: Annotated[str | None, Header()] = None
@@ -95,7 +100,10 @@ async def explain_prediction(
 
 
 @router.get(
-    "/predictions/{service:path}", response_model=ServicePredictionOut, summary="The prediction of a service and its operations"
+    "/predictions/{service:path}",
+    response_model=ServicePredictionOut,
+    responses=_UNCHANGED,
+    summary="The prediction of a service and its operations",
 )
 async def show_prediction(asked: Asked, service: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Answer with the prediction of a whole service and those of its operations, by name."""

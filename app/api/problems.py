@@ -25,12 +25,15 @@ from typing import Any, ClassVar, cast
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app.auth import NoSuchToken, NotAllowed, NotAuthenticated
 from app.auth.refusals import CHALLENGE
 from app.edge.throttle import TooOften
 from features.errors import (
+    AlreadyWaiting,
     BodyTooLarge,
     CircuitOpen,
     Conflict,
@@ -154,6 +157,7 @@ PROBLEMS: dict[type[ForeshockError], tuple[int, str, str]] = {
     NoticeRefused: (502, "notice-refused", "The receiver will not take it"),
     StillRunning: (409, "still-running", "The first request with this Idempotency-Key is still running"),
     Conflict: (409, "conflict", "Something changed it in between"),
+    AlreadyWaiting: (429, "already-waiting", "One waits already"),
     LogFull: (503, "log-full", "The log holds as much as it may"),
     TooOften: (429, "too-often", "More was asked for than security.limits allow"),
     Overloaded: (503, "overloaded", "A queue is full"),
@@ -173,10 +177,11 @@ RETRY_AFTER_S = 1  # guessed: queues drain and owners change within seconds
 
 _JSON = re.compile(r"application/(.+\+)?json", re.IGNORECASE)
 
+_NOT_ALLOWED = 405
 _FRAMEWORK = {
     400: ("bad-request", "The request cannot be understood"),
     404: ("not-found", "There is no such resource"),
-    405: ("method-not-allowed", "The resource does not take this method"),
+    _NOT_ALLOWED: ("method-not-allowed", "The resource does not take this method"),
     413: ("body-too-large", "The body is too large"),
     415: ("not-json", "The body is not declared as JSON"),
 }
@@ -262,7 +267,16 @@ async def _framework(request: Request, error: Exception) -> Response:
     known = cast("HTTPException", error)
     name, title = _FRAMEWORK.get(known.status_code, ("http", "The request was refused"))
     detail = f"{request.method} {request.url.path}: {known.detail}"
-    return problem((known.status_code, name, title), detail, known.headers)
+    headers = {"Allow": _allowed(request)} if known.status_code == _NOT_ALLOWED else known.headers
+    return problem((known.status_code, name, title), detail, headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of what a path names. The framework says those of the first route that fits, which knows its own alone."""
+    known = (context.original_route for context in iter_route_contexts(request.app.routes))
+    fitting = [route for route in known if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
+    nearest = max((route.path_format for route in fitting), key=len, default="")
+    return ", ".join(sorted(method for route in fitting if route.path_format == nearest for method in route.methods or ()))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

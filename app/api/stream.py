@@ -36,6 +36,15 @@ router = APIRouter(prefix=PREFIX, tags=["stream"])
 _AT_ONCE = 64  # events that are put together before they are sent; guessed, and what a slow reader holds in memory
 _RETRY_MS = 2000  # guessed: what browsers wait before they connect again
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "description": "The kind of what changed, or `dropped`."},
+        "id": {"type": "string", "description": "The place to go on from, as Last-Event-ID."},
+        "retry": {"type": "integer", "description": "Milliseconds after which to connect again."},
+        "data": {"type": "string", "description": "JSON."},
+    },
+}  # of one event, which is what the answer is a sequence of
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -65,9 +74,7 @@ class StreamFilter(BaseModel):
 @router.get(
     "/stream",
     response_class=StreamingResponse,
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events, one after the other"}
-    },
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}, "description": "Events, one after the other"}},
     summary="Server-sent events: predictions, anomalies, incidents, groups, alerts, models",
 )
 async def stream(

@@ -11,7 +11,7 @@ import pytest
 from app.cache.backtests import BacktestRun, page_of
 from app.cache.documents import decode_document, encode_document, tenant_key
 from app.job import Job
-from features.errors import Overloaded
+from features.errors import AlreadyWaiting
 from features.memory import MemoryPlan
 from tests.app.test_jobs import FIRST, NOW, Bench, open_bench, write_history
 from tests.nodes import until
@@ -51,7 +51,7 @@ def test_one_backtest_waits_beside_a_training_run(tmp_path: Path) -> None:
         job = Job("default", MemoryPlan())
         bench.jobs.ask("r1", job, "")
         bench.jobs.ask_backtest("b1", job, "")
-        with pytest.raises(Overloaded, match="at most 1 backtest of tenant 'default' may wait, and b1 does"):
+        with pytest.raises(AlreadyWaiting, match="at most 1 backtest of tenant 'default' may wait, and b1 does"):
             bench.jobs.ask_backtest("b2", job, "")
 
 

@@ -32,7 +32,7 @@ from app.store.sqlite import SqliteStore, open_store
 from app.telemetry import Telemetry
 from app.trained import run_job
 from features.batch import N_BUCKETS, Batch, channel
-from features.errors import InvalidValue, Overloaded
+from features.errors import AlreadyWaiting, InvalidValue, Overloaded
 from features.memory import Memory, MemoryPlan
 from models.registry import Registry
 from tests.nodes import until
@@ -217,7 +217,7 @@ def test_at_most_16_runs_wait(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         for number in range(16):
             bench.jobs.ask(f"r{number}", Job(f"tenant-{number}", MemoryPlan()), "")
-        with pytest.raises(Overloaded, match="at most 16 training runs and backtests"):
+        with pytest.raises(AlreadyWaiting, match="at most 16 training runs and backtests"):
             bench.jobs.ask("r16", Job("default", MemoryPlan()), "")
         assert bench.store.documents.get("training-runs", tenant_key("default", "r16")) is None
 
@@ -225,7 +225,7 @@ def test_at_most_16_runs_wait(tmp_path: Path) -> None:
 def test_one_run_a_tenant_waits_and_a_start_takes_it(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         bench.jobs.ask("r1", Job("default", MemoryPlan()), "before the start")
-        with pytest.raises(Overloaded, match="at most 1 training run of tenant 'default' may wait, and r1 does"):
+        with pytest.raises(AlreadyWaiting, match="at most 1 training run of tenant 'default' may wait, and r1 does"):
             bench.jobs.ask("r2", Job("default", MemoryPlan()), "")
         bench.jobs.start()
         assert "must hold at least" in (bench.ended().error or ""), "it was run, not failed as one of before a crash"
@@ -264,7 +264,7 @@ def test_one_run_a_tenant_waits_over_all_nodes_and_a_dead_nodes_place_is_taken(t
         one, other = (beside(bench, JobsPlan(node=node, alive=lambda: alive)) for node in ("n1", "n2"))
         job = Job("default", MemoryPlan())
         one.ask("r1", job, "")
-        with pytest.raises(Overloaded, match="tenant 'default' may wait, and r1 of node n1 does"):
+        with pytest.raises(AlreadyWaiting, match="tenant 'default' may wait, and r1 of node n1 does"):
             other.ask("r2", job, "")
         assert bench.store.documents.get("training-runs", tenant_key("default", "r2")) is None
         other.ask_backtest("b1", job, "another kind has a place of its own")

@@ -71,3 +71,13 @@ def test_an_edge_has_traffic_shared_failures_and_the_lag_of_its_caller() -> None
     assert known["bank:443"].calls == pytest.approx(2.0, rel=0.01)
     assert known["db"].lead_bits > 10.0
     assert (known["bank:443"].errors, known["bank:443"].lag_s, known["bank:443"].lead_bits) == (0.0, 0.0, 0.0)
+
+
+def test_an_edge_stays_while_it_weighs_a_hundredth_of_a_call() -> None:
+    memory = Memory()
+    memory.begin(T0)
+    memory.add("a", 0, a_batch(("web", "q", T0, {"total": 20.0})))
+    memory.advance(T0 + 1)
+    memory.graph.add("a", "web", "just", 0.01, memory.tick)
+    memory.graph.add("a", "web", "fainter", 0.0099, memory.tick)
+    assert [edge.callee for edge in edges_of(memory)] == ["just"]

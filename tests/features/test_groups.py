@@ -75,6 +75,13 @@ def test_a_peer_that_everybody_names_joins_nobody() -> None:
     assert len(group(seen[:50])) == 1
 
 
+@pytest.mark.parametrize(("n", "n_groups"), [(50, 1), (51, 51)])
+def test_a_service_that_more_than_fifty_call_joins_nobody(n: int, n_groups: int) -> None:
+    seen = [Seen(f"i{k}", f"s{k}", 0) for k in range(n)]
+    edges = calls(*((f"s{k}", "dns") for k in range(n)))
+    assert len(group(seen, edges, ["dns"])) == n_groups
+
+
 def test_incidents_of_one_service_are_one_group_while_one_lasts_and_shortly_after() -> None:
     seen = [
         Seen("a", "web", 0, 60 * MINUTE),

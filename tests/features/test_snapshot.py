@@ -15,6 +15,7 @@ from features.extract import extract
 from features.incident import IncidentRule
 from features.memory import Memory, MemoryPlan
 from features.pieces import split
+from features.rings import Columns
 from features.series import WHOLE, SeriesKey, partition_of
 from features.snapshot import READS, VERSION, restore, snapshot
 from tests.telemetry import T0, Minute, by_key, minutes, play, same_rows, traffic
@@ -123,6 +124,20 @@ def test_more_series_than_fit_one_value_come_back() -> None:
     assert sorted(state) == ["memory/head", "memory/rows/00000", "memory/rows/00001", "memory/rows/00002"]
     again = restored({0: state}, [0])
     assert np.array_equal(extract(again), extract(memory))
+
+
+def test_what_is_kept_beside_the_memory_comes_back_with_the_rows_it_is_of() -> None:
+    def rows(of: Memory) -> list[int]:
+        found = (of.directory.find("default", service, WHOLE) for service in ("web", "cart"))
+        return [row for row in found if row is not None]
+
+    memory, beside = Memory(), Columns(learned=("f8", (2,), np.nan))
+    play(memory, [[Minute("default", (traffic(T0, 5.0, service="web"), traffic(T0, 5.0, service="cart")), ())]])
+    beside.grow(len(memory.directory))
+    beside["learned"][rows(memory)] = [[1.0, 2.0], [3.0, 4.0]]
+    again, found = Memory(), Columns(learned=("f8", (2,), np.nan))
+    restore(again, 0, snapshot(memory, 0, {"beside": beside}), {"beside": found})
+    assert found["learned"][rows(again)].tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_new_partition_starts_empty() -> None:

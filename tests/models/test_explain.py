@@ -40,3 +40,10 @@ def test_every_group_of_the_schema_has_words_for_any_row() -> None:
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InvalidValue, match="shares and row"):
         reasons(np.zeros(2), np.zeros(4, np.float32), SMALL)
+
+
+def test_four_reasons_are_given_unless_more_are_asked_for() -> None:
+    schema = FeatureSchema(1, tuple(Feature(name, name) for name in "abcdef"))
+    shares, row = np.arange(1.0, 7.0), np.ones(6, np.float32)
+    assert [reason.group for reason in reasons(shares, row, schema)] == ["f", "e", "d", "c"]
+    assert len(reasons(shares, row, schema, top=5)) == 5

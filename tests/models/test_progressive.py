@@ -74,3 +74,9 @@ def test_nothing_is_said_before_anything_was_judged_and_a_pace_is_checked() -> N
     assert Progressive(keep=0.5).said() == {}
     with pytest.raises(InvalidValue, match=r"keep must be in \(0, 1\), got 1"):
         Progressive(keep=1.0)
+
+
+def test_where_nothing_ever_began_the_base_rate_says_so_without_loss() -> None:
+    progressive = Progressive(keep=0.9)
+    progressive.learn({"a": np.full((4, 3), 0.1)}, np.zeros((4, 3)), np.ones((4, 3), bool))
+    assert [one.base_log_loss for one in progressive.said()["a"].values()] == [0.0, 0.0, 0.0]

@@ -55,3 +55,12 @@ def test_rows_that_somebody_spoke_of_are_kept_before_the_quiet_is_thinned() -> N
     weight[5:] = 4.0
     many, _ = thin(y, np.ones(y.shape, dtype=np.bool_), weight, Thinning(), np.random.default_rng(0))
     assert len(many) == len(rows)
+
+
+def test_of_what_is_kept_without_an_event_up_to_half_is_what_somebody_spoke_of() -> None:
+    y, weight = np.zeros((20_000, 3)), np.ones(20_000)
+    y[:5, 2] = 1
+    weight[10_000:] = 4.0
+    rows, _ = thin(y, np.ones(y.shape, dtype=np.bool_), weight, Thinning(), np.random.default_rng(0))
+    n_negative = len(rows) - 5
+    assert np.count_nonzero(rows >= 10_000) == n_negative // 2

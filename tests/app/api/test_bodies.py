@@ -24,6 +24,12 @@ def test_time_outside_of_utc_is_refused(time: str) -> None:
         TrainingIn.model_validate({"since": time})
 
 
+@pytest.mark.parametrize("time", [1772452800, 0.5, True, "1772452800", " -1.5 ", ".5"])
+def test_time_that_is_a_bare_number_is_refused(time: object) -> None:
+    with pytest.raises(ValidationError, match="must be written as in RFC 3339"):
+        TrainingIn.model_validate({"since": time})
+
+
 def test_training_over_nothing_is_refused() -> None:
     with pytest.raises(ValidationError, match="until must be after since"):
         TrainingIn.model_validate({"since": "2026-03-02T10:00:00Z", "until": "2026-03-02T10:00:00Z"})

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 import features.errors
 from app.api.problems import PROBLEMS, InvalidCursor, install, status_of
-from features.errors import Fenced, ForeshockError, InvalidValue, Overloaded, StoreFailed, UntrustedArtifact
+from features.errors import AlreadyWaiting, Fenced, ForeshockError, InvalidValue, Overloaded, StoreFailed, UntrustedArtifact
 from tests.api_builders import Api
 
 
@@ -36,6 +36,7 @@ def raised(error: Exception) -> httpx.Response:
         (InvalidValue("x"), 422),
         (InvalidCursor("x"), 400),
         (Overloaded("x"), 503),
+        (AlreadyWaiting("x"), 429),
         (Fenced("x"), 503),
         (StoreFailed("x"), 503),
         (UntrustedArtifact("x"), 500),
@@ -109,3 +110,14 @@ def test_body_of_another_type_is_refused_as_such(api: Api, kind: str) -> None:
     response = api.ask("POST", "/api/v1/feedback", content=b"verdict=confirmed", headers={"Content-Type": kind})
     assert (response.status_code, response.json()["type"]) == (415, "urn:foreshock:problem:not-json")
     assert kind in response.json()["detail"]
+
+
+def test_refused_method_is_told_all_that_the_path_takes(api: Api) -> None:
+    for path, methods in (
+        ("/api/v1/feedback", "GET, POST"),
+        ("/api/v1/silences", "GET, POST"),
+        ("/api/v1/silences/s1", "DELETE"),
+        ("/api/v1/alerts/a1:acknowledge", "POST"),
+    ):
+        response = api.ask("PATCH", path)
+        assert (response.status_code, response.headers["allow"]) == (405, methods)

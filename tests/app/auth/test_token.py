@@ -89,7 +89,17 @@ def basic(login: str) -> str:
         ("Basic !!!", None),
         ("", None),
     ],
-    ids=["bearer", "spaces", "basic", "nobody", "no colon", "no word", "digest", "no base64", "empty"],  # the token is another each time
+    ids=[
+        "bearer",
+        "spaces",
+        "basic",
+        "nobody",
+        "no colon",
+        "no word",
+        "digest",
+        "no base64",
+        "empty",
+    ],  # the token is another each time
 )
 def test_a_token_is_found_in_bearer_and_as_the_password_of_basic(header: str, found: str | None) -> None:
     assert password_of(header) == found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.ingest.codec import VERSION, BatchMessage, TickMessage, pack, unpack
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, Call, DurationPoint, Level, Presence
-from features.errors import InvalidValue
+from features.errors import InvalidValue, NewerVersion
 from features.event import ErrorRecord
 from tests.builders import same_batch
 
@@ -104,6 +104,11 @@ def test_errors_that_share_a_stack_carry_it_once() -> None:
 def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidValue, match="log message"):
         unpack(data)
+
+
+def test_message_of_a_newer_release_is_told_apart_from_what_is_none() -> None:
+    with pytest.raises(NewerVersion, match=rf"has version {VERSION + 1}, this release reads \(2, 3\): a newer one wrote it"):
+        unpack(bytes([VERSION + 1]) + b"x")
 
 
 @given(st.binary(max_size=200))

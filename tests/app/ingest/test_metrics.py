@@ -62,6 +62,15 @@ def test_a_time_out_of_bounds_is_counted() -> None:
     assert batch.counters == {"times_invalid": 1}
 
 
+def test_a_histogram_of_requests_at_a_time_out_of_bounds_is_counted() -> None:
+    point = {"timeUnixNano": "-1", "count": "1", "sum": 0.5, "bucketCounts": ["0", "1"], "explicitBounds": [0.1]}
+    batch = read(
+        {"name": "http.server.request.duration", "unit": "s", "histogram": {"aggregationTemporality": 1, "dataPoints": [point]}}
+    )
+    assert batch.counters == {"times_invalid": 1}
+    assert [one.time_ns for one in batch.durations] == [-1]
+
+
 def test_levels_beyond_the_rows_are_refused_and_none_is_changed_by_a_smaller_one() -> None:
     found = [{"name": name, "gauge": {"dataPoints": [at(120, value)]}} for name, value in (("a", 2.0), ("b", 1.0), ("a", 1.0))]
     batch = read(*found, limits=Limits(max_rows=1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -126,6 +128,27 @@ def test_every_engine_that_is_here_is_a_decoder() -> None:
 def test_an_engine_that_is_not_built_is_refused() -> None:
     with pytest.raises(InvalidSetting, match="engine must be auto or python"):
         decoder("c")
+
+
+def test_where_the_scanner_was_not_built_bodies_are_read_in_python() -> None:
+    without = (
+        "import sys\n"
+        "sys.modules['app.ingest.scan'] = None\n"
+        "from app.ingest.otlp import ENGINE, decode, decoder\n"
+        "from features.errors import InvalidSetting\n"
+        "print(ENGINE, decode(sys.stdin.buffer.read(), 'traces', 'protobuf').n_records)\n"
+        "try:\n"
+        "    decoder('c')\n"
+        "except InvalidSetting as exc:\n"
+        "    print(exc)\n"
+    )
+    body = as_protobuf(FULL["traces"], "traces")
+    ended = subprocess.run([sys.executable, "-c", without], input=body, capture_output=True, check=True)
+    n_records = decode(body, "traces", "protobuf").n_records
+    assert ended.stdout.decode().splitlines() == [
+        f"python {n_records}",
+        "engine must be auto or python where the scanner in C is not built, got c",
+    ]
 
 
 @pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b" \r\n\t"])
