@@ -33,7 +33,7 @@ _MEANS = {
     "5XX": "The node cannot answer now, or failed",
 }
 _TENANT = "X-Scope-OrgID"
-_TOKEN = "A token of `foreshock tokens create`, where `security.require_tokens` is on; as the password of Basic too."
+_SCHEME = "A token of `foreshock tokens create`, where `security.require_tokens` is on; as the password of Basic too."
 _CHANGES = {"post", "put", "patch", "delete"}
 
 
@@ -60,7 +60,7 @@ def described(app: FastAPI) -> dict[str, Any]:
                 for status in problems_of(path, method, operation):
                     told = operation["responses"].setdefault(status, {"description": _MEANS[status]})
                     told["content"] = {problems.MEDIA_TYPE: {"schema": _PROBLEM_REF}}
-        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": _TOKEN}}
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": _SCHEME}}
         document["security"] = [{}, {"token": []}]
         app.openapi_schema = document
     return app.openapi_schema
@@ -84,7 +84,7 @@ def problems_of(path: str, method: str, operation: Mapping[str, Any]) -> Iterato
     Examples
     --------
     >>> list(problems_of("/livez", "get", {}))
-    ['5XX']
+    ['429', '5XX']
     >>> list(problems_of("/api/v1/groups/{group_id}", "get", {"parameters": [{"name": "group_id", "in": "path"}]}))
     ['400', '401', '403', '404', '429', '5XX']
     """
@@ -104,6 +104,5 @@ def problems_of(path: str, method: str, operation: Mapping[str, Any]) -> Iterato
         yield from ("413", "415")
     if has_body or any(place != "path" and name != _TENANT for place, name in parameters):
         yield "422"
-    if path.startswith(PREFIX):
-        yield "429"
+    yield "429"
     yield "5XX"

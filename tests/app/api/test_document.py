@@ -8,10 +8,17 @@ from tests.api_builders import Api
 
 def test_operations_name_the_problems_that_follow_from_what_they_take() -> None:
     tenant = {"name": "X-Scope-OrgID", "in": "header"}
-    assert list(problems_of("/metrics", "get", {})) == ["401", "403", "5XX"]
+    assert list(problems_of("/metrics", "get", {})) == ["401", "403", "429", "5XX"]
     assert list(problems_of("/api/v1/nodes", "get", {"parameters": [tenant]})) == ["400", "401", "403", "429", "5XX"]
     limit = {"name": "limit", "in": "query"}
-    assert list(problems_of("/api/v1/alerts", "get", {"parameters": [tenant, limit]})) == ["400", "401", "403", "422", "429", "5XX"]
+    assert list(problems_of("/api/v1/alerts", "get", {"parameters": [tenant, limit]})) == [
+        "400",
+        "401",
+        "403",
+        "422",
+        "429",
+        "5XX",
+    ]
     posted = {"parameters": [tenant, {"name": "alert_id", "in": "path"}], "requestBody": {}}
     assert list(problems_of("/api/v1/alerts/{alert_id}:acknowledge", "post", posted)) == [
         "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "5XX",

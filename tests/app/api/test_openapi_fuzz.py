@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from app.auth.principal import ANYONE, EVERY_TENANT, Scope
+from app.auth.tokens import Tokens, Wanted
 from tests.nodes import run_node
 from tests.openapi_fuzz import fill, fuzz
 
 pytestmark = pytest.mark.slow
 
-NODES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
-    "open": ({}, {}),
-}
-"""Settings of a node, and the headers that it wants of who asks."""
 
-
-@pytest.mark.parametrize(("overrides", "headers"), NODES.values(), ids=NODES.keys())
-def test_every_answer_is_one_that_the_document_names(
-    tmp_path: Path, overrides: dict[str, Any], headers: dict[str, str]
-) -> None:
-    with run_node(tmp_path / "node", **overrides) as running:
+@pytest.mark.parametrize("demanded", [False, True], ids=["open", "with tokens"])
+def test_every_answer_is_one_that_the_document_names(tmp_path: Path, demanded: bool) -> None:
+    with run_node(tmp_path / "node", security__require_tokens=demanded) as running:
+        headers: dict[str, str] = {}
+        if demanded:
+            tokens = Tokens(running.node.store.documents, lambda: datetime.now(UTC))
+            made = tokens.add(Wanted("fuzz", list(Scope), [EVERY_TENANT]), ANYONE)
+            headers["Authorization"] = f"Bearer {made.text}"
         fill(running, headers)
         found = fuzz(running.served.api, tmp_path, ["--max-examples", "10", "--seed", "1"], headers)
     assert found.ok, found.report
