@@ -7,7 +7,7 @@ is empty but for the one who asks. Both must answer alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def token_of(api: Api, tenant: str) -> dict[str, str]:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[Api]:
+def world(folder: Path) -> Generator[Api]:
     """Open a world in which the one who asks has a service with a prediction."""
     clock = Clock()
     store = FAMILIES["sqlite"](folder, clock)
