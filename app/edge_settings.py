@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-
-from app.auth.principal import Scope as Right
 
 __all__ = ["GrantSettings", "LimitSettings", "OidcSettings", "TlsSettings"]
 
@@ -71,7 +69,7 @@ class LimitSettings(_Group):
 class GrantSettings(_Group):
     """What people may do of whom the provider says something."""
 
-    scopes: tuple[Right, ...] = Field(min_length=1)
+    scopes: tuple[Literal["ingest", "read", "feedback", "train", "admin"], ...] = Field(min_length=1)
     """Scopes, of `ingest`, `read`, `feedback`, `train` and `admin`. Pages need `read`."""
     tenants: tuple[str, ...] = Field(min_length=1)
     """Tenants whose data they may do that with; `*` stands for all."""

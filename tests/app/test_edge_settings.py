@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.auth import Scope
+from app.edge_settings import GrantSettings
 from app.settings import load_settings
 from features.errors import InvalidSetting
 
@@ -23,6 +25,13 @@ from features.errors import InvalidSetting
 def test_what_does_not_hold_is_named(tmp_path: Path, name: str, value: object, words: str) -> None:
     with pytest.raises(InvalidSetting, match=words):
         load_settings(None, data=tmp_path, **{f"security.{name}": value})
+
+
+def test_a_grant_may_name_every_scope_and_no_other() -> None:
+    GrantSettings(scopes=("ingest", "read", "feedback", "train", "admin"), tenants=("*",))
+    assert list(Scope) == ["ingest", "read", "feedback", "train", "admin"]
+    with pytest.raises(ValueError, match="scopes"):
+        GrantSettings.model_validate({"scopes": ["root"], "tenants": ["*"]})
 
 
 def test_tls_is_off_and_limits_are_too_until_somebody_says_so(tmp_path: Path) -> None:
