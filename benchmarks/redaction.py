@@ -62,6 +62,7 @@ def _ratio(found: list[list[bytes]], signal: Signal, changed: Redact) -> tuple[f
     ratios: list[float] = []
     plain_s: list[float] = []
     for number, each in enumerate(found):
+        _take_s(each, signal, redaction, changed)  # whoever comes first would have to fetch the bodies for both
         ways: list[tuple[str, Redact]] = [("with", redaction), ("without", lambda batch: batch)]
         took = {name: _take_s(each, signal, way, changed) for name, way in (ways if number % 2 else ways[::-1])}
         ratios.append(took["with"] / took["without"])

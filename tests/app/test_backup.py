@@ -33,8 +33,8 @@ def quiet(_share: float, _text: str) -> None:
 
 
 def request(running: RunningNode, number: int) -> bytes:
-    at = {"startTimeUnixNano": str(running.now_ns), "endTimeUnixNano": str(running.now_ns + 10**7)}
-    ids = {"traceId": f"{number + 1:032x}", "spanId": span_id(number + 1)}
+    at: dict[str, Any] = {"startTimeUnixNano": str(running.now_ns), "endTimeUnixNano": str(running.now_ns + 10**7)}
+    ids: dict[str, Any] = {"traceId": f"{number + 1:032x}", "spanId": span_id(number + 1)}
     failed = a_span(status={"code": 2, "message": f"no stock of item {number}"}, **at, **ids)
     return as_json(traces(failed, a_span(**at, traceId=f"{number + 1:032x}", spanId=span_id(10**9 + number))))
 

@@ -30,11 +30,11 @@ VALUE = "cust-8f3a-blue"
 
 
 def spans(running: RunningNode, number: int, tenant: str, said: str) -> bytes:
-    at = {"startTimeUnixNano": str(running.now_ns), "endTimeUnixNano": str(running.now_ns + 10**7)}
+    at: dict[str, Any] = {"startTimeUnixNano": str(running.now_ns), "endTimeUnixNano": str(running.now_ns + 10**7)}
     found = []
     for service in range(3):
         n = number * 10 + service
-        ids = {"traceId": f"{n + 1:032x}", "spanId": span_id(n + 1)}
+        ids: dict[str, Any] = {"traceId": f"{n + 1:032x}", "spanId": span_id(n + 1)}
         beside = {"user.id": said, "peer.service": f"{tenant}-db", "note": f"cart of {said}"}
         found.append(
             traces(
@@ -51,7 +51,7 @@ def spans(running: RunningNode, number: int, tenant: str, said: str) -> bytes:
 
 def records(running: RunningNode, tenant: str, said: str) -> bytes:
     stack = f"E: bad\n  at shop.Cart.add(Cart.java:7)\nCaused by: user {said} of {tenant}"
-    at = {"timeUnixNano": str(running.now_ns)}
+    at: dict[str, Any] = {"timeUnixNano": str(running.now_ns)}
     one = a_log(
         body={"stringValue": f"{said}: user blocked by {tenant}"},
         attributes={"exception.stacktrace": stack, "user.id": said},

@@ -168,7 +168,7 @@ def planted_requests(number: int = 0) -> tuple[dict[str, Any], dict[str, Any], l
         said = {"exception.type": "E", "exception.message": text, "exception.stacktrace": f"E: {text}\n  at a.B.c(B.java:7)"}
         beside = {"note": text, "http.request.header.authorization": f"{secret} in full", "list": [text, {"deep": text}]}
         n = len(spans) + 1
-        ids = {"traceId": f"{number:016x}{n:016x}", "spanId": f"{n:016x}"}
+        ids: dict[str, Any] = {"traceId": f"{number:016x}{n:016x}", "spanId": f"{n:016x}"}
         event = {"name": "exception", "timeUnixNano": "1", "attributes": attributes(said)}
         spans.append(
             a_span(status={"code": 2, "message": text}, attributes=beside, events=[event], name=f"GET {text}"[:200], **ids)
