@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from getpass import getuser
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.commands import (
     backtest_command,
@@ -33,6 +30,7 @@ from app.commands import (
     tokens_command,
     train_command,
 )
+from app.commands.terminal import answer, bar, console
 from app.folder import made
 from app.main import Node
 from app.own_log import RedactingFormatter, set_up_log
@@ -66,8 +64,6 @@ WhyOption = Annotated[str, typer.Option("--why", help="Why; kept in the version'
 
 _TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
 
-_console = Console(stderr=True)
-
 
 def main() -> None:
     """Run the command line."""
@@ -93,10 +89,10 @@ def serve(
     with closing(node), on_stop(node.request_stop):
         served = node.start()
         if node.roles.ingest:
-            _console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}")
-        _console.print(f"REST       {served.api}{'/api/v1/predictions' if node.roles.api else '/readyz'}")
+            console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}")
+        console.print(f"REST       {served.api}{'/api/v1/predictions' if node.roles.api else '/readyz'}")
         if served.dashboard:
-            _console.print(f"Dashboard  {served.dashboard}")
+            console.print(f"Dashboard  {served.dashboard}")
         with settled_collector():
             node.wait()
 
@@ -115,12 +111,12 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Send recorded telemetry through the line: into a data folder with event time as the clock, or to a service."""
-    with _bar(as_json) as progress:
+    with bar(as_json) as progress:
         if to is not None:
             report = replay_command.to_service(files, to, speed, progress)
         else:
             report = replay_command.into_folder(files, _settings(config, data), progress)
-    _answer(report, as_json)
+    answer(report, as_json)
 
 
 @app.command()
@@ -131,9 +127,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Fit a model on the folder's history, score it on held-out time, and let it serve if it earned that."""
-    with _bar(as_json) as progress:
+    with bar(as_json) as progress:
         report, table = train_command.train(_made(config, data), tenant, progress)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @app.command()
@@ -150,11 +146,11 @@ def backtest(
 ) -> None:
     """Say honestly how well the folder's incidents could have been forecast, beside simple baselines."""
     begin, end = (time if time is None or time.tzinfo else time.replace(tzinfo=UTC) for time in (since, until))
-    with _bar(as_json) as progress:
+    with bar(as_json) as progress:
         report, table = backtest_command.backtest(_made(config, data), tenant, (begin, end), html, progress)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
     if html is not None:
-        _console.print(f"page: {html}")
+        console.print(f"page: {html}")
 
 
 @app.command()
@@ -170,7 +166,7 @@ def demo(
 ) -> None:
     """Simulate a shop: make its history, train, say how the forecasts do, and go on live."""
     plan = demo_command.DemoOptions(seed, days, faults_per_day, live)
-    demo_command.run(_settings(config, data, host, demo=True), plan, as_json, _console)
+    demo_command.run(_settings(config, data, host, demo=True), plan, as_json, console)
 
 
 @app.command("cluster-demo")
@@ -186,7 +182,7 @@ def cluster_demo(
 ) -> None:
     """Start NATS servers and several nodes on this machine with a shop's live traffic: kill one and watch."""
     plan = cluster_demo_command.ClusterDemoOptions(nodes, servers, seed, faults_per_day, restart_s)
-    cluster_demo_command.run(data, plan, _console)
+    cluster_demo_command.run(data, plan, console)
 
 
 @models_app.callback(invoke_without_command=True)
@@ -208,7 +204,7 @@ def models_list(
 ) -> None:
     """List the versions, newest first."""
     report, table = models_command.versions(_made(config, data), tenant)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @models_app.command("show")
@@ -221,7 +217,7 @@ def models_show(
 ) -> None:
     """Show a version with its scores, and who let it serve when and why."""
     report, table = models_command.show(_made(config, data), tenant, version_id)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @models_app.command("promote")
@@ -236,7 +232,7 @@ def models_promote(
 ) -> None:
     """Let a version serve, if it can."""
     report, table = models_command.promote(_made(config, data), tenant, version_id, who or getuser(), why)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @models_app.command("rollback")
@@ -250,7 +246,7 @@ def models_rollback(
 ) -> None:
     """Let the version serve again that served before."""
     report, table = models_command.rollback(_made(config, data), tenant, who or getuser(), why)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @models_app.command("compare")
@@ -264,7 +260,7 @@ def models_compare(
 ) -> None:
     """Compare the scores of two versions."""
     report, table = models_command.compare(_made(config, data), tenant, one, other)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @models_app.command("export")
@@ -281,7 +277,7 @@ def models_export(
 ) -> None:
     """Write a version as an MLflow model (needs the extra `mlflow`)."""
     report, words = models_command.export(_made(config, data), tenant, version_id, destination, key)
-    _answer(report, as_json, words)
+    answer(report, as_json, words)
 
 
 @app.command("check-config")
@@ -303,7 +299,7 @@ def cluster_config(
 ) -> None:
     """Write the configuration of the NATS servers of a cluster."""
     report, table = cluster_command.write_configs(hosts, out, store_dir, token)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @app.command()
@@ -314,9 +310,9 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Move the data folder of a stopped node into a cluster, on which the node then goes on."""
-    with _bar(as_json) as progress:
+    with bar(as_json) as progress:
         report, table = migrate_command.migrate(_made(config, data), to_nats, progress)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @app.command()
@@ -327,9 +323,9 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy the whole state of a data folder while its service runs, or stands."""
-    with _bar(as_json) as progress:
+    with bar(as_json) as progress:
         report, table = backup_command.backup(_made(config, data), destination, progress)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @app.command()
@@ -343,9 +339,9 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Check a backup to the last byte and make it into a data folder, which must be absent or empty."""
-    with _bar(as_json) as progress:
+    with bar(as_json) as progress:
         report, table = backup_command.bring_back(_settings(config, data), source, manifest_sha256, progress)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @app.command()
@@ -358,7 +354,7 @@ def forget(
 ) -> None:
     """Remove a tenant, or one value of an attribute, from the data folder of a stopped node for good."""
     report, table = forget_command.forget(_made(config, data), tenant, attribute)
-    _answer(report, as_json, table)
+    answer(report, as_json, table)
 
 
 @app.command()
@@ -379,25 +375,6 @@ def _settings(config: Path | None, data: Path | None, host: str | None = None, *
 
 def _made(config: Path | None, data: Path | None) -> Settings:
     return made(_settings(config, data))
-
-
-@contextmanager
-def _bar(quiet: bool) -> Generator[Callable[[float, str], None]]:
-    """Show a progress bar on standard error where a person looks at it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=_console, disable=quiet or not _console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=1.0)
-        yield lambda share, text: progress.update(task, completed=share, description=text)
-
-
-def _answer(report: dict[str, Any], as_json: bool, table: str | None = None) -> None:
-    if as_json:
-        print(json.dumps(report, default=str))
-    elif table is not None:
-        print(table)
-    else:
-        for name, value in report.items():
-            print(f"{name}: {value}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from app.auth import audit, tokens
 from app.flow import Flow, FlowPlan
 from app.forgotten_value import ForgottenValue
 from app.history import erase
@@ -34,7 +35,7 @@ __all__ = ["forget_tenant", "forget_value"]
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
-_OWN_BUCKETS = frozenset({"audit", "tokens"})
+_OWN_BUCKETS = frozenset({audit.BUCKET, tokens.BUCKET})
 """What the operator keeps of who may do and did what; it is no tenant's data, and goes its own way."""
 
 _LEARNED = ("learners", "forests")  # as app.lane names them

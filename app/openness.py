@@ -39,8 +39,7 @@ def refuse_open(settings: Settings) -> None:
         When it listens beyond loopback with neither tokens nor TLS, and settings do not say that it shall.
     """
     security, host = settings.security, settings.server.host
-    has_tls = getattr(getattr(security, "tls", None), "certificate", None) is not None
-    if is_loopback(host) or security.require_tokens or has_tls or security.allow_open:
+    if is_loopback(host) or security.require_tokens or security.tls.certificate is not None or security.allow_open:
         return
     raise InvalidSetting(
         f"setting server.host: {host} is reached from other machines, and whoever reaches it could read and change everything:"

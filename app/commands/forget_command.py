@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from getpass import getuser
 from typing import Any
 
+from app.auth.audit import AuditLog, Deed
 from app.forget import forget_tenant, forget_value
+from app.main import open_alone
+from app.parts import utc_now
 from app.settings import Settings
 from app.store.moving import refuse_moved
 from features.errors import InvalidSetting, InvalidValue
@@ -55,11 +61,28 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
         )
     refuse_moved(settings.data)
     if tenant is not None:
-        done, what = forget_tenant(settings, tenant), f"tenant {tenant}"
+        with _audited(settings, f"tenant {tenant}"):
+            done, what = forget_tenant(settings, tenant), f"tenant {tenant}"
     else:
         key, equals, value = (attribute or "").partition("=")
         if not equals:
             raise InvalidValue(f"--attribute must be name=value, got {attribute!r}")
-        done, what = forget_value(settings, key, value), f"a value of {key}"
+        with _audited(settings, f"a value of {key}"):  # which one would keep it
+            done, what = forget_value(settings, key, value), f"a value of {key}"
     counted = ", ".join(f"{count} {name}" for name, count in done.items())
     return dict(done), f"forgot {what}: {counted}\nbackups are not changed: delete those that hold it"
+
+
+@contextmanager
+def _audited(settings: Settings, what: str) -> Generator[None]:
+    """Write into the audit log that something is removed, before and after; what removes it has the store in between."""
+    kept_s = settings.security.audit_days * 86_400
+    with closing(open_alone(settings)) as store:
+        begun = AuditLog(store.documents, utc_now, kept_s).begin(Deed("forget", getuser(), "", "", what))
+    outcome = "refused"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        with closing(open_alone(settings)) as store:
+            AuditLog(store.documents, utc_now, kept_s).end(begun, outcome)
