@@ -20,7 +20,7 @@ RATIOS: Mapping[str, tuple[str, str, str, float]] = {
     "cache: kept ready over the framework's way": ("p05_ms", "cache: by the framework", "cache: prediction kept ready", 0.3),
     "cache: kept ready over put together": ("p05_ms", "cache: put together", "cache: prediction kept ready", 0.3),
     "errors: classify over classify, learn and name": ("p05_ms", "classify one error", "classify, learn the template", 0.3),
-    "prediction: a series alone over one of many": ("p05_ms", "forecast of one series", "forecast of 5,000 series", 0.4),
+    "prediction: a series alone over one of many": ("p05_ms", "forecast of one series", "forecast of 5,000 series", 0.7),
     "group commit: on over off": ("ops_s", "group commit on (gathers", "group commit off", 0.6),
     "intake: 64 connections over 1": ("ops_s", "OTLP/HTTP, 64 connections", "OTLP/HTTP, 1 connection", 0.6),
     "log: SQLite over a NATS server": ("ops_s", "append to the log in SQLite", "append to the log in a NATS server", 0.7),

@@ -125,7 +125,8 @@ def _config(api: str, headers: dict[str, str]) -> str:
     bound = {f"path.{name}": name for name in values if name != "tenant"} | {"header.X-Scope-OrgID": "tenant"}
     lines = ["continue-on-failure = true", "request-timeout = 30", "max-stream-events = 3"]
     lines += ["[headers]", *(f"{_quoted(name)} = {_quoted(value)}" for name, value in headers.items())]
-    lines += ["[generation]", 'database = "none"', "[parameters]"]
+    # Made-up tokens would be all that most requests show; that they are refused is checked with a few of them all the same.
+    lines += ["[generation]", 'database = "none"', "with-security-parameters = false", "[parameters]"]
     lines += [f"{_quoted(place)} = {{ dictionary = {_quoted(name)}, probability = {_MOST} }}" for place, name in bound.items()]
     for name, found in values.items():
         lines += [f"[dictionaries.{name}]", f"values = [{', '.join(map(_quoted, found))}]"]

@@ -89,7 +89,7 @@ class Guard:
     def __init__(self, app: ASGIApp, access: Access, routes: Iterable[tuple[str, str]]) -> None:
         self._app = app
         self._access = access
-        self._needs = [(method, compile_path(path)[0], access.need(method, path)) for method, path in routes]
+        self._needs = [(method, *compile_path(path)[:2], access.need(method, path)) for method, path in routes]
         self._short = lru_cache(4096)(self._find)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,10 +122,15 @@ class Guard:
         raise NoRoute(method, path, others)
 
     def _find(self, method: str, path: str) -> tuple[Need | None, tuple[str, ...]]:
-        """Return what a route needs, and the methods that the path takes, by the first route that fits as the application does."""
+        """Return what a route needs, by the first route that fits as the application does, and the methods that the path takes.
+
+        Of `/alerts/a1:acknowledge` those are the ones of the longest template, not those of an alert with such an id.
+        """
         wanted = "GET" if method == "HEAD" else method
-        fitting = [(one, need) for one, regex, need in self._needs if regex.match(path)]
-        return next((need for one, need in fitting if one == wanted), None), tuple(sorted({one for one, _ in fitting}))
+        fitting = [(one, template, need) for one, regex, template, need in self._needs if regex.match(path)]
+        nearest = max((template for _, template, _ in fitting), key=len, default="")
+        others = sorted({one for one, template, _ in fitting if template == nearest})
+        return next((need for one, _, need in fitting if one == wanted), None), tuple(others)
 
     def _admit(self, scope: Scope, need: Need) -> Deed | None:
         """Refuse, or say in the scope who asks and for which tenant; return what is to be written down."""

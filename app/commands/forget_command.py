@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from getpass import getuser
+from hashlib import sha256
 from typing import Any
 
 from app.auth.audit import AuditLog, Deed
@@ -61,7 +62,7 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
         )
     refuse_moved(settings.data)
     if tenant is not None:
-        with _audited(settings, f"tenant {tenant}"):
+        with _audited(settings, f"tenant with SHA-256 {sha256(tenant.encode()).hexdigest()}"):  # the name goes with the data
             done, what = forget_tenant(settings, tenant), f"tenant {tenant}"
     else:
         key, equals, value = (attribute or "").partition("=")

@@ -217,7 +217,7 @@ def test_at_most_16_runs_wait(tmp_path: Path) -> None:
     with open_bench(tmp_path) as bench:
         for number in range(16):
             bench.jobs.ask(f"r{number}", Job(f"tenant-{number}", MemoryPlan()), "")
-        with pytest.raises(AlreadyWaiting, match="at most 16 training runs and backtests"):
+        with pytest.raises(Overloaded, match="at most 16 training runs and backtests"):
             bench.jobs.ask("r16", Job("default", MemoryPlan()), "")
         assert bench.store.documents.get("training-runs", tenant_key("default", "r16")) is None
 

@@ -131,6 +131,8 @@ def test_the_method_decides_too(guarded: Api, keys: Keys) -> None:
     reader = keys.of([Scope.READ], "default")
     answered = guarded.ask("PUT", "/api/v1/feedback", json={}, headers=reader)
     assert (answered.status_code, answered.headers["allow"]) == (405, "GET, POST")
+    answered = guarded.ask("PATCH", "/api/v1/alerts/a1:acknowledge", headers=reader)
+    assert (answered.status_code, answered.headers["allow"]) == (405, "POST"), "an alert may not be called a1:acknowledge"
     assert guarded.ask("HEAD", "/api/v1/tokens", headers=reader).status_code == 403
 
 
