@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,7 +32,7 @@ from features.errors import InvalidValue
 from features.event import ErrorRecord
 from features.rules import Rules
 
-__all__ = ["forget_tenant", "forget_value"]
+__all__ = ["forget_tenant", "forget_value", "pseudonym"]
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
@@ -118,6 +119,17 @@ def _message(data: bytes) -> Message | None:
         return None  # the worker skips what it cannot read, so nobody misses it
 
 
+def pseudonym(tenant: str) -> str:
+    """Return what the audit log calls a tenant that was forgotten.
+
+    Examples
+    --------
+    >>> pseudonym("team-a")
+    'sha256:96c2886c51d1'
+    """
+    return f"sha256:{sha256(tenant.encode()).hexdigest()[:12]}"
+
+
 class _Tenant:
     """What becomes of what a folder holds without a tenant."""
 
@@ -144,6 +156,8 @@ class _Tenant:
         return {key: value for key, value in kept.items() if key not in gone} | changed
 
     def document(self, bucket: str, key: str, value: bytes) -> bytes | None:
+        if bucket == audit.BUCKET and self._names(value):
+            return self._nameless(value)
         own = key.startswith(self._prefix) and bucket not in _OWN_BUCKETS
         if bucket == "models":
             (self.artifacts if own else self.kept_artifacts).update(found.decode() for found in _SHA256.findall(value))
@@ -154,6 +168,12 @@ class _Tenant:
 
     def _names(self, data: bytes) -> bool:
         return self._tenant.encode() in data
+
+    def _nameless(self, value: bytes) -> bytes:
+        """Let the audit log go on saying who did what and when, of a tenant that only who knows its name can tell."""
+        deed = msgspec.json.decode(value, type=audit.Deed)
+        own = deed.tenant == self._tenant
+        return msgspec.json.encode(replace(deed, tenant=pseudonym(self._tenant) if own else deed.tenant, object=""))
 
 
 class _Value:

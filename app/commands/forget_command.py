@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from getpass import getuser
-from hashlib import sha256
 from typing import Any
 
 from app.auth.audit import AuditLog, Deed
-from app.forget import forget_tenant, forget_value
+from app.forget import forget_tenant, forget_value, pseudonym
 from app.main import open_alone
 from app.parts import utc_now
 from app.settings import Settings
@@ -62,7 +61,7 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
         )
     refuse_moved(settings.data)
     if tenant is not None:
-        with _audited(settings, f"tenant with SHA-256 {sha256(tenant.encode()).hexdigest()}"):  # the name goes with the data
+        with _audited(settings, f"tenant {pseudonym(tenant)}"):  # the name goes with the data
             done, what = forget_tenant(settings, tenant), f"tenant {tenant}"
     else:
         key, equals, value = (attribute or "").partition("=")
