@@ -122,7 +122,11 @@ def foreshock(name: str, folder: Path, environment: Mapping[str, str]) -> Receiv
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     made = Receiver(name, process, Address(http, grpc), lambda: _absorbed(api), api)
     made.folder, made.labels = folder / "data", dict(environment)
-    _until(lambda: _answers(process, http) and _answers(process, grpc) and _answers(process, api), _START_S)
+    try:
+        _until(lambda: _answers(process, http) and _answers(process, grpc) and _answers(process, api), _START_S)
+    except BaseException:
+        made.stop()  # nobody else knows of it yet
+        raise
     return made
 
 
