@@ -81,7 +81,7 @@ coverage: setup-dev ## Run the tests with line and branch coverage; those with a
 	$(BIN)/coverage report --fail-under=100 --include='$(WHOLE)'
 
 lab: setup-dev .venv/.lab ## Open the notebooks in JupyterLab; `make run` in another terminal gives them a service to look at
-	FORESHOCK_URL=$${FORESHOCK_URL:-http://127.0.0.1:8318} FORESHOCK_HISTORY=$${FORESHOCK_HISTORY:-$(CURDIR)/data/demo/history} \
+	FORESHOCK_URL=$${FORESHOCK_URL:-http://127.0.0.1:8318} FORESHOCK_TABLES=$${FORESHOCK_TABLES:-$(CURDIR)/data/demo/history} \
 	  $(BIN)/jupyter lab notebooks
 
 notebooks: setup-dev ## Execute every notebook against a live service of the demonstration's shop

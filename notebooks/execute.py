@@ -3,7 +3,7 @@
     python notebooks/execute.py [--out FOLDER] [NOTEBOOK ...]
 
 `foreshock demo` is started over a folder of its own with two days of history; when its predictions are of the present, each notebook runs with
-`FORESHOCK_URL` and `FORESHOCK_HISTORY` set to it. A notebook that raises ends the run with its error. What they showed is written to the
+`FORESHOCK_URL` and `FORESHOCK_TABLES` set to it. A notebook that raises ends the run with its error. What they showed is written to the
 folder that ``--out`` names, for people to look at; the notebooks themselves are kept without outputs, which is checked here too.
 """
 
@@ -46,7 +46,7 @@ def shop(folder: Path, days: float) -> Generator[Mapping[str, str]]:
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         try:
             _wait_until_live(url, process, log)
-            yield {"FORESHOCK_URL": url, "FORESHOCK_HISTORY": str(folder / "history")}
+            yield {"FORESHOCK_URL": url, "FORESHOCK_TABLES": str(folder / "history")}
         finally:
             process.send_signal(signal.SIGTERM)
 

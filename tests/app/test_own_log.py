@@ -17,8 +17,11 @@ from tests.nodes import run_node
 
 
 @pytest.fixture
-def written() -> Generator[io.StringIO]:
-    """Log to a text for the time of a test."""
+def written(monkeypatch: pytest.MonkeyPatch) -> Generator[io.StringIO]:
+    """Log to a text for the time of a test; other servers of this process may have set up uvicorn's loggers for themselves."""
+    for name in ("uvicorn", "uvicorn.error"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     root, rules = logging.getLogger(), RedactingFormatter.redaction
     before, formats, level = root.handlers[:], [handler.formatter for handler in root.handlers], root.level
     root.handlers[:] = []

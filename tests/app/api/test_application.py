@@ -149,7 +149,7 @@ def stocked(api: Api) -> Api:
 @pytest.fixture
 def address(shop: Api) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(shop.app, log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(shop.app, log_level="critical", log_config=None))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

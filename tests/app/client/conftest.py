@@ -1,4 +1,4 @@
-"""One node with a shop in which payment fails, for all tests here, and clients of it over a real socket."""
+"""A node with a shop in which payment fails, for the tests of a file, and clients of it over a real socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def runbook() -> Generator[Receiver]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, runbook: Receiver) -> Generator[RunningNode]:
     """A node whose default tenant has a shop in which payment fails; other tenants have nothing."""
     folder = tmp_path_factory.mktemp("shop")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
@@ -45,6 +47,48 @@ def shop(tmp_path_factory: pytest.TempPathFactory, runbook: Receiver) -> Generat
         yield running
 
 
+_BUCKETS = (
+    *(
+        "predictions",
+        "services",
+        "errors",
+        "incidents",
+        "symptoms",
+        "edges",
+        "hotspots",
+        "groups",
+        "alerts",
+        "silences",
+        "thresholds",
+    ),
+    *("notices", "feedback", "training-runs", "backtests", "backtest-pages", "waiting-runs", "models", "idempotency"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(request: pytest.FixtureRequest) -> Generator[None]:
+    """Leave the documents of the shop to the next file as they were."""
+    if "shop" not in request.fixturenames and not any("shop" in item.fixturenames for item in _tests_of(request)):
+        yield
+        return
+    documents = request.getfixturevalue("shop").node.store.documents
+    before = {bucket: {one.key: one.value for one in documents.items(bucket)} for bucket in _BUCKETS}
+    yield
+    for bucket, known in before.items():
+        now = {one.key: one.value for one in documents.items(bucket)}
+        for key in now.keys() - known.keys():
+            documents.delete(bucket, key)
+        for key, value in known.items():
+            if now.get(key) != value:
+                documents.put(bucket, key, value)
+
+
+def _tests_of(request: pytest.FixtureRequest) -> list[pytest.Function]:
+    """Return the tests of the file that a fixture is for."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    return [item for item in items if item.path == request.path]
+
+
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
     """Chromium, gone before another file is tested: Playwright keeps an event loop running in this thread."""
@@ -54,10 +98,12 @@ def browser() -> Generator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser, shop: RunningNode) -> Generator[Page]:
-    """A window of a desk's size; nothing that it asks for may lie elsewhere, and nothing may go wrong in it."""
-    context = browser.new_context(viewport={"width": 1360, "height": 850}, base_url=shop.served.api, color_scheme="light")
+@contextmanager
+def window(browser: Browser, shop: RunningNode, **options: Any) -> Generator[Page]:
+    """Open a window of a desk's size; nothing that it asks for may lie elsewhere, and nothing may go wrong in it."""
+    context = browser.new_context(
+        viewport={"width": 1360, "height": 850}, base_url=shop.served.api, color_scheme="light", **options
+    )
     page, elsewhere, wrong = context.new_page(), list[str](), list[str]()
 
     def asked(request: Request) -> None:
@@ -76,3 +122,17 @@ def page(browser: Browser, shop: RunningNode) -> Generator[Page]:
     context.close()
     assert elsewhere == [], "a request left this machine"
     assert wrong == [], "something went wrong in the browser, or its policy refused something"
+
+
+@pytest.fixture
+def page(browser: Browser, shop: RunningNode) -> Generator[Page]:
+    """A window."""
+    with window(browser, shop) as found:
+        yield found
+
+
+@pytest.fixture
+def audited(browser: Browser, shop: RunningNode) -> Generator[Page]:
+    """A window in which axe may add the style elements that the pages' policy refuses."""
+    with window(browser, shop, bypass_csp=True) as found:
+        yield found

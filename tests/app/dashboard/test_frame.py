@@ -36,7 +36,8 @@ def violations(page: Page, *rules: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_sound_in_light_and_dark_and_fits_a_phone(page: Page, name: str) -> None:
+def test_a_page_is_sound_in_light_and_dark_and_fits_a_phone(audited: Page, name: str) -> None:
+    page = audited
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.goto(PAGES[name])
     expect(page.locator("h1, .empty h2").first).to_be_visible()
