@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from app.api.problems import refused
 from app.auth.doorkeeper import Doorkeeper
 from app.auth.principal import PLACE, Principal
 from app.auth.refusals import NotAllowed, NotAuthenticated
-from app.edge.login import LOGIN, LOGOUT, Login, Request, send_onward
+from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, send_onward
 from app.edge.origin import came_secure, is_forged, own_host
 from app.edge.sessions import Sessions, cookie_name, cookies_of
 from app.edge.throttle import Throttle
@@ -124,6 +125,8 @@ class Gate:
         still = None
         if shown is not None and await self._enter(scope, shown):
             still = lambda: self._principal(shown) is not None  # noqa: E731
+        elif self._doorkeeper.demands and (b"authorization" in came.headers or scope["type"] == "websocket"):
+            still = partial(self._accepts, came.headers.get(b"authorization", b"").decode("latin-1"))
         if scope["type"] == "websocket":
             await self._talk(came, still, receive, send)
             return
@@ -154,7 +157,7 @@ class Gate:
         path = quote(came.scope["path"], safe="/~:@!$&'()*+,;=") + (f"?{query}" if query else "")
         if came.headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
             # Another site's link led here, so the browser kept a strict cookie back that it may have; from here it brings it.
-            await send_onward(send, path, request)
+            await send_onward(send, local_path(path), request)
             return
         location = f"{LOGIN}?next={quote(path, safe='')}" if path != "/" else LOGIN
         start = [(b"location", location.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
@@ -163,9 +166,6 @@ class Gate:
 
     async def _talk(self, came: _Came, still: Callable[[], bool] | None, receive: Receive, send: Send) -> None:
         """Let a WebSocket on for as long as what it was opened with is valid."""
-        if still is None and self._doorkeeper.demands:
-            shown = came.headers.get(b"authorization", b"").decode("latin-1")
-            still = lambda: self._accepts(shown)  # noqa: E731
         if still is None:
             await self._app(came.scope, receive, send)
             return

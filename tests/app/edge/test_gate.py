@@ -171,6 +171,7 @@ def test_a_link_of_another_site_goes_on_from_here_so_that_the_cookie_comes_along
         answer = client.get("/incident/1?tenant=shop")
         assert answer.status_code == 200
         assert "0;url=/incident/1?tenant=shop" in answer.text
+        assert "0;url=/'" in client.get(f"{running.url}//elsewhere.example/incident/1").text  # a browser would go there
         client.headers["sec-fetch-site"] = "same-origin"
         assert client.get("/incident/1").status_code == 303
 
@@ -198,6 +199,17 @@ def test_a_session_ends_with_its_token(running: Running) -> None:
     with running.logged_in() as client:
         assert who(client.get("/")) == "reader"
         running.tokens.revoke("reader", ANYONE)
+        assert client.get("/").status_code == 303
+
+
+def test_a_session_ends_with_the_secret_that_opened_it_whoever_has_the_name_later(running: Running) -> None:
+    with running.logged_in() as client:
+        running.tokens.rotate("reader", 3600.0, ANYONE)
+        assert who(client.get("/")) == "reader"  # for as long as what was shown is taken
+        running.tokens.rotate("reader", 0.0, ANYONE)
+        assert client.get("/").status_code == 303
+        running.tokens.revoke("reader", ANYONE)
+        running.tokens.add(Wanted("reader", [Right.READ, Right.ADMIN], ["*"]), ANYONE)
         assert client.get("/").status_code == 303
 
 
@@ -256,6 +268,15 @@ def test_every_answer_says_what_a_browser_may_do(running: Running) -> None:
 
 def test_a_stream_ends_with_its_session(running: Running) -> None:
     with running.logged_in() as client, client.stream("GET", "/api/v1/stream") as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "news"
+        running.tokens.revoke("reader", ANYONE)
+        assert len(list(lines)) < 1000
+    assert running.echo.ended.wait(30.0)
+
+
+def test_a_stream_ends_with_the_token_that_it_was_asked_with(running: Running) -> None:
+    with running.client(authorization=f"Bearer {running.token}") as client, client.stream("GET", "/api/v1/stream") as answer:
         lines = answer.iter_lines()
         assert next(lines) == "news"
         running.tokens.revoke("reader", ANYONE)
