@@ -346,6 +346,27 @@ def test_without_tokens_everybody_is_let_on_but_pages_of_others() -> None:
         assert httpx.get(f"{url}/login").json()["path"] == "/login"
 
 
+def test_a_page_whose_name_was_turned_to_this_machine_changes_nothing() -> None:
+    gate = Gate(
+        Echo(),
+        Doorkeeper(None, now),
+        Throttle(LimitSettings(trusted_proxies=("10.0.0.1",)), Telemetry()),
+        GatePlan(is_local=True),
+    )
+    with closing(Listeners(ServerSettings(), begin)) as listeners:
+        port = listeners.serve("gate", gate, 0, sockets=True)
+        url, rebound = f"http://127.0.0.1:{port}", f"elsewhere.example:{port}"
+        asked = {"host": rebound, "origin": f"http://{rebound}"}
+        refused = httpx.post(f"{url}/api/v1/models:rollback", headers=asked)
+        assert (refused.status_code, "security.allow_open" in refused.json()["detail"]) == (403, True)
+        with pytest.raises(websockets.exceptions.InvalidStatus), connect(f"ws://127.0.0.1:{port}/", additional_headers=asked):
+            pass
+        for own in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            answer = httpx.post(f"{url}/api/v1/models:rollback", headers={"host": own, "origin": f"http://{own}"})
+            assert answer.status_code == 200
+        assert httpx.post(f"{url}/api/v1/models:rollback", headers={"host": rebound}).status_code == 200  # a program
+
+
 def test_a_body_that_stops_arriving_is_given_up(running: Running) -> None:
     begun_s = time.monotonic()
 
