@@ -265,6 +265,8 @@ def granted(settings: OidcSettings, claims: Mapping[str, Any]) -> Principal:
     >>> anna.name, sorted(anna.scopes), sorted(anna.tenants)
     ('oidc:anna@example.com', [<Scope.READ: 'read'>, <Scope.TRAIN: 'train'>], ['shop'])
     """
+    if claims.get("email_verified", True) in (False, "false"):  # anybody may have typed it in
+        claims = {name: value for name, value in claims.items() if name != "email"}
     said = _dug(claims, settings.claim)
     values = (
         {said} if isinstance(said, str) else {one for one in said if isinstance(one, str)} if isinstance(said, list) else set()
