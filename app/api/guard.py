@@ -18,7 +18,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import InvalidTenant, NoRoute, refused
-from app.auth import PLACE, AuditLog, Deed, Doorkeeper, NotAllowed, NotAuthenticated, Principal
+from app.auth import ADDRESS, PLACE, AuditLog, Deed, Doorkeeper, NotAllowed, NotAuthenticated, Principal
 from app.auth.doorkeeper import require, tenant_for
 from app.auth.needs import NEEDS, PAGES, Need
 from app.auth.principal import Scope as Right
@@ -153,7 +153,7 @@ class Guard:
         if not need.action:
             return None
         client: Sequence[Any] = scope.get("client") or ("",)
-        return Deed(need.action, principal.name, tenant, str(client[0]), scope["path"])
+        return Deed(need.action, principal.name, tenant, str(scope.get(ADDRESS) or client[0]), scope["path"])
 
     async def _audited(self, audit: AuditLog, deed: Deed, asgi: tuple[Scope, Receive, Send]) -> None:
         """Do what was asked between the two entries of the audit log; the answer leaves behind the second."""

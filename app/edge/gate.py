@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import refused
 from app.auth.doorkeeper import Doorkeeper
-from app.auth.principal import PLACE, Principal
+from app.auth.principal import ADDRESS, PLACE, Principal
 from app.auth.refusals import NotAllowed, NotAuthenticated
 from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, send_onward
 from app.edge.origin import SAFE, came_secure, is_forged, is_nobodys_name, own_host
@@ -185,6 +185,8 @@ class Gate:
         client = scope.get("client")
         trusted = self._throttle.addresses.trusts(client[0] if client else "")
         own, secure = own_host(headers, behind_proxy=trusted), came_secure(scope["scheme"], headers, behind_proxy=trusted)
+        if trusted:
+            scope[ADDRESS] = self._throttle.client_of(scope)
         borrowed = self._plan.is_local and not trusted and b"origin" in headers and not is_nobodys_name(own)
         return _Came(scope, headers, self._throttle.address_of(scope), own, secure, borrowed)
 

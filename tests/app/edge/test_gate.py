@@ -18,7 +18,7 @@ import websockets.exceptions
 from starlette.types import Receive, Scope, Send
 from websockets.sync.client import connect
 
-from app.auth import ANYONE, Doorkeeper, Principal, Tokens, Wanted, principal_of
+from app.auth import ADDRESS, ANYONE, Doorkeeper, Principal, Tokens, Wanted, principal_of
 from app.auth import Scope as Right
 from app.auth.tokens import BUCKET
 from app.edge.gate import Gate, GatePlan
@@ -52,7 +52,9 @@ class Echo:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
                     break
-            said = json.dumps({"who": principal_of(scope).name, "path": scope["path"], "n": len(body)}).encode()
+            said = json.dumps(
+                {"who": principal_of(scope).name, "path": scope["path"], "n": len(body), "from": scope.get(ADDRESS)}
+            ).encode()
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(said))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": said})
@@ -331,6 +333,8 @@ class TestLimits:
             assert cookie.startswith("__Host-foreshock-session=")
             assert cookie.endswith("; SameSite=Strict; Secure")
             assert answer.headers["strict-transport-security"] == "max-age=86400"
+            named = client.get("/api/v1/incidents", headers={"x-forwarded-for": "192.0.2.1, 2001:db8::4"})
+            assert named.json()["from"] == "2001:db8::4"
 
 
 def test_without_tokens_everybody_is_let_on_but_pages_of_others() -> None:
