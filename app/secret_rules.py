@@ -201,7 +201,7 @@ RULES = (
     Rule(
         "vendors",
         re.compile(
-            r"\b(?:gh[pousr]_\w{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}|xox[abeoprs]-[\w-]{8,}|xapp-[\w-]{8,}|"
+            r"\b(?:fsk_[0-9a-f]{12}_[\w-]{8,}|gh[pousr]_\w{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}|xox[abeoprs]-[\w-]{8,}|xapp-[\w-]{8,}|"
             r"hooks\.slack\.com/(?:services|workflows)/[\w/-]{8,}|discord(?:app)?\.com/api/webhooks/[\w/-]{8,}|"
             r"[rsp]k_(?:live|test)_\w{8,}|whsec_[\w+/=-]{8,}|AIza[\w-]{20,}|ya29\.[\w.-]{8,}|GOCSPX-[\w-]{8,}|"
             r"sk-(?=[\w-]*\d)[\w-]{16,}|SG\.[\w-]{8,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|npm_\w{16,}|pypi-[\w-]{16,}|"
@@ -211,6 +211,7 @@ RULES = (
         ),
         (
             *(
+                "fsk_",
                 "ghp_",
                 "gho_",
                 "ghu_",

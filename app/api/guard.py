@@ -148,7 +148,7 @@ class Guard:
             tenant = _choose_tenant(scope, principal, access.default_tenant) if need.tenant else principal.only_tenant or ""
         except NotAllowed:
             if need.action:
-                logger.warning("%s of %s was refused to %s", need.action, scope["path"], principal.name)
+                logger.warning("%s of %r was refused to %s", need.action, scope["path"], principal.name)
             raise
         if not need.action:
             return None

@@ -273,6 +273,7 @@ def granted(settings: OidcSettings, claims: Mapping[str, Any]) -> Principal:
     )
     fitting = [grant for value, grant in settings.grants.items() if value == "*" or value in values]
     name = str(claims.get(settings.name_claim) or claims.get("sub"))[:_MAX_NAME_CHARS]
+    name = "".join(c if c.isprintable() else "?" for c in name)  # no line of its own in a log
     if not fitting:
         raise NotAllowed(f"{name} may do nothing here: no grant of security.oidc.grants fits the claim {settings.claim}")
     scopes = frozenset(Scope(scope) for grant in fitting for scope in grant.scopes)

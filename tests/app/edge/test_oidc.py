@@ -219,6 +219,7 @@ def test_a_mail_address_that_the_provider_did_not_verify_is_nobodys(verified: ob
         granted(OidcSettings.model_validate(given), {**says, "email_verified": verified})
     everybody = OidcSettings.model_validate({"grants": {"*": {"scopes": ["read"], "tenants": ["*"]}}})
     assert granted(everybody, {**says, "email_verified": verified}).name == "oidc:1"
+    assert granted(everybody, {"sub": "1\nERROR root: made up"}).name == "oidc:1?ERROR root: made up"
 
 
 def test_a_claim_may_lie_within_another_and_a_star_is_everybody() -> None:
