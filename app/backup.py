@@ -174,7 +174,8 @@ def _rest(data: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(data):
         at_top = Path(folder) == data
         folders[:] = [name for name in folders if not (at_top and name in _NOT_COPIED)]
-        for name in names:
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]  # of which nothing would be walked through
+        for name in (*names, *links):
             if not name.startswith(UNFINISHED) and not (at_top and name in _NOT_COPIED):
                 yield (Path(folder) / name).relative_to(data).as_posix()
 

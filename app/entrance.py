@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from app.edge.gate import Gate, GatePlan
 from app.edge.login import Login, Provider
 from app.edge.sessions import Sessions
+from app.openness import is_loopback
 from app.parts import Parts, utc_now
 from app.settings import Settings
 from features.errors import InvalidSetting
@@ -41,7 +42,9 @@ def guarded(app: ASGIApp, parts: Parts, *, pages: bool) -> ASGIApp:
     """
     settings, doorkeeper, throttle = parts.settings, parts.doorkeeper, parts.throttle
     security = settings.security
-    plan = GatePlan(_MAX_BODY_BYTES, settings.ingest.body_timeout_s, int(security.tls.hsts_days * _DAY_S))
+    is_open = not (doorkeeper.demands or security.allow_open or security.tls.certificate)
+    is_local = is_open and is_loopback(settings.server.host)
+    plan = GatePlan(_MAX_BODY_BYTES, settings.ingest.body_timeout_s, int(security.tls.hsts_days * _DAY_S), is_local)
     if not (pages and doorkeeper.demands):
         return Gate(app, doorkeeper, throttle, plan)
     store = parts.store

@@ -1,4 +1,4 @@
-"""Whether a node may listen where its settings say: not beyond its own machine while anybody there could do everything.
+"""Whether a node may listen where its settings say: not beyond its own machine without tokens or at least TLS, unless told to.
 
 `app.main` asks before anything listens.
 """

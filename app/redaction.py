@@ -33,7 +33,8 @@ _MAX_SERIES = 20_000  # whose operations are remembered as holding nothing; the 
 _KEPT_CHARS = 2 * 2**20  # of texts without secrets that are remembered; guessed: those of thousands of errors
 
 # Of a text that was cut, the last word may be part of a secret that is no longer known as one.
-_HALF = re.compile(r"(?:[\d -]{7,256}|[^\s]{1,256})\Z")
+_HALF_CHARS = 256
+_HALF = re.compile(rf"(?:[\d -]{{7,{_HALF_CHARS}}}|[^\s]{{1,{_HALF_CHARS}}})\Z")
 
 
 class Redaction:
@@ -92,7 +93,8 @@ class Redaction:
         if text in self._clean or len(text) < _SHORTEST or not self._enabled:
             return text
         if self._cut_chars and len(text) >= self._cut_chars:
-            text = _HALF.sub("", text)
+            half = _HALF.search(text, max(len(text) - _HALF_CHARS, 0))  # not from the beginning: each place looks so far ahead
+            text = text[: half.start()] if half else text
         outline = zeroed(text)
         rules = self._needed.get(outline)
         if rules is not None and not rules:

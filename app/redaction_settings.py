@@ -37,7 +37,7 @@ class RedactionSettings(BaseModel):
     jwts: bool = True
     """JSON Web Tokens."""
     vendors: bool = True
-    """Tokens that begin as those of GitHub, GitLab, Slack, Stripe, Google, OpenAI, SendGrid, npm, PyPI and others do."""
+    """Tokens of Foreshock itself, and those that begin as those of GitHub, GitLab, Slack, Stripe, Google, OpenAI, SendGrid, npm, PyPI and others do."""
     cards: bool = True
     """Numbers of 13 to 19 digits that begin and add up (Luhn) as those of payment cards do. One in ten ordinary numbers of that size adds up too."""
     emails: bool = False

@@ -201,16 +201,17 @@ RULES = (
     Rule(
         "vendors",
         re.compile(
-            r"\b(?:gh[pousr]_\w{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}|xox[abeoprs]-[\w-]{8,}|xapp-[\w-]{8,}|"
+            r"\b(?:fsk_[0-9a-f]{12}_[\w-]{8,}|gh[pousr]_\w{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}|xox[abeoprs]-[\w-]{8,}|xapp-[\w-]{8,}|"
             r"hooks\.slack\.com/(?:services|workflows)/[\w/-]{8,}|discord(?:app)?\.com/api/webhooks/[\w/-]{8,}|"
             r"[rsp]k_(?:live|test)_\w{8,}|whsec_[\w+/=-]{8,}|AIza[\w-]{20,}|ya29\.[\w.-]{8,}|GOCSPX-[\w-]{8,}|"
-            r"sk-(?=[\w-]*\d)[\w-]{16,}|SG\.[\w-]{8,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|npm_\w{16,}|pypi-[\w-]{16,}|"
+            r"sk-(?=[\w-]{0,64}\d)[\w-]{16,}|SG\.[\w-]{8,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|npm_\w{16,}|pypi-[\w-]{16,}|"
             r"do[opr]_v\d_\w{8,}|hf_\w{16,}|hv[bs]\.[\w-]{8,}|shp(?:at|ca|pa|ss)_\w{8,}|dapi[0-9a-f]{32}|sq\d[a-z]{3}-[\w-]{8,}|"
             r"NRAK-\w{8,}|lin_api_\w{8,}|AGE-SECRET-KEY-\d\w{8,}|\d{8,10}:AA[\w-]{30,}|PMAK-[\w-]{16,}|dckr_pat_[\w-]{8,}|"
             r"ATATT\d[\w=-]{16,})"
         ),
         (
             *(
+                "fsk_",
                 "ghp_",
                 "gho_",
                 "ghu_",

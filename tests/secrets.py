@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.auth.token import token_id, write_token
 from app.redaction_settings import RedactionSettings
 from app.secret_rules import RULES
 
@@ -62,6 +63,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], ...]] = {
     "vendors": tuple(
         ("used ", secret, " twice")
         for secret in (
+            write_token(token_id("collector"), lambda n: bytes(range(n))),
             f"ghp_{_RANDOM}",
             f"github_pat_{_RANDOM}",
             f"glpat-{_RANDOM[:20]}",

@@ -26,7 +26,7 @@ _BUCKET = "backtests"
 _DEFAULTS = BacktestIn()
 _NEWEST: Listing[BacktestRun] = Listing(_BUCKET, (int, str), lambda run: (-microseconds(run.requested_at), run.id))
 
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 """The page holds styles and charts of its own and names of services; nothing in it may run or be fetched."""
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from anyio import CancelScope, to_thread
+from starlette.datastructures import QueryParams
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import InvalidTenant, NoRoute, refused
-from app.auth import PLACE, AuditLog, Deed, Doorkeeper, NotAllowed, NotAuthenticated, Principal
+from app.auth import ADDRESS, PLACE, AuditLog, Deed, Doorkeeper, NotAllowed, NotAuthenticated, Principal
 from app.auth.doorkeeper import require, tenant_for
 from app.auth.needs import NEEDS, PAGES, Need
 from app.auth.principal import Scope as Right
@@ -115,7 +116,8 @@ class Guard:
             return None
         need, others = self._short(method, path) if len(path) <= _SHORT_CHARS else self._find(method, path)
         if need is not None:
-            return _VERBOSE if path == "/readyz" and b"verbose" in scope["query_string"] else need
+            asks_more = path.removesuffix("\n") == "/readyz" and "verbose" in QueryParams(scope["query_string"])
+            return _VERBOSE if asks_more else need  # a template fits a path with a line's end behind it, too
         self._access.principal(scope)  # who is nobody learns nothing of what there is
         if not self._access.doorkeeper.demands:
             return None  # the application says itself that there is nothing
@@ -146,12 +148,12 @@ class Guard:
             tenant = _choose_tenant(scope, principal, access.default_tenant) if need.tenant else principal.only_tenant or ""
         except NotAllowed:
             if need.action:
-                logger.warning("%s of %s was refused to %s", need.action, scope["path"], principal.name)
+                logger.warning("%s of %r was refused to %s", need.action, scope["path"], principal.name)
             raise
         if not need.action:
             return None
         client: Sequence[Any] = scope.get("client") or ("",)
-        return Deed(need.action, principal.name, tenant, str(client[0]), scope["path"])
+        return Deed(need.action, principal.name, tenant, str(scope.get(ADDRESS) or client[0]), scope["path"])
 
     async def _audited(self, audit: AuditLog, deed: Deed, asgi: tuple[Scope, Receive, Send]) -> None:
         """Do what was asked between the two entries of the audit log; the answer leaves behind the second."""

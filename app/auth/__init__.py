@@ -2,11 +2,12 @@
 
 from app.auth.audit import AuditLog, Deed
 from app.auth.doorkeeper import OPEN, Doorkeeper
-from app.auth.principal import ANYONE, EVERY_TENANT, PLACE, Principal, Scope, principal_of
+from app.auth.principal import ADDRESS, ANYONE, EVERY_TENANT, PLACE, Principal, Scope, principal_of
 from app.auth.refusals import NotAllowed, NotAuthenticated
 from app.auth.tokens import Made, NoSuchToken, Tokens, Wanted
 
 __all__ = [
+    "ADDRESS",
     "ANYONE",
     "EVERY_TENANT",
     "OPEN",

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from app.auth.principal import ANYONE, Principal, Scope
 from app.auth.refusals import NotAllowed, NotAuthenticated
-from app.auth.token import Token, password_of, read_token
+from app.auth.token import Token, Written, password_of, read_token
 from app.auth.tokens import token_of
 from app.store.contract import Watch
 from features.errors import InvalidValue
@@ -65,10 +65,10 @@ class Doorkeeper:
             raise NotAuthenticated(_NOT_VALID)
         return found[1]
 
-    def holder(self, own_id: str) -> Principal | None:
-        """Return who holds the token with an id, None where there is none that is valid; sessions go by it."""
-        found = None if self._tokens is None else self._kept(self._tokens, own_id)
-        return found[1] if found is not None and found[0].is_valid(self._now()) else None
+    def holder(self, written: Written) -> Principal | None:
+        """Return who holds a token that was shown earlier, None where it would not be taken now; sessions go by it."""
+        found = None if self._tokens is None else self._kept(self._tokens, written.id)
+        return found[1] if found is not None and found[0].accepts(written.sha256, self._now()) else None
 
     def _kept(self, tokens: Watch, own_id: str) -> tuple[Token, Principal] | None:
         document = tokens.get(own_id)

@@ -13,11 +13,14 @@ from typing import Any
 
 from features.errors import InvalidValue
 
-__all__ = ["ANYONE", "EVERY_TENANT", "PLACE", "Principal", "Scope", "principal_of"]
+__all__ = ["ADDRESS", "ANYONE", "EVERY_TENANT", "PLACE", "Principal", "Scope", "principal_of"]
 
 PLACE = "foreshock.principal"
 """Where an ASGI scope holds its principal. Nothing that a client sends comes there; what stands before the guard of a route may put
 one there that it knows by itself, as a login does."""
+
+ADDRESS = "foreshock.address"
+"""Where an ASGI scope holds the address of a client that a trusted proxy names; without it that of the connection counts."""
 
 EVERY_TENANT = "*"
 """Stands among the tenants of a principal for all there are and will be; no tenant can have this name."""

@@ -5,6 +5,7 @@ The command line and the routes of `app.api.tokens` call it; `app.auth.doorkeepe
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -31,6 +32,10 @@ MOST_OVERLAP_S = 30 * 86_400.0
 
 MOST_SECRETS = 8
 """Secrets of one token that may be valid at a time. Guessed: one, or two while holders are changed."""
+
+
+_OTHERS = re.compile(r"anyone|foreshock|(?:oidc:|command line,).*", re.IGNORECASE)
+"""Who else is in the audit log and in the steps of models: who shows no token, the service, people who log in, and commands."""
 
 
 class NoSuchToken(InvalidValue):
@@ -101,6 +106,10 @@ class Tokens:
         NotAllowed
             When the tenants are not all among those of the one who asks.
         """
+        if _OTHERS.fullmatch(wanted.name):
+            raise InvalidValue(
+                f"no token may be named as others are in the audit log ({_OTHERS.pattern}), got {wanted.name[:200]!r}"
+            )
         own_id, now = token_id(wanted.name), self._now()
         text = write_token(own_id, self._random)
         scopes, tenants = tuple(sorted(set(wanted.scopes))), tuple(sorted(set(wanted.tenants)))

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from app.api.parts import PREFIX
-from app.auth import PLACE, principal_of
+from app.auth import ADDRESS, PLACE, principal_of
 from features.errors import ForeshockError
 
 __all__ = ["Reading", "Refused", "Rest"]
@@ -42,7 +42,7 @@ class Rest:
     def __init__(self, app: FastAPI, tenant: str, page: Mapping[str, Any] | None = None) -> None:
         self._app = app
         self._tenant = tenant
-        self._known = {PLACE: principal_of(page or {})}
+        self._known = {PLACE: principal_of(page or {}), ADDRESS: (page or {}).get(ADDRESS)}
         client: Sequence[Any] = (page or {}).get("client") or ("", 0)
         self._client = str(client[0]), int(client[1])
 

@@ -112,7 +112,9 @@ class _Guarded:
                 headers = [(name, value) for name, value in message["headers"] if name != b"server"]
                 start.update(message, headers=[*headers, *_HEADERS])
                 if not _is_page(start):
-                    start["headers"].append((b"content-security-policy", b"default-src 'none'; sandbox"))
+                    start["headers"].append(
+                        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
+                    )
                     await send(start)
             elif not _is_page(start):
                 await send(message)

@@ -55,16 +55,26 @@ class Addresses:
             An address of IPv4, or the /64 of one of IPv6; of a proxy's request that of the last hop which is not trusted, or
             of the peer where it names none that could be one.
         """
+        return _counted(self.whole(peer, forwarded))
+
+    def whole(self, peer: str, forwarded: Iterable[str] = ()) -> str:
+        """Return the same of IPv6 in whole, for people to read.
+
+        Examples
+        --------
+        >>> Addresses(["10.0.0.1"]).whole("10.0.0.1", ["2001:db8:1:2:3::4"])
+        '2001:db8:1:2:3::4'
+        """
         if not self._trusted or not self._is_trusted(peer):
-            return _counted(peer)
+            return peer
         hops = [hop.strip() for value in forwarded for hop in value.split(",")]
         for hop in reversed(hops):
             found = _parsed(hop)
             if found is None:  # what stands before it was written by nobody who is trusted
                 break
             if not self._is_trusted(str(found)):
-                return _counted(str(found))
-        return _counted(peer)
+                return str(found)
+        return peer
 
     def trusts(self, peer: str) -> bool:
         """Say whether a connection comes from a trusted proxy."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -18,10 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import refused
 from app.auth.doorkeeper import Doorkeeper
-from app.auth.principal import PLACE, Principal
+from app.auth.principal import ADDRESS, PLACE, Principal
 from app.auth.refusals import NotAllowed, NotAuthenticated
-from app.edge.login import LOGIN, LOGOUT, Login, Request, send_onward
-from app.edge.origin import came_secure, is_forged, own_host
+from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, send_onward
+from app.edge.origin import SAFE, came_secure, is_forged, is_nobodys_name, own_host
 from app.edge.sessions import Sessions, cookie_name, cookies_of
 from app.edge.throttle import Throttle
 from features.errors import BodyTooLarge, ForeshockError
@@ -61,11 +62,14 @@ class GatePlan:
         Seconds in which a body must have arrived.
     hsts_s : int
         Seconds for which a browser that came over TLS comes back over TLS alone; 0 takes back what was said before.
+    is_local : bool
+        Whether a node that asks nobody who they are is for its own machine alone; then pages of other names change nothing.
     """
 
     max_body_bytes: int = 2**20
     body_timeout_s: float = 60.0
     hsts_s: int = 0
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class _Came:
     address: str
     own: str
     secure: bool
+    is_borrowed: bool
+    """Whether a page asks under a name that a node for its own machine alone does not have."""
 
 
 class Gate:
@@ -124,6 +130,8 @@ class Gate:
         still = None
         if shown is not None and await self._enter(scope, shown):
             still = lambda: self._principal(shown) is not None  # noqa: E731
+        elif self._doorkeeper.demands and (b"authorization" in came.headers or scope["type"] == "websocket"):
+            still = partial(self._accepts, came.headers.get(b"authorization", b"").decode("latin-1"))
         if scope["type"] == "websocket":
             await self._talk(came, still, receive, send)
             return
@@ -154,7 +162,7 @@ class Gate:
         path = quote(came.scope["path"], safe="/~:@!$&'()*+,;=") + (f"?{query}" if query else "")
         if came.headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
             # Another site's link led here, so the browser kept a strict cookie back that it may have; from here it brings it.
-            await send_onward(send, path, request)
+            await send_onward(send, local_path(path), request)
             return
         location = f"{LOGIN}?next={quote(path, safe='')}" if path != "/" else LOGIN
         start = [(b"location", location.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
@@ -163,9 +171,9 @@ class Gate:
 
     async def _talk(self, came: _Came, still: Callable[[], bool] | None, receive: Receive, send: Send) -> None:
         """Let a WebSocket on for as long as what it was opened with is valid."""
-        if still is None and self._doorkeeper.demands:
-            shown = came.headers.get(b"authorization", b"").decode("latin-1")
-            still = lambda: self._accepts(shown)  # noqa: E731
+        if came.is_borrowed:
+            await send({"type": "websocket.close", "code": 1008})  # the server answers 403
+            return
         if still is None:
             await self._app(came.scope, receive, send)
             return
@@ -177,7 +185,10 @@ class Gate:
         client = scope.get("client")
         trusted = self._throttle.addresses.trusts(client[0] if client else "")
         own, secure = own_host(headers, behind_proxy=trusted), came_secure(scope["scheme"], headers, behind_proxy=trusted)
-        return _Came(scope, headers, self._throttle.address_of(scope), own, secure)
+        if trusted:
+            scope[ADDRESS] = self._throttle.client_of(scope)
+        borrowed = self._plan.is_local and not trusted and b"origin" in headers and not is_nobodys_name(own)
+        return _Came(scope, headers, self._throttle.address_of(scope), own, secure, borrowed)
 
     def _admit(self, came: _Came) -> None:
         """Refuse what comes too often, is too large, or was not asked for by a person or program of this node's users."""
@@ -188,6 +199,11 @@ class Gate:
             known = self._principal_of_header(scope["headers"], came.address)
         if self._throttle.is_on:
             self._throttle.admit(known.name if isinstance(known, Principal) else "", came.address)
+        if came.is_borrowed and scope["method"] not in SAFE:
+            raise NotAllowed(
+                f"{scope['method']} must come from a page of localhost or an address, since no token is demanded, got {came.own[:200]}; "
+                "where a proxy on this machine passes it on, set security.limits.trusted_proxies or security.allow_open"
+            )
         if is_forged(scope["method"], came.headers, came.own, has_cookie=SESSION in scope):
             raise NotAllowed(
                 f"{scope['method']} must come from a page of {came.own[:200]} or bring a token as Bearer; it came from elsewhere"

@@ -21,7 +21,7 @@ from app.auth.doorkeeper import Doorkeeper, require
 from app.auth.principal import Principal
 from app.auth.principal import Scope as Right
 from app.auth.refusals import NotAllowed, NotAuthenticated
-from app.auth.token import read_token
+from app.auth.token import Written, read_token
 from app.edge.sessions import Sessions, cookie_name, cookies_of, set_cookie
 from app.edge.throttle import Throttle, TooOften
 from features.errors import ForeshockError
@@ -148,10 +148,9 @@ class Login:
         except NotAllowed as exc:
             await self._page(request, send, 403, f"{exc}.", path)
             return
-        written = read_token(token)
-        await self._open(request, send, principal, "" if written is None else written.id, path)
+        await self._open(request, send, principal, read_token(token), path)
 
-    async def _open(self, request: Request, send: Send, principal: Principal, token: str, path: str) -> None:
+    async def _open(self, request: Request, send: Send, principal: Principal, token: Written | None, path: str) -> None:
         """Begin a session, and go on by a step of this page: a browser keeps a strict cookie from what another site led to."""
         shown = await to_thread.run_sync(self._sessions.open, principal, token)
         logger.info("%s logged in from %s", principal.name, request.address)
@@ -185,7 +184,7 @@ class Login:
             logger.warning("a login by OpenID Connect from %s failed: %s", request.address, exc)
             await self._page(request, send, status, f"{exc}.", "/", _forget_flow(request))
             return
-        await self._open(request, send, principal, "", local_path(path))
+        await self._open(request, send, principal, None, local_path(path))
 
     async def _page(
         self, request: Request, send: Send, status: int, bad: str, path: str, *headers: tuple[bytes, bytes]

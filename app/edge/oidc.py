@@ -265,12 +265,15 @@ def granted(settings: OidcSettings, claims: Mapping[str, Any]) -> Principal:
     >>> anna.name, sorted(anna.scopes), sorted(anna.tenants)
     ('oidc:anna@example.com', [<Scope.READ: 'read'>, <Scope.TRAIN: 'train'>], ['shop'])
     """
+    if claims.get("email_verified", True) in (False, "false"):  # anybody may have typed it in
+        claims = {name: value for name, value in claims.items() if name != "email"}
     said = _dug(claims, settings.claim)
     values = (
         {said} if isinstance(said, str) else {one for one in said if isinstance(one, str)} if isinstance(said, list) else set()
     )
     fitting = [grant for value, grant in settings.grants.items() if value == "*" or value in values]
     name = str(claims.get(settings.name_claim) or claims.get("sub"))[:_MAX_NAME_CHARS]
+    name = "".join(c if c.isprintable() else "?" for c in name)  # no line of its own in a log
     if not fitting:
         raise NotAllowed(f"{name} may do nothing here: no grant of security.oidc.grants fits the claim {settings.claim}")
     scopes = frozenset(Scope(scope) for grant in fitting for scope in grant.scopes)

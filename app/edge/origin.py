@@ -7,8 +7,9 @@ something must therefore prove that no such page asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
-__all__ = ["came_secure", "is_forged", "own_host"]
+__all__ = ["SAFE", "came_secure", "is_forged", "is_nobodys_name", "own_host"]
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
@@ -49,6 +50,33 @@ def came_secure(scheme: str, headers: Mapping[bytes, bytes], *, behind_proxy: bo
         forwarded = headers.get(b"x-forwarded-proto", scheme.encode())
         return forwarded.partition(b",")[0].strip().lower() in {b"https", b"wss"}
     return scheme in {"https", "wss"}
+
+
+def is_nobodys_name(own: str) -> bool:
+    """Say whether a host is an address or `localhost`, and so no name that somebody may let stand for this machine.
+
+    A page of a name whose owner turns it to 127.0.0.1 once the page is there (DNS rebinding) is of one origin with a node on loopback.
+
+    Parameters
+    ----------
+    own : str
+        From `own_host`.
+
+    Examples
+    --------
+    >>> [is_nobodys_name(own) for own in ("127.0.0.1:8318", "[::1]:8318", "localhost:8318", "localhost", "192.0.2.1")]
+    [True, True, True, True, True]
+    >>> [is_nobodys_name(own) for own in ("elsewhere.example:8318", "localhost.example", "127.0.0.1.example")]
+    [False, False, False]
+    """
+    host = own[1:].partition("]")[0] if own.startswith("[") else own.partition(":")[0]
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_forged(method: str, headers: Mapping[bytes, bytes], own: str, *, has_cookie: bool) -> bool:

@@ -17,6 +17,7 @@ from starlette.requests import cookie_parser
 
 from app.auth.principal import Principal
 from app.auth.principal import Scope as Right
+from app.auth.token import Written
 from app.edge.signed import Seal
 from app.store.contract import Document, Documents, Watch
 from features.errors import InvalidValue
@@ -42,8 +43,8 @@ class Session:
         What the login may do; of a login by token those of the token count, as they are at each request.
     tenants : tuple of str
         Whose data.
-    token : str
-        The id of the token that was shown; empty for a login by OpenID Connect.
+    token : Written or None
+        The token that was shown, by its id and hash; None for a login by OpenID Connect.
     expires_at : datetime
         Aware UTC.
     """
@@ -51,7 +52,7 @@ class Session:
     name: str
     scopes: tuple[str, ...]
     tenants: tuple[str, ...]
-    token: str
+    token: Written | None
     expires_at: datetime
 
     @property
@@ -74,7 +75,7 @@ class Sessions:
     hours : float
         How long one lasts.
     holder : callable
-        Returns who holds the token with an id, None once it has ended.
+        Returns who holds a token, None once it is not taken any more: another one may have its name, or it another secret.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Sessions:
         key: bytes,
         now: Callable[[], datetime],
         hours: float,
-        holder: Callable[[str], Principal | None],
+        holder: Callable[[Written], Principal | None],
     ) -> None:
         self._documents = documents
         self._watch: Watch = documents.watch(BUCKET)
@@ -97,15 +98,15 @@ class Sessions:
         """Seconds that a session lasts."""
         return int(self._lasts.total_seconds())
 
-    def open(self, principal: Principal, token: str = "") -> str:
+    def open(self, principal: Principal, token: Written | None = None) -> str:
         """Begin a session, and return what the browser is to show.
 
         Parameters
         ----------
         principal : Principal
             Who logged in.
-        token : str
-            The id of the token that was shown.
+        token : Written, optional
+            That was shown.
         """
         name = secrets.token_urlsafe(_NAME_BYTES)
         scopes, tenants = tuple(sorted(principal.scopes)), tuple(sorted(principal.tenants))

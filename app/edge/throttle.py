@@ -114,11 +114,16 @@ class Throttle:
         client = scope.get("client")
         return self.of_connection(client[0] if client else "", scope["headers"])
 
+    def client_of(self, scope: Any) -> str:
+        """Return the whole address of who asks, also behind a trusted proxy."""
+        client = scope.get("client")
+        return self.addresses.whole(client[0] if client else "", _forwarded(scope["headers"]))
+
     def of_connection(self, peer: str, headers: Any) -> str:
         """Return by which address a request counts, of its connection's and its headers as pairs of bytes."""
         if not self.addresses.trusts(peer):
             return self.addresses.of(peer)
-        return self.addresses.of(peer, [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"])
+        return self.addresses.of(peer, _forwarded(headers))
 
     def _named(self, name: str, rate: float) -> tuple[tuple[str, float, Buckets], ...]:
         if rate <= 0.0:
@@ -132,3 +137,7 @@ class Throttle:
             who, what = name.split("_")
             words = f"{what} of one {who}"
         return TooOften(f"{words} must be <= {bound}, got more; ask again in {max(1, math.ceil(wait_s))} s", wait_s)
+
+
+def _forwarded(headers: Any) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]

@@ -169,10 +169,11 @@ def test_a_destination_that_holds_something_or_lies_in_the_folder_is_refused(tmp
             back_up(folder, inside, "", quiet)
 
 
-def test_what_cannot_be_copied_is_told_and_nothing_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["/etc/hostname", "/etc"])
+def test_what_cannot_be_copied_is_told_and_nothing_stays(target: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     fed(folder, 1)
-    (folder / "link").symlink_to("/etc/hostname")
+    (folder / "link").symlink_to(target)
     with pytest.raises(StoreFailed, match="link is no plain file"):
         back_up(folder, tmp_path / "backup", "", quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -53,3 +53,11 @@ def test_a_node_without_pages_has_no_login_and_guards_rest_all_the_same(tmp_path
         assert running.client.get(f"{running.served.api}/login").status_code == 401
         answer = running.client.get(f"{running.served.api}/livez")
         assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
+
+
+@pytest.mark.parametrize(("allow_open", "status"), [(False, 403), (True, 404)])
+def test_a_node_of_this_machine_alone_knows_its_names(allow_open: bool, status: int, tmp_path: Path) -> None:
+    with run_node(tmp_path, security__allow_open=allow_open) as running:
+        borrowed = {"host": "elsewhere.example", "origin": "http://elsewhere.example"}
+        answer = running.client.delete(f"{running.served.api}/api/v1/silences/none", headers=borrowed)
+        assert answer.status_code == status

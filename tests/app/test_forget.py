@@ -17,9 +17,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from app.auth import Principal, Scope
+from app.edge.sessions import Sessions
 from app.forget import forget_tenant, forget_value
 from app.history.delta import DeltaHistory
 from app.ingest.codec import BatchMessage, unpack
+from app.main import open_alone
+from app.parts import utc_now
 from app.store.sqlite_schema import log_table
 from features.errors import DataInUse, InvalidValue
 from tests.app.ingest.requests import a_log, a_span, as_json, logs, span_id, traces
@@ -280,3 +284,17 @@ def test_a_folder_that_a_node_holds_is_left_alone(tmp_path: Path) -> None:
 def test_what_can_be_no_tenant_is_refused(tenant: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="a tenant must be"):
         forget_tenant(settings_in(tmp_path), tenant)
+
+
+def test_logins_for_a_tenant_end_with_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    people = {name: Principal(f"reader of {name}", frozenset({Scope.READ}), frozenset({name})) for name in (GONE, STAYS)}
+    with closing(open_alone(settings)) as store:
+        sessions = Sessions(store.documents, bytes(32), utc_now, 12.0, lambda _: None)
+        shown = {name: sessions.open(person) for name, person in people.items()}
+    assert where(tmp_path, GONE) != []
+    forget_tenant(settings, GONE)
+    assert where(tmp_path, GONE) == []
+    with closing(open_alone(settings)) as store:
+        sessions = Sessions(store.documents, bytes(32), utc_now, 12.0, lambda _: None)
+        assert {name: sessions.principal(each) for name, each in shown.items()} == {GONE: None, STAYS: people[STAYS]}

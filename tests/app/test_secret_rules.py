@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from app.own_patterns import MAX_PATTERN_S, WINDOW_CHARS
@@ -64,6 +66,15 @@ def test_which_digit_stands_where_makes_no_difference(rule: Rule) -> None:
 def test_no_text_makes_a_rule_stand_still(rule: Rule) -> None:
     flags = "(?i)" if rule.pattern.flags & 2 else ""
     assert slowest_s(flags + rule.pattern.pattern, WINDOW_CHARS) < MAX_PATTERN_S
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_what_a_rule_looks_for_over_and_over_takes_no_square_of_the_length(rule: Rule) -> None:
+    for hint in rule.hints or ("4",):
+        for text in (hint * (2**15 // len(hint)), f"{hint}a" * (2**15 // (len(hint) + 1))):
+            begun_s = time.process_time()
+            rule.pattern.sub(rule.replace, text)
+            assert time.process_time() - begun_s < 0.5, hint  # the square of it takes seconds, the length milliseconds
 
 
 def test_rules_are_those_that_settings_switch() -> None:

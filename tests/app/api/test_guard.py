@@ -194,6 +194,8 @@ def test_basic_with_the_token_as_password_is_the_same(guarded: Api, keys: Keys) 
 def test_what_checks_say_is_for_readers_of_all_and_whether_it_is_ready_for_all(guarded: Api, keys: Keys) -> None:
     assert guarded.get("/readyz").status_code == 200
     assert guarded.get("/readyz?verbose").status_code == 401
+    for spelling in ("/readyz?%76erbose", "/readyz?a=b&verbos%65=1", "/readyz%0A?verbose"):
+        assert guarded.get(spelling).status_code == 401
     assert guarded.get("/readyz?verbose", keys.of([Scope.READ], "default")).status_code == 403
     assert "checks" in guarded.get("/readyz?verbose", keys.of([Scope.READ], EVERY_TENANT)).json()
 

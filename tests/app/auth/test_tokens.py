@@ -52,6 +52,13 @@ def test_a_name_stands_for_one_valid_token(tokens: Tokens, documents: Documents,
     assert opens(documents, clock, second.text)
 
 
+@pytest.mark.parametrize("name", ["anyone", "oidc:boss@example.com", "OIDC:boss", "command line, root", "foreshock"])
+def test_no_token_is_called_as_who_has_none_is_in_the_audit_log(tokens: Tokens, name: str) -> None:
+    with pytest.raises(InvalidValue, match="no token may be named"):
+        tokens.add(wanted(name), SHOP)
+    assert tokens.add(wanted(f"of {name}"), SHOP).token.name == f"of {name}"
+
+
 def test_after_a_rotation_the_secret_before_is_taken_until_the_overlap_ends(
     tokens: Tokens, documents: Documents, clock: Clock
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from fastapi import FastAPI
 
-from app.auth import PLACE, Principal, Scope
+from app.auth import ADDRESS, PLACE, Principal, Scope
 from app.dashboard.rest import Reading, Refused, Rest
 from tests.app.dashboard.loops import finished
 from tests.app.dashboard.sources import sources_of
@@ -68,3 +68,5 @@ def test_what_is_done_on_a_page_is_done_by_who_opened_it(shop: RunningNode) -> N
     finished(Rest(sources_of(shop).rest, "asking", says).post("/feedback", body))
     deed = next(iter(shop.node.audit.deeds()))
     assert (deed.action, deed.principal, deed.tenant, deed.address) == ("feedback.give", "bob", "asking", "192.0.2.7")
+    finished(Rest(sources_of(shop).rest, "asking", says | {ADDRESS: "2001:db8::4"}).post("/feedback", body | {"service": "b"}))
+    assert next(iter(shop.node.audit.deeds())).address == "2001:db8::4"  # as a proxy in front named it

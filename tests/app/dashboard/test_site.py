@@ -39,7 +39,7 @@ def test_every_script_of_a_page_has_its_nonce_and_files_may_do_nothing(shop: Run
     for file in files:
         answer = shop.client.get(f"{shop.served.api}{file}")
         assert answer.status_code == 200
-        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
         assert "max-age" in answer.headers["cache-control"]
 
 

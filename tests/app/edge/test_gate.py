@@ -18,7 +18,7 @@ import websockets.exceptions
 from starlette.types import Receive, Scope, Send
 from websockets.sync.client import connect
 
-from app.auth import ANYONE, Doorkeeper, Principal, Tokens, Wanted, principal_of
+from app.auth import ADDRESS, ANYONE, Doorkeeper, Principal, Tokens, Wanted, principal_of
 from app.auth import Scope as Right
 from app.auth.tokens import BUCKET
 from app.edge.gate import Gate, GatePlan
@@ -52,7 +52,9 @@ class Echo:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
                     break
-            said = json.dumps({"who": principal_of(scope).name, "path": scope["path"], "n": len(body)}).encode()
+            said = json.dumps(
+                {"who": principal_of(scope).name, "path": scope["path"], "n": len(body), "from": scope.get(ADDRESS)}
+            ).encode()
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(said))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": said})
@@ -171,6 +173,7 @@ def test_a_link_of_another_site_goes_on_from_here_so_that_the_cookie_comes_along
         answer = client.get("/incident/1?tenant=shop")
         assert answer.status_code == 200
         assert "0;url=/incident/1?tenant=shop" in answer.text
+        assert "0;url=/'" in client.get(f"{running.url}//elsewhere.example/incident/1").text  # a browser would go there
         client.headers["sec-fetch-site"] = "same-origin"
         assert client.get("/incident/1").status_code == 303
 
@@ -198,6 +201,17 @@ def test_a_session_ends_with_its_token(running: Running) -> None:
     with running.logged_in() as client:
         assert who(client.get("/")) == "reader"
         running.tokens.revoke("reader", ANYONE)
+        assert client.get("/").status_code == 303
+
+
+def test_a_session_ends_with_the_secret_that_opened_it_whoever_has_the_name_later(running: Running) -> None:
+    with running.logged_in() as client:
+        running.tokens.rotate("reader", 3600.0, ANYONE)
+        assert who(client.get("/")) == "reader"  # for as long as what was shown is taken
+        running.tokens.rotate("reader", 0.0, ANYONE)
+        assert client.get("/").status_code == 303
+        running.tokens.revoke("reader", ANYONE)
+        running.tokens.add(Wanted("reader", [Right.READ, Right.ADMIN], ["*"]), ANYONE)
         assert client.get("/").status_code == 303
 
 
@@ -263,6 +277,15 @@ def test_a_stream_ends_with_its_session(running: Running) -> None:
     assert running.echo.ended.wait(30.0)
 
 
+def test_a_stream_ends_with_the_token_that_it_was_asked_with(running: Running) -> None:
+    with running.client(authorization=f"Bearer {running.token}") as client, client.stream("GET", "/api/v1/stream") as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "news"
+        running.tokens.revoke("reader", ANYONE)
+        assert len(list(lines)) < 1000
+    assert running.echo.ended.wait(30.0)
+
+
 def test_a_websocket_is_whose_session_opened_it_and_ends_with_that(running: Running) -> None:
     with running.logged_in() as client:
         cookie = f"foreshock-session={client.cookies['foreshock-session']}"
@@ -310,6 +333,8 @@ class TestLimits:
             assert cookie.startswith("__Host-foreshock-session=")
             assert cookie.endswith("; SameSite=Strict; Secure")
             assert answer.headers["strict-transport-security"] == "max-age=86400"
+            named = client.get("/api/v1/incidents", headers={"x-forwarded-for": "192.0.2.1, 2001:db8::4"})
+            assert named.json()["from"] == "2001:db8::4"
 
 
 def test_without_tokens_everybody_is_let_on_but_pages_of_others() -> None:
@@ -323,6 +348,27 @@ def test_without_tokens_everybody_is_let_on_but_pages_of_others() -> None:
         elsewhere = {"origin": "http://elsewhere.example"}
         assert httpx.post(f"{url}/api/v1/models:rollback", headers=elsewhere).status_code == 403
         assert httpx.get(f"{url}/login").json()["path"] == "/login"
+
+
+def test_a_page_whose_name_was_turned_to_this_machine_changes_nothing() -> None:
+    gate = Gate(
+        Echo(),
+        Doorkeeper(None, now),
+        Throttle(LimitSettings(trusted_proxies=("10.0.0.1",)), Telemetry()),
+        GatePlan(is_local=True),
+    )
+    with closing(Listeners(ServerSettings(), begin)) as listeners:
+        port = listeners.serve("gate", gate, 0, sockets=True)
+        url, rebound = f"http://127.0.0.1:{port}", f"elsewhere.example:{port}"
+        asked = {"host": rebound, "origin": f"http://{rebound}"}
+        refused = httpx.post(f"{url}/api/v1/models:rollback", headers=asked)
+        assert (refused.status_code, "security.allow_open" in refused.json()["detail"]) == (403, True)
+        with pytest.raises(websockets.exceptions.InvalidStatus), connect(f"ws://127.0.0.1:{port}/", additional_headers=asked):
+            pass
+        for own in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            answer = httpx.post(f"{url}/api/v1/models:rollback", headers={"host": own, "origin": f"http://{own}"})
+            assert answer.status_code == 200
+        assert httpx.post(f"{url}/api/v1/models:rollback", headers={"host": rebound}).status_code == 200  # a program
 
 
 def test_a_body_that_stops_arriving_is_given_up(running: Running) -> None:

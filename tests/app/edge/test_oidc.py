@@ -208,6 +208,20 @@ def test_grants_add_up(claims: dict[str, Any], scopes: set[str], tenants: set[st
     assert (found.name, found.scopes, found.tenants) == ("oidc:1", scopes, tenants)
 
 
+@pytest.mark.parametrize("verified", [False, "false"])
+def test_a_mail_address_that_the_provider_did_not_verify_is_nobodys(verified: object) -> None:
+    boss = "boss@example.com"
+    given = {"claim": "email", "grants": {boss: {"scopes": ["admin"], "tenants": ["*"]}}}
+    says = {"sub": "1", "email": boss}
+    assert granted(OidcSettings.model_validate(given), {**says, "email_verified": True}).name == f"oidc:{boss}"
+    assert granted(OidcSettings.model_validate(given), says).scopes == {Scope.ADMIN}  # of which it says nothing
+    with pytest.raises(NotAllowed):
+        granted(OidcSettings.model_validate(given), {**says, "email_verified": verified})
+    everybody = OidcSettings.model_validate({"grants": {"*": {"scopes": ["read"], "tenants": ["*"]}}})
+    assert granted(everybody, {**says, "email_verified": verified}).name == "oidc:1"
+    assert granted(everybody, {"sub": "1\nERROR root: made up"}).name == "oidc:1?ERROR root: made up"
+
+
 def test_a_claim_may_lie_within_another_and_a_star_is_everybody() -> None:
     given = {"claim": "realm_access.roles", "grants": {"ops": {"scopes": ["read"], "tenants": ["shop"]}}}
     assert granted(OidcSettings.model_validate(given), {"sub": "1", "realm_access": {"roles": ["ops"]}}).tenants == {"shop"}

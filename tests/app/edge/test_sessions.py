@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.auth import Principal, Scope
+from app.auth.token import Written
 from app.edge.sessions import BUCKET, Sessions, cookies_of, set_cookie
 from app.settings import StoreSettings
 from app.store.contract import Documents
@@ -33,7 +34,7 @@ def documents(tmp_path: Path) -> Generator[Documents]:
         yield store.documents
 
 
-def sessions_of(documents: Documents, clock: Clock, holders: dict[str, Principal] | None = None) -> Sessions:
+def sessions_of(documents: Documents, clock: Clock, holders: dict[Written, Principal] | None = None) -> Sessions:
     return Sessions(documents, KEY, clock, 12.0, (holders or {}).get)
 
 
@@ -59,12 +60,13 @@ def test_a_session_ends_by_itself(documents: Documents) -> None:
 
 
 def test_a_session_by_token_may_what_the_token_may_at_that_moment_and_ends_with_it(documents: Documents) -> None:
-    holders = {"0736fd5b7cc7": READER}
+    token = Written("0736fd5b7cc7", "ab" * 32)
+    holders = {token: READER}
     sessions = sessions_of(documents, Clock(), holders)
-    shown = sessions.open(READER, "0736fd5b7cc7")
-    holders["0736fd5b7cc7"] = more = Principal("reader", frozenset({Scope.READ, Scope.TRAIN}), frozenset({"shop"}))
+    shown = sessions.open(READER, token)
+    holders[token] = more = Principal("reader", frozenset({Scope.READ, Scope.TRAIN}), frozenset({"shop"}))
     assert sessions.principal(shown) == more
-    del holders["0736fd5b7cc7"]
+    del holders[token]
     assert sessions.principal(shown) is None
 
 
