@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import grpc
@@ -39,6 +41,44 @@ def front(kind: str, nodes: list[RunningNode], tmp_path_factory: pytest.TempPath
     places = [*(ports_of(node.served) for node in nodes), nobody()]
     with run_front(kind, tmp_path_factory.mktemp(kind), places) as started:
         yield started
+
+
+# The example of RFC 6455, 1.3; HAProxy looks whether a handshake is one.
+HANDSHAKE = (
+    "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+ACCEPTED = b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+
+
+class Pages:
+    """Answers as a node's pages do, and keeps what it was asked; NiceGUI itself is there once in a process."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.asked: list[bytes] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._answer, args=(client,), daemon=True).start()
+
+    def _answer(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            head = client.recv(2**16)
+            if b"/readyz" not in head:
+                self.asked.append(head)
+            if b"upgrade: websocket" in head.lower():
+                client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n" + ACCEPTED)
+            else:
+                client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
 
 
 def received(node: RunningNode) -> float:
@@ -98,6 +138,22 @@ def test_the_stream_is_not_held_back(front: Front, nodes: list[RunningNode]) -> 
         for node in nodes:
             node.tick()
         assert next(line for line in lines if line.startswith("event: ")) == "event: prediction"
+
+
+def test_a_page_and_its_socket_stay_at_one_node(kind: str, tmp_path: Path) -> None:
+    with ExitStack() as until_end:
+        pages = [until_end.enter_context(closing(Pages())) for _ in NODES]
+        front = until_end.enter_context(run_front(kind, tmp_path, [{**nobody(), "api": page.port} for page in pages]))
+        host, _, port = front.api.partition(":")
+        for path in ("/", "/service/payment", "/_nicegui_ws/socket.io/?EIO=4&transport=websocket") * 4:
+            with socket.create_connection((host, int(port)), 10) as client:
+                upgrade = HANDSHAKE if "websocket" in path else "connection: close\r\n"
+                client.sendall(f"GET {path} HTTP/1.1\r\nhost: foreshock\r\n{upgrade}\r\n".encode())
+                status = client.recv(2**16).split(b" ", 2)[1]
+            assert status == (b"101" if "websocket" in path else b"200")
+    asked = [page.asked for page in pages if page.asked]
+    assert [len(one) for one in asked] == [12], "all of one visitor at one node"
+    assert sum(b"upgrade: websocket" in head.lower() for head in asked[0]) == 4
 
 
 def test_a_request_whose_answer_was_lost_is_passed_on(
