@@ -2,7 +2,7 @@
 
     python notebooks/execute.py [--out FOLDER] [NOTEBOOK ...]
 
-`foreshock demo` is started over a folder of its own with two days of history; when its predictions are of the present, each notebook runs with
+`foreshock demo` is started over a folder of its own with a day and a half of history; when its predictions are of the present, each notebook runs with
 `FORESHOCK_URL` and `FORESHOCK_TABLES` set to it. A notebook that raises ends the run with its error. What they showed is written to the
 folder that ``--out`` names, for people to look at; the notebooks themselves are kept without outputs, which is checked here too.
 """
@@ -86,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, help="folder for the notebooks with what they showed")
-    parser.add_argument("--days", type=float, default=2.0, help="history of the shop")
+    parser.add_argument("--days", type=float, default=1.5, help="history of the shop")
     asked = parser.parse_args()
     books = asked.notebooks or sorted(FOLDER.glob("*.ipynb"))
     with tempfile.TemporaryDirectory() as folder, shop(Path(folder) / "shop", asked.days) as environment:
