@@ -11,8 +11,8 @@ SAMPLE ?= 20
 HOURS ?= 1
 SEED ?= 1
 WORKERS ?= 1
-# A file of tests is one process's, since what its tests share is made once.
-PARALLEL ?= -n auto --dist loadfile
+# A file of tests, or a folder that `tests/conftest.py` names, is one process's, since what its tests share is made once.
+PARALLEL ?= -n auto --dist loadgroup
 # CI takes coverage along in `make test` (COVER), and leaves out what ran there in `make check` (APPEND, LEFT): each test runs once.
 COVER ?=
 APPEND ?=
