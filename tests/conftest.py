@@ -26,8 +26,9 @@ _TOGETHER = {"tests/app/dashboard": "dashboard"}
 """Folders whose tests one process has, one after the other: they share what is dear to make, and what it shows grows old."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests of a file, or of a folder that says so, to one process (``--dist loadgroup``)."""
+    """Give the tests of a file, or of a folder that says so, to one process (``--dist loadgroup``), before xdist reads it."""
     for item in items:
         path = (
             item.path.relative_to(config.rootpath).as_posix() if item.path.is_relative_to(config.rootpath) else str(item.path)
