@@ -15,26 +15,11 @@ from hypothesis import HealthCheck, settings
 
 from app.own_log import RedactingFormatter
 
-__all__ = ["missing_programs", "pytest_collection_modifyitems", "pytest_runtest_setup", "rules_of_the_log"]
+__all__ = ["missing_programs", "pytest_runtest_setup", "rules_of_the_log"]
 
 # How long an example takes says something of the machine's load, nothing of the code: no test may fail by it.
 settings.register_profile("foreshock", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("foreshock")
-
-
-_TOGETHER = {"tests/app/dashboard": "dashboard"}
-"""Folders whose tests one process has, one after the other: they share what is dear to make, and what it shows grows old."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests of a file, or of a folder that says so, to one process (``--dist loadgroup``), before xdist reads it."""
-    for item in items:
-        path = (
-            item.path.relative_to(config.rootpath).as_posix() if item.path.is_relative_to(config.rootpath) else str(item.path)
-        )
-        group = next((name for folder, name in _TOGETHER.items() if path.startswith(f"{folder}/")), path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
