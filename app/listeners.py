@@ -82,5 +82,5 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as exc:
         raise InvalidSetting(
-            f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another port or stop what holds it"
+            f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another port (settings server.otlp_http_port, server.api_port) or stop what holds it"
         ) from exc

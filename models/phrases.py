@@ -55,6 +55,17 @@ def _count(log_count: float, one: str) -> str:
     return f"{n} {one}" if n == 1 else f"{n} {one}s"
 
 
+def _round(value: float) -> str:
+    """Say a number with two digits that count, and never with an exponent.
+
+    Examples
+    --------
+    >>> [_round(value) for value in (152.3, 9.96, 0.5, 0.000012)]
+    ['150', '10', '0.5', '0.000012']
+    """
+    return f"{float(f'{value:.2g}'):.12f}".rstrip("0").rstrip(".")
+
+
 def _span(log_ticks: float) -> str:
     """Say a duration that is kept as log1p of minutes."""
     minutes = float(np.expm1(log_ticks))
@@ -66,7 +77,7 @@ def _span(log_ticks: float) -> str:
 def _times(log_ratio: float, before: str) -> str:
     """Say a change that is kept as the log of a ratio."""
     factor = float(np.exp(log_ratio))
-    return f"as {before.removeprefix('the ')}" if abs(factor - 1.0) < _GROWTH else f"{factor:.2g} times {before}"
+    return f"as {before.removeprefix('the ')}" if abs(factor - 1.0) < _GROWTH else f"{_round(factor)} times {before}"
 
 
 def _moving(log_ratio: float) -> str:
@@ -161,9 +172,9 @@ def _neighbours(v: Mapping[str, float]) -> str:
         ),
         (
             v["callee_latency_shift"] / np.log1p(_GROWTH),
-            f"callees slower than before, {np.exp(v['callee_latency_shift']):.2g} times",
+            f"callees slower than before, {_round(np.exp(v['callee_latency_shift']))} times",
         ),
-        (v["callee_warnings"] / np.log(2.0), f"callees warn more than usual, {np.exp(v['callee_warnings']):.2g} times"),
+        (v["callee_warnings"] / np.log(2.0), f"callees warn more than usual, {_round(np.exp(v['callee_warnings']))} times"),
         (
             v["callee_level_distance"] / _NOTEWORTHY_DEVIATIONS,
             f"a callee's resource level is {v['callee_level_distance']:.1f} standard deviations from its usual",
@@ -191,14 +202,14 @@ def _change(v: Mapping[str, float]) -> str:
 
 def _history(v: Mapping[str, float]) -> str:
     if v["since_incident_log"] >= np.log1p(7 * _DAY_TICKS) - 1e-6:
-        return f"no incident in 7 days; {v['incident_rate_pooled'] * 24:.2g} a day expected"
-    return f"last incident {_span(v['since_incident_log'])} ago; {v['incident_rate'] * 24:.2g} a day"
+        return f"no incident in 7 days; {_round(v['incident_rate_pooled'] * 24)} a day expected"
+    return f"last incident {_span(v['since_incident_log'])} ago; {_round(v['incident_rate'] * 24)} a day"
 
 
 def _intensity(v: Mapping[str, float]) -> str:
     """Say the last k events, with the k that is least likely at the usual rate."""
     a_minute = float(np.exp(v["event_rate_log"])) / 60.0
-    usually = f"{a_minute * _DAY_TICKS:.2g} a day"
+    usually = f"{_round(a_minute * _DAY_TICKS)} a day"
     since = np.array([v[f"since_event_log_{k}"] for k in SHOWN])
     known = since < np.log1p(LONG_AGO_MIN) - 1e-6
     if not known.any():

@@ -162,7 +162,9 @@ class OtlpGrpc:
             else:
                 self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as exc:
-            raise InvalidSetting(f"OTLP/gRPC cannot listen on {address}: {exc}") from exc
+            raise InvalidSetting(
+                f"OTLP/gRPC cannot listen on {address}: {exc}; choose another port (setting server.otlp_grpc_port) or stop what holds it"
+            ) from exc
         self._server.start()
 
     def close(self, grace_s: float = 5.0) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from app.cli import app as cli
 from app.demo.faults import DECOYS
 from app.demo.faults import KINDS as FAULTS
 from app.history.tables import SCHEMAS
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.telemetry import Telemetry
 from docs.generate import (
     PAGES,
@@ -56,6 +59,17 @@ def test_every_command_is_on_its_page() -> None:
     ]
     assert len(names) > 10
     assert [name for name in names if f"## `{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", ["how-to.md"])
+def test_settings_that_a_page_shows_are_taken(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    assert shown
+    for number, block in enumerate(shown):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block)
+        load_settings(file, data=tmp_path)
 
 
 def test_every_route_has_an_example_or_a_mention() -> None:
