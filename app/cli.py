@@ -9,7 +9,6 @@ import json
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
-from getpass import getuser
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -33,6 +32,7 @@ from app.commands import (
 from app.commands.terminal import answer, bar, console
 from app.folder import made
 from app.main import Node
+from app.operator import operator
 from app.own_log import RedactingFormatter, set_up_log
 from app.settings import Settings, load_settings
 from app.signals import on_stop
@@ -231,7 +231,7 @@ def models_promote(
     as_json: JsonOption = False,
 ) -> None:
     """Let a version serve, if it can."""
-    report, table = models_command.promote(_made(config, data), tenant, version_id, who or getuser(), why)
+    report, table = models_command.promote(_made(config, data), tenant, version_id, who or operator(), why)
     answer(report, as_json, table)
 
 
@@ -245,7 +245,7 @@ def models_rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Let the version serve again that served before."""
-    report, table = models_command.rollback(_made(config, data), tenant, who or getuser(), why)
+    report, table = models_command.rollback(_made(config, data), tenant, who or operator(), why)
     answer(report, as_json, table)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Self, TypeAlias
 from uuid import uuid4
@@ -21,6 +20,7 @@ from app.cache.records import TrainingRun
 from app.history.contract import History
 from app.job import Job, dataset_of
 from app.main import Node
+from app.operator import operator
 from app.runs import put_run
 from app.said import said_of
 from app.settings import Settings, load_settings
@@ -136,7 +136,7 @@ class Folder:
             A candidate if the gate refused it; else the challenger, or the champion where nothing served.
         """
         settings = self.settings.models
-        deed = Deed("train", f"command line, {getuser()}", self.tenant, "", f"{PREFIX}/models")
+        deed = Deed("train", f"command line, {operator()}", self.tenant, "", f"{PREFIX}/models")
         with self._node.audit.during(deed):
             version = register(self.registry, trained, patience or Patience(settings.shadow_hours, settings.watch_hours))
         at, report = trained.record.created_at, dict(trained.report)

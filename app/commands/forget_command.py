@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from getpass import getuser
 from typing import Any
 
 from app.auth.audit import AuditLog, Deed
 from app.forget import forget_tenant, forget_value, pseudonym
 from app.main import open_alone
+from app.operator import operator
 from app.parts import utc_now
 from app.settings import Settings
 from app.store.moving import refuse_moved
@@ -78,7 +78,7 @@ def _audited(settings: Settings, what: str) -> Generator[None]:
     """Write into the audit log that something is removed, before and after; what removes it has the store in between."""
     kept_s = settings.security.audit_days * 86_400
     with closing(open_alone(settings)) as store:
-        begun = AuditLog(store.documents, utc_now, kept_s).begin(Deed("forget", getuser(), "", "", what))
+        begun = AuditLog(store.documents, utc_now, kept_s).begin(Deed("forget", operator(), "", "", what))
     outcome = "refused"
     try:
         yield

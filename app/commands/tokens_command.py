@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 from urllib.parse import quote
@@ -25,6 +24,7 @@ from app.auth import EVERY_TENANT, AuditLog, Deed, Made, Principal, Scope, Token
 from app.auth.token import Token
 from app.folder import made
 from app.main import open_alone
+from app.operator import operator
 from app.parts import utc_now
 from app.settings import Settings, load_settings
 from features.errors import InvalidValue
@@ -73,7 +73,7 @@ class _Store:
     def __init__(self, tokens: Tokens, audit: AuditLog) -> None:
         self._tokens = tokens
         self._audit = audit
-        self._by = Principal(f"command line, {getuser()}", frozenset(Scope), frozenset({EVERY_TENANT}))
+        self._by = Principal(f"command line, {operator()}", frozenset(Scope), frozenset({EVERY_TENANT}))
 
     def add(self, wanted: Wanted) -> dict[str, Any]:
         return self._made("token.create", wanted.name, lambda: self._tokens.add(wanted, self._by))

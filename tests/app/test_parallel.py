@@ -38,7 +38,7 @@ def rows() -> Rows:
 @pytest.fixture(scope="module")
 def scheduler() -> Generator[str]:
     # Two threads a worker: tasks of one process must not change each other's last bits either.
-    with _cluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster:
+    with _cluster(n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster:
         yield str(cluster.scheduler_address)
 
 
