@@ -27,7 +27,7 @@ from training.fit import fit
 from training.rows import Rows
 from training.walkforward import WalkPlan, walk_forward
 
-_cluster: Any = LocalCluster  # its types know no way to do without a dashboard
+_cluster: Any = LocalCluster  # its types do not know the address of its scheduler
 
 
 @pytest.fixture(scope="module")
