@@ -165,7 +165,7 @@ def _ends(store: Path) -> list[int]:
     with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         (partitions,) = connection.execute("SELECT value FROM meta WHERE name = 'partitions'").fetchone()
         trimmed = dict(connection.execute('SELECT "partition", "offset" FROM ends'))
-        last = [connection.execute(f'SELECT max("offset") FROM {log_table(n)}').fetchone()[0] for n in range(partitions)]  # noqa: S608 - a number
+        last = [connection.execute(f'SELECT max("offset") FROM {log_table(n)}').fetchone()[0] for n in range(partitions)]  # noqa: S608 - a number  # nosec B608
     return [max(found or 0, trimmed.get(n, 0)) for n, found in enumerate(last)]
 
 

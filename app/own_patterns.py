@@ -78,7 +78,7 @@ def _probed_s(pattern: str) -> float:
     asked = json.dumps({"pattern": pattern, "chars": WINDOW_CHARS})
     command = [sys.executable, "-I", str(Path(pattern_probe.__file__))]
     try:
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)  # noqa: S603 - ours
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)  # noqa: S603 - ours  # nosec B603
     except subprocess.TimeoutExpired:
         return _PATIENCE_S
     except OSError as exc:

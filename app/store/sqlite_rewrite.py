@@ -80,12 +80,12 @@ def rewrite(path: Path, partitions: int, rewriting: Rewriting) -> Counter[str]:
 def _rewrite_log(connection: sqlite3.Connection, partition: int, rewriting: Rewriting) -> int:
     table, changed, n_bytes, after = log_table(partition), 0, 0, 0
     connection.execute(
-        f'INSERT INTO ends SELECT ?, coalesce(max("offset"), 0) FROM {table} WHERE true '  # noqa: S608 - a number
+        f'INSERT INTO ends SELECT ?, coalesce(max("offset"), 0) FROM {table} WHERE true '  # noqa: S608 - a number  # nosec B608
         'ON CONFLICT DO UPDATE SET "offset" = max("offset", excluded."offset")',
         [partition],
     )
     while rows := connection.execute(
-        f'SELECT "offset", data FROM {table} WHERE "offset" > ? ORDER BY "offset" LIMIT ?',  # noqa: S608 - a number
+        f'SELECT "offset", data FROM {table} WHERE "offset" > ? ORDER BY "offset" LIMIT ?',  # noqa: S608 - a number  # nosec B608
         [after, _PAGE],
     ).fetchall():
         after = rows[-1][0]
@@ -96,9 +96,9 @@ def _rewrite_log(connection: sqlite3.Connection, partition: int, rewriting: Rewr
             changed += 1
             n_bytes += len(new or b"") - len(data)
             if new is None:
-                connection.execute(f'DELETE FROM {table} WHERE "offset" = ?', [offset])  # noqa: S608 - a number
+                connection.execute(f'DELETE FROM {table} WHERE "offset" = ?', [offset])  # noqa: S608 - a number  # nosec B608
             else:
-                connection.execute(f'UPDATE {table} SET data = ? WHERE "offset" = ?', [new, offset])  # noqa: S608 - a number
+                connection.execute(f'UPDATE {table} SET data = ? WHERE "offset" = ?', [new, offset])  # noqa: S608 - a number  # nosec B608
     connection.execute("UPDATE meta SET value = value + ? WHERE name = 'log_bytes'", [n_bytes])
     return changed
 
