@@ -21,7 +21,7 @@ __all__ = ["OPEN", "Doorkeeper", "require", "require_tenant", "sender_of", "tena
 
 logger = logging.getLogger(__name__)
 
-_NONE_SHOWN = "a token must be shown: Authorization: Bearer fsk_..., or as the password of Basic"
+_NONE_SHOWN = "a token must be shown, as Bearer or as the password of Basic, and there is none"
 _NOT_VALID = "the token is not valid: it is mistyped, has ended, or was revoked"  # which of them is nobody's business
 
 
