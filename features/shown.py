@@ -45,14 +45,11 @@ def remembered(before: Iterable[Symptoms], now: Iterable[Symptoms], *, lasts: bo
     """
     known = {one.service: one for one in before}
     shown = {one.service: one for one in now if one.symptoms}
-    kept = [_joined(known.get(name), shown.get(name), lasts and bool(shown)) for name in sorted({*known, *shown})]
-    return [one for one in kept if one is not None]
+    newest = known | shown
+    return [_joined(newest[name], known.get(name), shown.get(name), lasts and bool(shown)) for name in sorted(newest)]
 
 
-def _joined(before: Symptoms | None, now: Symptoms | None, lasts: bool) -> Symptoms | None:
-    newest = now or before
-    if newest is None:
-        return None
+def _joined(newest: Symptoms, before: Symptoms | None, now: Symptoms | None, lasts: bool) -> Symptoms:
     best: dict[_Key, Symptom] = {}
     for one in before.symptoms if before else ():
         best[_key(one)] = replace(one, over=one.over or lasts)
