@@ -132,11 +132,8 @@ class Throttle:
 
     def _refused(self, name: str, bound: str, wait_s: float) -> TooOften:
         self._throttled.labels(reason=name).inc()
-        words = name.replace("_", " of one ", 1) if name != "failed_logins" else "wrong tokens of one address"
-        if name != "failed_logins":
-            who, what = name.split("_")
-            words = f"{what} of one {who}"
-        return TooOften(f"{words} must be <= {bound}, got more; ask again in {max(1, math.ceil(wait_s))} s", wait_s)
+        who, what = ("address", "wrong tokens") if name == "failed_logins" else name.split("_")
+        return TooOften(f"{what} of one {who} must be <= {bound}, got more; ask again in {max(1, math.ceil(wait_s))} s", wait_s)
 
 
 def _forwarded(headers: Any) -> list[str]:
