@@ -154,7 +154,7 @@ class Parts:
     @cached_property
     def audit(self) -> AuditLog:
         """What was changed by whom."""
-        return AuditLog(self.store.documents, utc_now, self.settings.security.audit_days * 86_400)
+        return AuditLog(self.store.documents, utc_now, self.settings.security.audit_s)
 
     @cached_property
     def champions(self) -> Champions:

@@ -9,6 +9,8 @@ from app.redaction_settings import RedactionSettings
 
 __all__ = ["SecuritySettings"]
 
+_DAY_S = 86_400.0
+
 
 class SecuritySettings(BaseModel):
     """Who may reach the service, and as whom."""
@@ -33,3 +35,8 @@ class SecuritySettings(BaseModel):
     """Logins by OpenID Connect."""
     redaction: RedactionSettings = RedactionSettings()
     """What is taken out of errors before they are stored."""
+
+    @property
+    def audit_s(self) -> float:
+        """Seconds for which the audit log keeps who changed what."""
+        return self.audit_days * _DAY_S

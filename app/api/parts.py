@@ -241,7 +241,7 @@ class ApiParts:
 
     def audit(self) -> AuditLog:
         """Return the log of what is changed."""
-        return AuditLog(self.documents, self.now, self.security.audit_days * 86_400)
+        return AuditLog(self.documents, self.now, self.security.audit_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,18 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
 @contextmanager
 def _audited(settings: Settings, what: str) -> Generator[None]:
     """Write into the audit log that something is removed, before and after; what removes it has the store in between."""
-    kept_s = settings.security.audit_days * 86_400
-    with closing(open_alone(settings)) as store:
-        begun = AuditLog(store.documents, utc_now, kept_s).begin(Deed("forget", operator(), "", "", what))
+    with _audit_of(settings) as audit:
+        begun = audit.begin(Deed("forget", operator(), "", "", what))
     outcome = "refused"
     try:
         yield
         outcome = "done"
     finally:
-        with closing(open_alone(settings)) as store:
-            AuditLog(store.documents, utc_now, kept_s).end(begun, outcome)
+        with _audit_of(settings) as audit:
+            audit.end(begun, outcome)
+
+
+@contextmanager
+def _audit_of(settings: Settings) -> Generator[AuditLog]:
+    with closing(open_alone(settings)) as store:
+        yield AuditLog(store.documents, utc_now, settings.security.audit_s)
