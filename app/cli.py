@@ -29,7 +29,7 @@ from app.commands import (
     tokens_command,
     train_command,
 )
-from app.commands.terminal import answer, bar, console
+from app.commands.terminal import TIMES, ConfigOption, JsonOption, answer, bar, console
 from app.folder import made
 from app.main import Node
 from app.operator import operator
@@ -53,16 +53,12 @@ models_app = typer.Typer()
 app.add_typer(models_app, name="models")
 app.add_typer(tokens_command.app, name="tokens")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Whose models.")]
 VersionArgument = Annotated[str, typer.Argument(help="Id of a version, as `foreshock models list` prints it.")]
 WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it; the user of the system by default.")]
 WhyOption = Annotated[str, typer.Option("--why", help="Why; kept in the version's history.")]
-
-_TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
 
 
 def main() -> None:
@@ -137,10 +133,8 @@ def backtest(
     config: ConfigOption = None,
     data: DataOption = None,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose history.")] = "default",
-    since: Annotated[
-        datetime | None, typer.Option("--since", formats=_TIMES, help="Begin; UTC where no zone is named.")
-    ] = None,
-    until: Annotated[datetime | None, typer.Option("--until", formats=_TIMES, help="End; UTC where no zone is named.")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", formats=TIMES, help="Begin; UTC where no zone is named.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", formats=TIMES, help="End; UTC where no zone is named.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="File for a page that a person reads.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,16 +1,24 @@
-"""What commands show: a bar while they work, and what they found, for people or for programs."""
+"""What commands share: options, a bar while they work, and what they show of what they found, to people or to programs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["answer", "bar", "console"]
+__all__ = ["TIMES", "ConfigOption", "JsonOption", "answer", "bar", "console"]
+
+TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
+"""How a time may be written."""
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 console = Console(stderr=True)
 """Where people look; standard output is for what was asked for."""

@@ -22,6 +22,7 @@ import typer
 from app.api.parts import PREFIX
 from app.auth import EVERY_TENANT, AuditLog, Deed, Made, Principal, Scope, Tokens, Wanted
 from app.auth.token import Token
+from app.commands.terminal import TIMES, ConfigOption, JsonOption
 from app.folder import made
 from app.main import open_alone
 from app.operator import operator
@@ -33,19 +34,16 @@ __all__ = ["Asked", "app", "in_store", "over_rest", "seconds_of"]
 
 app = typer.Typer(help="Make, list, rotate and revoke tokens.", no_args_is_help=True)
 
-_TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIMEOUT_S = 30.0
 _OK = 400
 _ONCE = "This is the token. It is shown this once; only its SHA-256 is kept."
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder that no node holds.")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="REST of a running node, such as http://127.0.0.1:8318.")]
 TokenOption = Annotated[
     str, typer.Option("--token", envvar="FORESHOCK_TOKEN", help="With the scope admin, for --url; better in the environment.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 NameArgument = Annotated[str, typer.Argument(help="Of the token.")]
 
 
@@ -135,7 +133,7 @@ def in_store(settings: Settings) -> Generator[Asked]:
     """Change tokens in the store that settings name: a folder that nobody holds, or a cluster."""
     store = open_alone(settings)
     with closing(store):
-        audit = AuditLog(store.documents, utc_now, settings.security.audit_days * 86_400)
+        audit = AuditLog(store.documents, utc_now, settings.security.audit_s)
         yield _Store(Tokens(store.documents, utc_now), audit)
 
 
@@ -181,7 +179,7 @@ def create(
     name: Annotated[str, typer.Option("--name", help="What lists and the audit log call it.")],
     scope: Annotated[list[Scope], typer.Option("--scope", help="What it allows; may come again.")],
     tenant: Annotated[list[str], typer.Option("--tenant", help="With whose data; may come again. '*' is all tenants.")],
-    expires: Annotated[datetime | None, typer.Option("--expires", formats=_TIMES, help="End; UTC without a zone.")] = None,
+    expires: Annotated[datetime | None, typer.Option("--expires", formats=TIMES, help="End; UTC without a zone.")] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     url: UrlOption = None,
