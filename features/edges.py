@@ -86,9 +86,7 @@ def lags(callee: FloatArray, caller: FloatArray, known: BoolArray) -> FloatArray
     >>> lags(callee, np.roll(callee, 2, axis=1), np.ones((1, 60), bool)).tolist()
     [2.0]
     """
-    tried = range(min(MOST_LAG + 1, callee.shape[1]))
-    found = np.stack([_correlation(callee, caller, known, lag) for lag in tried])
-    return np.where(found.max(0) >= _LEAST_TOGETHER, found.argmax(0), 0).astype(float)
+    return _lags(_correlations(callee, caller, known))
 
 
 def leads(callee: FloatArray, caller: FloatArray, known: BoolArray) -> FloatArray:
@@ -124,17 +122,28 @@ def leads(callee: FloatArray, caller: FloatArray, known: BoolArray) -> FloatArra
     Bartlett (1946), On the theoretical specification and sampling properties of autocorrelated time-series, Supplement to the Journal
     of the Royal Statistical Society 8 (how many windows count).
     """
-    tried = range(1, min(MOST_LAG + 1, callee.shape[1]))
-    if not tried:
+    return _leads(_correlations(callee, caller, known), callee, caller, known)
+
+
+def _lags(forth: FloatArray) -> FloatArray:
+    return np.where(forth.max(0) >= _LEAST_TOGETHER, forth.argmax(0), 0).astype(float)
+
+
+def _leads(forth: FloatArray, callee: FloatArray, caller: FloatArray, known: BoolArray) -> FloatArray:
+    if len(forth) == 1:  # of one window nothing moves first
         return np.zeros(len(callee))
-    forth = np.stack([_correlation(callee, caller, known, lag) for lag in tried]).max(0)
-    back = np.stack([_correlation(caller, callee, known, lag) for lag in tried]).max(0)
-    best = np.maximum(forth, back)
+    later, back = forth[1:].max(0), _correlations(caller, callee, known)[1:].max(0)
+    best = np.maximum(later, back)
     alike = np.clip(_correlation(callee, callee, known, 1) * _correlation(caller, caller, known, 1), 0.0, _FITS)
     n = known.sum(1) * (1.0 - alike) / (1.0 + alike)
-    bits_forth, bits_back = (-n / 2.0 * np.log2(1.0 - np.clip(one, 0.0, _FITS) ** 2) for one in (forth, back))
-    together = (best >= _LEAST_TOGETHER) & (best > _correlation(callee, caller, known, 0))
+    bits_forth, bits_back = (-n / 2.0 * np.log2(1.0 - np.clip(one, 0.0, _FITS) ** 2) for one in (later, back))
+    together = (best >= _LEAST_TOGETHER) & (best > forth[0])
     return np.where(together & (np.maximum(bits_forth, bits_back) >= _LEAST_BITS), bits_forth - bits_back, 0.0)
+
+
+def _correlations(callee: FloatArray, caller: FloatArray, known: BoolArray) -> FloatArray:
+    """Return the correlations, shape (lags, e), of callees with their callers 0 to 5 windows later."""
+    return np.stack([_correlation(callee, caller, known, lag) for lag in range(min(MOST_LAG + 1, callee.shape[1]))])
 
 
 def _correlation(callee: FloatArray, caller: FloatArray, known: BoolArray, lag: int) -> FloatArray:
@@ -159,7 +168,8 @@ def _moving(memory: Memory, callers: IntArray, callees: IntArray) -> tuple[Float
     trouble = np.log1p(np.maximum(values[:, :, _ERRORS], 0.0)) + slow
     caller, callee = place[: len(callers)], place[len(callers) :]
     of_both = trouble[callee], trouble[caller], (total[callee] > 0) & (total[caller] > 0)
-    return np.where(callees >= 0, lags(*of_both), 0.0), np.where(callees >= 0, leads(*of_both), 0.0)
+    forth = _correlations(*of_both)
+    return np.where(callees >= 0, _lags(forth), 0.0), np.where(callees >= 0, _leads(forth, *of_both), 0.0)
 
 
 def _failed_together(memory: Memory, caller: int, callee: int) -> int:
