@@ -18,7 +18,6 @@ import gzip
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.demo.cluster import free_ports
+from app.demo.beside import beside
 from app.demo.render import requests
 from app.demo.simulate import Shop
 from app.folder import open_folder
@@ -85,24 +84,16 @@ def command(*words: str) -> tuple[float, dict[str, Any]]:
 
 def first_ok(folder: Path) -> float | None:
     """Start the service on a copy of a folder and return the seconds until a prediction is marked ``ok``, None without one."""
-    names = ("OTLP_HTTP_PORT", "OTLP_GRPC_PORT", "API_PORT")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    environment = os.environ | {f"FORESHOCK_SERVER__{name}": str(port) for name, port in ports.items()}
-    url = f"http://127.0.0.1:{ports['API_PORT']}/api/v1/predictions?status=ok&limit=1"
     begun = time.monotonic()
-    words = [sys.executable, "-m", "app.cli", "serve", "--data", str(folder)]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            while time.monotonic() < begun + _SERVED_S:
-                try:
-                    if httpx.get(url).raise_for_status().json()["items"]:
-                        return time.monotonic() - begun
-                except httpx.HTTPError:
-                    pass
-                time.sleep(0.2)
-            return None
-        finally:
-            process.send_signal(signal.SIGTERM)
+    with beside(folder.with_suffix(".log"), "serve", "--data", str(folder)) as (_, url):
+        while time.monotonic() < begun + _SERVED_S:
+            try:
+                if httpx.get(f"{url}/api/v1/predictions?status=ok&limit=1").raise_for_status().json()["items"]:
+                    return time.monotonic() - begun
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.2)
+        return None
 
 
 def quality(folder: Path, since_s: int) -> dict[str, Any]:

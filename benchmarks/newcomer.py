@@ -13,20 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, sync_playwright
 
-from app.demo.cluster import free_ports
+from app.demo.beside import beside
 from benchmarks.answers import answers_as_json, deliver
 from features.errors import PartStopped
 from tests.browsers import QUIET
@@ -36,20 +33,6 @@ __all__ = ["main"]
 _LONGEST_S = 1800.0
 _FRESH = timedelta(minutes=3)
 _ROW = ".port [role=row]"
-
-
-@contextmanager
-def demonstration(folder: Path) -> Generator[tuple[subprocess.Popen[bytes], str]]:
-    """Run `foreshock demo` on free ports; its process and the address of REST and the dashboard."""
-    names = ("OTLP_HTTP_PORT", "OTLP_GRPC_PORT", "API_PORT")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    environment = os.environ | {f"FORESHOCK_SERVER__{name}": str(port) for name, port in ports.items()}
-    command = [sys.executable, "-m", "app.cli", "demo", "--data", str(folder)]
-    with open(folder / "demo.log", "wb") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
-        try:
-            yield process, f"http://127.0.0.1:{ports['API_PORT']}"
-        finally:
-            process.send_signal(signal.SIGTERM)
 
 
 def answers(process: subprocess.Popen[bytes], url: str) -> None:
@@ -105,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         page = browser.new_page()
         page.set_default_timeout(_LONGEST_S * 1000)
-        with demonstration(Path(folder)) as (process, url):
+        with beside(Path(folder) / "demo.log", "demo", "--data", folder) as (process, url):
             found = look(page, process, url)
         browser.close()
     found |= {"load_before": round(load, 1), "load_after": round(os.getloadavg()[0], 1)}

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
@@ -26,10 +24,9 @@ import nbformat
 from nbclient import NotebookClient
 
 from app.client import Foreshock
-from app.demo.cluster import free_ports
+from app.demo.beside import beside
 
 FOLDER = Path(__file__).resolve().parent
-_PORTS = ("OTLP_HTTP_PORT", "OTLP_GRPC_PORT", "API_PORT")
 _READY_S = 1200.0
 _CELL_S = 900
 _FRESH = timedelta(minutes=3)
@@ -38,17 +35,10 @@ _FRESH = timedelta(minutes=3)
 @contextmanager
 def shop(folder: Path, days: float) -> Generator[Mapping[str, str]]:
     """Run the demonstration, and give what its notebooks need to know of it."""
-    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-    environment = os.environ | {f"FORESHOCK_SERVER__{name}": str(port) for name, port in ports.items()}
-    command = [sys.executable, "-m", "app.cli", "demo", "--days", str(days), "--data", str(folder)]
-    url = f"http://127.0.0.1:{ports['API_PORT']}"
     log = folder.with_suffix(".log")
-    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
-        try:
-            _wait_until_live(url, process, log)
-            yield {"FORESHOCK_URL": url, "FORESHOCK_TABLES": str(folder / "history")}
-        finally:
-            process.send_signal(signal.SIGTERM)
+    with beside(log, "demo", "--days", str(days), "--data", str(folder)) as (process, url):
+        _wait_until_live(url, process, log)
+        yield {"FORESHOCK_URL": url, "FORESHOCK_TABLES": str(folder / "history")}
 
 
 def _wait_until_live(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
