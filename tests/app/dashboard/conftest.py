@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from app.cache.documents import BUCKETS
 from app.settings import StoreSettings
 from app.store.contract import Documents
 from app.store.sqlite import open_store
@@ -47,28 +48,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory, runbook: Receiver) -> Generat
         yield running
 
 
-_BUCKETS = (
-    *(
-        "predictions",
-        "services",
-        "errors",
-        "incidents",
-        "symptoms",
-        "edges",
-        "hotspots",
-        "groups",
-        "alerts",
-        "silences",
-        "thresholds",
-    ),
-    *("notices", "feedback", "training-runs", "backtests", "backtest-pages", "waiting-runs", "models", "idempotency"),
-)
+_BUCKETS = (*BUCKETS, "notices", "backtest-pages", "waiting-runs", "idempotency")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def as_it_was(request: pytest.FixtureRequest) -> Generator[None]:
     """Leave the documents of the shop to the next file as they were."""
-    if "shop" not in request.fixturenames and not any("shop" in item.fixturenames for item in _tests_of(request)):
+    if not any("shop" in item.fixturenames for item in _tests_of(request)):
         yield
         return
     documents = request.getfixturevalue("shop").node.store.documents
