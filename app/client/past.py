@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from app.client.exchange import aware
 from app.history.delta import DeltaHistory
-from app.history.tables import SCHEMAS, TIMES
+from app.history.tables import CHANCES, SCHEMAS, TIMES
 from features.batch import CHANNELS
 from features.errors import InvalidValue
 
@@ -128,7 +128,7 @@ class History:
         **wanted
             See `RowsWanted`.
         """
-        named = {f"p{minutes}": f"probability_{minutes}min" for minutes in (5, 15, 60)}
+        named = {column: f"probability_{horizon}" for horizon, column in CHANCES.items()}
         return self._rows("predictions", wanted, ["as_of"]).rename(columns=named)
 
     def incidents(self, **wanted: Unpack[RowsWanted]) -> pd.DataFrame:
