@@ -7,7 +7,7 @@ A data scientist puts them into pipelines and evaluations of river. They hold th
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from river import base
 
-from features.arrays import Float32Array, FloatArray
+from features.arrays import BoolArray, Float32Array, FloatArray
 from features.errors import InvalidValue
 from models.anomaly import Detector
 from models.hazard import cumulate, labels
@@ -99,7 +99,8 @@ class OnlineOnset(base.Classifier):
             Seconds until it began, where it did: then all shorter horizons learn what is true of them, as in the service. Without it the
             onset counts for the last interval, and only this horizon is to be read.
         """
-        self.learn_many(pd.DataFrame([dict(x)]), pd.Series([y]), None if wait_s is None else pd.Series([wait_s]))
+        online = self._begun(x)
+        self._learn(online, self._row(x), np.array([bool(y)]), None if wait_s is None else np.array([wait_s], float))
 
     def learn_many(self, x: pd.DataFrame, y: pd.Series, wait_s: pd.Series | None = None) -> None:
         """Learn from the rows of a tick in one step, as the service does.
@@ -111,30 +112,45 @@ class OnlineOnset(base.Classifier):
         y, wait_s : Series
             As in `learn_one`; what `wait_s` says of rows without an onset is not looked at.
         """
-        if self._online is None:
-            self._names = tuple(sorted(map(str, x.columns)))
-            self._online = self._new()
-        horizon_s = float(HORIZONS[self.horizon])
-        onset = y.to_numpy(bool)
-        wait = np.full(len(y), horizon_s) if wait_s is None else wait_s.to_numpy(float)
-        if not ((wait[onset] > 0) & (wait[onset] <= horizon_s)).all():
-            raise InvalidValue(f"wait_s of an onset must be in (0, {horizon_s:g}], got {wait[onset].tolist()[:5]}")
-        began, at_risk = labels(np.where(onset, wait, np.inf), np.full(len(y), horizon_s))
-        self._online.learn(self._matrix(x), began, at_risk)
+        online = self._begun(x.columns)
+        self._learn(online, self._matrix(x), y.to_numpy(bool), None if wait_s is None else wait_s.to_numpy(float))
 
     def predict_proba_one(self, x: Mapping[Any, Any], **kwargs: Any) -> dict[Any, float]:
         """Return the probability that no incident begins, and that one does."""
-        p = float(self.predict_proba_many(pd.DataFrame([dict(x)]))[True].iloc[0])
+        p = float(self._chances(self._row(x))[0])
         return {False: 1.0 - p, True: p}
 
     def predict_proba_many(self, x: pd.DataFrame) -> pd.DataFrame:
         """Return the same for all rows of a frame, with columns False and True."""
-        online = self._online or OnlineHazard(1)
-        p: FloatArray = cumulate(online.hazards(self._matrix(x)))[:, list(HORIZONS).index(self.horizon)]
+        p = self._chances(self._matrix(x))
         return pd.DataFrame({False: 1.0 - p, True: p}, index=x.index)
 
     def _new(self) -> OnlineHazard:
         return OnlineHazard(len(self._names), self.learning_rate, self.l2)
+
+    def _begun(self, names: Iterable[Any]) -> OnlineHazard:
+        """Return the learner, which takes its columns from the first row where nobody named them."""
+        if self._online is None:
+            self._names = tuple(sorted(map(str, names)))
+            self._online = self._new()
+        return self._online
+
+    def _learn(self, online: OnlineHazard, x: Float32Array, onset: BoolArray, wait_s: FloatArray | None) -> None:
+        horizon_s = float(HORIZONS[self.horizon])
+        wait = np.full(len(onset), horizon_s) if wait_s is None else wait_s
+        if not ((wait[onset] > 0) & (wait[onset] <= horizon_s)).all():
+            raise InvalidValue(f"wait_s of an onset must be in (0, {horizon_s:g}], got {wait[onset].tolist()[:5]}")
+        began, at_risk = labels(np.where(onset, wait, np.inf), np.full(len(onset), horizon_s))
+        online.learn(x, began, at_risk)
+
+    def _chances(self, x: Float32Array) -> FloatArray:
+        online = self._online or OnlineHazard(1)
+        return cumulate(online.hazards(x))[:, list(HORIZONS).index(self.horizon)]
+
+    def _row(self, x: Mapping[Any, Any]) -> Float32Array:
+        """Return one row as `_matrix` does, without making a frame of it."""
+        named = {str(name): value for name, value in x.items()}
+        return np.array([[named.get(name, 0.0) for name in self._names] or [0.0]], object).astype(np.float32)
 
     def _matrix(self, x: pd.DataFrame) -> Float32Array:
         """Return the columns by name, one of zeros before any is known."""

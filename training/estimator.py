@@ -27,8 +27,6 @@ from training.split import Block, Split, SplitPlan
 
 __all__ = ["OnsetClassifier"]
 
-_EMBARGO_SHARE = 24  # as in `training.split`
-
 
 class OnsetClassifier(ClassifierMixin, BaseEstimator):
     """Predict whether an incident begins within one horizon, from rows in order of time.
@@ -206,15 +204,14 @@ class OnsetClassifier(ClassifierMixin, BaseEstimator):
         """Return the parts: the same as `training.split.split` makes of what lies before a test block, which here the caller keeps."""
         begin, end = int(rows.as_of_s.min()), int(rows.as_of_s.max()) + 1
         span = end - begin
-        usual = min(SplitPlan().embargo_s, span // _EMBARGO_SHARE) if self.embargo_s is None else self.embargo_s
+        usual = SplitPlan().embargo_of(span) if self.embargo_s is None else self.embargo_s
         embargo = usual if purge_s else 0
         middle_begin = begin + round(span * (1.0 - self.middle_share))
         train_end = middle_begin - purge_s - embargo
         if train_end <= begin:
             raise InvalidValue(f"rows must cover more time to be cut with a gap of {purge_s + embargo} s, got {span} s")
         train, middle, whole, none = (
-            Block(low, high, np.asarray((rows.as_of_s >= low) & (rows.as_of_s < high)))
-            for low, high in ((begin, train_end), (middle_begin, end), (begin, end), (end, end))
+            Block.between(rows, low, high) for low, high in ((begin, train_end), (middle_begin, end), (begin, end), (end, end))
         )
         return Split(train, middle, none, whole, embargo, ())
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class SplitPlan:
         if self.embargo_s < 0:
             raise InvalidValue(f"embargo_s must be at least 0, got {self.embargo_s}")
 
+    def embargo_of(self, span_s: int) -> int:
+        """Return the seconds of embargo that are kept in a history of so many seconds."""
+        return min(self.embargo_s, span_s // _EMBARGO_SHARE)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -67,6 +72,11 @@ class Block:
     begin_s: int
     end_s: int
     rows: BoolArray
+
+    @classmethod
+    def between(cls, rows: Rows, begin_s: int, end_s: int) -> Self:
+        """Return the block of all rows in ``[begin_s, end_s)``."""
+        return cls(begin_s, end_s, np.asarray((rows.as_of_s >= begin_s) & (rows.as_of_s < end_s)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ def split(rows: Rows, plan: SplitPlan | None = None) -> Split:
         raise InvalidValue("rows must not be empty")
     begin, end = int(rows.as_of_s.min()), int(rows.as_of_s.max()) + 1
     span = end - begin
-    embargo = min(plan.embargo_s, span // _EMBARGO_SHARE)
+    embargo = plan.embargo_of(span)
     longest_s = max(rows.horizons.values())
     gap = longest_s + embargo
     test_begin = begin + round(span * (1.0 - plan.test_share))
@@ -142,14 +152,10 @@ def split(rows: Rows, plan: SplitPlan | None = None) -> Split:
         )
     )
     return Split(
-        train=_block(rows, begin, train_end),
-        middle=_block(rows, middle_begin, middle_end),
-        test=_block(rows, test_begin, end),
-        refit=_block(rows, begin, middle_end),
+        train=Block.between(rows, begin, train_end),
+        middle=Block.between(rows, middle_begin, middle_end),
+        test=Block.between(rows, test_begin, end),
+        refit=Block.between(rows, begin, middle_end),
         embargo_s=embargo,
         notes=notes,
     )
-
-
-def _block(rows: Rows, begin_s: int, end_s: int) -> Block:
-    return Block(begin_s, end_s, np.asarray((rows.as_of_s >= begin_s) & (rows.as_of_s < end_s)))

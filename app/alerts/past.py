@@ -18,14 +18,12 @@ from app.alerts.evaluation import HELD
 from app.alerts.explain import Point
 from app.alerts.routes import Route
 from app.history.contract import History
+from app.history.tables import CHANCES
 from features.arrays import FloatArray, IntArray
 
-__all__ = ["COLUMN_OF", "Past", "points_of", "said_of"]
+__all__ = ["Past", "points_of", "said_of"]
 
-COLUMN_OF = {"5min": "p5", "15min": "p15", "60min": "p60"}
-"""Column of history by horizon."""
-
-_COLUMNS = ("service", "operation", "as_of", "status", *COLUMN_OF.values())
+_COLUMNS = ("service", "operation", "as_of", "status", *CHANCES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def points_of(table: pa.Table) -> dict[str, list[Point]]:
     at, status = table["as_of"].to_pylist(), table["status"].to_pylist()
     return {
         horizon: [Point(float(a), p, s) for a, p, s in zip(at, table[column].to_pylist(), status, strict=True)]
-        for horizon, column in COLUMN_OF.items()
+        for horizon, column in CHANCES.items()
     }
 
 
@@ -113,7 +111,7 @@ class _Chosen:
         series = numbers[of_row] if len(names) else np.zeros(0, np.int64)
         statuses, status = _codes(table, "status")
         held = np.array([name in HELD for name in statuses] or [False])[status]
-        p = np.where(held, np.nan, table[COLUMN_OF[self.route.horizon]].to_numpy().astype(np.float64))
+        p = np.where(held, np.nan, table[CHANCES[self.route.horizon]].to_numpy().astype(np.float64))
         taken = series >= 0
         return p[taken], series[taken], table["as_of"].to_numpy().astype(np.int64)[taken]
 

@@ -40,7 +40,7 @@ class Access:
     @staticmethod
     def tokens(*, limit: int | None = None) -> Steps[pd.DataFrame]:
         """List tokens by name, those that ended lately too; none shows its secret."""
-        return listed(TokenOut, "GET /api/v1/tokens", {}, limit)
+        return listed(TokenOut, "GET /api/v1/tokens", {"limit": limit})
 
     @Method
     @staticmethod
@@ -85,5 +85,4 @@ class Access:
         **wanted
             See `DeedsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(DeedOut, "GET /api/v1/audit", wanted, limit)
+        return listed(DeedOut, "GET /api/v1/audit", wanted)

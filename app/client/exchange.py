@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from app.client.failures import UnknownAnswer
 from features.errors import InvalidValue
 
-__all__ = ["Pause", "Query", "Request", "Steps", "ask", "document", "json_of", "moment", "read"]
+__all__ = ["Pause", "Query", "Request", "Steps", "ask", "aware", "document", "json_of", "moment", "read"]
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -158,6 +158,19 @@ def json_of(answer: httpx.Response, what: str) -> dict[str, object]:
         raise UnknownAnswer(f"{what} was answered with no JSON object but {kind!r}: {exc}; is this a Foreshock?") from exc
 
 
+def aware(name: str, time: datetime) -> datetime:
+    """Return a time in UTC.
+
+    Raises
+    ------
+    InvalidValue
+        When it has no zone.
+    """
+    if time.utcoffset() is None:
+        raise InvalidValue(f"{name} must have a zone, such as datetime.now(UTC), got {time.isoformat()}")
+    return time.astimezone(UTC)
+
+
 def moment(name: str, time: datetime) -> str:
     """Return a time as RFC 3339 in UTC.
 
@@ -171,9 +184,7 @@ def moment(name: str, time: datetime) -> str:
     >>> moment("since", datetime(2026, 11, 24, tzinfo=UTC))
     '2026-11-24T00:00:00+00:00'
     """
-    if time.utcoffset() is None:
-        raise InvalidValue(f"{name} must have a zone, such as datetime.now(UTC), got {time.isoformat()}")
-    return time.astimezone(UTC).isoformat()
+    return aware(name, time).isoformat()
 
 
 def _quoted(name: str, value: str) -> str:

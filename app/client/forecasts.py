@@ -99,7 +99,7 @@ class Forecasts:
     @staticmethod
     def services(*, limit: int | None = None) -> Steps[pd.DataFrame]:
         """List the services that were seen, by name."""
-        return listed(ServiceOut, "GET /api/v1/services", {}, limit)
+        return listed(ServiceOut, "GET /api/v1/services", {"limit": limit})
 
     @Method
     @staticmethod
@@ -111,8 +111,7 @@ class Forecasts:
         **wanted
             See `PredictionsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(PredictionOut, "GET /api/v1/predictions", wanted, limit)
+        return listed(PredictionOut, "GET /api/v1/predictions", wanted)
 
     @Method
     @staticmethod
@@ -165,8 +164,7 @@ class Forecasts:
         **wanted
             See `AnomaliesWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(AnomalyOut, "GET /api/v1/anomalies", wanted, limit)
+        return listed(AnomalyOut, "GET /api/v1/anomalies", wanted)
 
     @Method
     @staticmethod
@@ -243,10 +241,8 @@ class Forecasts:
         **wanted
             See `HotspotsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(HotspotOut, "GET /api/v1/hotspots", wanted, limit)
+        return listed(HotspotOut, "GET /api/v1/hotspots", wanted)
 
 
 def _errors(model: type[ErrorGroupOut | ErrorEventOut], view: str, wanted: ErrorsWanted) -> Steps[pd.DataFrame]:
-    limit = wanted.pop("limit", None)
-    return listed(model, "GET /api/v1/errors", {**wanted, "view": view}, limit)
+    return listed(model, "GET /api/v1/errors", {**wanted, "view": view})

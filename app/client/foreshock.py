@@ -270,14 +270,14 @@ def _verify(given: bool | str | Path | ssl.SSLContext) -> bool | ssl.SSLContext:
 
 def _sent(request: Request) -> dict[str, Any]:
     """Return a request as httpx takes it."""
-    headers = dict(request.headers)
-    if request.content is not None:
+    headers, content = dict(request.headers), request.content
+    if content is not None:
         headers["Content-Type"] = "application/json"
     return {
         "method": request.method,
         "url": request.path,
         "params": request.parameters,
-        "content": request.content,
+        "content": content,
         "headers": headers,
     }
 

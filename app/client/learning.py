@@ -59,7 +59,7 @@ class Runs:
     @staticmethod
     def training_runs(*, state: RunState | None = None, limit: int | None = None) -> Steps[pd.DataFrame]:
         """List training runs, newest first."""
-        return listed(TrainingRunOut, "GET /api/v1/training-runs", {"state": state}, limit)
+        return listed(TrainingRunOut, "GET /api/v1/training-runs", {"state": state, "limit": limit})
 
     @Method
     @staticmethod
@@ -106,7 +106,7 @@ class Runs:
     @staticmethod
     def backtests(*, state: RunState | None = None, limit: int | None = None) -> Steps[pd.DataFrame]:
         """List backtests, newest first, without their reports."""
-        return listed(BacktestOut, "GET /api/v1/backtests", {"state": state}, limit)
+        return listed(BacktestOut, "GET /api/v1/backtests", {"state": state, "limit": limit})
 
     @Method
     @staticmethod
@@ -135,7 +135,7 @@ class Versions:
     @staticmethod
     def models(*, limit: int | None = None) -> Steps[pd.DataFrame]:
         """List model versions, newest first."""
-        return listed(ModelOut, "GET /api/v1/models", {}, limit)
+        return listed(ModelOut, "GET /api/v1/models", {"limit": limit})
 
     @Method
     @staticmethod

@@ -74,8 +74,7 @@ class Notices:
         **wanted
             See `AlertsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(AlertOut, "GET /api/v1/alerts", wanted, limit)
+        return listed(AlertOut, "GET /api/v1/alerts", wanted)
 
     @Method
     @staticmethod
@@ -117,7 +116,7 @@ class Notices:
     @staticmethod
     def silences(*, state: Literal["all", "in_force", "over"] = "all", limit: int | None = None) -> Steps[pd.DataFrame]:
         """List silences and maintenance windows, newest first."""
-        return listed(SilenceOut, "GET /api/v1/silences", {"state": state}, limit)
+        return listed(SilenceOut, "GET /api/v1/silences", {"state": state, "limit": limit})
 
     @Method
     @staticmethod

@@ -19,7 +19,7 @@ LARGEST_PAGE = 1000
 """Items of a page that the API gives at most."""
 
 
-def listed(model: type[BaseModel], route: str, query: Query, limit: int | None) -> Steps[pd.DataFrame]:
+def listed(model: type[BaseModel], route: str, query: Query) -> Steps[pd.DataFrame]:
     """Ask for a list and return it as one frame.
 
     Parameters
@@ -29,9 +29,7 @@ def listed(model: type[BaseModel], route: str, query: Query, limit: int | None) 
     route : str
         As in `Request`.
     query : Mapping[str, object]
-        Parameters beside `limit` and `cursor`.
-    limit : int or None
-        Items at most, over all pages; None for all.
+        Parameters beside `cursor`; `limit` is of items at most, over all pages, and without it or with None it is all.
 
     Returns
     -------
@@ -45,6 +43,7 @@ def listed(model: type[BaseModel], route: str, query: Query, limit: int | None) 
     UnknownAnswer
         When a page is none.
     """
+    limit = cast("int | None", query.get("limit"))
     if limit is not None and limit < 1:
         raise InvalidValue(f"limit must be at least 1, or None for all, got {limit}")
     items: list[Mapping[str, Any]] = []

@@ -7,7 +7,7 @@ of their increments, an incident's two events are one row, times are times.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from math import ceil, floor
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack, cast
@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from app.client.exchange import aware
 from app.history.delta import DeltaHistory
-from app.history.tables import SCHEMAS, TIMES
+from app.history.tables import CHANCES, SCHEMAS, TIMES
 from features.batch import CHANNELS
 from features.errors import InvalidValue
 
@@ -75,7 +76,7 @@ class History:
         """
         rows = self.increments(**wanted)
         if as_of is not None:
-            rows = rows.loc[rows["received"] <= _moment("as_of", as_of)]
+            rows = rows.loc[rows["received"] <= aware("as_of", as_of)]
         keys = [*_SERIES, "window"]
         grouped = rows.groupby(keys, sort=False)
         counts = grouped[list(CHANNELS)].agg({name: "max" if name == "duration_max_s" else "sum" for name in CHANNELS})
@@ -127,7 +128,7 @@ class History:
         **wanted
             See `RowsWanted`.
         """
-        named = {f"p{minutes}": f"probability_{minutes}min" for minutes in (5, 15, 60)}
+        named = {column: f"probability_{horizon}" for horizon, column in CHANCES.items()}
         return self._rows("predictions", wanted, ["as_of"]).rename(columns=named)
 
     def incidents(self, **wanted: Unpack[RowsWanted]) -> pd.DataFrame:
@@ -148,19 +149,21 @@ class History:
         if unknown:
             raise InvalidValue(f"rows are chosen by {sorted(RowsWanted.__annotations__)}, got {sorted(unknown)}")
         since, until = wanted.get("since"), wanted.get("until")
+        since = None if since is None else aware("since", since)
+        until = None if until is None else aware("until", until)
         found = self._tables.read(
             table,
-            since=None if since is None else floor(_moment("since", since).timestamp()),
-            until=None if until is None else ceil(_moment("until", until).timestamp()),
+            since=None if since is None else floor(since.timestamp()),
+            until=None if until is None else ceil(until.timestamp()),
             tenant=wanted.get("tenant"),
             service=wanted.get("service"),
             columns=[name for name in SCHEMAS[table].names if name not in _INTERNAL],
         )
         rows = _frame(found, times)
         if since is not None:  # tables are asked by the second
-            rows = rows.loc[rows[TIMES[table]] >= _moment("since", since)]
+            rows = rows.loc[rows[TIMES[table]] >= since]
         if until is not None:
-            rows = rows.loc[rows[TIMES[table]] < _moment("until", until)]
+            rows = rows.loc[rows[TIMES[table]] < until]
         return rows.sort_values([TIMES[table], "tenant", "service"], ignore_index=True, kind="stable")
 
 
@@ -194,12 +197,6 @@ def _frame(found: pa.Table, times: list[str]) -> pd.DataFrame:
         seconds = found[name] if pa.types.is_timestamp(kind) else found[name].cast(pa.timestamp("s"))
         found = found.set_column(found.schema.get_field_index(name), name, seconds.cast(pa.timestamp("us", tz="UTC")))
     return cast("pd.DataFrame", found.to_pandas())
-
-
-def _moment(name: str, time: datetime) -> datetime:
-    if time.utcoffset() is None:
-        raise InvalidValue(f"{name} must have a zone, such as datetime.now(UTC), got {time.isoformat()}")
-    return time.astimezone(UTC)
 
 
 def _width(rows: pd.DataFrame) -> int:

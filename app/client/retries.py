@@ -18,7 +18,7 @@ import anyio
 import httpx
 
 from app.client.exchange import Pause, Request, Steps
-from app.client.failures import NotReached, failure_of, problem_of
+from app.client.failures import NotReached, Problem, failure_of, problem_of
 from features.errors import InvalidValue
 
 __all__ = ["Outcome", "Retries", "persist", "retry_after_s"]
@@ -138,7 +138,8 @@ def _attempts(request: Request, retries: Retries) -> Generator[Request | Pause, 
         if isinstance(outcome, httpx.Response) and (outcome.is_success or outcome.status_code in request.accepts):
             return outcome
         if isinstance(outcome, httpx.Response):
-            error, again, asked_s = problem_of(outcome, request.route), _may_succeed(outcome), retry_after_s(outcome)
+            error, asked_s = problem_of(outcome, request.route), retry_after_s(outcome)
+            again = _may_succeed(outcome, error)
         else:
             error, asked_s = failure_of(outcome, request.route), 0.0
             again = isinstance(error, NotReached) or _twice_is_once(request)
@@ -168,13 +169,13 @@ def retry_after_s(answer: httpx.Response) -> float:
         return 0.0
 
 
-def _may_succeed(answer: httpx.Response) -> bool:
+def _may_succeed(answer: httpx.Response, problem: Problem) -> bool:
     """Return whether the same request may succeed later; such an answer says too that nothing was done."""
     if answer.status_code in _LATER:
         return True
     if answer.headers.get("content-type", "").partition(";")[0].strip() != _PROBLEM:
         return answer.status_code in _OF_PROXIES
-    return problem_of(answer, "").type == _UNDER_WAY
+    return problem.type == _UNDER_WAY
 
 
 def _twice_is_once(request: Request) -> bool:

@@ -58,8 +58,7 @@ class Troubles:
         **wanted
             See `IncidentsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(GroupedIncidentOut, "GET /api/v1/incidents", wanted, limit)
+        return listed(GroupedIncidentOut, "GET /api/v1/incidents", wanted)
 
     @Method
     @staticmethod
@@ -77,8 +76,7 @@ class Troubles:
         **wanted
             See `GroupsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(GroupOut, "GET /api/v1/groups", wanted, limit)
+        return listed(GroupOut, "GET /api/v1/groups", wanted)
 
     @Method
     @staticmethod

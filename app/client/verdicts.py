@@ -129,8 +129,7 @@ class Verdicts:
         **wanted
             See `VerdictsWanted`.
         """
-        limit = wanted.pop("limit", None)
-        return listed(FeedbackOut, "GET /api/v1/feedback", wanted, limit)
+        return listed(FeedbackOut, "GET /api/v1/feedback", wanted)
 
     @Method
     @staticmethod

@@ -56,24 +56,22 @@ class Watch:
     """
 
     def __init__(self, wanted: WatchWanted, retries: Retries) -> None:
-        query: dict[str, object] = {**wanted}
         self._after: str | None = wanted.get("after")
         for_s = wanted.get("for_s")
         if for_s is not None and for_s < 0.0:
             raise InvalidValue(f"for_s must be at least 0, or None, got {for_s:g}")
-        self._query = {name: value for name, value in query.items() if name not in ("after", "for_s")}
+        self._query = {name: value for name, value in wanted.items() if name not in ("after", "for_s")}
         self._retries = retries
         self._ends = None if for_s is None else retries.monotonic() + for_s
         self._blocks = Blocks()
         self._failed = 0
         self._retry_s = 0.0
         self._began = False
-        self._over = False
 
     def request(self) -> Request | None:
         """Return what to ask for next, None when the watch is over."""
         left_s = self._left_s()
-        if self._over or (self._began and left_s is not None and left_s <= 0.0):
+        if self._began and left_s is not None and left_s <= 0.0:
             return None
         self._began = True
         self._blocks = Blocks()  # half an event of the connection before is worth nothing
@@ -120,7 +118,6 @@ class Watch:
         if error is None:
             left_s = self._left_s()
             if left_s is not None and left_s <= 0.0:
-                self._over = True
                 return None
         elif not error.retryable:
             raise error

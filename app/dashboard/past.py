@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.history.contract import History
+from app.history.tables import CHANCES
 from features.batch import BUCKETS
 from features.series import WHOLE
 
@@ -126,11 +127,10 @@ class Past:
         return Windows(float(width), starts, sums["total"] / minutes, sums["errors"] / minutes, failed, _p95(counts))
 
     def _forecasts(self, tenant: str, service: str, since: int, width: int) -> Forecasts:
-        rows = self._read("predictions", since, tenant, service, ("operation", "as_of", "p5", "p15", "p60")).sort_by("as_of")
+        rows = self._read("predictions", since, tenant, service, ("operation", "as_of", *CHANCES.values())).sort_by("as_of")
         as_of = _numbers(rows, "as_of")
         last = np.flatnonzero(np.diff(as_of // width, append=np.inf))  # of every bin
-        horizons = {"5min": "p5", "15min": "p15", "60min": "p60"}
-        return Forecasts(as_of[last], {name: _numbers(rows, column)[last] for name, column in horizons.items()})
+        return Forecasts(as_of[last], {name: _numbers(rows, column)[last] for name, column in CHANCES.items()})
 
     def _versions(self, tenant: str, service: str, since: int) -> dict[str, float]:
         rows = self._history.read(

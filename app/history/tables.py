@@ -20,13 +20,16 @@ from features.batch import CHANNELS
 from features.errors import InvalidValue
 from features.event import ErrorEvent
 
-__all__ = ["ADDED", "DAY_S", "SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
+__all__ = ["ADDED", "CHANCES", "DAY_S", "SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 _KEY = [("tenant", pa.string()), ("service", pa.string())]
 _SERIES = [*_KEY, ("operation", pa.string())]
 _PLACE = [("partition", pa.int32()), ("offset", pa.int64()), ("day", pa.string())]
+
+CHANCES = {"5min": "p5", "15min": "p15", "60min": "p60"}
+"""Columns of predictions that hold probabilities, by horizon."""
 
 SCHEMAS = {
     "windows": pa.schema(
@@ -75,9 +78,7 @@ SCHEMAS = {
         [
             *_SERIES,
             ("as_of", pa.int64()),
-            ("p5", pa.float32()),
-            ("p15", pa.float32()),
-            ("p60", pa.float32()),
+            *((name, pa.float32()) for name in CHANCES.values()),
             ("status", pa.string()),
             ("model_version", pa.string()),
             ("id", pa.string()),

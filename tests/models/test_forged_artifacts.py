@@ -19,16 +19,7 @@ from models.signature import signed
 from models.version import ModelVersion
 from tests.contracts.stores import FAMILIES, Clock, Store
 from tests.ensembles import KEY, add_version
-
-
-class Touch:
-    """A pickle that leaves a file where it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
+from tests.payloads import Touch, payload
 
 
 class Forger:
@@ -57,10 +48,7 @@ class Forger:
 
     def payloads(self) -> list[bytes]:
         """Pickles that would leave a trace, as joblib and the standard library write them."""
-        plain, packed = io.BytesIO(), io.BytesIO()
-        joblib.dump(Touch(self.ran), plain)
-        joblib.dump(Touch(self.ran), packed, compress=3)
-        return [plain.getvalue(), packed.getvalue(), pickle.dumps(Touch(self.ran))]
+        return [payload(self.ran), payload(self.ran, compress=3), pickle.dumps(Touch(self.ran))]
 
     def refused(self, version_id: str, words: str) -> None:
         """See that a version is refused, and that nothing ran."""
@@ -79,8 +67,8 @@ def forger(tmp_path: Path) -> Generator[Forger]:
 def test_without_a_forgery_both_load_and_the_payload_would_run(forger: Forger) -> None:
     for version in forger.versions:
         assert forger.registry.load(version.id, SCHEMA).weights == {"linear": 1.0}
-    for payload in forger.payloads():
-        joblib.load(io.BytesIO(payload))
+    for data in forger.payloads():
+        joblib.load(io.BytesIO(data))
         assert forger.ran.exists(), "otherwise its absence shows nothing"
         forger.ran.unlink()
 
@@ -144,8 +132,8 @@ def test_a_record_that_lies_about_the_hash_of_a_payload_is_refused_with_every_si
 ) -> None:
     version = forger.versions[0]
     entry = json.loads(forger.entry(version))
-    for payload in forger.payloads():
-        lying = json.dumps(entry | {"sha256": forger.store.blobs.put(payload)}).encode()
+    for data in forger.payloads():
+        lying = json.dumps(entry | {"sha256": forger.store.blobs.put(data)}).encode()
         unsigned = json.dumps({name: value for name, value in json.loads(lying).items() if name != "signature"}).encode()
         stolen = json.loads(forger.entry(forger.versions[1]))["signature"]
         for forged in (
@@ -163,8 +151,8 @@ def test_a_record_that_lies_about_the_hash_of_a_payload_is_refused_with_every_si
 
 def test_a_payload_in_the_place_of_an_artifact_does_not_run(forger: Forger) -> None:
     version = forger.versions[0]
-    for payload in forger.payloads():
-        forger.file(version).write_bytes(payload)
+    for data in forger.payloads():
+        forger.file(version).write_bytes(data)
         forger.refused(version.id, "other bytes")
 
 

@@ -26,6 +26,7 @@ from models.signature import signed
 from models.version import ModelRecord, ModelVersion, ServingHistory
 from tests.contracts.stores import FAMILIES, Clock, Store
 from tests.ensembles import KEY
+from tests.payloads import payload
 
 SCHEMA = FeatureSchema(1, (Feature("incident_rate", "incident_history"), Feature("noise", "noise")))
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -218,16 +219,6 @@ def test_another_schema_or_library_is_refused_with_a_way_out(store: Store) -> No
             registry.load(version.id, SCHEMA)
 
 
-class Touch:
-    """A pickle that leaves a file where it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
-
-
 def forged(entry: bytes, sha256: str) -> dict[str, bytes]:
     """Return what somebody without the key could write in place of an entry."""
     told = json.loads(entry) | {"sha256": sha256}
@@ -248,14 +239,13 @@ def test_a_pickle_whose_entry_was_not_signed_with_the_key_never_runs(store: Stor
     version = registry.add(fitted(), RECORD)
     entry = store.documents.get(BUCKET, f"default/version/{version.id}")
     assert entry is not None
-    buffer = io.BytesIO()
-    joblib.dump(Touch(ran), buffer)
-    for how, data in forged(entry.value, store.blobs.put(buffer.getvalue())).items():
+    touching = payload(ran)
+    for how, data in forged(entry.value, store.blobs.put(touching)).items():
         store.documents.put(BUCKET, f"default/version/{version.id}", data)
         with pytest.raises(UntrustedArtifact, match=r"sign.*train again from history with `foreshock train`"):
             registry.load(version.id, SCHEMA)
         assert not ran.exists(), how
-    in_place_of(store, version, buffer.getvalue())
+    in_place_of(store, version, touching)
     with pytest.raises(UntrustedArtifact, match="expected an Ensemble"):
         registry.load(version.id, SCHEMA)
     assert ran.exists(), "with the key it runs, so the signature is what kept it from running"

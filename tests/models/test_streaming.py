@@ -88,6 +88,23 @@ def test_ticks_teach_what_they_teach_the_services_learner_to_the_last_bit() -> N
     assert own.predict_proba_many(frame.reindex(columns=list(reversed(SCHEMA.names)))).equals(own.predict_proba_many(frame))
 
 
+@pytest.mark.parametrize("features", [None, ("a", "b", "7")])
+def test_a_row_teaches_and_is_told_what_a_frame_of_it_is(features: tuple[str, ...] | None) -> None:
+    rows: list[dict[Any, Any]] = [
+        {"a": 1, "b": True, 7: 0.25, "other": 3.0},
+        {"b": np.float32(0.1), "a": np.int64(4)},
+        {"c": 2.5},
+    ]
+    one, many = OnlineOnset(features, "15min"), OnlineOnset(features, "15min")
+    for place, row in enumerate(rows * 20):
+        onset, wait_s = place % 3 == 0, None if place % 2 else 400
+        one.learn_one(row, onset, wait_s)
+        many.learn_many(pd.DataFrame([row]), pd.Series([onset]), None if wait_s is None else pd.Series([wait_s]))
+        for asked in rows:
+            assert one.predict_proba_one(asked)[True] == many.predict_proba_many(pd.DataFrame([asked]))[True].iloc[0]
+    assert one.predict_proba_one(rows[0]) != OnlineOnset(features, "15min").predict_proba_one(rows[0])
+
+
 def test_without_the_time_of_onset_the_horizon_itself_is_still_learned() -> None:
     told, untold = (OnlineOnset(("a",), "15min", learning_rate=0.3) for _ in range(2))
     rng = np.random.default_rng(0)

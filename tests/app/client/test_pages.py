@@ -21,7 +21,7 @@ def edge(number: int) -> dict[str, Any]:
 
 def walk(total: int, limit: int | None, largest: int = 1000) -> tuple[pd.DataFrame, list[dict[str, str]]]:
     """Play a server that has some items; return the frame, and the parameters of each page."""
-    steps = listed(EdgeOut, "GET /edges", {"service": "db", "state": None}, limit)
+    steps = listed(EdgeOut, "GET /edges", {"service": "db", "state": None, "limit": limit})
     asked: list[dict[str, str]] = []
     try:
         step = next(steps)
@@ -66,7 +66,7 @@ def test_a_limit_of_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("body", [{"predictions": []}, {"items": {}, "next": None}, {"items": [], "next": 4}])
 def test_what_is_no_page_is_named(body: dict[str, object]) -> None:
-    steps = listed(EdgeOut, "GET /edges", {}, None)
+    steps = listed(EdgeOut, "GET /edges", {})
     next(steps)
     with pytest.raises(UnknownAnswer, match="GET /edges must be answered with items and next"):
         steps.send(httpx.Response(200, json=body))

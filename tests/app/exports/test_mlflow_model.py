@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -14,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +28,7 @@ from models.signature import signed
 from tests.app.ingest.requests import a_span, as_json, span_id, traces
 from tests.ensembles import add_version, an_ensemble
 from tests.nodes import run_node, settings_in
+from tests.payloads import payload
 
 LOADS = """
 import json, os, socket, sys
@@ -134,22 +133,6 @@ def test_the_folder_holds_signature_example_pins_and_no_code_or_key(tmp_path: Pa
     assert len(secrets) == 2, "the node's key does not leave it"
     assert not any(secret in path.read_bytes() for path in held.values() for secret in secrets)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-
-
-class Touch:
-    """A pickle that leaves a file where it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
-
-
-def payload(ran: Path) -> bytes:
-    buffer = io.BytesIO()
-    joblib.dump(Touch(ran), buffer)
-    return buffer.getvalue()
 
 
 def flipped(data: bytes) -> bytes:
