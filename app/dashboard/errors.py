@@ -45,7 +45,7 @@ def _groups(frame: Frame) -> Markup:
             "Errors are spans with the status ERROR, server spans that answered 5xx, and log records from ERROR up. ",
             "Look further back with the range above, or search for other words.",
         )
-    note = f"{len(rows)} of the last {view.range}" + (f", the newest {_MOST} of them" if len(rows) > _MOST else "")
+    note = f"{len(rows)} of the last {view.range}{words.cut(len(rows), _MOST)}"
     return h(
         "section.panel",
         h("header", h("h2", "Groups"), h("span.soft", note)),
