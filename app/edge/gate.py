@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import refused
 from app.auth.doorkeeper import Doorkeeper
+from app.auth.needs import FILES
 from app.auth.principal import ADDRESS, PLACE, Principal
 from app.auth.refusals import NotAllowed, NotAuthenticated
 from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, redirect, send_onward
@@ -33,7 +34,6 @@ SESSION = "foreshock.session"
 """Where an ASGI scope says that a session answers for it, so that pages can offer to log out."""
 
 _OTHERS = frozenset({"/livez", "/readyz", "/metrics"})
-_FILES = ("/_nicegui", "/dashboard-files")
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -363,4 +363,4 @@ def _is_page(scope: Scope) -> bool:
     path = scope["path"]
     if scope["method"] not in {"GET", "HEAD"} or path in _OTHERS:
         return False
-    return not path.startswith(("/api/", *_FILES))
+    return not path.startswith(("/api/", *FILES))
