@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from app.api.bodies import UtcTime
+from app.api.bodies import In, UtcTime
 from app.api.schemas import Horizon, Out, Probability
 from app.cache.alert_records import LONGEST_SILENCE
 from app.zone import checked_zone
@@ -25,17 +25,13 @@ __all__ = [
 AlertState = Literal["pending", "firing", "acknowledged", "silenced", "inhibited", "resolved"]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
-
-
-class AcknowledgeIn(_In):
+class AcknowledgeIn(In):
     """Who looks after an alert."""
 
     who: Annotated[str, Field(min_length=1, max_length=256)] = "unknown"
 
 
-class MatcherIn(_In):
+class MatcherIn(In):
     """What a label must be: a pattern in which `*` stands for any characters."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
@@ -44,7 +40,7 @@ class MatcherIn(_In):
     """False: must not be."""
 
 
-class SilenceIn(_In):
+class SilenceIn(In):
     """Alerts that are to be told to nobody for a time. With `repeats` it is a maintenance window."""
 
     matchers: Annotated[list[MatcherIn], Field(min_length=1, max_length=32)]

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from app.api.schemas import Verdict
 from models.feedback import YEARS
 
-__all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "SelectorIn", "StepIn", "TrainingIn", "UtcTime"]
+__all__ = ["ClassifyIn", "FeedbackBatchIn", "FeedbackIn", "In", "SelectorIn", "StepIn", "TrainingIn", "UtcTime"]
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?|[-+]?\.\d+")
 
@@ -37,11 +37,13 @@ UtcTime: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_written_out), Aft
 """A time with its zone, written as in RFC 3339 and taken to UTC."""
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """What is said in a body: no member that is not named."""
+
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
 
 
-class ClassifyIn(_In):
+class ClassifyIn(In):
     """One error to classify; say what is known of it."""
 
     exception_type: Annotated[str, Field(max_length=1024)] = ""
@@ -61,14 +63,14 @@ class ClassifyIn(_In):
         return self
 
 
-class SelectorIn(_In):
+class SelectorIn(In):
     """Which series are meant: an exact name, or `*` or null for any."""
 
     service: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     operation: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
 
 
-class FeedbackIn(_In):
+class FeedbackIn(In):
     """A verdict on exactly one of a prediction, an incident, an interval of a series, or an interval of all series that a selector names."""
 
     verdict: Verdict
@@ -126,20 +128,20 @@ class FeedbackIn(_In):
         return self
 
 
-class FeedbackBatchIn(_In):
+class FeedbackBatchIn(In):
     """Verdicts that are kept together or not at all."""
 
     items: Annotated[list[FeedbackIn], Field(min_length=1, max_length=1000)]
 
 
-class StepIn(_In):
+class StepIn(In):
     """Who takes a step, and why: a verdict is taken back, a model serves."""
 
     who: Annotated[str, Field(min_length=1, max_length=256)] = "unknown"
     why: Annotated[str, Field(max_length=4096)] = ""
 
 
-class TrainingIn(_In):
+class TrainingIn(In):
     """Which part of history to train on; everything has a default."""
 
     reason: Annotated[str, Field(max_length=1024)] = "asked for over REST"

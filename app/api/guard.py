@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.problems import InvalidTenant, NoRoute, refused
 from app.auth import ADDRESS, PLACE, AuditLog, Deed, Doorkeeper, NotAllowed, NotAuthenticated, Principal
 from app.auth.doorkeeper import require, tenant_for
-from app.auth.needs import NEEDS, PAGES, Need
+from app.auth.needs import FILES, NEEDS, PAGES, Need
 from app.auth.principal import Scope as Right
 from app.telemetry import Telemetry
 from features.errors import ForeshockError, StoreFailed
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 _TENANT, _AUTHORIZATION = b"x-scope-orgid", b"authorization"
 _SHORT_CHARS = 256  # paths up to this length are remembered with what they need
 _VERBOSE = Need(Right.READ, tenant=False, every_tenant=True)  # what checks say counts what all tenants have
-_FILES = ("/_nicegui", "/dashboard-files")  # scripts and styles, the same for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ class PageGuard:
             try:
                 principal = scope[PLACE] = self._access.principal(scope)
                 require(principal, PAGES.scope or Right.READ)
-                if not scope["path"].startswith(_FILES):
+                if not scope["path"].startswith(FILES):
                     _choose_page(scope, principal, self._access.default_tenant)
             except ForeshockError as exc:
                 if scope["type"] == "http":

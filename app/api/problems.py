@@ -220,7 +220,7 @@ def problem(row: tuple[int, str, str], detail: str, headers: Mapping[str, str] |
 def refused(error: ForeshockError) -> Response:
     """Return the problem that an error is."""
     if isinstance(error, NoRoute) and error.others:
-        return problem((405, *_FRAMEWORK[405]), str(error), {"Allow": ", ".join(error.others)})
+        return problem((_NOT_ALLOWED, *_FRAMEWORK[_NOT_ALLOWED]), str(error), {"Allow": ", ".join(error.others)})
     wait_s = error.retry_after_s if isinstance(error, TooOften) else RETRY_AFTER_S
     headers = {"Retry-After": str(wait_s)} if error.retryable else {}
     if isinstance(error, NotAuthenticated):

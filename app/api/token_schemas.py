@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from app.api.bodies import UtcTime
+from app.api.bodies import In, UtcTime
 from app.api.schemas import Out
 from app.auth import Scope
 from app.auth.tokens import MOST_OVERLAP_S
@@ -15,11 +15,7 @@ from app.auth.tokens import MOST_OVERLAP_S
 __all__ = ["DeedOut", "MadeOut", "RotateIn", "TokenIn", "TokenOut"]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
-
-
-class TokenIn(_In):
+class TokenIn(In):
     """A token to make."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
@@ -32,7 +28,7 @@ class TokenIn(_In):
     """When it ends; without, it is taken until it is revoked."""
 
 
-class RotateIn(_In):
+class RotateIn(In):
     """How a token changes its secret."""
 
     overlap_s: Annotated[float, Field(ge=0, le=MOST_OVERLAP_S)] = 3600.0

@@ -60,13 +60,13 @@ class Doorkeeper:
             raise NotAuthenticated(_NONE_SHOWN)
         password = password_of(authorization)
         written = None if password is None else read_token(password)
-        found = None if written is None else self._kept(self._tokens, written.id)
-        if written is None or found is None or not found[0].accepts(written.sha256, self._now()):
+        holder = None if written is None else self.holder(written)
+        if holder is None:
             raise NotAuthenticated(_NOT_VALID)
-        return found[1]
+        return holder
 
     def holder(self, written: Written) -> Principal | None:
-        """Return who holds a token that was shown earlier, None where it would not be taken now; sessions go by it."""
+        """Return who holds a token, None where it is not taken now; sessions go by it, whose token was shown earlier."""
         found = None if self._tokens is None else self._kept(self._tokens, written.id)
         return found[1] if found is not None and found[0].accepts(written.sha256, self._now()) else None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.auth.principal import Scope
 
-__all__ = ["API", "NEEDS", "PAGES", "Need"]
+__all__ = ["API", "FILES", "NEEDS", "OWN_FILES", "PAGES", "Need"]
 
 API = "/api/v1"
 
@@ -43,6 +43,12 @@ _FEEDBACK, _TRAIN, _ADMIN = Scope.FEEDBACK, Scope.TRAIN, Scope.ADMIN
 
 PAGES = Need(Scope.READ)
 """What the dashboard's pages need; what is done on them goes through the routes below, with what these need."""
+
+OWN_FILES = "/dashboard-files"
+"""Below it are the dashboard's own scripts and styles."""
+
+FILES = ("/_nicegui", OWN_FILES)
+"""Below them are scripts and styles, the same for all tenants; who may not see pages has no use for them either."""
 
 NEEDS: dict[tuple[str, str], Need] = {
     ("GET", "/livez"): _OPEN,

@@ -100,7 +100,7 @@ class _Alerts:
         return panel(
             "Alerts",
             table(_HEADS, [self._row(one) for one in found[:_MOST]], keys=[one.id for one in found]),
-            note=f"{firing} firing, {len(found)} of the last {view.range} or open{_cut(len(found))}",
+            note=f"{firing} firing, {len(found)} of the last {view.range} or open{words.cut(len(found), _MOST, 'first')}",
         )
 
     def _row(self, one: AlertRecord) -> list[Child]:
@@ -172,7 +172,11 @@ class _Alerts:
             )
         found.sort(key=lambda one: one.end)
         heads, rows = ("What", "Began", "Ends", "By", "Why", "Do"), [self._silence_row(one) for one in found[:_MOST]]
-        return panel("Silences", table(heads, rows, keys=[one.id for one in found]), note=f"{len(found)}{_cut(len(found))}")
+        return panel(
+            "Silences",
+            table(heads, rows, keys=[one.id for one in found]),
+            note=f"{len(found)}{words.cut(len(found), _MOST, 'first')}",
+        )
 
     def _silence_row(self, one: SilenceRecord) -> list[Child]:
         what = ", ".join(f"{each.label} {'is' if each.equal else 'is not'} {each.pattern}" for each in one.matchers)
@@ -201,7 +205,3 @@ class _Alerts:
     async def end(self, given: Given) -> str:
         """End a silence."""
         return await duty.end_silence(self._frame.rest, given["value"], given.get("who", ""))
-
-
-def _cut(number: int) -> str:
-    return f", the first {_MOST} of them" if number > _MOST else ""

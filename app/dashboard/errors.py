@@ -45,7 +45,7 @@ def _groups(frame: Frame) -> Markup:
             "Errors are spans with the status ERROR, server spans that answered 5xx, and log records from ERROR up. ",
             "Look further back with the range above, or search for other words.",
         )
-    note = f"{len(rows)} of the last {view.range}" + (f", the newest {_MOST} of them" if len(rows) > _MOST else "")
+    note = f"{len(rows)} of the last {view.range}{words.cut(len(rows), _MOST)}"
     return h(
         "section.panel",
         h("header", h("h2", "Groups"), h("span.soft", note)),
@@ -70,7 +70,6 @@ def _line(frame: Frame, row: _Row) -> Markup:
     service, group, event = row
     kind = group.kind.replace("_", " ")
     name = f"{service} {group.fingerprint}"
-    more = [_stack(event), advised(group.advice) if group.advice else None]
     known = frame.sources.cache.one("services", frame.view.key(service), ServiceSummary)
     retried = "can be retried" if group.retryable else "a retry does not help"
     return h(
@@ -96,7 +95,9 @@ def _line(frame: Frame, row: _Row) -> Markup:
         h(
             "details",
             h("summary", "Stack trace and advice"),
-            more if name in frame.opened else h("p.soft", "On its way."),
+            [_stack(event), advised(group.advice) if group.advice else None]
+            if name in frame.opened
+            else h("p.soft", "On its way."),
             data_opens=name,
         ),
         data_key=name,

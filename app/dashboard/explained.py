@@ -82,14 +82,14 @@ def _answer(found: Explanation) -> Markup | None:
 
 
 def _row(route: Mapping[str, Any]) -> list[Child]:
-    verdict = str(route["verdict"])
+    verdict, shown = str(route["verdict"]), words.percent if route["on"] == "prediction" else words.amount
     shadow = h("div.soft", "shadow: told to nobody") if route["shadow"] else None
     basis = h("div.soft", str(route["threshold_basis"])) if route["threshold_basis"] else None
     return [
         join([h("span", str(route["route"])), h("div.soft", f"on each {route['on']}")]),
         join([h("span.chip", verdict.replace("_", " "), data_status=_TONES.get(verdict, "")), shadow]),
-        words.percent(route["value"]) if route["on"] == "prediction" else words.amount(route["value"]),
-        join([words.percent(route["threshold"]) if route["on"] == "prediction" else words.amount(route["threshold"]), basis]),
+        shown(route["value"]),
+        join([shown(route["threshold"]), basis]),
         str(route["text"]),
     ]
 

@@ -64,7 +64,7 @@ class _Incidents:
                 [self._group_row(one) for one in found[:_MOST]],
                 keys=[one.id for one in found],
             ),
-            note=f"{len(found)} of the last {view.range} or open{_cut(len(found))}",
+            note=f"{len(found)} of the last {view.range} or open{words.cut(len(found), _MOST)}",
         )
 
     def _group_row(self, group: GroupRecord) -> list[Markup]:
@@ -98,7 +98,7 @@ class _Incidents:
                 " with the verdict missed.",
             )
         rows = [self._row(one) for one in found[:_MOST]]
-        note = f"{len(found)} of the last {view.range} or open{_cut(len(found))}"
+        note = f"{len(found)} of the last {view.range} or open{words.cut(len(found), _MOST)}"
         return panel(
             "Each of them",
             table(
@@ -131,10 +131,6 @@ class _Incidents:
             h("span", said),
             h("span", one.source),
         ]
-
-
-def _cut(number: int) -> str:
-    return f", the newest {_MOST} of them" if number > _MOST else ""
 
 
 def _more(number: int) -> str:

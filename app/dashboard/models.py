@@ -151,7 +151,7 @@ class _Models:
         return panel(
             "Versions",
             table(heads, [self._version_row(one, serving) for one in found[:_MOST]], (4,), [one.id for one in found]),
-            note=words.counted(len(found), "version") + (f", the newest {_MOST} of them" if len(found) > _MOST else ""),
+            note=words.counted(len(found), "version") + words.cut(len(found), _MOST),
         )
 
     def _version_row(self, one: ModelVersion, serving: ServingHistory) -> list[Child]:

@@ -21,6 +21,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.guard import Access, PageGuard
+from app.auth.needs import OWN_FILES
 from app.dashboard import alerts, backtests, errors, incident, incidents, models, profile, risks, system
 from app.dashboard.board import Boards
 from app.dashboard.frame import STATIC, Frame
@@ -34,7 +35,6 @@ __all__ = ["Site", "dashboard", "policy"]
 logger = logging.getLogger(__name__)
 
 _OTHERS = ("/livez", "/readyz", "/metrics")
-_FILES = "/dashboard-files"
 _AGE_S = 31_536_000
 _GZIP_LEVEL = 4  # guessed: half a megabyte of scripts in some milliseconds
 _ICON = (
@@ -212,10 +212,10 @@ def _is_own_page(origin: str | None, environ: Mapping[str, str]) -> bool:
 
 def _register(sources: Sources, live: Live, boards: Boards, past: Past) -> None:
     """Give NiceGUI the pages and their files."""
-    app.add_static_files(_FILES, STATIC, max_cache_age=_AGE_S)
+    app.add_static_files(OWN_FILES, STATIC, max_cache_age=_AGE_S)
     for name, tag in (("dashboard.css", '<link rel="stylesheet" href="{}">'), ("dashboard.js", '<script src="{}"></script>')):
         stamp = int((STATIC / name).stat().st_mtime)
-        ui.add_head_html(tag.format(f"{_FILES}/{name}?{stamp}"), shared=True)
+        ui.add_head_html(tag.format(f"{OWN_FILES}/{name}?{stamp}"), shared=True)
 
     def page(path: str, show: Callable[..., Awaitable[None]]) -> None:
         @wraps(show)

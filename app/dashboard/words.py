@@ -7,7 +7,7 @@ from math import isfinite
 
 from app.dashboard.markup import Markup, h
 
-__all__ = ["DASH", "age", "amount", "band", "clock", "counted", "duration", "moment", "percent", "rate", "span"]
+__all__ = ["DASH", "age", "amount", "band", "clock", "counted", "cut", "duration", "moment", "percent", "rate", "span"]
 
 DASH = "\N{EN DASH}"
 """Stands where nothing is known."""
@@ -72,6 +72,17 @@ def counted(number: int, noun: str) -> str:
     ('1 page', '1,200 pages')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def cut(number: int, most: int, which: str = "newest") -> str:
+    """Return what to say behind a number where fewer are shown than there are.
+
+    Examples
+    --------
+    >>> cut(7, 5), cut(7, 5, "first"), cut(5, 5)
+    (', the newest 5 of them', ', the first 5 of them', '')
+    """
+    return f", the {which} {most} of them" if number > most else ""
 
 
 def rate(value: float | None, of: str) -> str:

@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import refused
 from app.auth.doorkeeper import Doorkeeper
+from app.auth.needs import FILES
 from app.auth.principal import ADDRESS, PLACE, Principal
 from app.auth.refusals import NotAllowed, NotAuthenticated
-from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, send_onward
+from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, redirect, send_onward
 from app.edge.origin import SAFE, came_secure, is_forged, is_nobodys_name, own_host
 from app.edge.sessions import Sessions, cookie_name, cookies_of
 from app.edge.throttle import Throttle
@@ -33,7 +34,6 @@ SESSION = "foreshock.session"
 """Where an ASGI scope says that a session answers for it, so that pages can offer to log out."""
 
 _OTHERS = frozenset({"/livez", "/readyz", "/metrics"})
-_FILES = ("/_nicegui", "/dashboard-files")
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -165,9 +165,7 @@ class Gate:
             await send_onward(send, local_path(path), request)
             return
         location = f"{LOGIN}?next={quote(path, safe='')}" if path != "/" else LOGIN
-        start = [(b"location", location.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 303, "headers": start})
-        await send({"type": "http.response.body", "body": b""})
+        await redirect(send, location)
 
     async def _talk(self, came: _Came, still: Callable[[], bool] | None, receive: Receive, send: Send) -> None:
         """Let a WebSocket on for as long as what it was opened with is valid."""
@@ -365,4 +363,4 @@ def _is_page(scope: Scope) -> bool:
     path = scope["path"]
     if scope["method"] not in {"GET", "HEAD"} or path in _OTHERS:
         return False
-    return not path.startswith(("/api/", *_FILES))
+    return not path.startswith(("/api/", *FILES))

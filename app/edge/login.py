@@ -26,16 +26,31 @@ from app.edge.sessions import Sessions, cookie_name, cookies_of, set_cookie
 from app.edge.throttle import Throttle, TooOften
 from features.errors import ForeshockError
 
-__all__ = ["LOGIN", "LOGOUT", "PROVIDER", "Login", "Provider", "Request", "local_path"]
+__all__ = [
+    "CALLBACK",
+    "FLOW_S",
+    "LOGIN",
+    "LOGOUT",
+    "PROVIDER",
+    "Login",
+    "Provider",
+    "Request",
+    "local_path",
+    "redirect",
+    "send_onward",
+]
 
 logger = logging.getLogger(__name__)
 
 LOGIN, LOGOUT = "/login", "/logout"
 PROVIDER = f"{LOGIN}/oidc"
-_CALLBACK = f"{PROVIDER}/callback"
+CALLBACK = f"{PROVIDER}/callback"
+"""Where the provider sends a browser back to."""
+
+FLOW_S = 600
+"""Seconds that a login at a provider may take. Guessed: time for a password and a second factor."""
 
 _FORM_BYTES = 4096  # guessed: a token is 60 characters, a path at most what fits beside it
-_FLOW_S = 600  # guessed: time for a password and a second factor
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -124,7 +139,7 @@ class Login:
                 await self._log_out(request, send)
             case "GET", path if path == PROVIDER and self._provider is not None:
                 await self._ask(self._provider, request, send)
-            case "GET", path if path == _CALLBACK and self._provider is not None:
+            case "GET", path if path == CALLBACK and self._provider is not None:
                 await self._hear(self._provider, request, send)
             case _:
                 await _send(send, 404, _document("There is no such page", "<p><a href='/login'>Log in</a></p>"), request)
@@ -162,7 +177,7 @@ class Login:
         if shown := cookies_of(request.scope["headers"]).get(name):
             await to_thread.run_sync(self._sessions.end, shown)
         cookie = set_cookie(name, "", 0, secure=request.secure)
-        await _redirect(send, LOGIN, cookie, (b"clear-site-data", b'"cache"'))
+        await redirect(send, LOGIN, cookie, (b"clear-site-data", b'"cache"'))
 
     async def _ask(self, provider: Provider, request: Request, send: Send) -> None:
         try:
@@ -172,7 +187,7 @@ class Login:
             return
         name = cookie_name("login", secure=request.secure)
         # Lax: it has to come along when the provider sends the browser back.
-        await _redirect(send, url, set_cookie(name, kept, _FLOW_S, secure=request.secure, same_site="Lax"))
+        await redirect(send, url, set_cookie(name, kept, FLOW_S, secure=request.secure, same_site="Lax"))
 
     async def _hear(self, provider: Provider, request: Request, send: Send) -> None:
         kept = cookies_of(request.scope["headers"]).get(cookie_name("login", secure=request.secure), "")
@@ -267,7 +282,8 @@ async def _send(send: Send, status: int, document: str, request: Request, *heade
     await send({"type": "http.response.body", "body": b"" if request.scope["method"] == "HEAD" else body})
 
 
-async def _redirect(send: Send, location: str, *headers: tuple[bytes, bytes]) -> None:
+async def redirect(send: Send, location: str, *headers: tuple[bytes, bytes]) -> None:
+    """Send a browser elsewhere, to be asked there by GET."""
     own = [(b"location", location.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 303, "headers": [*own, *headers]})
     await send({"type": "http.response.body", "body": b""})

@@ -25,7 +25,7 @@ from joserfc.jwk import KeySet
 
 from app.auth.principal import Principal, Scope
 from app.auth.refusals import NotAllowed, NotAuthenticated
-from app.edge.login import PROVIDER
+from app.edge.login import CALLBACK, FLOW_S
 from app.edge.signed import Seal
 from app.edge_settings import OidcSettings
 from features.errors import ForeshockError
@@ -38,7 +38,6 @@ _TIMEOUT_S = 10.0
 _MAX_BYTES = 2**20  # guessed: a discovery document is 5 KB, keys 2 KB each
 _KEPT_S = 3600.0  # guessed: providers announce new keys days ahead
 _AGAIN_S = 60.0  # an unknown key is looked for at most so often, whoever shows one
-_FLOW_S = 600.0
 _LEEWAY_S = 60  # between two clocks; guessed
 _MAX_NAME_CHARS = 120
 
@@ -93,7 +92,7 @@ class Oidc:
     def __init__(self, settings: OidcSettings, key: bytes, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._issuer = settings.issuer
-        self._callback = f"{settings.url.rstrip('/')}{PROVIDER}/callback"
+        self._callback = f"{settings.url.rstrip('/')}{CALLBACK}"
         self._seal = Seal(key, "login")
         self._now = now
         self._known: _Known | None = None
@@ -112,7 +111,7 @@ class Oidc:
             When the provider does not answer.
         """
         known = await self._described(_KEPT_S)
-        flow = _Flow(token_urlsafe(24), token_urlsafe(24), token_urlsafe(48), next_path, self._now() + _FLOW_S)
+        flow = _Flow(token_urlsafe(24), token_urlsafe(24), token_urlsafe(48), next_path, self._now() + FLOW_S)
         url = prepare_grant_uri(
             _text(known.document, "authorization_endpoint"),
             self._settings.client_id,

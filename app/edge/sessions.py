@@ -116,18 +116,23 @@ class Sessions:
 
     def principal(self, shown: str) -> Principal | None:
         """Return whose session a browser shows, None where it has ended or there never was one. Reads memory only."""
-        name = self._seal.opened(shown) if len(shown) <= _MAX_COOKIE_CHARS else None
-        return None if name is None else self._who(self._watch.get(_key(name)))
+        key = self._key_shown(shown)
+        return None if key is None else self._who(self._watch.get(key))
 
     def stored_principal(self, shown: str) -> Principal | None:
         """Return the same of the store, where another node may have opened the session a moment ago."""
-        name = self._seal.opened(shown) if len(shown) <= _MAX_COOKIE_CHARS else None
-        return None if name is None else self._who(self._documents.get(BUCKET, _key(name)))
+        key = self._key_shown(shown)
+        return None if key is None else self._who(self._documents.get(BUCKET, key))
 
     def end(self, shown: str) -> None:
         """End a session on every node; one that there is not is fine."""
-        if (name := self._seal.opened(shown)) is not None:
-            self._documents.delete(BUCKET, _key(name))
+        if (key := self._key_shown(shown)) is not None:
+            self._documents.delete(BUCKET, key)
+
+    def _key_shown(self, shown: str) -> str | None:
+        """Return the key of the session that a browser shows, None where no node has signed it."""
+        name = self._seal.opened(shown) if len(shown) <= _MAX_COOKIE_CHARS else None
+        return None if name is None else _key(name)
 
     def _who(self, document: Document | None) -> Principal | None:
         if document is None:

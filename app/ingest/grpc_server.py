@@ -26,7 +26,7 @@ from app.ingest.admit import TooManyCalls, admit_tenant, limit_of
 from app.ingest.answers import accepted, failure
 from app.ingest.inflate import inflate
 from app.ingest.receive import Receiver
-from app.ingest.senders import admit_sender
+from app.ingest.senders import admit_sender, charge_sender
 from app.ingest.signals import Signal
 from features.errors import BodyTooLarge, ForeshockError, InvalidSetting, InvalidValue
 
@@ -302,8 +302,7 @@ class _Export:
             # gRPC tells how long a message is only once it holds all of it.
             hold.grow_to(self._reserved_bytes)
             packed = self._read(messages, context)
-            if counted is not None and receiver.throttle is not None:
-                receiver.throttle.charge(*counted, len(packed))
+            charge_sender(receiver, counted, len(packed))
             begun = perf_counter()
             hold.release()
             hold.grow_to(len(packed))

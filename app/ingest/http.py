@@ -26,7 +26,7 @@ from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, read_headers
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.receive import Receiver
 from app.ingest.replies import Headers, Reply, failed, packed, status_of
-from app.ingest.senders import Counted, Ordinary, admit_sender, ordinary_request
+from app.ingest.senders import Counted, Ordinary, admit_sender, charge_sender, ordinary_request
 from app.ingest.signals import Encoding, Signal
 from app.ingest.turns import Turns
 from app.ingest.wakes import Wakes
@@ -198,7 +198,7 @@ class OtlpHttp:
             hold.release()
             self._send_ordinary(head, self._refused(exc, head.signal, head.encoding), send)
             return True
-        self._charge(ordinary.counted, len(body))
+        charge_sender(self._receiver, ordinary.counted, len(body))
         self._n_calls += 1
         self._loop.wakes.call(durable, partial(self._settle, _Taken(head, batch, hold, begun_s, send)))
         return True
@@ -291,7 +291,7 @@ class OtlpHttp:
         with self._receiver.room.hold(request.tenant) as hold:
             async with asyncio.timeout(self._body_timeout_s):
                 body = await self._read(request, declared, receive, hold)
-            self._charge(counted, len(body))
+            charge_sender(self._receiver, counted, len(body))
             # Not before: some hundred senders of a byte a second would leave no room for anybody else.
             self._admit()
             self._n_calls += 1
@@ -299,10 +299,6 @@ class OtlpHttp:
                 return await self._take(request, body, hold)
             finally:
                 self._n_calls -= 1
-
-    def _charge(self, counted: Counted | None, n_bytes: int) -> None:
-        if counted is not None and (throttle := self._receiver.throttle) is not None:
-            throttle.charge(*counted, n_bytes)
 
     def _admit(self) -> None:
         if self._n_calls >= self._max_calls:

@@ -17,7 +17,7 @@ from app.ingest.receive import Receiver
 from features.errors import ForeshockError
 from features.values import hot_value
 
-__all__ = ["Counted", "Ordinary", "admit_sender", "ordinary_request"]
+__all__ = ["Counted", "Ordinary", "admit_sender", "charge_sender", "ordinary_request"]
 
 Counted: TypeAlias = tuple[str, str]
 """The token, empty where none is demanded, and the address that a request counts by."""
@@ -61,9 +61,25 @@ def admit_sender(
         raise
     if throttle is None:
         return sender, None
-    counted = sender.name if doorkeeper.demands else "", address_of(throttle)
+    counted = _token_of(receiver, sender), address_of(throttle)
     throttle.admit(*counted)
     return sender, counted
+
+
+def charge_sender(receiver: Receiver, counted: Counted | None, n_bytes: int) -> None:
+    """Count the bytes of a body that was let in, where they are limited.
+
+    Parameters
+    ----------
+    receiver : Receiver
+        Knows the limits.
+    counted : Counted or None
+        From `admit_sender` or `ordinary_request`.
+    n_bytes : int
+        As received.
+    """
+    if counted is not None and (throttle := receiver.throttle) is not None:
+        throttle.charge(*counted, n_bytes)
 
 
 def ordinary_request(
@@ -99,4 +115,8 @@ def ordinary_request(
     if throttle is None:
         return Ordinary(head)
     address = throttle.of_connection(str(client[0]) if client else "", pairs)
-    return Ordinary(head, (sender.name if doorkeeper.demands else "", address))
+    return Ordinary(head, (_token_of(receiver, sender), address))
+
+
+def _token_of(receiver: Receiver, sender: Principal) -> str:
+    return sender.name if receiver.doorkeeper.demands else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
-from app.edge.certificates import Certificates
+from app.edge.certificates import LOOK_S, Certificates
 from app.edge_settings import TlsSettings
 from app.telemetry import Telemetry
 from features.errors import InvalidSetting
@@ -289,7 +289,26 @@ def test_a_certificate_that_has_ended_is_shown_all_the_same_at_a_start(
     assert "the certificate has ended at" in caplog.text
 
 
-def test_it_looks_until_told_to_stop(files: Files) -> None:
-    stop = Event()
-    stop.set()
-    Certificates(files.settings(), Telemetry()).run(stop)
+class AfterTwoLooks(Event):
+    """Tells to stop at the third wait; the files are others before the second."""
+
+    def __init__(self, renew: Callable[[], None]) -> None:
+        super().__init__()
+        self.renew = renew
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        assert len(self.waits) <= 3, "it goes on after it was told to stop"
+        if len(self.waits) == 2:
+            self.renew()
+        if len(self.waits) == 3:
+            self.set()
+        return self.is_set()
+
+
+def test_it_looks_until_told_to_stop(files: Files, authority: trustme.CA) -> None:
+    telemetry, stop = Telemetry(), AfterTwoLooks(lambda: files.write(authority))
+    Certificates(files.settings(), telemetry).run(stop)
+    assert stop.waits == [LOOK_S] * 3
+    assert telemetry.value("tls_reloads", outcome="done") == 1

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -27,9 +26,8 @@ from app.edge.sessions import Sessions
 from app.edge.throttle import Throttle
 from app.edge_settings import LimitSettings
 from app.listeners import Listeners
-from app.settings import ServerSettings, StoreSettings
+from app.settings import ServerSettings
 from app.store.contract import Documents
-from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from tests.nodes import until
 
@@ -97,13 +95,6 @@ class Running:
         with self.client() as client:
             assert client.post("/login", data={"token": self.token}).status_code == 200
             yield client
-
-
-@pytest.fixture
-def documents(tmp_path: Path) -> Generator[Documents]:
-    plan = StoreSettings(commit_window_ms=0.0)
-    with open_store(tmp_path / "store", settings=plan, max_in_flight_bytes=2**24, now=lambda: datetime.now(UTC)) as store:
-        yield store.documents
 
 
 def begin(_: str, target: Callable[[], None]) -> threading.Thread:

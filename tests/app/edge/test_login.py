@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,20 +21,11 @@ from app.edge.sessions import Sessions
 from app.edge.throttle import Throttle
 from app.edge_settings import LimitSettings
 from app.parts import utc_now
-from app.settings import StoreSettings
 from app.store.contract import Documents
-from app.store.sqlite import open_store
 from app.telemetry import Telemetry
 from features.errors import ForeshockError
 
 ANNA = Principal("oidc:anna", frozenset({Scope.READ}), frozenset({"shop"}))
-
-
-@pytest.fixture
-def documents(tmp_path: Path) -> Generator[Documents]:
-    plan = StoreSettings(commit_window_ms=0.0)
-    with open_store(tmp_path / "store", settings=plan, max_in_flight_bytes=2**24, now=lambda: datetime.now(UTC)) as store:
-        yield store.documents
 
 
 @dataclass

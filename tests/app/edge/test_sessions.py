@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from app.auth import Principal, Scope
 from app.auth.token import Written
 from app.edge.sessions import BUCKET, Sessions, cookies_of, set_cookie
-from app.settings import StoreSettings
 from app.store.contract import Documents
-from app.store.sqlite import open_store
 
 KEY = bytes(range(32))
 READER = Principal("reader", frozenset({Scope.READ}), frozenset({"shop"}))
@@ -25,13 +21,6 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-@pytest.fixture
-def documents(tmp_path: Path) -> Generator[Documents]:
-    plan = StoreSettings(commit_window_ms=0.0)
-    with open_store(tmp_path / "store", settings=plan, max_in_flight_bytes=2**24, now=lambda: datetime.now(UTC)) as store:
-        yield store.documents
 
 
 def sessions_of(documents: Documents, clock: Clock, holders: dict[Written, Principal] | None = None) -> Sessions:
