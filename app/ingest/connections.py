@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.ingest.heads import encoding_of
 from app.ingest.http import OtlpHttp
 from app.ingest.replies import Reply, failed
-from app.ingest.senders import Ordinary
+from app.ingest.senders import COUNTED, Ordinary
 from features.errors import PartStopped
 from features.values import hot_value
 
@@ -193,6 +193,7 @@ class Connection(HttpToolsProtocol):
                 self._reply(cycle, refusal)  # what arrives of the body is thrown away
                 return
             if request is not None:
+                scope[COUNTED] = request.counted  # pyright: ignore[reportGeneralTypeIssues] - for `run`, if it comes to that
                 self.collected = _Collected(request, app, run)
                 return
         run()

@@ -26,7 +26,7 @@ from app.ingest.heads import SIGNAL_OF, Head, encoding_of, head_of, read_headers
 from app.ingest.inflate import InflatedTooLarge, expected_bytes, inflate
 from app.ingest.receive import Receiver
 from app.ingest.replies import Headers, Reply, failed, packed, status_of
-from app.ingest.senders import Counted, Ordinary, admit_sender, charge_sender, ordinary_request
+from app.ingest.senders import COUNTED, Counted, Ordinary, admit_sender, charge_sender, ordinary_request
 from app.ingest.signals import Encoding, Signal
 from app.ingest.turns import Turns
 from app.ingest.wakes import Wakes
@@ -243,7 +243,7 @@ class OtlpHttp:
             return self._answer_other(method, headers, encoding)
         try:
             sender, counted = admit_sender(
-                self._receiver, headers.get(b"authorization"), lambda limits: limits.address_of(scope)
+                self._receiver, headers.get(b"authorization"), lambda limits: limits.address_of(scope), scope.get(COUNTED)
             )
             head = head_of(signal, headers, sender.only_tenant or self._default_tenant)
             require_tenant(sender, head.tenant)

@@ -17,7 +17,10 @@ from app.ingest.receive import Receiver
 from features.errors import ForeshockError
 from features.values import hot_value
 
-__all__ = ["Counted", "Ordinary", "admit_sender", "charge_sender", "ordinary_request"]
+__all__ = ["COUNTED", "Counted", "Ordinary", "admit_sender", "charge_sender", "ordinary_request"]
+
+COUNTED = "foreshock.counted"
+"""Where an ASGI scope says by what a request counted before its body was collected."""
 
 Counted: TypeAlias = tuple[str, str]
 """The token, empty where none is demanded, and the address that a request counts by."""
@@ -32,7 +35,7 @@ class Ordinary:
 
 
 def admit_sender(
-    receiver: Receiver, shown: str | None, address_of: Callable[[Throttle], str]
+    receiver: Receiver, shown: str | None, address_of: Callable[[Throttle], str], counted: Counted | None = None
 ) -> tuple[Principal, Counted | None]:
     """Return who sends, and by what the request counts; None where nothing is limited.
 
@@ -44,6 +47,8 @@ def admit_sender(
         The header ``Authorization``.
     address_of : callable
         Returns by which address the request counts.
+    counted : Counted or None
+        By what it counted already, when it came as an ordinary one; it does not count again.
 
     Raises
     ------
@@ -59,8 +64,8 @@ def admit_sender(
         if logins is not None and shown is not None:
             logins.failed_login(address_of(logins))
         raise
-    if throttle is None:
-        return sender, None
+    if throttle is None or counted is not None:
+        return sender, counted
     counted = _token_of(receiver, sender), address_of(throttle)
     throttle.admit(*counted)
     return sender, counted

@@ -71,6 +71,13 @@ def test_a_token_that_comes_too_often_is_told_when_to_come_again_over_http(by_re
     assert by_requests.node.telemetry.value("throttled", reason="token_requests") >= 1
 
 
+def test_a_request_counts_once_also_where_its_body_turns_out_too_large_for_the_short_way(by_requests: RunningNode) -> None:
+    body = gzip.compress(as_protobuf(logs(*[a_log() for _ in range(60_000)]), "logs"))
+    said = {"content_type": "application/x-protobuf", "content_encoding": "gzip"}
+    token = token_of(by_requests, "one")
+    assert [post(by_requests, token, body, **said).status_code for _ in range(10)] == [200] * 10
+
+
 def test_the_same_holds_where_a_request_takes_the_long_way(by_requests: RunningNode) -> None:
     token = token_of(by_requests, "one")
 
