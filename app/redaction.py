@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from app.own_patterns import WINDOW_CHARS, own_rules
+from app.own_patterns import WINDOW_CHARS, own_rules, secret_span
 from app.redaction_settings import RedactionSettings
 from app.secret_rules import REDACTED, RULES, SENSITIVE_KEYS, Rule
 from features.batch import Batch, Call, DurationPoint
@@ -264,8 +264,8 @@ def _in_pieces(rule: Rule, text: str) -> str:
     spans: list[tuple[int, int]] = []
     for start in range(0, max(len(text) - half, 1), half):
         for match in rule.pattern.finditer(text[start : start + WINDOW_CHARS]):
-            low, high = match.span("secret") if "secret" in rule.pattern.groupindex else match.span()
-            if high > low >= 0:
+            low, high = secret_span(match)
+            if high > low:
                 spans.append((start + low, start + high))
     parts: list[str] = []
     end = 0
