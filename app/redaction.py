@@ -73,8 +73,7 @@ class Redaction:
         self._own = frozenset(settings.patterns)
         self._cut_chars = cut_chars
         self._told = told
-        own_keys = {key.lower() for key in settings.attribute_keys}
-        self._keys = frozenset({_plain_key(key) for key in own_keys} | (SENSITIVE_KEYS if settings.keys else frozenset()))
+        self._keys = frozenset(map(_plain_key, settings.attribute_keys)) | (SENSITIVE_KEYS if settings.keys else frozenset())
         self._clean = _Clean()  # texts in which nothing was found
         self._needed = _Needed()  # by texts, digits as 0, in which only rules that look at digits may find anything: these
         self._plain_keys = _Clean()  # names of attributes that say nothing of a secret
