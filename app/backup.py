@@ -8,10 +8,8 @@ documents name by hash and nobody changes; then the rest. The manifest comes las
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from app.history.copies import copies_of
-from app.manifest import LAYOUTS, FileEntry, Manifest, write_manifest
+from app.manifest import LAYOUTS, FileEntry, Manifest, entry_of, write_manifest
 from app.node_id import NODE_FILE, software_version
-from app.store.folder import UNFINISHED, sync_folder
+from app.store.folder import UNFINISHED, files_below, is_vacant, whole_folder
 from app.store.sqlite_schema import BUSY_MS, log_table
 from features.errors import InvalidValue, StoreFailed
 
@@ -72,34 +70,26 @@ def back_up(data: Path, destination: Path, elsewhere: str, told: Callable[[float
         When something cannot be read or written; nothing is left behind.
     """
     _check(data, destination)
-    staging = destination.parent / f"{UNFINISHED}{destination.name}-{secrets.token_hex(4)}"
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir(mode=0o700)
-        told(0.0, "copying the store")
-        made_at = datetime.now(UTC)
-        files = {_STORE: _copy_store(data / _STORE, staging / _STORE)}
-        ends = _ends(staging / _STORE)
-        told(0.5, "copying history")
-        tables = [] if elsewhere else copies_of(data / _HISTORY, ends)
-        for table in tables:
-            for name in table.files:
-                path = f"{_HISTORY}/{table.name}/{name}"
-                files[path] = copy_file(data / path, staging / path)
-        told(0.8, "copying models and keys")
-        for name in sorted(_rest(data)):
-            files[name] = copy_file(data / name, staging / name)
-        _sync_folders(staging)
-        versions = {table.name: table.version for table in tables}
-        manifest = Manifest(made_at, ends, versions, elsewhere, files, software_version(), dict(LAYOUTS))
-        hashed = write_manifest(staging, manifest)
-        os.rename(staging, destination)
-        sync_folder(destination.parent)
-    except BaseException as exc:
-        shutil.rmtree(staging, ignore_errors=True)
-        if isinstance(exc, OSError | sqlite3.Error):
-            raise StoreFailed(f"cannot back {data} up to {destination}: {exc}") from exc
-        raise
+        with whole_folder(destination) as staging:
+            told(0.0, "copying the store")
+            made_at = datetime.now(UTC)
+            files = {_STORE: _copy_store(data / _STORE, staging / _STORE)}
+            ends = _ends(staging / _STORE)
+            told(0.5, "copying history")
+            tables = [] if elsewhere else copies_of(data / _HISTORY, ends)
+            for table in tables:
+                for name in table.files:
+                    path = f"{_HISTORY}/{table.name}/{name}"
+                    files[path] = copy_file(data / path, staging / path)
+            told(0.8, "copying models and keys")
+            for name in _rest(data):
+                files[name] = copy_file(data / name, staging / name)
+            versions = {table.name: table.version for table in tables}
+            manifest = Manifest(made_at, ends, versions, elsewhere, files, software_version(), dict(LAYOUTS))
+            hashed = write_manifest(staging, manifest)
+    except (OSError, sqlite3.Error) as exc:
+        raise StoreFailed(f"cannot back {data} up to {destination}: {exc}") from exc
     told(1.0, "done")
     return BackedUp(manifest, hashed)
 
@@ -135,7 +125,7 @@ def _check(data: Path, destination: Path) -> None:
     target = destination.resolve()
     if target == data.resolve() or data.resolve() in target.parents:
         raise InvalidValue(f"a backup must lie outside of the data folder {data}, got {destination}")
-    if destination.is_symlink() or (destination.exists() and (not destination.is_dir() or any(destination.iterdir()))):
+    if not is_vacant(destination):
         raise InvalidValue(f"a backup must go into a folder that is absent or empty, got {destination}")
 
 
@@ -153,11 +143,7 @@ def _copy_store(source: Path, target: Path) -> FileEntry:
         written.execute("PRAGMA journal_mode=DELETE")  # one file, without a log of writes beside it
     with target.open("rb+") as file:
         os.fsync(file.fileno())
-        file.seek(0)
-        digest = sha256()
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-        return FileEntry(digest.hexdigest(), file.tell())
+    return entry_of(target)
 
 
 def _ends(store: Path) -> list[int]:
@@ -169,17 +155,6 @@ def _ends(store: Path) -> list[int]:
     return [max(found or 0, trimmed.get(n, 0)) for n, found in enumerate(last)]
 
 
-def _rest(data: Path) -> Iterator[str]:
-    """Yield the other files of a data folder: models, the key, and whatever else a release keeps there."""
-    for folder, folders, names in os.walk(data):
-        at_top = Path(folder) == data
-        folders[:] = [name for name in folders if not (at_top and name in _NOT_COPIED)]
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]  # of which nothing would be walked through
-        for name in (*names, *links):
-            if not name.startswith(UNFINISHED) and not (at_top and name in _NOT_COPIED):
-                yield (Path(folder) / name).relative_to(data).as_posix()
-
-
-def _sync_folders(staging: Path) -> None:
-    for folder, _, _ in os.walk(staging, topdown=False):
-        sync_folder(Path(folder))
+def _rest(data: Path) -> list[str]:
+    """Return the other files of a data folder: models, the key, and whatever else a release keeps there."""
+    return sorted(path for path in files_below(data, _NOT_COPIED) if not Path(path).name.startswith(UNFINISHED))

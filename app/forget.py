@@ -1,7 +1,7 @@
 """A tenant, or one value of an attribute, removed from everything that a stopped node's folder holds.
 
-`app.commands.forget_command` calls it. Log, state and documents change in one transaction, then history and models follow; what was
-killed in between is done again by the same command, and ends the same.
+`app.commands.forget_command` calls it. Log, state and documents change in one transaction, just before whose end models go; then history
+follows. What was killed in between is done again by the same command, and ends the same. No node can start on the folder meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,7 @@ from app.history import erase
 from app.ingest.codec import BatchMessage, Message, pack, unpack
 from app.parts import memory_plan
 from app.settings import Settings
+from app.store.file_blobs import FileBlobs
 from app.store.folder import FolderLock
 from app.store.sqlite_rewrite import Rewriting, State, rewrite
 from app.telemetry import Telemetry
@@ -66,12 +68,12 @@ def forget_tenant(settings: Settings, tenant: str) -> Counter[str]:
     if not _TENANT.fullmatch(tenant):
         raise InvalidValue(f"a tenant must be 1 to 128 of A-Z a-z 0-9 _ . -, got {tenant!r}")
     forgetting = _Tenant(settings, tenant)
-    done = _rewritten(settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document))
-    done["history"] = erase.remove_tenant(_history(settings), tenant)
-    for digest in sorted(forgetting.artifacts - forgetting.kept_artifacts):
-        path = settings.data / "blobs" / digest[:2] / digest[2:]
-        done["models"] += path.is_file()
-        path.unlink(missing_ok=True)
+    with _held(settings):
+        done = _rewritten(
+            settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document, forgetting.remove_models)
+        )
+        done["history"] = erase.remove_tenant(_history(settings), tenant)
+    done["models"] = forgetting.n_models
     return done
 
 
@@ -96,8 +98,9 @@ def forget_value(settings: Settings, key: str, value: str) -> Counter[str]:
     """
     forgotten = ForgottenValue(key, value)
     forgetting = _Value(forgotten)
-    done = _rewritten(settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document))
-    done["history"] = erase.change_texts(_history(settings), forgotten.row_text)
+    with _held(settings):
+        done = _rewritten(settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document))
+        done["history"] = erase.change_texts(_history(settings), forgotten.row_text)
     return done
 
 
@@ -105,12 +108,17 @@ def _history(settings: Settings) -> Path:
     return settings.data / "history"
 
 
-def _rewritten(settings: Settings, rewriting: Rewriting) -> Counter[str]:
+@contextmanager
+def _held(settings: Settings) -> Generator[None]:
     lock = FolderLock(settings.data)
     try:
-        return rewrite(settings.data / "store.db", settings.store.partitions, rewriting)
+        yield
     finally:
         lock.release()
+
+
+def _rewritten(settings: Settings, rewriting: Rewriting) -> Counter[str]:
+    return rewrite(settings.data / "store.db", settings.store.partitions, rewriting)
 
 
 def _message(data: bytes) -> Message | None:
@@ -135,8 +143,9 @@ class _Tenant:
     """What becomes of what a folder holds without a tenant."""
 
     def __init__(self, settings: Settings, tenant: str) -> None:
-        self.artifacts: set[str] = set()
-        self.kept_artifacts: set[str] = set()
+        self.n_models = 0
+        self._artifacts: set[str] = set()
+        self._kept_artifacts: set[str] = set()
         self._settings = settings
         self._tenant = tenant
         self._prefix = f"{quote(tenant, safe='')}/"
@@ -163,8 +172,13 @@ class _Tenant:
             return None  # who is logged in for it logs in again
         own = key.startswith(self._prefix) and bucket not in _OWN_BUCKETS
         if bucket == "models":
-            (self.artifacts if own else self.kept_artifacts).update(found.decode() for found in _SHA256.findall(value))
+            (self._artifacts if own else self._kept_artifacts).update(found.decode() for found in _SHA256.findall(value))
         return None if own else value
+
+    def remove_models(self) -> None:
+        """Remove the files that models of no other tenant are."""
+        blobs = FileBlobs(self._settings.data / "blobs")
+        self.n_models = sum(blobs.remove(digest) for digest in self._artifacts - self._kept_artifacts)
 
     def _is_learned(self, key: str) -> bool:
         return any(key.startswith(f"{prefix}/{self._tenant}/") for prefix in _LEARNED)

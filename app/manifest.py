@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -20,7 +20,7 @@ from app.store.sqlite_schema import SCHEMA_VERSION
 from features import snapshot
 from features.errors import InvalidValue, NewerVersion
 
-__all__ = ["LAYOUTS", "MANIFEST_FILE", "FileEntry", "Manifest", "read_manifest", "write_manifest"]
+__all__ = ["LAYOUTS", "MANIFEST_FILE", "FileEntry", "Manifest", "entry_of", "read_manifest", "write_manifest"]
 
 MANIFEST_FILE = "manifest.json"
 """Its name in a backup."""
@@ -40,6 +40,12 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sha256: str
     n_bytes: int
+
+
+def entry_of(path: Path) -> FileEntry:
+    """Read a file and return what a manifest says of it."""
+    with path.open("rb") as file:
+        return FileEntry(file_digest(file, "sha256").hexdigest(), file.tell())
 
 
 class Manifest(msgspec.Struct, frozen=True):

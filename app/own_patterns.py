@@ -18,7 +18,7 @@ from app import pattern_probe
 from app.secret_rules import REDACTED, Rule
 from features.errors import InvalidSetting
 
-__all__ = ["MAX_PATTERN_CHARS", "MAX_PATTERN_S", "WINDOW_CHARS", "own_rules"]
+__all__ = ["MAX_PATTERN_CHARS", "MAX_PATTERN_S", "WINDOW_CHARS", "own_rules", "secret_span"]
 
 MAX_PATTERN_CHARS = 1000
 """Characters of an expression. Guessed: longer ones are lists, which are better several expressions."""
@@ -53,6 +53,19 @@ def own_rules(patterns: Mapping[str, str]) -> tuple[Rule, ...]:
     'customer REDACTED is gone'
     """
     return tuple(Rule(name, _checked(name, pattern), (), _replace, exact=True) for name, pattern in patterns.items())
+
+
+def secret_span(match: re.Match[str]) -> tuple[int, int]:
+    """Return where in its text the secret of a match begins and ends: its group ``secret`` where that took part, else all of it.
+
+    Examples
+    --------
+    >>> secret_span(re.compile("id=(?P<secret>[0-9]+)|ticket [0-9]+").match("id=42"))
+    (3, 5)
+    """
+    if "secret" not in match.re.groupindex or match["secret"] is None:
+        return match.span()
+    return match.span("secret")
 
 
 def _checked(name: str, pattern: str) -> re.Pattern[str]:
@@ -93,8 +106,5 @@ def _probed_s(pattern: str) -> float:
 
 
 def _replace(match: re.Match[str]) -> str:
-    if "secret" not in match.re.groupindex or match["secret"] is None:
-        return REDACTED
-    start = match.start()
-    whole, (low, high) = match[0], match.span("secret")
+    whole, start, (low, high) = match[0], match.start(), secret_span(match)
     return f"{whole[: low - start]}{REDACTED}{whole[high - start :]}"

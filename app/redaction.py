@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from app.own_patterns import WINDOW_CHARS, own_rules
+from app.own_patterns import WINDOW_CHARS, own_rules, secret_span
 from app.redaction_settings import RedactionSettings
 from app.secret_rules import REDACTED, RULES, SENSITIVE_KEYS, Rule
 from features.batch import Batch, Call, DurationPoint
@@ -73,8 +73,7 @@ class Redaction:
         self._own = frozenset(settings.patterns)
         self._cut_chars = cut_chars
         self._told = told
-        own_keys = {key.lower() for key in settings.attribute_keys}
-        self._keys = frozenset({_plain_key(key) for key in own_keys} | (SENSITIVE_KEYS if settings.keys else frozenset()))
+        self._keys = frozenset(map(_plain_key, settings.attribute_keys)) | (SENSITIVE_KEYS if settings.keys else frozenset())
         self._clean = _Clean()  # texts in which nothing was found
         self._needed = _Needed()  # by texts, digits as 0, in which only rules that look at digits may find anything: these
         self._plain_keys = _Clean()  # names of attributes that say nothing of a secret
@@ -264,8 +263,8 @@ def _in_pieces(rule: Rule, text: str) -> str:
     spans: list[tuple[int, int]] = []
     for start in range(0, max(len(text) - half, 1), half):
         for match in rule.pattern.finditer(text[start : start + WINDOW_CHARS]):
-            low, high = match.span("secret") if "secret" in rule.pattern.groupindex else match.span()
-            if high > low >= 0:
+            low, high = secret_span(match)
+            if high > low:
                 spans.append((start + low, start + high))
     parts: list[str] = []
     end = 0

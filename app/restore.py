@@ -5,23 +5,17 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 
 from app.backup import copy_file
-from app.manifest import MANIFEST_FILE, Manifest, read_manifest
-from app.store.folder import UNFINISHED, sync_folder
+from app.manifest import MANIFEST_FILE, Manifest, entry_of, read_manifest
+from app.store.folder import files_below, is_vacant, whole_folder
 from features.errors import InvalidValue, StoreFailed
 
 __all__ = ["restore"]
-
-_PIECE = 2**20
 
 
 def restore(source: Path, data: Path, told: Callable[[float, str], None], expected_sha256: str = "") -> Manifest:
@@ -52,28 +46,18 @@ def restore(source: Path, data: Path, told: Callable[[float, str], None], expect
     StoreFailed
         When something cannot be read or written; nothing is left behind.
     """
-    if data.is_symlink() or (data.exists() and (not data.is_dir() or any(data.iterdir()))):
+    if not is_vacant(data):
         raise InvalidValue(f"a backup is restored into a folder that is absent or empty, got {data}")
     manifest = read_manifest(source, expected_sha256)
     try:
         told(0.0, "checking every file")
         _verify(source, manifest, lambda share: told(0.5 * share, "checking every file"))
-        staging = data.resolve().parent / f"{UNFINISHED}{data.name}-{secrets.token_hex(4)}"
-        try:
-            staging.parent.mkdir(parents=True, exist_ok=True)
-            staging.mkdir(mode=0o700)
+        with whole_folder(data) as staging:
             for number, (name, entry) in enumerate(manifest.files.items()):
                 if copy_file(source / name, staging / name) != entry:
                     raise InvalidValue(f"{source / name} changed while it was read")
                 told(0.5 + 0.4 * number / len(manifest.files), "copying")
             _look_at(staging / "store.db")
-            for folder, _, _ in os.walk(staging, topdown=False):
-                sync_folder(Path(folder))
-            os.rename(staging, data)
-            sync_folder(staging.parent)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
     except OSError as exc:
         raise StoreFailed(
             f"cannot restore {source} to {data}: {exc}; where {data} is a mount, restore into a folder in it"
@@ -84,11 +68,7 @@ def restore(source: Path, data: Path, told: Callable[[float, str], None], expect
 
 def _verify(source: Path, manifest: Manifest, told: Callable[[float], None]) -> None:
     """See that a backup holds the files of its manifest and no others, and that each has the bytes that it should have."""
-    there = {
-        (Path(folder) / name).relative_to(source).as_posix()
-        for folder, folders, names in os.walk(source)
-        for name in (*names, *(each for each in folders if (Path(folder) / each).is_symlink()))
-    } - {MANIFEST_FILE}
+    there = set(files_below(source)) - {MANIFEST_FILE}
     missing, unknown = sorted(manifest.files.keys() - there), sorted(there - manifest.files.keys())
     if missing or unknown:
         what = f"lacks {missing[:3]}" if missing else f"holds {unknown[:3]}, which the manifest does not name"
@@ -97,14 +77,10 @@ def _verify(source: Path, manifest: Manifest, told: Callable[[float], None]) -> 
         path = source / name
         if path.is_symlink() or not path.is_file():
             raise InvalidValue(f"{path} must be a plain file")
-        with path.open("rb") as file:
-            digest = sha256()
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-            n_bytes = file.tell()
-        if n_bytes != entry.n_bytes or digest.hexdigest() != entry.sha256:
+        found = entry_of(path)
+        if found != entry:
             raise InvalidValue(
-                f"{path} must have {entry.n_bytes} bytes with the sha256 {entry.sha256}, got {n_bytes} with {digest.hexdigest()}"
+                f"{path} must have {entry.n_bytes} bytes with the sha256 {entry.sha256}, got {found.n_bytes} with {found.sha256}"
             )
         told(number / len(manifest.files))
 

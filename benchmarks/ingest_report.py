@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.machine import machine as machine_with
 from benchmarks.processes import find_rotel
 
 __all__ = ["Round", "Row", "machine", "plot", "summary", "table", "write_csv"]
@@ -159,23 +158,9 @@ def plot(rows: Sequence[Row], where: Mapping[str, object], folder: Path) -> None
 
 def machine(asked_rotel: Path | None) -> dict[str, object]:
     """Return where and with which versions it ran."""
-    packages: dict[str, str] = {}
-    for name in _PACKAGES:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            packages[name] = "not installed"
     binary = subprocess.run([find_rotel(asked_rotel), "--version"], capture_output=True, text=True, check=False)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    cpu = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    return {
-        "cpu": cpu[0] if cpu else platform.machine(),
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
+    return machine_with(_PACKAGES) | {
         "libc": "-".join(platform.libc_ver()),
-        "python": platform.python_version(),
-        "packages": packages,
         "rotel_binary": binary.stdout.strip(),
-        "commit": commit.stdout.strip(),
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 __all__ = ["machine"]
@@ -14,8 +15,8 @@ __all__ = ["machine"]
 _PACKAGES = ("numpy", "scikit-learn", "river", "deltalake", "fastapi", "uvicorn")
 
 
-def machine() -> dict[str, object]:
-    """Return where it runs."""
+def machine(packages: Sequence[str] = _PACKAGES) -> dict[str, object]:
+    """Return where it runs, with the versions of some packages."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     cpu = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     memory = Path("/proc/meminfo").read_text().split(maxsplit=2)[1]
@@ -27,7 +28,14 @@ def machine() -> dict[str, object]:
         "nice": os.nice(0),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in packages},
         "commit": commit.stdout.strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -46,7 +46,7 @@ from app.demo.cluster import free_ports
 from app.history.delta import DeltaHistory
 from benchmarks.machine import machine
 from benchmarks.soak_node import Inbox, Soaked, plan, say
-from benchmarks.soak_report import drift, growing, picture, slopes
+from benchmarks.soak_report import FLAT, drift, growing, picture, slopes
 from features.series import WHOLE
 
 __all__ = ["main"]
@@ -194,10 +194,13 @@ def _watch(run: Soaked) -> None:
             continue  # it is being killed
 
 
+def _steady(found: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    return [one for one in found["samples"] if one["second"] >= found["steady_from_s"]]
+
+
 def verdict(found: Mapping[str, Any]) -> list[str]:
     """Return what speaks against the run."""
-    steady = [one for one in found["samples"] if one["second"] >= found["steady_from_s"]]
-    against = list(growing(slopes(steady)))
+    against = list(growing(slopes(_steady(found))))
     against += drift(found["sent"], found["counted"])
     if found["load"]["requests"] != found["load"]["acknowledged"]:
         against.append(f"{found['load']['requests']} requests were due, {found['load']['acknowledged']} acknowledged")
@@ -226,7 +229,6 @@ def main() -> int:
             found = soak(run, asked.hours * 3600, asked.seed)
         finally:
             shutil.copyfile(folder / "foreshock.log", asked.out / "foreshock.log")
-    steady = [one for one in found["samples"] if one["second"] >= found["steady_from_s"]]
     against = verdict(found)
     found |= {
         "command": " ".join(["python -m benchmarks.soak", *sys.argv[1:]]),
@@ -234,7 +236,7 @@ def main() -> int:
         "machine": machine(),
         "against": against,
     }
-    found["slopes"] = [asdict(one) for one in slopes(steady, ("rss_mib", "files", "threads", "log_mib", "history_mib"))]
+    found["slopes"] = [asdict(one) for one in slopes(_steady(found), (*FLAT, "history_mib"))]
     (asked.out / "soak.json").write_text(json.dumps(found, indent=1) + "\n")
     picture(found, asked.out / "soak.png")
     for one in found["slopes"]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.stats import theilslopes
 
 __all__ = ["FLAT", "Slope", "drift", "growing", "picture", "slopes"]
@@ -117,8 +118,6 @@ def drift(sent: Mapping[str, Mapping[str, int]], counted: Mapping[str, Mapping[s
 
 def picture(run: Mapping[str, Any], path: Path) -> None:
     """Draw the samples, with the faults as stripes and the part that has to be flat in grey."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - after the backend is chosen
-
     samples = run["samples"]
     figure = Figure(figsize=(10, 2.0 * len(_PLOTTED)), layout="constrained")
     panels = figure.subplots(len(_PLOTTED), 1, sharex=True)

@@ -90,12 +90,12 @@ def _completed(told: dict[str, Any], pins: list[Pin], project: dict[str, Any]) -
     }
     told["metadata"].pop("timestamp", None)
     told.pop("serialNumber", None)
+    direct = direct_names(project, [])
     needs: dict[str, set[str]] = {own: set(), **{ref: set() for found in refs.values() for ref in found}}
     for pin in pins:
         wanted_by = pin.wanted_by & set(refs)
-        direct = pin.name in direct_names(project, [])
         for ref in refs[pin.name]:
-            for parent in [*([own] if direct else []), *(one for other in wanted_by for one in refs[other])]:
+            for parent in [*([own] if pin.name in direct else []), *(one for other in wanted_by for one in refs[other])]:
                 needs[parent].add(ref)
     told["dependencies"] = [
         {"ref": ref} | ({"dependsOn": sorted(found)} if found else {}) for ref, found in sorted(needs.items())

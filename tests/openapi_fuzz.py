@@ -110,8 +110,8 @@ def fuzz(api: str, folder: Path, options: Sequence[str], headers: Mapping[str, s
     reports = ["--report", "json", "--report-json-path", str(counts), "--no-color"]
     ended = subprocess.run([*command, *reports, *options], capture_output=True, text=True, check=False, cwd=folder)
     lines = [line[:600] for line in (ended.stdout + ended.stderr).splitlines()]
-    summary = json.loads(counts.read_text()) if counts.exists() else {}
-    return Found(ended.returncode == 0, *_counted(summary), "\n".join(lines[-_LINES:]))
+    n_requests, n_operations = _counted(json.loads(counts.read_text())) if counts.exists() else (0, 0)
+    return Found(ended.returncode == 0, n_requests, n_operations, "\n".join(lines[-_LINES:]))
 
 
 def _counted(summary: Mapping[str, Any]) -> tuple[int, int]:

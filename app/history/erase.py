@@ -43,10 +43,10 @@ def remove_tenant(folder: Path, tenant: str) -> int:
     """
     gone = 0
     for name in SCHEMAS:
-        delta = _open(folder, name)
-        if delta is None:
-            continue
         try:
+            delta = _open(folder, name)
+            if delta is None:
+                continue
             before = delta.version()
             for day in _days(delta):
                 gone += _remove(delta, name, day, tenant)
@@ -71,11 +71,12 @@ def change_texts(folder: Path, changed: Callable[[str, str], str]) -> int:
     StoreFailed
         When the folder refused; days that were changed stay so.
     """
-    delta, done = _open(folder, "errors"), 0
-    if delta is None:
-        return 0
-    first = delta.version()
+    done = 0
     try:
+        delta = _open(folder, "errors")
+        if delta is None:
+            return 0
+        first = delta.version()
         for day in _days(delta):
             rows = delta.to_pyarrow_dataset(schema=SCHEMAS["errors"]).to_table(filter=pc.field("day") == day)
             attributes, differs = rows["attributes"].to_pylist(), [False] * rows.num_rows

@@ -60,6 +60,22 @@ class FileBlobs:
             raise UntrustedArtifact(f"blob {sha256} holds {len(data)} other bytes; the file was changed")
         return data
 
+    def remove(self, sha256: str) -> bool:
+        """Remove the bytes of a hash for good and return whether they were there.
+
+        Raises
+        ------
+        StoreFailed
+            When the disk refused.
+        """
+        path = self._path(sha256)
+        try:
+            there = path.is_file()
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise StoreFailed(f"cannot remove blob {sha256}: {exc}") from exc
+        return there
+
     def names(self) -> list[str]:
         """Return the hashes of all, in order."""
         found = (path.parent.name + path.name for path in self._folder.glob("??/*"))

@@ -1,4 +1,4 @@
-"""The data folder: who holds it, and files in it that are there whole or not at all.
+"""The data folder: who holds it, and files and folders that are there whole or not at all.
 
 `app.store.sqlite.open_store` holds the folder before it opens anything in it and lets go last.
 The operating system drops the lock with the process, however it ends.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import shutil
 import sys
 import tempfile
+from collections.abc import Generator, Iterator, Set
 from pathlib import Path
 from typing import IO
 
 from features.errors import DataInUse, InvalidSetting
 
-__all__ = ["UNFINISHED", "FolderLock", "sync_folder", "write_whole"]
+__all__ = ["UNFINISHED", "FolderLock", "files_below", "is_vacant", "sync_folder", "whole_folder", "write_whole"]
 
 UNFINISHED = ".unfinished-"
 """What the names of files begin with that a crash left half written."""
@@ -105,6 +108,59 @@ def write_whole(path: Path, data: bytes) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """Let a folder be filled that only this user can read: it has its name once all of it is durable, or there is nothing.
+
+    Parameters
+    ----------
+    path : Path
+        What it is going to be; `is_vacant`. Its parent is made when it is absent, and holds the unfinished folder meanwhile.
+
+    Yields
+    ------
+    Path
+        The folder to fill.
+    """
+    parent = path.resolve().parent
+    staging = parent / f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}"
+    parent.mkdir(parents=True, exist_ok=True)
+    staging.mkdir(mode=0o700)
+    try:
+        yield staging
+        for folder, _, _ in os.walk(staging, topdown=False):
+            sync_folder(Path(folder))
+        os.rename(staging, path)
+        sync_folder(parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def is_vacant(path: Path) -> bool:
+    """Say whether a path is free for a new folder: absent, or an empty folder and no link to one."""
+    return not path.is_symlink() and (not path.exists() or (path.is_dir() and not any(path.iterdir())))
+
+
+def files_below(folder: Path, without: Set[str] = frozenset()) -> Iterator[str]:
+    """Yield what lies in a folder at any depth and is no folder, as a path with slashes; links, which are not followed, too.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    without : set of str
+        Names directly in it that are passed over with all below them.
+    """
+    for place, folders, names in os.walk(folder):
+        here, skipped = Path(place), without if Path(place) == folder else frozenset[str]()
+        folders[:] = [name for name in folders if name not in skipped]
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in (*names, *links):
+            if name not in skipped:
+                yield (here / name).relative_to(folder).as_posix()
 
 
 if sys.platform == "win32":

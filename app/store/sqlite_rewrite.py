@@ -36,11 +36,15 @@ class Rewriting:
         Takes a partition and its state, returns that which takes its place.
     document : callable
         Takes bucket, key and value, returns the value that takes its place, or None to remove it.
+    last : callable
+        Called when all is changed and nothing committed yet, for what lies elsewhere and only what is removed here names: who is killed
+        before the end finds it again.
     """
 
     entry: Callable[[bytes], bytes | None]
     state: Callable[[int, State], State]
     document: Callable[[str, str, bytes], bytes | None]
+    last: Callable[[], None] = lambda: None
 
 
 def rewrite(path: Path, partitions: int, rewriting: Rewriting) -> Counter[str]:
@@ -69,6 +73,7 @@ def rewrite(path: Path, partitions: int, rewriting: Rewriting) -> Counter[str]:
                 done["entries"] += _rewrite_log(connection, partition, rewriting)
                 done["state"] += _rewrite_state(connection, partition, rewriting)
             done["documents"] += _rewrite_documents(connection, rewriting)
+            rewriting.last()
             connection.execute("COMMIT")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

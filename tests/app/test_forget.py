@@ -20,12 +20,14 @@ import pytest
 from app.auth import Principal, Scope
 from app.edge.sessions import Sessions
 from app.forget import forget_tenant, forget_value
+from app.history import erase
 from app.history.delta import DeltaHistory
+from app.history.erase import remove_tenant
 from app.ingest.codec import BatchMessage, unpack
 from app.main import open_alone
 from app.parts import utc_now
 from app.store.sqlite_schema import log_table
-from features.errors import DataInUse, InvalidValue
+from features.errors import DataInUse, InvalidValue, StoreFailed
 from tests.app.ingest.requests import a_log, a_span, as_json, logs, span_id, traces
 from tests.nodes import RunningNode, counted, run_node, settings_in
 
@@ -204,6 +206,36 @@ def test_a_tenant_is_in_no_file_any_more_and_another_one_is_as_it_was(tmp_path: 
         assert now.num_rows == found.num_rows > 0
         assert sorted(map(repr, now.sort_by(order).to_pylist())) == sorted(map(repr, found.sort_by(order).to_pylist()))
     assert forget_tenant(settings_in(tmp_path), GONE).total() == 0, "the second time there is nothing"
+
+
+def test_what_history_refused_is_done_by_the_next_call_and_no_model_stays(tmp_path: Path) -> None:
+    fed(tmp_path)
+    files = [path for path in (tmp_path / "history" / "errors").rglob("*.parquet") if "_delta_log" not in path.parts]
+    kept = {path: path.read_bytes() for path in files}
+    for path in files:
+        path.write_bytes(b"no parquet")
+    with pytest.raises(StoreFailed, match="history refused"):
+        forget_tenant(settings_in(tmp_path), GONE)
+    for path, data in kept.items():
+        path.write_bytes(data)
+    assert forget_tenant(settings_in(tmp_path), GONE)["history"] > 0
+    assert where(tmp_path, GONE) == []
+
+
+def test_no_node_starts_on_a_folder_before_history_is_changed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed(tmp_path)
+    tried: list[str] = []
+
+    def removed(folder: Path, tenant: str) -> int:
+        with pytest.raises(DataInUse):
+            open_alone(settings_in(tmp_path))
+        tried.append(tenant)
+        return remove_tenant(folder, tenant)
+
+    monkeypatch.setattr(erase, "remove_tenant", removed)
+    assert forget_tenant(settings_in(tmp_path), GONE)["history"] > 0
+    assert tried == [GONE]
+    open_alone(settings_in(tmp_path)).close()
 
 
 def test_the_node_goes_on_with_the_other_tenant_and_the_forgotten_one_may_begin_anew(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.manifest import LAYOUTS, MANIFEST_FILE, FileEntry, Manifest, read_manifest, write_manifest
+from app.manifest import LAYOUTS, MANIFEST_FILE, FileEntry, Manifest, entry_of, read_manifest, write_manifest
 from app.node_id import software_version
 from features.errors import InvalidValue, NewerVersion
 
@@ -94,3 +95,9 @@ def test_a_folder_without_one_or_with_a_link_is_no_backup(tmp_path: Path) -> Non
     (tmp_path / MANIFEST_FILE).symlink_to(tmp_path / "other")
     with pytest.raises(InvalidValue, match="must be a whole backup"):
         read_manifest(tmp_path)
+
+
+def test_an_entry_has_the_hash_and_the_bytes_of_the_whole_file(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 20_000
+    (tmp_path / "a").write_bytes(data)
+    assert entry_of(tmp_path / "a") == FileEntry(sha256(data).hexdigest(), len(data))

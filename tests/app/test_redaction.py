@@ -106,6 +106,13 @@ def test_a_long_text_is_shown_to_an_expression_of_ones_own_in_pieces_and_nothing
         assert redaction.text(text) == text.replace("cust-12345678", REDACTED)
 
 
+def test_a_group_that_took_no_part_takes_the_whole_match_of_a_long_text_too() -> None:
+    redaction = Redaction(RedactionSettings(patterns={"either": r"id=(?P<secret>\d+)|ticket \d+"}))
+    text, redacted = "ticket 12 id=7", f"{REDACTED} id={REDACTED}"
+    assert redaction.text(text) == redacted
+    assert redaction.text(text + "." * WINDOW_CHARS) == redacted + "." * WINDOW_CHARS
+
+
 def test_what_was_found_is_told_by_rule() -> None:
     told: list[Mapping[str, int]] = []
     redaction = Redaction(told=lambda found: told.append(Counter(found)))

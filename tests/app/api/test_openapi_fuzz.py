@@ -32,3 +32,10 @@ def test_every_answer_is_one_that_the_document_names(tmp_path: Path, demanded: b
     assert found.ok, found.report
     assert found.n_operations >= 48
     assert found.n_requests > 40 * found.n_operations
+
+
+def test_a_run_that_never_began_shows_why(tmp_path: Path) -> None:
+    with run_node(tmp_path / "node") as running:
+        found = fuzz(running.served.api, tmp_path, ["--no-such-option"])
+    assert (found.ok, found.n_requests, found.n_operations) == (False, 0, 0)
+    assert "--no-such-option" in found.report

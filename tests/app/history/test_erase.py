@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,3 +98,14 @@ def test_a_table_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         path.write_bytes(b"no parquet")
     with pytest.raises(StoreFailed, match="history refused to remove rows of facts"):
         remove_tenant(tmp_path, "acme")
+
+
+@pytest.mark.parametrize(
+    "remove", [lambda folder: remove_tenant(folder, "acme"), lambda folder: change_texts(folder, lambda _said, text: text)]
+)
+def test_a_table_whose_commits_cannot_be_read_is_told(remove: Callable[[Path], int], tmp_path: Path) -> None:
+    log = tmp_path / "errors" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no commit")
+    with pytest.raises(StoreFailed, match=r"history refused to .* of errors"):
+        remove(tmp_path)

@@ -20,6 +20,13 @@ def test_changed_bytes_are_refused_and_put_right_by_the_next_put(tmp_path: Path)
     assert blobs.get(name) == b"model"
 
 
+def test_what_was_removed_is_gone_and_what_is_not_there_is_told(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    name, other = blobs.put(b"model"), blobs.put(b"another")
+    assert (blobs.remove(name), blobs.remove(name)) == (True, False)
+    assert blobs.names() == [other]
+
+
 def test_what_a_crash_left_unfinished_is_removed(tmp_path: Path) -> None:
     name = FileBlobs(tmp_path).put(b"model")
     left = tmp_path / name[:2] / ".unfinished-1"

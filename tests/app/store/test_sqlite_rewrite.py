@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,3 +93,15 @@ def test_entries_that_change_stay_in_their_place(tmp_path: Path) -> None:
         entries = store.log.read(0, 0)
         assert [entry.offset for entry in entries] == list(range(1, 301))
         assert entries[1].data == b"PLAIN 2"
+
+
+def test_what_lies_elsewhere_goes_before_anything_is_committed(tmp_path: Path) -> None:
+    filled(tmp_path)
+    seen: list[int] = []
+
+    def last() -> None:
+        with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+            seen.append(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+
+    assert rewrite(tmp_path / "store.db", 2, replace(REMOVE, last=last))["documents"] == 2
+    assert seen == [3]
