@@ -169,8 +169,9 @@ def test_no_version_of_tls_below_1_2_is_spoken(node: RunningNode, authority: tru
                 with context.wrap_socket(plain, server_hostname=host) as connection:
                     spoken.append(str(connection.version()))
             except ssl.SSLError as exc:
-                spoken.append(str(exc.reason))
-    assert spoken[0] in {"TLSV1_ALERT_PROTOCOL_VERSION", "UNEXPECTED_EOF_WHILE_READING"}  # by whether the alert got out
+                spoken.append(exc.reason or type(exc).__name__)
+    # By whether the alert got out, and by what Python makes of an end before anything was agreed upon (3.11.2).
+    assert spoken[0] in {"TLSV1_ALERT_PROTOCOL_VERSION", "UNEXPECTED_EOF_WHILE_READING", "SSLZeroReturnError"}
     assert spoken[1:] == ["TLSv1.2", "TLSv1.3"]
 
 
