@@ -23,7 +23,7 @@ from app.auth.needs import FILES
 from app.auth.principal import ADDRESS, PLACE, Principal
 from app.auth.refusals import NotAllowed, NotAuthenticated
 from app.edge.login import LOGIN, LOGOUT, Login, Request, local_path, redirect, send_onward
-from app.edge.origin import SAFE, came_secure, is_forged, is_nobodys_name, own_host
+from app.edge.origin import came_secure, is_forged, is_nobodys_name, own_host
 from app.edge.sessions import Sessions, cookie_name, cookies_of
 from app.edge.throttle import Throttle
 from features.errors import BodyTooLarge, ForeshockError
@@ -33,7 +33,8 @@ __all__ = ["SESSION", "Gate", "GatePlan"]
 SESSION = "foreshock.session"
 """Where an ASGI scope says that a session answers for it, so that pages can offer to log out."""
 
-_OTHERS = frozenset({"/livez", "/readyz", "/metrics"})
+_PROBES = frozenset({"/livez", "/readyz"})
+_OTHERS = _PROBES | {"/metrics"}
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -63,7 +64,7 @@ class GatePlan:
     hsts_s : int
         Seconds for which a browser that came over TLS comes back over TLS alone; 0 takes back what was said before.
     is_local : bool
-        Whether a node that asks nobody who they are is for its own machine alone; then pages of other names change nothing.
+        Whether a node that asks nobody who they are is for its own machine alone; then nothing but probes is answered under other names.
     """
 
     max_body_bytes: int = 2**20
@@ -82,7 +83,7 @@ class _Came:
     own: str
     secure: bool
     is_borrowed: bool
-    """Whether a page asks under a name that a node for its own machine alone does not have."""
+    """Whether it asks under a name that a node for its own machine alone does not have, as a page whose owner turned the name to it does."""
 
 
 class Gate:
@@ -185,7 +186,9 @@ class Gate:
         own, secure = own_host(headers, behind_proxy=trusted), came_secure(scope["scheme"], headers, behind_proxy=trusted)
         if trusted:
             scope[ADDRESS] = self._throttle.client_of(scope)
-        borrowed = self._plan.is_local and not trusted and b"origin" in headers and not is_nobodys_name(own)
+        borrowed = (
+            self._plan.is_local and not trusted and scope["path"] not in _PROBES and own != "" and not is_nobodys_name(own)
+        )
         return _Came(scope, headers, self._throttle.address_of(scope), own, secure, borrowed)
 
     def _admit(self, came: _Came) -> None:
@@ -197,9 +200,9 @@ class Gate:
             known = self._principal_of_header(scope["headers"], came.address)
         if self._throttle.is_on:
             self._throttle.admit(known.name if isinstance(known, Principal) else "", came.address)
-        if came.is_borrowed and scope["method"] not in SAFE:
+        if came.is_borrowed:
             raise NotAllowed(
-                f"{scope['method']} must come from a page of localhost or an address, since no token is demanded, got {came.own[:200]}; "
+                f"{scope['method']} must ask for localhost or an address, since no token is demanded, got the host {came.own[:200]}; "
                 "where a proxy on this machine passes it on, set security.limits.trusted_proxies or security.allow_open"
             )
         if is_forged(scope["method"], came.headers, came.own, has_cookie=SESSION in scope):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-__all__ = ["SAFE", "came_secure", "is_forged", "is_nobodys_name", "own_host"]
+__all__ = ["came_secure", "is_forged", "is_nobodys_name", "own_host"]
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
 
 
@@ -110,7 +110,7 @@ def is_forged(method: str, headers: Mapping[bytes, bytes], own: str, *, has_cook
     West, M. (2021). Fetch Metadata Request Headers. W3C Working Draft; RFC 6454, 7.3: the Origin header. Go's
     net/http.CrossOriginProtection decides alike.
     """
-    if method in SAFE or headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
+    if method in _SAFE or headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
         return False  # no browser adds a Bearer by itself, and no other page can without being allowed to
     site = headers.get(b"sec-fetch-site")
     if site is not None:

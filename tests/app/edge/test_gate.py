@@ -341,7 +341,7 @@ def test_without_tokens_everybody_is_let_on_but_pages_of_others() -> None:
         assert httpx.get(f"{url}/login").json()["path"] == "/login"
 
 
-def test_a_page_whose_name_was_turned_to_this_machine_changes_nothing() -> None:
+def test_a_page_whose_name_was_turned_to_this_machine_reads_and_changes_nothing() -> None:
     gate = Gate(
         Echo(),
         Doorkeeper(None, now),
@@ -359,7 +359,16 @@ def test_a_page_whose_name_was_turned_to_this_machine_changes_nothing() -> None:
         for own in (f"127.0.0.1:{port}", f"localhost:{port}"):
             answer = httpx.post(f"{url}/api/v1/models:rollback", headers={"host": own, "origin": f"http://{own}"})
             assert answer.status_code == 200
-        assert httpx.post(f"{url}/api/v1/models:rollback", headers={"host": rebound}).status_code == 200  # a program
+        for path in (
+            "/",
+            "/api/v1/predictions",
+            "/metrics",
+        ):  # of its own origin to a browser, so nothing else says where it comes from
+            assert httpx.get(f"{url}{path}", headers={"host": rebound}).status_code == 403
+        assert [httpx.get(f"{url}/{probe}", headers={"host": "foreshock"}).status_code for probe in ("livez", "readyz")] == [
+            200,
+            200,
+        ]
 
 
 def test_a_body_that_stops_arriving_is_given_up(running: Running) -> None:
