@@ -76,13 +76,15 @@ def link_of(alert: AlertRecord, url: str, dashboard: bool) -> str:
 def annotations_of(alert: AlertRecord) -> dict[str, str]:
     """Return what may change of an alert, in words."""
     where = alert.service if alert.operation == "*" else f"{alert.service} {alert.operation}"
+    reasons = alert.reasons
     if alert.probability is None:
-        summary = f"{where}: {alert.reasons[0] if alert.reasons else alert.rule}"
+        summary = f"{where}: {reasons[0] if reasons else alert.rule}"
+        reasons = reasons[1:]
     else:
         summary = f"{where}: an incident is likely to begin within {alert.horizon} ({alert.probability:.0%})"
     told = {
         "summary": summary,
-        "description": "; ".join(alert.reasons),
+        "description": "; ".join(reasons),
         "threshold": f"{alert.threshold:.3g}",
         "value": f"{alert.value:.3g}",
         "group_id": alert.group_id or "",

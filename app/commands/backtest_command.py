@@ -61,4 +61,5 @@ def backtest(
         )
     if html is not None:
         html.write_text(found.page, encoding="utf-8")
-    return dict(found.report), found.table
+    page = f"page: {html}" if html is not None else "--html FILE writes a page with plots"
+    return dict(found.report), f"{found.table}\n{page}"

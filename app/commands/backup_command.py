@@ -99,6 +99,7 @@ def bring_back(
             f"history was at {manifest.history_elsewhere} and is not in the backup: bring its tables back to a time not after the backup's "
             "before the node starts, or what it takes in is passed over up to the offsets that they have recorded"
         )
+    lines.append(f"start it with your settings: foreshock serve --data {settings.data}")
     return report, "\n".join(lines)
 
 

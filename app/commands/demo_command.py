@@ -21,9 +21,9 @@ from itertools import islice
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.api.parts import TrainingRequest
+from app.commands.terminal import bar
 from app.demo.faults import truth_json
 from app.demo.live import live
 from app.demo.render import requests
@@ -89,7 +89,7 @@ def run(settings: Settings, options: DemoOptions, as_json: bool, console: Consol
         if served.dashboard:
             console.print(f"dashboard: {served.dashboard}")
         node.start_worker()
-        with _bars(as_json, console) as progress:
+        with bar(as_json, console) as progress:
             feed_history(node, shop, clock, progress, "history of the shop")
             (settings.data / "truth.json").write_text(truth_json((*shop.truth(), *shop.decoys())), encoding="utf-8")
             trained = _train(node, progress)
@@ -232,19 +232,3 @@ def _stopped_by_signals(node: Node, stop: threading.Event) -> Generator[None]:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
     yield
-
-
-@contextmanager
-def _bars(quiet: bool, console: Console) -> Generator[Callable[[float, str], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def progress(share: float, text: str) -> None:
-            if text not in tasks:
-                tasks[text] = bar.add_task(text, total=1.0)
-                if not console.is_terminal and not quiet:
-                    console.print(f"{text} ...")
-            bar.update(tasks[text], completed=share)
-
-        yield progress

@@ -25,18 +25,30 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def bar(quiet: bool) -> Generator[Callable[[float, str], None]]:
-    """Show a progress bar on standard error where a person looks at it.
+def bar(quiet: bool, to: Console = console) -> Generator[Callable[[float, str], None]]:
+    """Show on standard error how far something is: a bar, or without a terminal a line for each tenth of what is done.
 
     Parameters
     ----------
     quiet : bool
-        Show none.
+        Show nothing.
+    to : Console, optional
+        Where to show it.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+    told = ("", -1)
+    with Progress(*columns, console=to, disable=quiet or not to.is_terminal, transient=True) as progress:
         task = progress.add_task("", total=1.0)
-        yield lambda share, text: progress.update(task, completed=share, description=text)
+
+        def tell(share: float, text: str) -> None:
+            nonlocal told
+            progress.update(task, completed=share, description=text)
+            now = (text, min(int(share * 10.0), 10))
+            if progress.disable and not quiet and now != told:
+                told = now
+                to.print(f"{text}: {now[1] * 10} %")
+
+        yield tell
 
 
 def answer(report: dict[str, Any], as_json: bool, table: str | None = None) -> None:

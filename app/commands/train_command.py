@@ -34,4 +34,5 @@ def train(settings: Settings, tenant: str, progress: Callable[[float, str], None
         version = folder.register(trained, "foreshock train", AT_ONCE).id
     progress(1.0, "training")
     summary = {"model_version": version, "promoted": trained.promote, "incidents": trained.incidents, "report": trained.report}
-    return summary, f"{trained.table}\nmodel {version}: {'serves' if trained.promote else 'kept as candidate'}"
+    kept = f"kept as candidate; `foreshock models promote {version}` lets it serve all the same"
+    return summary, f"{trained.table}\nmodel {version}: {'serves' if trained.promote else kept}"

@@ -88,6 +88,9 @@ def test_a_notice_says_what_a_person_needs() -> None:
     }
     of_operation = an_alert(probability=None, horizon=None, operation="POST /", reasons=())
     assert annotations_of(of_operation)["summary"] == "payment POST /: pages"
+    of_incident = annotations_of(replace(of_operation, reasons=("errors rise", "the bank does not answer")))
+    assert (of_incident["summary"], of_incident["description"]) == ("payment POST /: errors rise", "the bank does not answer")
+    assert "description" not in annotations_of(replace(of_operation, reasons=("errors rise",)))  # the summary says it
     assert notice_of(notice, None).annotations["probability"] == "0.800"
 
 

@@ -29,6 +29,7 @@ def test_the_report_says_how_every_horizon_did_and_the_page_is_written(tmp_path:
     assert set(told["horizons"]) == {"5min", "15min", "60min"}
     assert len(told["folds"]) == 4
     assert "seasonal" in table
+    assert table.endswith(f"page: {page}")
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

@@ -46,6 +46,7 @@ def test_what_lies_elsewhere_is_named(tmp_path: Path) -> None:
     report, table = bring_back(settings_in(tmp_path / "new"), tmp_path / "kept", "", quiet)
     assert report["history_elsewhere"] == "s3://bucket/history"
     assert "before the node starts" in table
+    assert table.endswith(f"foreshock serve --data {tmp_path / 'new'}")
 
 
 def test_a_cluster_and_a_folder_that_moved_there_are_refused_with_the_way(tmp_path: Path) -> None:
