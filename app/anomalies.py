@@ -1,7 +1,7 @@
 """How unusual every series is, tick by tick: its errors, and of busy services how many requests fail, how long they take, how many come.
 
-`app.flow.forecast` asks it when a tick ends; `app.publish` puts what it says into the predictions. The judges are `models.judge.Judge`;
-here they meet `features.memory.Memory`.
+`app.flow.forecast` asks it when a tick ends; `app.publish` puts what it says into the predictions, `app.chronicle` its bounds into history.
+The judges are `models.judge.Judge`; here they meet `features.memory.Memory`.
 """
 
 from __future__ import annotations
@@ -45,11 +45,20 @@ class _Told:
         Of every signal; 1 and False where it is not judged.
     numbers : FloatArray, shape (n, len(SIGNALS), 4)
         Value, expectation and bounds.
+    judged : BoolArray, shape (n, len(SIGNALS))
+        Whether anything was said.
     """
 
     tails: FloatArray
     begins: BoolArray
     numbers: FloatArray
+    judged: BoolArray
+
+    @classmethod
+    def nothing(cls, n: int) -> _Told:
+        """Return what is said of series before anybody was asked."""
+        shape = n, len(SIGNALS)
+        return cls(np.ones(shape), np.zeros(shape, np.bool_), np.zeros((*shape, 4)), np.zeros(shape, np.bool_))
 
 
 class SeriesAnomalies:
@@ -74,9 +83,7 @@ class SeriesAnomalies:
         self._slots, self._vitals = Slots(), Judge()
         self.combinations = Combinations(self._slots)
         self._last = Columns(last=("f4", (len(VITALS),), 0))  # values, where a window says none
-        self.tails: FloatArray = np.ones((0, len(SIGNALS)))
-        """What the judge of each signal said of it, 1 where it said nothing."""
-        self._numbers = np.zeros((0, len(SIGNALS), 4))
+        self._told = _Told.nothing(0)
 
     def parts(self) -> Mapping[str, Columns]:
         """Return all state by name, for a snapshot beside that of the Memory."""
@@ -99,19 +106,28 @@ class SeriesAnomalies:
             columns.grow(n)
         usual = ~memory.onsets.in_incident() & heard(memory, window)
         errors = self._judge_errors(memory, usual)
-        told = _Told(np.ones((n, len(SIGNALS))), np.zeros((n, len(SIGNALS)), np.bool_), np.zeros((n, len(SIGNALS), 4)))
-        told.tails[:, 0], told.begins[:, 0], told.numbers[:, 0] = errors[0].tail, errors[0].begins, errors[1]
+        told = _Told.nothing(n)
+        told.tails[:, 0], told.begins[:, 0], told.judged[:, 0] = errors[0].tail, errors[0].begins, errors[0].warm
+        told.numbers[:, 0] = errors[1]
         if len(self._slots.rows):
             self._judge_vitals(memory, usual, told)
         self.newest = self._strongest.advance(told.tails, told.begins, usual, window)
-        self.tails, self._numbers = told.tails, told.numbers
+        self._told = told
+
+    def bounds(self, signal: str) -> FloatArray:
+        """Return the bounds within which a signal of the newest window was normal, lower and upper, shape (n, 2).
+
+        NaN where it was not judged: of a series that is new, and of vital signs that a window of few requests does not have.
+        """
+        place = SIGNALS.index(signal)
+        return np.where(self._told.judged[:, place, None], self._told.numbers[:, place, 2:], np.nan)
 
     def scores(self, tick: int) -> list[AnomalyScore]:
         """Return what was said of the newest window, as of the tick at whose start it had closed."""
         newest = self.newest
         if newest is None:
             return []
-        numbers = self._numbers[np.arange(len(self._numbers)), newest.signal]
+        numbers = self._told.numbers[np.arange(len(self._told.numbers)), newest.signal]
         columns = np.concatenate([1.0 - newest.tail[:, None], numbers], axis=1).tolist()
         closed = Clock.at((tick - 1) * self.tick_s)
         began = [closed - timedelta(seconds=ago * self.tick_s) if ago >= 0 else None for ago in newest.since.tolist()]
@@ -146,6 +162,7 @@ class SeriesAnomalies:
         tail = np.where(_ONE_SIDED & (value < expected), np.maximum(tail, _GOOD_NEWS), tail)
         told.tails[rows, _OF_VITALS] = np.where(vitals.known, tail, 1.0)
         told.begins[rows, _OF_VITALS] = said.begins.reshape(shape) & vitals.known
+        told.judged[rows, _OF_VITALS] = said.warm.reshape(shape) & vitals.known
         bounds = (vitals.shown(side.reshape(shape)) for side in (value, said.expected, said.lower, said.upper))
         told.numbers[rows, _OF_VITALS] = np.stack(list(bounds), axis=2)
         side = np.maximum((said.upper - said.lower).reshape(shape) / 2.0, _LEAST_SIDE)
@@ -153,6 +170,7 @@ class SeriesAnomalies:
         tail, told.numbers[rows, -1] = self.combinations.advance(memory, off, vitals.known.all(1) & usual[rows])
         told.tails[rows, -1] = np.where(vitals.known.all(1), tail, 1.0)
         told.begins[rows, -1] = True  # `Strongest` makes one anomaly of an episode
+        told.judged[rows, -1] = told.judged[rows, _OF_VITALS].all(1)
 
 
 def heard(memory: Memory, window: int) -> BoolArray:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from app.history.packed import PackedRows, Rows
-from app.history.tables import errors_table, rows_schema
+from app.history.tables import BOUNDS, errors_table, rows_schema
 from features.arrays import FloatArray, IntArray
 from features.batch import CHANNELS, N_CHANNELS
 from features.event import ErrorEvent
@@ -118,12 +118,30 @@ class Chronicle:
             self._errors.add(errors_table(self._events), self._partitions)
             self._events, self._partitions = [], []
 
-    def add_forecasts(self, memory: Memory, forecasts: Forecasts, offsets: Mapping[int, int]) -> None:
-        """Add the predictions of a tick."""
+    def add_forecasts(
+        self, memory: Memory, forecasts: Forecasts, bounds: Mapping[str, FloatArray], offsets: Mapping[int, int]
+    ) -> None:
+        """Add the predictions of a tick.
+
+        Parameters
+        ----------
+        memory : Memory
+            Names the rows.
+        forecasts : Forecasts
+            Of all rows.
+        bounds : Mapping of str to FloatArray, shape (n, 2)
+            Of all rows by signal, NaN for none; those of whole services are kept, others would double what a row takes.
+        offsets : Mapping of int to int
+            Offset of the tick's marker by partition.
+        """
         rows = np.arange(len(forecasts.p))
         p = forecasts.p.astype(np.float32)
         as_of = np.full(len(rows), memory.tick * memory.plan.tick_s, np.int64)
         columns = {**_names(memory, rows, offsets), "as_of": as_of, "p5": p[:, 0], "p15": p[:, 1], "p60": p[:, 2]}
+        whole = memory.directory.is_whole[rows]
+        for signal, names in BOUNDS.items():
+            kept = np.where(whole[:, None], bounds[signal], np.nan).astype(np.float32)
+            columns |= {name: pa.array(kept[:, side], from_pandas=True) for side, name in enumerate(names)}
         self._add(
             "predictions", {**columns, "status": forecasts.status, "model_version": forecasts.versions, "id": forecasts.ids}
         )

@@ -20,6 +20,7 @@ from app.cache.records import NOTHING, IncidentRecord, Known
 from app.champion import Champion
 from app.chronicle import Chronicle, Forecasts
 from app.foretold import UNKNOWN, Before
+from app.history.tables import BOUNDS
 from app.home import everywhere
 from app.ingest.codec import BatchMessage
 from app.learners import Learners
@@ -200,7 +201,8 @@ class Flow:
         self.publisher.remember(tick, p)
         self.chronicle.add_closed(self.memory, closed, offsets)
         self.chronicle.add_errors(offsets)
-        self.chronicle.add_forecasts(self.memory, forecasts, offsets)
+        bounds = {signal: self.anomalies.bounds(signal) for signal in BOUNDS}
+        self.chronicle.add_forecasts(self.memory, forecasts, bounds, offsets)
         self.chronicle.add_incidents(incidents, self.memory, offsets)
         for errors in self.errors.values():
             errors.forget(tick)

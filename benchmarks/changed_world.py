@@ -157,7 +157,9 @@ class _Unwritten(Chronicle):
     def add_errors(self, offsets: Mapping[int, int]) -> None:
         """Write nothing."""
 
-    def add_forecasts(self, memory: Memory, forecasts: Forecasts, offsets: Mapping[int, int]) -> None:
+    def add_forecasts(
+        self, memory: Memory, forecasts: Forecasts, bounds: Mapping[str, FloatArray], offsets: Mapping[int, int]
+    ) -> None:
         """Write nothing."""
 
     def add_incidents(self, incidents: Sequence[tuple[int, Incident]], memory: Memory, offsets: Mapping[int, int]) -> None:

@@ -113,6 +113,8 @@ class Verdict:
         Ticks since the newest anomaly began; -1 if it is longer ago than an episode lasts.
     expected, lower, upper : FloatArray, shape (n,)
         The value that was expected, and the bounds of 95 % of values at this hour.
+    warm : BoolArray, shape (n,)
+        Whether enough was seen to say anything, see `WARM_TICKS`.
     """
 
     tail: FloatArray
@@ -121,6 +123,7 @@ class Verdict:
     expected: FloatArray
     lower: FloatArray
     upper: FloatArray
+    warm: BoolArray
 
 
 class Anomalies:
@@ -194,7 +197,7 @@ class Anomalies:
         begins = self._begins(_grade(tail), ticks)
         self.each.learn(octaves, usual)
         self.together.learn(mean[:, None], usual & warm)
-        return Verdict(tail, begins, self._since(begins & (tail <= ANOMALY), ticks), expected, lower, upper)
+        return Verdict(tail, begins, self._since(begins & (tail <= ANOMALY), ticks), expected, lower, upper, warm)
 
     def outstanding(self, verdict: Verdict) -> FloatArray:
         """Return how outstanding the newest values were in the lives of their series, in [0, 1), shape (n,); 0 for what continues an episode.

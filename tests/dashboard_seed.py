@@ -320,8 +320,9 @@ def _history(node: Node, now: datetime) -> None:
             chance = risk * (0.15 + 0.85 * max(0.0, (minute - 240) / 120)) * (0.8 + 0.4 * rng.random())
             of = {"tenant": "default", "service": service, "operation": WHOLE, "as_of": start + 60, "status": status}
             chances = {"p5": chance / 4, "p15": chance / 2, "p60": min(chance, 1.0)}
+            sides = {"errors_lower": 0.0, "errors_upper": 2.0, "latency_lower": 0.14, "latency_upper": 0.21}
             predictions.append(
-                of | chances | {"model_version": "v2", "id": f"{service}{minute}", "partition": 0, "offset": minute + 2}
+                of | chances | sides | {"model_version": "v2", "id": f"{service}{minute}", "partition": 0, "offset": minute + 2}
             )
     facts = [
         {"tenant": "default", "service": "payment", "window": end - 60 * ago, "received": end - 60 * ago, "kind": "version", "name": name, "value": 1.0, "partition": 0, "offset": 500}

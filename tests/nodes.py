@@ -113,9 +113,9 @@ def counted(node: Node, name: str, service: str, operation: str = WHOLE, tenant:
     return float(sum(part[row, :, channel(name)].sum() for part in (windows.fine(), windows.coarse())))
 
 
-def history_rows(folder: Path, table: str = "windows") -> list[tuple[Any, ...]]:
-    """Return the rows of a table of history, sorted, without the offsets, which a second attempt moves."""
-    rows = DeltaHistory(folder / "history").read(table).drop_columns(["offset"]).to_pylist()
+def history_rows(folder: Path, table: str = "windows", without: Sequence[str] = ("offset",)) -> list[tuple[Any, ...]]:
+    """Return the rows of a table of history, sorted, without the offsets, which a second attempt moves, or what hangs on these."""
+    rows = DeltaHistory(folder / "history").read(table).drop_columns(list(without)).to_pylist()
     return sorted(tuple(map(repr, row.values())) for row in rows)
 
 

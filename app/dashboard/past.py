@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.history.contract import History
-from app.history.tables import CHANCES
+from app.history.tables import BOUNDS, CHANCES
 from features.batch import BUCKETS
 from features.series import WHOLE
 
-__all__ = ["Array", "Forecasts", "Past", "ServicePast", "Windows"]
+__all__ = ["Array", "Bounds", "Forecasts", "Past", "ServicePast", "Windows"]
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 """One number a point."""
@@ -45,8 +45,8 @@ class Windows:
         A minute.
     failed : array
         Share of the requests; NaN without any.
-    p95_s : array
-        Duration that one request in twenty exceeds; NaN where none was timed.
+    mean_s, p95_s : array
+        Mean duration of a request, and the one that one in twenty exceeds; NaN where there was or was timed none.
     """
 
     width_s: float
@@ -54,6 +54,7 @@ class Windows:
     requests: Array
     errors: Array
     failed: Array
+    mean_s: Array
     p95_s: Array
 
 
@@ -66,11 +67,30 @@ class Forecasts:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Within what a service was normal, in bins as wide as those of `Windows`.
+
+    Parameters
+    ----------
+    start_s, end_s : array
+        Unix seconds at which the first window of a bin begins and the last one ends, rising.
+    sides : dict of str to (array, array)
+        Lower and upper bound by signal, the mean over a bin's windows: errors a minute, and seconds of the mean duration. NaN where
+        none of them was judged.
+    """
+
+    start_s: Array
+    end_s: Array
+    sides: dict[str, tuple[Array, Array]]
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePast:
     """All that a service's page draws of history; versions by name with the unix second at which each spoke first."""
 
     windows: Windows
     forecasts: Forecasts
+    bounds: Bounds
     versions: dict[str, float]
 
 
@@ -106,9 +126,12 @@ class Past:
         """Return the past of a service, in at most some hundred points."""
         since = int(self._now().timestamp() - range_s)
         width = self._tick_s * max(1, int(np.ceil(range_s / self._tick_s / _POINTS)))
+        columns = ("operation", "as_of", *CHANCES.values(), *(name for names in BOUNDS.values() for name in names))
+        said = self._read("predictions", since, tenant, service, columns).sort_by("as_of")
         return ServicePast(
             self._windows(tenant, service, since, width),
-            self._forecasts(tenant, service, since, width),
+            _forecasts(said, width),
+            self._bounds(said, width),
             self._versions(tenant, service, since),
         )
 
@@ -123,14 +146,27 @@ class Past:
         sums = {name: summed(_numbers(rows, name)) for name in _SUMMED}
         histogram = _histogram(rows)
         counts = np.column_stack([summed(histogram[:, k]) for k in range(histogram.shape[1])])
-        failed = np.divide(sums["failed"], sums["total"], out=np.full(len(starts), np.nan), where=sums["total"] > 0)
-        return Windows(float(width), starts, sums["total"] / minutes, sums["errors"] / minutes, failed, _p95(counts))
+        failed, mean_s = (
+            np.divide(sums[name], sums["total"], out=np.full(len(starts), np.nan), where=sums["total"] > 0)
+            for name in ("failed", "duration_sum_s")
+        )
+        return Windows(float(width), starts, sums["total"] / minutes, sums["errors"] / minutes, failed, mean_s, _p95(counts))
 
-    def _forecasts(self, tenant: str, service: str, since: int, width: int) -> Forecasts:
-        rows = self._read("predictions", since, tenant, service, ("operation", "as_of", *CHANCES.values())).sort_by("as_of")
-        as_of = _numbers(rows, "as_of")
-        last = np.flatnonzero(np.diff(as_of // width, append=np.inf))  # of every bin
-        return Forecasts(as_of[last], {name: _numbers(rows, column)[last] for name, column in CHANCES.items()})
+    def _bounds(self, said: pa.Table, width: int) -> Bounds:
+        """Return the bounds that predictions, oldest first, were made with: each is as of the end of the window that it judged."""
+        end = _numbers(said, "as_of")
+        _, first, places = np.unique((end - self._tick_s) // width, return_index=True, return_inverse=True)
+        last = np.append(first[1:], len(end))[: len(first)] - 1
+
+        def mean(name: str) -> Array:
+            values = _numbers(said, name) * (60.0 / self._tick_s if name in BOUNDS["errors"] else 1.0)
+            known = np.isfinite(values)
+            number = np.bincount(places[known], minlength=len(first))
+            total = np.bincount(places[known], values[known], minlength=len(first))
+            return np.divide(total, number, out=np.full(len(first), np.nan), where=number > 0)
+
+        sides = {signal: (mean(lower), mean(upper)) for signal, (lower, upper) in BOUNDS.items()}
+        return Bounds(end[first] - self._tick_s, end[last], sides)
 
     def _versions(self, tenant: str, service: str, since: int) -> dict[str, float]:
         rows = self._history.read(
@@ -142,6 +178,12 @@ class Past:
     def _read(self, table: str, since: int, tenant: str, service: str | None, columns: tuple[str, ...]) -> pa.Table:
         rows = self._history.read(table, since=since, tenant=tenant, service=service, columns=columns)
         return rows.filter(pc.field("operation") == WHOLE)
+
+
+def _forecasts(said: pa.Table, width: int) -> Forecasts:
+    as_of = _numbers(said, "as_of")
+    last = np.flatnonzero(np.diff(as_of // width, append=np.inf))  # of every bin
+    return Forecasts(as_of[last], {name: _numbers(said, column)[last] for name, column in CHANCES.items()})
 
 
 def _numbers(rows: pa.Table, name: str) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
+
+import numpy as np
 
 from app.cache.records import IncidentRecord, PredictionRecord
 from app.cache.trend_records import POINT, SINGLE, TrendRecord
@@ -19,6 +21,7 @@ from models.prediction import AnomalyScore
 __all__ = ["ProfileCharts"]
 
 Point: TypeAlias = "tuple[float, float | None]"
+_Span: TypeAlias = "tuple[float, float, float, float]"
 
 _FRESH_S = 20.0  # guessed: what four charts of one page are drawn from is read once
 
@@ -45,7 +48,7 @@ class ProfileCharts:
         self._service = service
         self._past = past
         self._read: tuple[float, ServicePast] | None = None
-        self._bounds: dict[float, AnomalyScore] = {}  # by the end of their window
+        self._seen: dict[float, AnomalyScore] = {}  # since the page was opened, by the end of their window
 
     def forecasts(self) -> ChartData:
         """Draw what was forecast beside what came."""
@@ -67,45 +70,45 @@ class ProfileCharts:
         return self._chart("Forecasts and incidents", series, "probability, incidents shaded", last, "percent")
 
     def errors(self) -> ChartData:
-        """Draw errors with what is normal, the bounds of the last window and the next hour."""
+        """Draw errors with the bounds of what was normal, and the next hour."""
         windows, trend = self._history().windows, self._trend()
         series = [charts.bars("errors", _pairs(windows.start_s, windows.errors), "--b")]
-        lower, upper = self._expected()
-        if any(value is not None for _, value in lower):
-            series += charts.band("expected bounds", lower, upper, "bounds")
+        series += self._expected("errors", "expected bounds")
         if trend is not None:
             series += _fan(trend, trend.errors_per_minute)
         series[0] = charts.mark_lines(series[0], self._versions())
         return self._chart("Errors", series, "errors/min", _last(windows.start_s))
 
-    def _expected(self) -> tuple[list[Point], list[Point]]:
-        """Return the bounds of errors of the last window and of those before it since the page was opened; history has none."""
+    def _expected(self, signal: str, name: str) -> list[Series]:
+        """Return the bounds of a signal: those that history has, then those that came since the page was opened and are not there yet."""
+        found, tick_s = self._history().bounds, self._sources.tick_s
         newest = self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
         if newest is not None:
-            self._bounds[newest.as_of.timestamp()] = newest.anomaly
-        since, tick_s = self._sources.parts.now().timestamp() - self._view.range_s, self._sources.tick_s
-        self._bounds = {at: one for at, one in self._bounds.items() if at >= since}
-        lower, upper, last = list[Point](), list[Point](), 0.0
-        for at, one in sorted(self._bounds.items()):
-            known = one.signal == "errors"  # a prediction carries the bounds of its most surprising signal alone
-            start = at - tick_s
-            if last and start > last:  # a window between was not seen
-                lower.append((last, None))
-                upper.append((last, None))
-            for end in (start, at):
-                lower.append((end, one.lower if known else None))
-                upper.append((end, one.upper if known else None))
-            last = at
-        return lower, upper
+            self._seen[newest.as_of.timestamp()] = newest.anomaly
+        since = max(self._sources.parts.now().timestamp() - self._view.range_s, _last(found.end_s) or 0.0)
+        self._seen = {at: one for at, one in self._seen.items() if at > since}
+        spans: list[_Span] = list(zip(*(a.tolist() for a in (found.start_s, found.end_s, *found.sides[signal])), strict=True))
+        unit = 60.0 / tick_s if signal == "errors" else 1.0
+        for at, one in sorted(self._seen.items()):
+            # A prediction carries the bounds of its most surprising signal alone.
+            low, high = (one.lower * unit, one.upper * unit) if one.signal == signal else (np.nan, np.nan)
+            spans.append((at - tick_s, at, low, high))
+        return charts.band(name, *_steps(spans), "bounds") if any(np.isfinite(span).all() for span in spans) else []
 
     def latency(self) -> ChartData:
-        """Draw what one request in twenty exceeds, and the next hour of it."""
+        """Draw what one request in twenty exceeds with the next hour of it, and the mean with the bounds of what was normal."""
         windows, trend = self._history().windows, self._trend()
-        series = [charts.line("p95", _pairs(windows.start_s, windows.p95_s), "--a")]
+        series = [
+            charts.line("p95", _pairs(windows.start_s, windows.p95_s), "--a"),
+            charts.line("mean", _pairs(windows.start_s, windows.mean_s), "--b", stroke="dashed"),
+            *self._expected("latency", "expected bounds of the mean"),
+        ]
         if trend is not None and trend.p95_s is not None:
             series += _fan(trend, trend.p95_s)
         series[0] = charts.mark_lines(series[0], self._versions())
-        return self._chart("Latency: what one request in twenty exceeds", series, "seconds", _last(windows.start_s), "seconds")
+        return self._chart(
+            "Latency: what one request in twenty exceeds, and the mean", series, "seconds", _last(windows.start_s), "seconds"
+        )
 
     def traffic(self) -> ChartData:
         """Draw requests, and how many of them failed."""
@@ -148,6 +151,25 @@ class ProfileCharts:
             end = record.end.timestamp() if record.end else now
             if end > now - self._view.range_s:
                 yield max(record.start.timestamp(), now - self._view.range_s), end, ""
+
+
+def _steps(spans: Iterable[_Span]) -> tuple[list[Point], list[Point]]:
+    """Return lower and upper bounds that are level over each span (start, end, lower, upper), and broken where one is missing.
+
+    Examples
+    --------
+    >>> _steps([(0.0, 60.0, 1.0, 4.0), (120.0, 180.0, 2.0, 5.0)])[1]
+    [(0.0, 4.0), (60.0, 4.0), (60.0, None), (120.0, 5.0), (180.0, 5.0)]
+    """
+    lower, upper, last = list[Point](), list[Point](), np.inf
+    for start, end, low, high in spans:
+        if start > last:
+            lower.append((last, None))
+            upper.append((last, None))
+        lower += [(start, low), (end, low)]
+        upper += [(start, high), (end, high)]
+        last = end
+    return lower, upper
 
 
 def _fan(trend: TrendRecord, numbers: Sequence[float | None]) -> list[Series]:

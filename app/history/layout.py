@@ -1,7 +1,7 @@
 """The version of a table's layout, kept among the table's own properties.
 
 `app.history.delta` looks at it before it reads or appends. A column more needs no new version: earlier rows are read with what
-stands for it (`app.history.tables.ADDED`).
+stands for it (`app.history.tables.ADDED`), or null.
 """
 
 from __future__ import annotations

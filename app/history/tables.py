@@ -20,7 +20,19 @@ from features.batch import CHANNELS
 from features.errors import InvalidValue
 from features.event import ErrorEvent
 
-__all__ = ["ADDED", "CHANCES", "DAY_S", "SCHEMAS", "TIMES", "conform", "day_of", "empty", "errors_table", "rows_schema"]
+__all__ = [
+    "ADDED",
+    "BOUNDS",
+    "CHANCES",
+    "DAY_S",
+    "SCHEMAS",
+    "TIMES",
+    "conform",
+    "day_of",
+    "empty",
+    "errors_table",
+    "rows_schema",
+]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -30,6 +42,9 @@ _PLACE = [("partition", pa.int32()), ("offset", pa.int64()), ("day", pa.string()
 
 CHANCES = {"5min": "p5", "15min": "p15", "60min": "p60"}
 """Columns of predictions that hold probabilities, by horizon."""
+
+BOUNDS = {"errors": ("errors_lower", "errors_upper"), "latency": ("latency_lower", "latency_upper")}
+"""Columns of predictions that hold the bounds within which the last window was normal, by signal (`models.prediction.SIGNALS`)."""
 
 SCHEMAS = {
     "windows": pa.schema(
@@ -82,6 +97,7 @@ SCHEMAS = {
             ("status", pa.string()),
             ("model_version", pa.string()),
             ("id", pa.string()),
+            *((name, pa.float32()) for names in BOUNDS.values() for name in names),
             *_PLACE,
         ]
     ),
@@ -103,14 +119,15 @@ SCHEMAS = {
 ``windows`` are increments: what a series' window (unix second of its start) gained at the tick ``received``;
 what was known at a time is the sum of the increments received by then. ``facts`` are numbers of a
 service's window in long form (category counts, new fingerprints, levels, versions, edges).
-``incidents`` are events: a row at detection with ``ended`` null, another one at the end.
+``incidents`` are events: a row at detection with ``ended`` null, another one at the end. The bounds of ``predictions`` are
+errors of a window and seconds of its mean duration, null of operations and where nothing was judged.
 """
 
 TIMES = {"windows": "window", "facts": "window", "errors": "time", "predictions": "as_of", "incidents": "start"}
 """The column of each table that `History.read` filters and ``day`` is made of."""
 
 ADDED = {"served": 0.0, "weight": 1.0}
-"""Columns that earlier releases did not write, and what stands for them in the rows of these."""
+"""Columns that earlier releases did not write, and what stands for them in the rows of these; others of them, as `BOUNDS`, are null there."""
 
 DAY_S = 86_400
 

@@ -9,6 +9,8 @@ from app.anomalies import SeriesAnomalies
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, channel
 from features.memory import Memory, MemoryPlan
 from features.snapshot import restore, snapshot
+from models.anomaly import WARM_TICKS
+from models.prediction import SIGNALS
 
 FIRST = 28_404_000
 
@@ -74,6 +76,37 @@ def test_good_news_is_no_anomaly() -> None:
     assert judge.scores(memory.tick)[0].score < 0.99
 
 
+def test_bounds_are_those_of_each_signal_whichever_is_the_most_surprising() -> None:
+    memory, judge = calm(120)
+    normal = {signal: judge.bounds(signal)[0] for signal in ("errors", "latency")}
+    assert normal["errors"][0] <= 2.0 <= normal["errors"][1] < 10.0
+    assert 0.04 < normal["latency"][0] < 0.06 < normal["latency"][1] < 0.09
+    feed(memory, judge, memory.tick, 60, duration_sum_s=160.0)
+    score = judge.scores(memory.tick)[0]
+    assert judge.bounds(score.signal)[0].tolist() == [score.lower, score.upper]
+    for signal, value in (("errors", 60.0), ("latency", 0.8)):
+        np.testing.assert_allclose(judge.bounds(signal)[0], normal[signal], rtol=0.2)
+        assert judge.bounds(signal)[0, 1] < value
+    assert np.isfinite(judge.bounds("errors")[1]).all()
+    assert np.isnan(judge.bounds("latency")[1]).all(), "of operations only errors are judged"
+
+
+def test_what_is_not_judged_has_no_bounds() -> None:
+    memory, judge = calm(WARM_TICKS)
+    assert np.isnan(judge.bounds("errors")).all()
+    assert np.isnan(judge.bounds("latency")).all()
+    feed(memory, judge, memory.tick, 2)
+    assert np.isfinite(judge.bounds("errors")).all()
+    assert np.isnan(judge.bounds("latency")).all(), "no hour is known yet in which the service is busy"
+    for _ in range(2 * WARM_TICKS):
+        feed(memory, judge, memory.tick, 2)
+    assert np.isfinite(judge.bounds("latency")[0]).all()
+    feed(memory, judge, memory.tick, 0, requests=3)
+    assert np.isnan(judge.bounds("latency")[0]).all(), "three requests have no mean worth the name"
+    assert np.isfinite(judge.bounds("errors")[0]).all()
+    assert SeriesAnomalies(60).bounds("errors").shape == (0, 2)
+
+
 def test_vital_signs_are_kept_of_busy_services_alone() -> None:
     memory, judge = calm(5)
     parts = judge.parts()
@@ -112,6 +145,8 @@ def test_a_restart_changes_nothing() -> None:
         feed(memory, judge, memory.tick, errors)
         feed(other, later, other.tick, errors)
         assert judge.scores(memory.tick) == later.scores(other.tick)
+        for signal in SIGNALS:
+            np.testing.assert_array_equal(judge.bounds(signal), later.bounds(signal))
     assert snapshot(other, 0, later.parts()) == snapshot(memory, 0, judge.parts())
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app import chronicle as chronicle_module
 from app.chronicle import Chronicle, Forecasts
-from app.history.tables import conform
+from app.history.tables import BOUNDS, conform
 from features.batch import CHANNELS, N_BUCKETS, Batch, Level, channel
 from features.incident import Incident
 from features.memory import Closed, Memory, MemoryPlan
@@ -76,7 +76,8 @@ def test_predictions_errors_and_incidents_are_rows_that_history_takes() -> None:
     memory, chronicle = Memory(MemoryPlan()), Chronicle()
     a_tick(memory, FIRST)
     p = np.array([[0.1, 0.2, 0.3], [0.2, 0.3, 0.4]])
-    chronicle.add_forecasts(memory, Forecasts(p, ["ok", "prior"], ["v1", "v1"], ["5-9-0", "5-9-1"]), {5: 9})
+    bounds = {"errors": np.array([[0.0, 3.0], [0.0, 2.0]]), "latency": np.full((2, 2), np.nan)}
+    chronicle.add_forecasts(memory, Forecasts(p, ["ok", "prior"], ["v1", "v1"], ["5-9-0", "5-9-1"]), bounds, {5: 9})
     chronicle.add_error(5, an_error_event("web"))
     chronicle.add_errors({5: 9})
     key = memory.directory.keys[0]
@@ -88,6 +89,10 @@ def test_predictions_errors_and_incidents_are_rows_that_history_takes() -> None:
         ("*", "ok", "5-9-0"),
         ("GET /", "prior", "5-9-1"),
     ]
+    assert [[r[name] for names in BOUNDS.values() for name in names] for r in found["predictions"].to_pylist()] == [
+        [0.0, 3.0, None, None],
+        [None] * 4,
+    ], "those of the whole service are kept, where there are some"
     assert [row["ended"] for row in found["incidents"].to_pylist()] == [None, int(NOON.timestamp())]
     assert all(conform(name, table).num_rows == table.num_rows for name, table in found.items())
     assert all(set(table["offset"].to_pylist()) == {9} for table in found.values())

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from app.history.tables import rows_schema
 from app.replay import append_markers, signal_of
 from app.settings import StoreSettings
 from app.store.contract import Checkpoints, Commit, Head
@@ -104,6 +105,9 @@ def test_history_is_that_of_one_worker_however_partitions_move_and_workers_die(
         workers[0].checkpoint()
     for table in ("windows", "errors"):
         assert history_rows(tmp_path, table) == history_rows(undisturbed, table)
+    # Forecasts of a worker hang on what its other partitions say; what is normal of a series does not.
+    others = [name for name in rows_schema("predictions").names if name in {"offset", "id", "p5", "p15", "p60", "status"}]
+    assert history_rows(tmp_path, "predictions", others) == history_rows(undisturbed, "predictions", others)
 
 
 def test_what_is_handed_over_is_not_read_again(tmp_path: Path) -> None:

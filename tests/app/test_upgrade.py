@@ -11,11 +11,12 @@ import pytest
 
 from app.cache.documents import decode_document, encode_document
 from app.cache.records import IncidentRecord, PredictionRecord, RecentErrors, ServiceSummary
-from app.history.tables import SCHEMAS
+from app.history.tables import BOUNDS, SCHEMAS
 from app.ingest.codec import READS, VERSION, TickMessage, pack, unpack
 from app.worker import WorkerPlan
 from features import snapshot as snapshots
 from features.errors import NewerVersion
+from models.anomaly import WARM_TICKS
 from tests.app.ingest.requests import as_json, attributes, metrics
 from tests.lines import Line, open_line
 from tests.recorded import BEGIN_S, MINUTE_NS, recorded
@@ -121,6 +122,24 @@ def test_history_of_the_version_before_is_read_and_appended_to(folder: Path) -> 
         requests = [row for row in after["windows"].to_pylist() if row["operation"] == "*"]
         assert sum(row["total"] for row in requests) == sum(told[0] for name, told in TOLD["sums"].items() if name[-1] == "*")
         assert line.history.versions()["windows"] == 1
+
+
+def test_predictions_of_the_version_before_have_no_bounds_and_new_ones_stand_beside_them(folder: Path) -> None:
+    names = [name for sides in BOUNDS.values() for name in sides]
+    with open_line(folder, WorkerPlan(checkpoint_s=0.0)) as line:
+        before = line.history.read("predictions", columns=["id", *names]).to_pylist()
+        assert {row[name] for row in before for name in names} == {None}
+        opened(line)
+        line.send(recorded(MINUTES + WARM_TICKS + 2, seed=7)[-40:])
+        line.end_tick()
+        line.worker.checkpoint()
+        after = line.history.read("predictions", columns=["id", "operation", "as_of", *names]).sort_by("as_of").to_pylist()
+    kept = {row["id"]: row for row in after}
+    assert [{name: kept[row["id"]][name] for name in row} for row in before] == before
+    newest = [row for row in after if row["as_of"] == after[-1]["as_of"]]
+    assert {row["operation"] == "*" for row in newest} == {True, False}
+    for row in newest:
+        assert (row["errors_lower"] is not None, row["errors_upper"] is not None) == (row["operation"] == "*",) * 2
 
 
 KINDS = {"predictions": PredictionRecord, "services": ServiceSummary, "errors": RecentErrors, "incidents": IncidentRecord}

@@ -23,10 +23,11 @@ from app.telemetry import Telemetry
 from app.worker import WorkerPlan
 from features.batch import Batch
 from features.errors import Fenced, StoreFailed
+from models.anomaly import WARM_TICKS
 from models.multivariate import Multivariate
 from tests.lines import TICK_S, open_line
 from tests.nodes import history_rows
-from tests.recorded import BEGIN_S, recorded
+from tests.recorded import BEGIN_S, SERVICES, recorded
 
 LINES = recorded(30, seed=5, failing=range(16, 26))
 FIRST = BEGIN_S // TICK_S
@@ -67,6 +68,11 @@ def test_state_after_restarts_is_byte_identical(
         assert {n: restored.flow.snapshot(n) for n in range(8)} == undisturbed[0]
     for table in ("windows", "facts", "errors", "incidents"):
         assert history_rows(tmp_path, table) == history_rows(undisturbed[1], table)
+    without = ("offset", "id")
+    rows = history_rows(tmp_path, "predictions", without)
+    assert rows == history_rows(undisturbed[1], "predictions", without)
+    bounds = line.history.read("predictions", columns=["errors_upper"])["errors_upper"]
+    assert len(bounds) - bounds.null_count == len(SERVICES) * (30 - WARM_TICKS)
 
 
 def test_an_incident_that_is_open_at_a_restart_ends_properly(tmp_path: Path) -> None:

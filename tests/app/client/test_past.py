@@ -104,9 +104,14 @@ def test_errors_have_their_attributes_and_times_to_the_microsecond(folder: Path)
 
 
 def test_predictions_are_named_as_the_api_names_them(folder: Path) -> None:
-    put(folder, "predictions", [{"as_of": NOON_S, "p5": 0.1, "p15": 0.2, "p60": 0.5, "status": "ok", "id": "p1"}])
+    put(
+        folder,
+        "predictions",
+        [{"as_of": NOON_S, "p5": 0.1, "p15": 0.2, "p60": 0.5, "status": "ok", "id": "p1", "errors_upper": 3.0}],
+    )
     (row,) = history(folder).predictions().to_dict("records")
     assert (row["as_of"], row["probability_60min"], row["id"]) == (pd.Timestamp(NOON), 0.5, "p1")
+    assert (row["errors_upper"], bool(pd.isna(row["latency_upper"]))) == (3.0, True)
 
 
 @pytest.mark.parametrize("table", TABLES)

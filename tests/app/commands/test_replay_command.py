@@ -92,6 +92,8 @@ def test_a_replay_that_is_killed_again_and_again_counts_as_an_undisturbed_one(
     assert history_rows(tmp_path) == history_rows(undisturbed)
     assert history_rows(tmp_path, "errors") == history_rows(undisturbed, "errors")
     assert history_rows(tmp_path, "facts") == history_rows(undisturbed, "facts")
+    without = ("offset", "id")
+    assert history_rows(tmp_path, "predictions", without) == history_rows(undisturbed, "predictions", without)
     assert states_of(tmp_path) == states_of(undisturbed)
     again = replay(recording, tmp_path)
     assert again is not None

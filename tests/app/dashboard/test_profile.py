@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.history.tables import rows_schema
 from tests.dashboard_seed import SERVICES, prediction_of, put_service_of
 from tests.nodes import RunningNode
 
 pytestmark = pytest.mark.system("chromium")
+
+_BOUNDS = """() => window.chartsOfPage().flatMap((chart) => chart.getOption().series)
+    .filter((one) => /^expected bounds( of the mean)?$/.test(one.name)).map(({name, data}) => ({name, data}))"""
 
 
 def test_it_shows_the_forecast_its_reasons_and_four_charts(page: Page) -> None:
@@ -58,6 +64,27 @@ def test_a_newer_prediction_comes_without_a_reload(page: Page, shop: RunningNode
     expect(page.get_by_text("its queue grows")).to_be_visible()
     put_service_of(shop.node.store.documents, prediction_of("shipping/eu", *SERVICES["shipping/eu"], later))
     expect(page.get_by_text("Nothing stands out")).to_be_visible()
+
+
+def test_bounds_of_windows_before_the_page_was_opened_are_there_after_a_reload(page: Page, shop: RunningNode) -> None:
+    minute = int(datetime.now(UTC).timestamp()) // 60 * 60
+    found = prediction_of("slow", 0.1, "", "ok", datetime.fromtimestamp(minute, UTC), tenant="recalled")
+    put_service_of(shop.node.store.documents, replace(found, anomaly=replace(found.anomaly, signal="traffic")))
+    page.goto("/service/slow?tenant=recalled&range=1h")
+    page.wait_for_function("window.chartsOfPage && window.chartsOfPage().length === 4")
+    assert page.evaluate(_BOUNDS) == [], "the newest window's prediction carries those of another signal"
+    row = {**dict.fromkeys(rows_schema("predictions").names), "tenant": "recalled", "service": "slow", "operation": "*"}
+    sides = {"errors_lower": 1.0, "errors_upper": 4.0, "latency_lower": 0.25, "latency_upper": 0.5}
+    rows = [row | sides | {"as_of": minute - 60 * ago, "partition": 5, "offset": 100 - ago} for ago in range(30, 0, -1)]
+    shop.node.history.append({"predictions": pa.Table.from_pylist(rows, rows_schema("predictions"))}, {5: 100})
+    page.reload()
+    page.wait_for_function("window.chartsOfPage && window.chartsOfPage().length === 4")
+    drawn = page.evaluate(_BOUNDS)
+    assert [series["name"] for series in drawn] == ["expected bounds", "expected bounds of the mean"]
+    for series, width in zip(drawn, (3.0, 0.25), strict=True):
+        known = [(at / 1000, value) for at, value in series["data"] if value is not None]
+        assert [at for at, _ in known] == [minute - 60 * ago for window in range(31, 1, -1) for ago in (window, window - 1)]
+        assert {value for _, value in known} == {width}
 
 
 def test_ages_are_by_the_clock_of_the_node(page: Page) -> None:

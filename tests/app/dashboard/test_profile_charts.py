@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from app.dashboard.past import Past
 from app.dashboard.profile_charts import ProfileCharts
 from app.dashboard.sources import Sources, View
+from app.history.tables import rows_schema
 from tests.app.dashboard.sources import sources_of
 from tests.dashboard_seed import prediction_of, put_service_of
 from tests.nodes import RunningNode
@@ -61,6 +63,38 @@ def test_errors_have_bounds_a_fan_and_the_version_that_came(drawn: ProfileCharts
     assert widths == sorted(widths)
 
 
+def test_bounds_cover_the_whole_range_of_history(drawn: ProfileCharts) -> None:
+    bars: Any = drawn.errors().options
+    starts = [at for at, _ in series_of(bars, "errors")["data"]]
+    assert len(starts) > 340
+    for chart, name, lower, upper in (
+        (drawn.errors(), "expected bounds", 0.0, 2.0),
+        (drawn.latency(), "expected bounds of the mean", 0.14, 0.21),
+    ):
+        options: Any = chart.options
+        for series, told in ((f"{name} from", lower), (name, round(upper - lower, 6))):
+            points = [tuple(point) for point in series_of(options, series)["data"]]
+            level = set(zip(points[::2], points[1::2], strict=False))  # behind them is what the newest prediction carries
+            assert level >= {((start, told), (start + 60_000, told)) for start in starts}
+
+
+def test_windows_that_history_has_by_now_are_drawn_once(shop: RunningNode) -> None:
+    sources, minute = sources_of(shop), int(datetime.now(UTC).timestamp()) // 60 * 60
+    rows = [
+        {**dict.fromkeys(rows_schema("predictions").names), "tenant": "once", "service": "a", "operation": "*"}
+        | {"as_of": minute - 60 * ago, "errors_lower": 1.0, "errors_upper": 4.0, "partition": 6, "offset": 100 - ago}
+        for ago in (3, 2)
+    ]
+    shop.node.history.append({"predictions": pa.Table.from_pylist(rows, rows_schema("predictions"))}, {6: 100})
+    drawn = ProfileCharts(sources, View("once"), "a", _past(sources))
+    points: list[list[float]] = []
+    for ago in (2, 1):
+        found = prediction_of("a", 0.1, "", "ok", datetime.fromtimestamp(minute - 60 * ago, UTC), tenant="once")
+        put_service_of(shop.node.store.documents, replace(found, anomaly=replace(found.anomaly, lower=0.0, upper=5.0)))
+        points = series_of(drawn.errors().options, "expected bounds")["data"]
+    assert [((minute - at / 1000) / 60, value) for at, value in points] == [(4, 3), (3, 3), (3, 3), (2, 3), (2, 5), (1, 5)]
+
+
 def test_bounds_are_those_of_every_window_that_was_seen_and_of_no_other(shop: RunningNode) -> None:
     sources, noon = sources_of(shop), datetime.now(UTC).replace(microsecond=0)
     drawn = ProfileCharts(sources, View("bounds"), "a", _past(sources))
@@ -82,6 +116,7 @@ def test_latency_is_what_one_in_twenty_exceeds(drawn: ProfileCharts) -> None:
     values = [value for _, value in series_of(data.options, "p95")["data"]]
     assert data.format == "seconds"
     assert values[-1] > values[0] > 0.0
+    assert {value for _, value in series_of(data.options, "mean")["data"]} == {round(20.0 / 118.0, 6)}
 
 
 def test_a_service_without_history_has_empty_charts(shop: RunningNode) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.history.delta import DeltaHistory
 from app.history.packed import PackedRows
-from app.history.tables import SCHEMAS, TIMES, errors_table, rows_schema
+from app.history.tables import BOUNDS, SCHEMAS, TIMES, errors_table, rows_schema
 from features.errors import InvalidValue, StoreFailed
 from tests.api_builders import an_error_event
 from tests.history_rows import facts, once, places, predictions, span
@@ -148,6 +148,26 @@ def test_a_folder_of_an_earlier_release_is_read_and_appended_to(tmp_path: Path, 
     later = windows.set_column(windows.column_names.index("offset"), "offset", pa.array([2], pa.int64()))
     history.append({"windows": later}, {0: 2})
     assert sorted(history.read("windows", columns=["served"])["served"].to_pylist()) == [0.0, 2.0]
+
+
+def test_predictions_of_a_release_without_bounds_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = [name for names in BOUNDS.values() for name in names]
+    earlier = pa.schema([field for field in SCHEMAS["predictions"] if field.name not in bounds])
+
+    def append_as_before(offset: int) -> None:
+        with monkeypatch.context() as before:
+            before.setitem(SCHEMAS, "predictions", earlier)
+            DeltaHistory(tmp_path).append({"predictions": predictions(0, offset)}, {0: offset})
+
+    append_as_before(1)
+    history = DeltaHistory(tmp_path)
+    assert history.read("predictions", columns=bounds).to_pylist() == [dict.fromkeys(bounds)]
+    later = predictions(0, 2).to_pylist()[0] | dict.fromkeys(bounds, 1.5)
+    history.append({"predictions": pa.Table.from_pylist([later], rows_schema("predictions"))}, {0: 2})
+    append_as_before(3)  # a node that is not upgraded yet
+    history.optimise()
+    found = DeltaHistory(tmp_path).read("predictions", columns=["offset", *bounds]).sort_by("offset").to_pylist()
+    assert found == [{"offset": offset, **dict.fromkeys(bounds, value)} for offset, value in ((1, None), (2, 1.5), (3, None))]
 
 
 def packed(parts: Sequence[Sequence[tuple[int, int]]]) -> PackedRows:
