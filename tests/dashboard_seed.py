@@ -313,14 +313,14 @@ def _history(node: Node, now: datetime) -> None:
             late = minute > 335 and service == "payment"
             histogram = np.zeros(len(BUCKETS) + 1)
             histogram[8 if late else 6], histogram[3] = 12.0, 100.0
-            numbers = {"total": 118.0, "failed": 4.0, "errors": float(rng.poisson(6 if late else 0.4)), "duration_sum_s": 20.0}
+            numbers = {"total": 118.0, "failed": 4.0, "errors": float(rng.poisson(6 if late else 0.4)), "duration_sum_s": 0.6}
             row: dict[str, object] = {**dict.fromkeys(SCHEMAS["windows"].names, 0.0), **numbers}
             row |= {"tenant": "default", "service": service, "operation": WHOLE, "window": start, "received": start + 60}
             windows.append(row | {"histogram": histogram.tolist(), "partition": 0, "offset": minute + 2})
             chance = risk * (0.15 + 0.85 * max(0.0, (minute - 240) / 120)) * (0.8 + 0.4 * rng.random())
             of = {"tenant": "default", "service": service, "operation": WHOLE, "as_of": start + 60, "status": status}
             chances = {"p5": chance / 4, "p15": chance / 2, "p60": min(chance, 1.0)}
-            sides = {"errors_lower": 0.0, "errors_upper": 2.0, "latency_lower": 0.14, "latency_upper": 0.21}
+            sides = {"errors_lower": 0.0, "errors_upper": 2.0, "latency_lower": 0.004, "latency_upper": 0.0062}
             predictions.append(
                 of | chances | sides | {"model_version": "v2", "id": f"{service}{minute}", "partition": 0, "offset": minute + 2}
             )

@@ -100,7 +100,7 @@ class ProfileCharts:
         windows, trend = self._history().windows, self._trend()
         series = [
             charts.line("p95", _pairs(windows.start_s, windows.p95_s), "--a"),
-            charts.line("mean", _pairs(windows.start_s, windows.mean_s), "--b", stroke="dashed"),
+            charts.line("mean", _pairs(windows.start_s, windows.mean_s), "--c", stroke="dotted"),
             *self._expected("latency", "expected bounds of the mean"),
         ]
         if trend is not None and trend.p95_s is not None:
