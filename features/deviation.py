@@ -22,6 +22,7 @@ _CAUCHY = 2.0  # guessed: deviations at which a window counts half
 _LEAST_DISPERSION = 0.1  # guessed: counts that follow from others exactly still meet the edges of windows
 _LEAST_RELATIVE = 0.01  # guessed: nobody wants to hear of less than that
 _RIDGE = 1e-6
+_RELATIVE_RIDGE = 1e-10  # far above what rounding does to parts that say the same, far below what tells others apart
 _IMAGINED = 10.0  # guessed: exposure of an imagined window at the prior rate
 _PRIOR = 0.002  # guessed: rate of what was never seen
 _MAD = 1.4826  # of a normal distribution's spread
@@ -198,7 +199,9 @@ def _fit(
     matrix = np.zeros((n, k, k))
     for _ in range(_ROUNDS):
         precision = weight / (dispersion[:, None] * mean + _EDGE)
-        matrix = np.einsum("nw,nwk,nwl->nkl", precision, x, x) + np.outer(imagined, imagined) / _EDGE + _RIDGE * np.eye(k)
+        matrix = np.einsum("nw,nwk,nwl->nkl", precision, x, x) + np.outer(imagined, imagined) / _EDGE
+        diagonal = np.einsum("nkk->nk", matrix)  # a view
+        diagonal += _RIDGE + _RELATIVE_RIDGE * diagonal
         vector = np.einsum("nw,nwk,nw->nk", precision, x, y) + imagined * _IMAGINED * (prior or 0.0) / _EDGE
         beta = np.linalg.solve(matrix, vector[:, :, None])[:, :, 0]
         mean = np.maximum((x * beta[:, None]).sum(2), 0.0)

@@ -20,7 +20,7 @@ from app.telemetry import Telemetry
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, DurationPoint, channel
 from features.clock import TIME_AS_SENT, Clock
 from features.event import ErrorRecord
-from features.memory import MemoryPlan
+from features.memory import Memory, MemoryPlan
 from tests.app.ingest.requests import a_log, a_span, as_json, attributes, logs, traces
 from tests.app.ingest.requests import count as count_in
 from tests.lines import Line, open_line
@@ -136,6 +136,17 @@ def test_a_forecast_covers_every_series_and_its_horizons_agree(tmp_path: Path) -
     assert status["payment", "*"] == "in_incident"
     assert status["web", "*"] == "prior"
     assert flow.telemetry.value("incidents") >= 1
+
+
+def test_what_explains_does_not_stop_what_forecasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = absorbed(tmp_path, recorded(1))
+
+    def fail(_: Memory) -> list[tuple[int, Output]]:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(flow.symptoms, "outputs", fail)
+    assert forecast(flow, FIRST + 1)["predictions"]
+    assert flow.telemetry.value("faults", place="symptoms") == 1.0
 
 
 def test_documents_are_made_for_the_newest_tick_alone(tmp_path: Path) -> None:

@@ -23,6 +23,27 @@ def test_any_counts_give_finite_bits(y: FloatArray, k: int, seed: int) -> None:
     assert (found.bits[~x[:, -RECENT:].any((1, 2))] == 0.0).all()  # nothing was heard
 
 
+@given(counts, st.lists(st.floats(0.0, 1.0), min_size=1, max_size=3), st.integers(0, 10), st.sampled_from([None, 0.002]))
+def test_parts_that_say_the_same_are_told_apart_by_nobody_and_do_no_harm(
+    total: FloatArray, shares: list[float], power: int, prior: float | None
+) -> None:
+    """Busy services have millions of requests a window, and a fixed share of them for each of what logs follow from."""
+    x = np.floor(total[:, :, None] * np.array(shares)) * 10.0**power
+    for y in (np.zeros(total.shape), x[:, :, 0], total * 10.0**power):
+        found = of_counts(y, x, prior)
+        assert np.isfinite(found.bits).all()
+        assert np.isfinite(found.expected).all()
+
+
+def test_what_follows_from_a_busy_service_exactly_is_usual() -> None:
+    total = np.full((1, 60), 1.5e7)
+    parts = np.stack([total, 2.0 * total, 0.01 * total], axis=2)
+    assert of_counts(0.03 * total, parts, None).bits.tolist() == [0.0]
+    assert of_counts(np.zeros((1, 60)), parts, None).bits.tolist() == [0.0]
+    rising = np.where(np.arange(60) >= 58, 0.3, 0.03) * total
+    assert of_counts(rising, parts, None).bits.item() > 20.0
+
+
 @given(
     arrays.arrays(
         float, st.tuples(st.integers(1, 3), st.integers(RECENT + 1, 30)), elements=st.floats(-1e9, 1e9) | st.just(np.nan)
