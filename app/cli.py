@@ -346,7 +346,7 @@ def forget(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove a tenant, or one value of an attribute, from the data folder of a stopped node for good."""
+    """Remove a tenant, or one value of an attribute, from the data folder of a stopped node, or from a cluster whose nodes are stopped, for good."""
     report, table = forget_command.forget(_made(config, data), tenant, attribute)
     answer(report, as_json, table)
 

@@ -1,7 +1,8 @@
-"""A tenant, or one value of an attribute, removed from everything that a stopped node's folder holds.
+"""A tenant, or one value of an attribute, removed from everything that a stopped node's folder, or a stopped cluster, holds.
 
-`app.commands.forget_command` calls it. Log, state and documents change in one transaction, just before whose end models go; then history
-follows. What was killed in between is done again by the same command, and ends the same. No node can start on the folder meanwhile.
+`app.commands.forget_command` calls it. In a folder log, state and documents change in one transaction, just before whose end models go; in
+a cluster `app.forget_cluster` makes the streams anew; then history follows. What was killed in between is done again by the same command,
+and ends the same. No node can start meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -22,20 +23,23 @@ import msgspec
 from app.auth import audit, tokens
 from app.edge import sessions
 from app.flow import Flow, FlowPlan
+from app.forget_cluster import finish_earlier, rewritten_cluster
 from app.forgotten_value import ForgottenValue
 from app.history import erase
 from app.ingest.codec import BatchMessage, Message, pack, unpack
 from app.parts import memory_plan
 from app.settings import Settings
+from app.store.contract import Rewriting, State
 from app.store.file_blobs import FileBlobs
 from app.store.folder import FolderLock
-from app.store.sqlite_rewrite import Rewriting, State, rewrite
+from app.store.sqlite_rewrite import rewrite
+from app.summaries import BUCKET as SUMMARIES
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
 from features.event import ErrorRecord
 from features.rules import Rules
 
-__all__ = ["forget_tenant", "forget_value", "pseudonym"]
+__all__ = ["finish_earlier", "forget_tenant", "forget_value", "pseudonym"]
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
@@ -47,33 +51,33 @@ _TEXTS = ("memory/head", "errors/repeats", "errors/templates", "errors/recent", 
 
 
 def forget_tenant(settings: Settings, tenant: str) -> Counter[str]:
-    """Remove all of a tenant's data from a folder, and return how much of what changed or went.
+    """Remove all of a tenant's data from a folder or a cluster, and return how much of what changed or went.
 
     Parameters
     ----------
     settings : Settings
-        Of the folder.
+        Of the node.
     tenant : str
         1 to 128 of A-Z a-z 0-9 _ . -.
 
     Raises
     ------
     DataInUse
-        When a node holds the folder.
+        When a node holds the folder, or is a member of the cluster.
     InvalidValue
-        When there can be no such tenant.
+        When there can be no such tenant, or the nodes of the cluster did not stop in order.
     StoreFailed
-        When the disk refused.
+        When the disk or the cluster refused.
     """
     if not _TENANT.fullmatch(tenant):
         raise InvalidValue(f"a tenant must be 1 to 128 of A-Z a-z 0-9 _ . -, got {tenant!r}")
-    forgetting = _Tenant(settings, tenant)
-    with _held(settings):
-        done = _rewritten(
-            settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document, forgetting.remove_models)
-        )
-        done["history"] = erase.remove_tenant(_history(settings), tenant)
-    done["models"] = forgetting.n_models
+
+    def made() -> Rewriting:
+        forgetting = _Tenant(settings, tenant)
+        return Rewriting(forgetting.entry, forgetting.state, forgetting.document, forgetting.blobs)
+
+    with _rewritten(settings, made) as done:
+        done["history"] = sum(erase.remove_tenant(place, tenant, options) for place, options in _histories(settings))
     return done
 
 
@@ -83,42 +87,54 @@ def forget_value(settings: Settings, key: str, value: str) -> Counter[str]:
     Parameters
     ----------
     settings : Settings
-        Of the folder.
+        Of the node.
     key, value : str
         The attribute's name, and the value.
 
     Raises
     ------
     DataInUse
-        When a node holds the folder.
+        When a node holds the folder, or is a member of the cluster.
     InvalidValue
-        When the value cannot be removed, since services or operations are called so; nothing was changed.
+        When the value cannot be removed, since services or operations are called so, or the nodes of the cluster did not stop in order;
+        nothing was changed.
     StoreFailed
-        When the disk refused.
+        When the disk or the cluster refused.
     """
     forgotten = ForgottenValue(key, value)
     forgetting = _Value(forgotten)
-    with _held(settings):
-        done = _rewritten(settings, Rewriting(forgetting.entry, forgetting.state, forgetting.document))
-        done["history"] = erase.change_texts(_history(settings), forgotten.row_text)
+    rewriting = Rewriting(forgetting.entry, forgetting.state, forgetting.document)
+    with _rewritten(settings, lambda: rewriting) as done:
+        done["history"] = sum(erase.change_texts(place, forgotten.row_text, options) for place, options in _histories(settings))
     return done
 
 
-def _history(settings: Settings) -> Path:
-    return settings.data / "history"
+def _histories(settings: Settings) -> list[tuple[Path | str, dict[str, str]]]:
+    """Return where history lies, with the options of the object store, and where it lay before there was a `history_url`."""
+    options = {name: value.get_secret_value() for name, value in settings.history_options.items()}
+    places: list[tuple[Path | str, dict[str, str]]] = [(settings.history_url, options)] if settings.history_url else []
+    return [*places, (settings.data / "history", {})]
 
 
 @contextmanager
-def _held(settings: Settings) -> Generator[None]:
+def _rewritten(settings: Settings, made: Callable[[], Rewriting]) -> Generator[Counter[str]]:
+    """Change what folder and cluster hold, and keep nodes away from both until the end of the block."""
     lock = FolderLock(settings.data)
     try:
-        yield
+        if not settings.nats_url:
+            yield _rewritten_folder(settings, made())
+            return
+        with rewritten_cluster(settings, made()) as done:
+            if (settings.data / "store.db").is_file():  # as it was when it was moved into the cluster
+                done.update(_rewritten_folder(settings, made()))
+            yield done
     finally:
         lock.release()
 
 
-def _rewritten(settings: Settings, rewriting: Rewriting) -> Counter[str]:
-    return rewrite(settings.data / "store.db", settings.store.partitions, rewriting)
+def _rewritten_folder(settings: Settings, rewriting: Rewriting) -> Counter[str]:
+    blobs = FileBlobs(settings.data / "blobs")
+    return rewrite(settings.data / "store.db", settings.store.partitions, rewriting, blobs.remove)
 
 
 def _message(data: bytes) -> Message | None:
@@ -143,7 +159,6 @@ class _Tenant:
     """What becomes of what a folder holds without a tenant."""
 
     def __init__(self, settings: Settings, tenant: str) -> None:
-        self.n_models = 0
         self._artifacts: set[str] = set()
         self._kept_artifacts: set[str] = set()
         self._settings = settings
@@ -170,15 +185,16 @@ class _Tenant:
             return self._nameless(value)
         if bucket == sessions.BUCKET and self._names(value):
             return None  # who is logged in for it logs in again
+        if bucket == SUMMARIES:
+            return None  # of all tenants together, packed; the next tick makes them anew
         own = key.startswith(self._prefix) and bucket not in _OWN_BUCKETS
         if bucket == "models":
             (self._artifacts if own else self._kept_artifacts).update(found.decode() for found in _SHA256.findall(value))
         return None if own else value
 
-    def remove_models(self) -> None:
-        """Remove the files that models of no other tenant are."""
-        blobs = FileBlobs(self._settings.data / "blobs")
-        self.n_models = sum(blobs.remove(digest) for digest in self._artifacts - self._kept_artifacts)
+    def blobs(self) -> frozenset[str]:
+        """Return the hashes of what models of no other tenant are."""
+        return frozenset(self._artifacts - self._kept_artifacts)
 
     def _is_learned(self, key: str) -> bool:
         return any(key.startswith(f"{prefix}/{self._tenant}/") for prefix in _LEARNED)

@@ -1,4 +1,4 @@
-"""``foreshock forget``: a tenant's data, or one value of an attribute, removed from a folder that no node holds."""
+"""``foreshock forget``: a tenant's data, or one value of an attribute, removed from a folder that no node holds, or from a stopped cluster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from app.auth.audit import AuditLog, Deed
-from app.forget import forget_tenant, forget_value, pseudonym
+from app.forget import finish_earlier, forget_tenant, forget_value, pseudonym
 from app.main import open_alone
 from app.operator import operator
 from app.parts import utc_now
 from app.settings import Settings
 from app.store.moving import refuse_moved
-from features.errors import InvalidSetting, InvalidValue
+from features.errors import InvalidValue
 
 __all__ = ["forget"]
 
@@ -24,7 +24,7 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
     Parameters
     ----------
     settings : Settings
-        Of the node; with an existing folder.
+        Of the node; with an existing folder, or a cluster.
     tenant : str or None
         Whose data goes.
     attribute : str or None
@@ -40,26 +40,20 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
     Raises
     ------
     DataInUse
-        When a node holds the folder.
+        When a node holds the folder, or is a member of the cluster.
     InvalidSetting
-        When state or history is not in the folder.
+        When the folder was moved into a cluster that the settings do not name.
     InvalidValue
-        When not one of both is given, or it cannot be removed.
+        When not one of both is given, it cannot be removed, or the nodes of the cluster did not stop in order.
     StoreFailed
-        When the disk refused; the command can be called again.
+        When the disk, the cluster or the object store refused; the command can be called again.
     """
     if (tenant is None) == (attribute is None):
         raise InvalidValue(f"exactly one of --tenant and --attribute must be given, got {'both' if tenant else 'none'}")
     if settings.nats_url:
-        raise InvalidSetting(
-            "setting nats_url: on a cluster nothing is forgotten before its time; docs/data.md says what goes when"
-        )
-    if settings.history_url:
-        raise InvalidSetting(
-            "setting history_url: history must lie in the data folder to be changed for good, since object stores keep versions of their own; "
-            "docs/data.md says how to remove rows there"
-        )
-    refuse_moved(settings.data)
+        finish_earlier(settings)  # until then the cluster is opened by nobody
+    else:
+        refuse_moved(settings.data)
     if tenant is not None:
         with _audited(settings, f"tenant {pseudonym(tenant)}"):  # the name goes with the data
             done, what = forget_tenant(settings, tenant), f"tenant {tenant}"
@@ -70,7 +64,16 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
         with _audited(settings, f"a value of {key}"):  # which one would keep it
             done, what = forget_value(settings, key, value), f"a value of {key}"
     counted = ", ".join(f"{count} {name}" for name, count in done.items())
-    return dict(done), f"forgot {what}: {counted}\nbackups are not changed: delete those that hold it"
+    return dict(done), "\n".join((f"forgot {what}: {counted}", *_left(settings)))
+
+
+def _left(settings: Settings) -> Generator[str]:
+    """Say what cannot be reached from here."""
+    yield "backups are not changed: delete those that hold it"
+    if settings.nats_url and not settings.history_url:
+        yield "history was changed in this data folder alone: other nodes have their own, where the command is to be called too"
+    if "://" in settings.history_url and not settings.history_url.startswith("file://"):
+        yield "earlier versions of objects, where the object store keeps any, are not changed: delete them there"
 
 
 @contextmanager

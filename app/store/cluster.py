@@ -23,12 +23,13 @@ from app.roles import Roles
 from app.settings import Settings
 from app.store.folder import FolderLock
 from app.store.jetstream import ClusterPlan, JetStreamStore, open_jetstream
+from app.store.jetstream_link import Link
 from app.store.moving import refuse_half
 from app.store.signing import signing_key
 from app.telemetry import Telemetry
 from features.errors import InvalidSetting
 
-__all__ = ["ask_servers", "join_cluster", "open_cluster"]
+__all__ = ["ask_servers", "join_cluster", "open_cluster", "reach_cluster"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,19 @@ def join_cluster(settings: Settings, now: Callable[[], datetime], telemetry: Tel
     """
     ask_servers(settings.cluster.monitor_urls, settings.cluster.allow_unsynced, telemetry)
     return open_jetstream(_options(settings), ClusterPlan.of(settings), now, telemetry)
+
+
+def reach_cluster(settings: Settings) -> Link:
+    """Connect to the cluster that the settings name, whatever its streams hold.
+
+    Raises
+    ------
+    InvalidSetting
+        When a file cannot be read.
+    StoreFailed
+        When no server can be reached.
+    """
+    return Link(_options(settings))
 
 
 def ask_servers(monitors: Sequence[str], allow_unsynced: bool, telemetry: Telemetry | None = None) -> None:

@@ -7,14 +7,31 @@ machine; every implementation passes `tests/contracts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from features.values import hot_value
 
-__all__ = ["SHORT_BYTES", "Blobs", "Checkpoints", "Commit", "Document", "Documents", "Entry", "Head", "Log", "Output", "Watch"]
+__all__ = [
+    "SHORT_BYTES",
+    "Blobs",
+    "Checkpoints",
+    "Commit",
+    "Document",
+    "Documents",
+    "Entry",
+    "Head",
+    "Log",
+    "Output",
+    "Rewriting",
+    "State",
+    "Watch",
+]
+
+State: TypeAlias = Mapping[str, bytes]
+"""What a partition's checkpoint keeps, by name."""
 
 SHORT_BYTES = 64
 """A message of no more bytes, such as a tick marker, is appended also while the log is full: only ticks let it be trimmed."""
@@ -95,6 +112,28 @@ class Document:
     key: str
     value: bytes
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What becomes of what a stopped store holds; what comes back as it was is left alone.
+
+    Parameters
+    ----------
+    entry : callable
+        Takes the bytes of a message of the log, returns those that take their place, or None to remove it.
+    state : callable
+        Takes a partition and its state, returns that which takes its place.
+    document : callable
+        Takes bucket, key and value, returns the value that takes its place, or None to remove it.
+    blobs : callable
+        Called when all documents were seen, and returns the hashes of blobs that go: those that only removed documents named.
+    """
+
+    entry: Callable[[bytes], bytes | None]
+    state: Callable[[int, State], State]
+    document: Callable[[str, str, bytes], bytes | None]
+    blobs: Callable[[], frozenset[str]] = frozenset
 
 
 class Log(Protocol):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,10 +20,12 @@ from app.settings import Settings
 from app.store.jetstream_blank import count_messages, empty_all
 from app.store.jetstream_blobs import JetStreamBlobs
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
+from app.store.jetstream_copy import ClusterRewriting
 from app.store.jetstream_documents import NEWS, STREAM, JetStreamDocuments
 from app.store.jetstream_link import Link
 from app.store.jetstream_log import WAKE, JetStreamLog, LogPlan
 from app.store.jetstream_places import Fill, Layout
+from app.store.jetstream_rewrite import copy_cluster, refuse_unfinished
 from app.telemetry import Telemetry
 from features.errors import InvalidSetting, StoreFailed
 
@@ -114,6 +117,10 @@ class JetStreamStore:
         """Forget log, state and documents, and return an offset, not below the given one, above which the log goes on."""
         return empty_all(self._link, self.log.layout, above)
 
+    def copy(self, rewriting: ClusterRewriting) -> Counter[str]:
+        """Copy what stays of a stopped cluster, and return how much goes; see `app.store.jetstream_rewrite.copy_cluster`."""
+        return copy_cluster(self._link, self.log, self.checkpoints, rewriting, self.documents.now_s())
+
     def close(self) -> None:
         """Let go of the cluster; a second call does nothing."""
         try:
@@ -164,7 +171,7 @@ def open_jetstream(
     Raises
     ------
     InvalidSetting
-        When the server is too old or takes too small messages only, or the streams were made otherwise.
+        When the server is too old or takes too small messages only, the streams were made otherwise, or something is being forgotten in them.
     StoreFailed
         When the cluster does not answer or cannot make the streams.
     """
@@ -178,6 +185,7 @@ def open_jetstream(
             raise InvalidSetting(
                 f"max_payload of the NATS servers must be above {_LARGEST_BYTES}, got {link.client.max_payload}; 8MB is well"
             )
+        refuse_unfinished(link)
         _make_all(link, plan)
         layout = Layout(plan.partitions, plan.streams)
         log = JetStreamLog(link, layout, LogPlan(plan.window_s, plan.max_in_flight_bytes, plan.max_bytes), telemetry)

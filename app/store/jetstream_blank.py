@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from app.store.jetstream_documents import STREAM
@@ -12,7 +13,7 @@ from app.store.jetstream_link import Link
 from app.store.jetstream_places import Layout, offset_before, sequence_above
 from features.errors import StoreFailed
 
-__all__ = ["count_messages", "empty_all"]
+__all__ = ["ask", "count_messages", "empty_all"]
 
 
 def count_messages(link: Link, layout: Layout) -> int:
@@ -45,10 +46,10 @@ def empty_all(link: Link, layout: Layout, above: int) -> int:
     first = max(sequence_above(above), *(int(_state(link, name)["last_seq"]) + 1 for name in _logs(layout)))
     for name in _logs(layout):
         # Also of an empty stream: what is below the sequence goes, and the next message has it.
-        _ask(link, f"STREAM.PURGE.{name}", {"seq": first})
+        ask(link, f"STREAM.PURGE.{name}", {"seq": first})
         if (found := int(_state(link, name)["last_seq"]) + 1) != first:
             raise StoreFailed(f"stream {name} must go on at sequence {first}, got {found}")
-    _ask(link, f"STREAM.PURGE.{STREAM}", {})
+    ask(link, f"STREAM.PURGE.{STREAM}", {})
     return offset_before(first)
 
 
@@ -57,10 +58,17 @@ def _logs(layout: Layout) -> list[str]:
 
 
 def _state(link: Link, name: str) -> dict[str, Any]:
-    return _ask(link, f"STREAM.INFO.{name}", {})["state"]
+    return ask(link, f"STREAM.INFO.{name}", {})["state"]
 
 
-def _ask(link: Link, what: str, asked: dict[str, Any]) -> dict[str, Any]:
+def ask(link: Link, what: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask JetStream's API and return its answer.
+
+    Raises
+    ------
+    StoreFailed
+        When it refused, or nobody answers.
+    """
     answer = link.call(link.api(what, asked))
     if "error" in answer:
         raise StoreFailed(f"{what} was refused: {answer['error'].get('description')}")

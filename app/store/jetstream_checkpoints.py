@@ -7,18 +7,19 @@ writes a new head, so that every batch of an earlier owner expects a sequence th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 import msgspec
 
-from app.store.contract import Commit, Head, Output
+from app.store.contract import Commit, Head, Output, State
 from app.store.jetstream_answers import EXPECTED, MAX_BATCH, Draft, Refused, Stored
 from app.store.jetstream_documents import STREAM, JetStreamDocuments, drafts_of
 from app.store.jetstream_link import Link
 from features.errors import Fenced, InvalidValue, StoreFailed
 
-__all__ = ["JetStreamCheckpoints"]
+__all__ = ["JetStreamCheckpoints", "Redrafted"]
 
 _PREFIX = "fs.state."
 _PART_BYTES = 2**20 - 2**14
@@ -36,6 +37,28 @@ class _HeadWire(msgspec.Struct):
     offset: int
     parts: dict[str, list[str]]
     """By key of the state, the sha256 of each of its parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redrafted:
+    """The checkpoint of a partition with another state, as messages.
+
+    Parameters
+    ----------
+    offset : int
+        Of the checkpoint, 0 where there is none.
+    state : Mapping of str to bytes
+        As it was.
+    changed : int
+        Parts of it that are others, or gone.
+    drafts : sequence of Draft
+        Head and state; none where there is no checkpoint.
+    """
+
+    offset: int
+    state: State
+    changed: int
+    drafts: Sequence[Draft]
 
 
 class JetStreamCheckpoints:
@@ -71,6 +94,26 @@ class JetStreamCheckpoints:
             self._heads[partition] = token, head
             return Head(token, head.offset, self._state(partition, head))
         raise StoreFailed(f"partition {partition} was taken over by others {_TRIES} times in a row")
+
+    def redrafted(self, partition: int, change: Callable[[int, State], State]) -> Redrafted:
+        """Return the messages of a partition's checkpoint with another state, which no earlier owner can commit to; nothing is written.
+
+        Raises
+        ------
+        StoreFailed
+            When the cluster does not answer, or not all of the state is there.
+        """
+        sequence, head = self._head(partition)
+        if not sequence:
+            return Redrafted(0, {}, 0, ())
+        before = self._state(partition, head)
+        after = change(partition, before)
+        n_changed = sum(before.get(key) != after.get(key) for key in before.keys() | after.keys())
+        parts = {key: [_digest(part) for part in _cut(value)] for key, value in after.items()}
+        drafts = [_head_draft(partition, _HeadWire(head.epoch + 1, "", head.offset, parts))]
+        for key, value in after.items():
+            drafts += [Draft(_part_subject(partition, key, number), part) for number, part in enumerate(_cut(value))]
+        return Redrafted(head.offset, before, n_changed, drafts)
 
     def commit(
         self,
@@ -202,8 +245,9 @@ def _head_subject(partition: int) -> str:
     return f"{_PREFIX}{partition}.head"
 
 
-def _head_draft(partition: int, head: _HeadWire, expected: int) -> Draft:
-    return Draft(_head_subject(partition), msgspec.msgpack.encode(head), {EXPECTED: str(expected)})
+def _head_draft(partition: int, head: _HeadWire, expected: int | None = None) -> Draft:
+    headers = {} if expected is None else {EXPECTED: str(expected)}
+    return Draft(_head_subject(partition), msgspec.msgpack.encode(head), headers)
 
 
 def _part_subject(partition: int, key: str, number: int) -> str:

@@ -22,7 +22,7 @@ from app.store.jetstream_link import Link
 from app.store.watched import Change, WatchedBucket, WatchedBuckets
 from features.errors import Conflict, InvalidValue, StoreFailed
 
-__all__ = ["NEWS", "STREAM", "JetStreamDocuments", "drafts_of"]
+__all__ = ["NEWS", "STREAM", "JetStreamDocuments", "drafts_of", "lasting", "redrafted"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,45 @@ def drafts_of(outputs: Iterable[Output], now_s: float) -> list[tuple[Output, Dra
     """Return the messages that publish documents, the last word on a key alone: a batch has one message a subject."""
     last = {(output.bucket, output.key): output for output in outputs}
     return [(output, _draft(output, now_s)) for output in last.values()]
+
+
+def redrafted(stored: Stored, now_s: float, change: Callable[[str, str, bytes], bytes | None]) -> tuple[Draft | None, bool]:
+    """Return the message that takes the place of one, and whether a live document changed or went.
+
+    Parameters
+    ----------
+    stored : Stored
+        A message of a document.
+    now_s : float
+        Unix seconds by which documents expire.
+    change : callable
+        Takes bucket, key and value of a live document, returns the value that takes its place, or None to remove it.
+
+    Returns
+    -------
+    draft : Draft or None
+        Without a time to live, which `lasting` gives it; None also for deletions, what expired, and what nobody can read.
+    changed : bool
+        Whether the value is another one, or gone.
+    """
+    try:
+        wire = msgspec.msgpack.decode(stored.data, type=_Wire)
+    except msgspec.DecodeError:
+        return None, False
+    if wire.value is None or (wire.expires is not None and wire.expires <= now_s):
+        return None, False
+    value = change(stored.subject.removeprefix(_PREFIX).rpartition(".")[0], wire.key, wire.value)
+    if value is None:
+        return None, True
+    return Draft(stored.subject, msgspec.msgpack.encode(_Wire(wire.key, value, wire.expires))), value != wire.value
+
+
+def lasting(draft: Draft, now_s: float) -> Draft | None:
+    """Return the message of a live document as the server is to keep it, None where it has expired."""
+    expires = msgspec.msgpack.decode(draft.data, type=_Wire).expires
+    if expires is None:
+        return draft
+    return None if expires <= now_s else Draft(draft.subject, draft.data, {"Nats-TTL": f"{ceil(expires - now_s) + _SLACK_S}s"})
 
 
 def _changes(page: Iterable[Stored]) -> list[tuple[int, Change]]:

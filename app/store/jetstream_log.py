@@ -25,7 +25,7 @@ from app.store.jetstream_places import GATHERED, PLACES, Counts, Fill, Layout
 from app.telemetry import Telemetry
 from features.errors import BodyTooLarge, ForeshockError, InvalidValue, LogFull, Overloaded, StoreFailed
 
-__all__ = ["WAKE", "JetStreamLog", "LogPlan"]
+__all__ = ["TRIMMED", "WAKE", "JetStreamLog", "LogPlan", "trimmed_note"]
 
 WAKE = "fs.wake"
 """Subject, outside any stream, on which every process is told of what was appended."""
@@ -38,7 +38,8 @@ _CLOSE_S = 15.0  # what is under way is answered sooner, see `Link`
 _LOOK_S = 1.0
 """Seconds between two looks at the streams: a word that was lost is made good within two. Eight small questions a look."""
 
-_TRIMMED = "fs.doc.log-trimmed."
+TRIMMED = "fs.doc.log-trimmed."
+"""How the subjects begin of what says how far partitions are trimmed."""
 
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
@@ -203,7 +204,7 @@ class JetStreamLog:
         self._check(partition)
         through = min(through, self._ends[partition])
         self._trimmed[partition] = max(self._trimmed[partition], through)
-        note = Draft(f"{_TRIMMED}{partition}", msgspec.msgpack.encode([str(partition), b"%d" % self._trimmed[partition], None]))
+        note = trimmed_note(partition, self._trimmed[partition])
         noted = self._noted(note)
         # Up to the message that holds the next one; the sequence named stays.
         keep = (through + 1) >> PLACES if through & GATHERED < GATHERED else (through >> PLACES) + 1
@@ -369,7 +370,7 @@ class JetStreamLog:
 
     async def _last(self, partition: int) -> int:
         """Return the offset of the last entry that is there, and note how far was trimmed."""
-        trimmed = await self._link.newest("FS_STATE", f"{_TRIMMED}{partition}")
+        trimmed = await self._link.newest("FS_STATE", f"{TRIMMED}{partition}")
         if trimmed is not None:
             # Not back: what is being trimmed here is noted a moment later.
             self._trimmed[partition] = max(self._trimmed[partition], int(msgspec.msgpack.decode(trimmed.data)[1]))
@@ -379,6 +380,11 @@ class JetStreamLog:
     def _check(self, partition: int) -> None:
         if not 0 <= partition < len(self._queues):
             raise InvalidValue(f"partition must be in [0, {len(self._queues)}), got {partition}")
+
+
+def trimmed_note(partition: int, through: int) -> Draft:
+    """Return the document that says up to which offset a partition is trimmed."""
+    return Draft(f"{TRIMMED}{partition}", msgspec.msgpack.encode([str(partition), b"%d" % through, None]))
 
 
 def _answer(call: _Call) -> None:

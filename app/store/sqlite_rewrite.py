@@ -8,47 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
+from app.store.contract import Rewriting
 from app.store.sqlite_schema import connect_writer, log_table
 from features.errors import StoreFailed
 
-__all__ = ["Rewriting", "rewrite"]
-
-State: TypeAlias = Mapping[str, bytes]
+__all__ = ["rewrite"]
 
 _PAGE = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Rewriting:
-    """What becomes of what a database holds; what comes back as it was is left alone.
-
-    Parameters
-    ----------
-    entry : callable
-        Takes the bytes of a message of the log, returns those that take their place, or None to remove it.
-    state : callable
-        Takes a partition and its state, returns that which takes its place.
-    document : callable
-        Takes bucket, key and value, returns the value that takes its place, or None to remove it.
-    last : callable
-        Called when all is changed and nothing committed yet, for what lies elsewhere and only what is removed here names: who is killed
-        before the end finds it again.
-    """
-
-    entry: Callable[[bytes], bytes | None]
-    state: Callable[[int, State], State]
-    document: Callable[[str, str, bytes], bytes | None]
-    last: Callable[[], None] = lambda: None
-
-
-def rewrite(path: Path, partitions: int, rewriting: Rewriting) -> Counter[str]:
-    """Change a database that no node has open, and return how many entries, parts of state and documents changed or went.
+def rewrite(path: Path, partitions: int, rewriting: Rewriting, remove: Callable[[str], bool]) -> Counter[str]:
+    """Change a database that no node has open, and return how many entries, parts of state, documents and models changed or went.
 
     Parameters
     ----------
@@ -58,6 +32,9 @@ def rewrite(path: Path, partitions: int, rewriting: Rewriting) -> Counter[str]:
         Of the log.
     rewriting : Rewriting
         What becomes of it.
+    remove : callable
+        Removes a blob by its hash and returns whether it was there. Called when all is changed and nothing committed yet: who is killed
+        before the end finds again which ones go.
 
     Raises
     ------
@@ -73,7 +50,7 @@ def rewrite(path: Path, partitions: int, rewriting: Rewriting) -> Counter[str]:
                 done["entries"] += _rewrite_log(connection, partition, rewriting)
                 done["state"] += _rewrite_state(connection, partition, rewriting)
             done["documents"] += _rewrite_documents(connection, rewriting)
-            rewriting.last()
+            done["models"] = sum(remove(digest) for digest in sorted(rewriting.blobs()))
             connection.execute("COMMIT")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

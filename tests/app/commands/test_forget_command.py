@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.commands.forget_command import forget
+from app.history.delta import DeltaHistory
+from app.main import history_place
 from features.errors import InvalidSetting, InvalidValue
 from tests.app.ingest.requests import a_log, as_json, logs
 from tests.nodes import run_node, settings_in
+from tests.object_store import object_store
 
 
 def test_it_says_what_it_did(tmp_path: Path) -> None:
@@ -36,13 +40,33 @@ def test_one_of_both_must_be_given(tenant: str | None, attribute: str | None, go
         forget(settings_in(tmp_path), tenant, attribute)
 
 
-def test_an_attribute_needs_a_value_and_state_and_history_must_lie_in_the_folder(tmp_path: Path) -> None:
+def test_an_attribute_needs_a_value_and_the_folder_must_be_the_nodes(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="must be name=value"):
         forget(settings_in(tmp_path), None, "user.id")
-    with pytest.raises(InvalidSetting, match="on a cluster"):
-        forget(settings_in(tmp_path, nats_url="nats://127.0.0.1:1"), "acme", None)
-    with pytest.raises(InvalidSetting, match="history must lie in the data folder"):
-        forget(settings_in(tmp_path, history_url="s3://bucket/history"), "acme", None)
     (tmp_path / "moved.json").write_text('{"to": "nats://n1", "at": "2026-11-29"}')
     with pytest.raises(InvalidSetting, match="was moved there"):
         forget(settings_in(tmp_path), "acme", None)
+
+
+def test_history_under_a_url_is_changed_too_and_what_is_beyond_reach_is_said(tmp_path: Path) -> None:
+    store = object_store()
+    options = {f"history_options.{name}": value for name, value in store.options.items()}
+    for url in (f"file://{tmp_path}/shared", store.place()):
+        over: dict[str, Any] = {"history_url": url, **(options if url.startswith("s3") else {})}
+        folder = tmp_path / url[:2]
+        with run_node(folder, **over) as running:
+            body = as_json(logs(a_log(attributes={"user.id": "cust-4711"})))
+            for tenant in ("acme", "other"):
+                assert running.post("logs", body, x_scope_orgid=tenant).status_code == 200
+            running.tick()
+            running.tick()
+        settings = settings_in(folder, **over)
+        history = DeltaHistory(*history_place(settings))
+        assert len(history.read("errors", tenant="acme")) == 1
+        report, table = forget(settings, None, "user.id=cust-4711")
+        assert report["history"] == 2
+        assert "cust-4711" not in repr(history.read("errors").to_pylist())
+        report, table = forget(settings, "acme", None)
+        assert report["history"] > 0
+        assert {row["tenant"] for name in ("errors", "windows") for row in history.read(name).to_pylist()} == {"other"}
+        assert ("earlier versions of objects" in table) == url.startswith("s3")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSelector
 
 from app.history.delta import DeltaHistory
 from app.history.erase import change_texts, remove_tenant
 from app.history.tables import DAY_S, rows_schema
 from features.errors import StoreFailed
+from tests.object_store import object_store
 
 
 def rows(offset: int, days: tuple[int, ...], tenants: tuple[str, ...]) -> pa.Table:
@@ -60,6 +64,37 @@ def test_a_tenant_goes_with_days_that_held_nothing_else_and_what_was_recorded_st
 def test_a_folder_without_tables_has_nothing_to_remove(tmp_path: Path) -> None:
     assert remove_tenant(tmp_path, "acme") == 0
     assert change_texts(tmp_path, lambda _attributes, text: text) == 0
+
+
+def test_a_tenant_goes_from_every_object_under_a_url(tmp_path: Path) -> None:
+    store = object_store()
+    place, options = store.place(), store.options
+    history = DeltaHistory(place, options)
+    history.append({"facts": rows(1, (1, 2), ("acme", "other"))}, {0: 1})
+    history.append({"facts": rows(2, (3,), ("acme",))}, {0: 2})
+    assert objects_with("acme", f"{place}/facts", options)
+    assert remove_tenant(place, "acme", options) == 3
+    assert objects_with("acme", f"{place}/facts", options) == []
+    again = DeltaHistory(place, options)
+    assert {row["tenant"] for row in again.read("facts").to_pylist()} == {"other"}
+    assert again.recorded("facts", 0) == 2
+    again.append({"facts": rows(3, (3,), ("other",))}, {0: 3})
+    assert DeltaHistory(place, options).read("facts").num_rows == 3
+    assert remove_tenant(place, "acme", options) == 0
+
+
+def objects_with(text: str, url: str, options: dict[str, str]) -> list[str]:
+    """Return every object below a URL that holds a text, rows of parquet read."""
+    found: list[str] = []
+    objects = DeltaStorageHandler(url, options)
+    for each in objects.get_file_info_selector(FileSelector("", recursive=True)):
+        if not each.path.endswith((".json", ".parquet", "_last_checkpoint")):
+            continue  # the object store of the tests tells of folders too
+        data = objects.open_input_file(each.path).read()
+        rows_too = repr(pq.read_table(io.BytesIO(data)).to_pylist()) if each.path.endswith(".parquet") else ""
+        if text.encode() in data or text in rows_too:
+            found.append(each.path)
+    return found
 
 
 def an_error(offset: int, message: str, attributes: str) -> pa.Table:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import StoreSettings
-from app.store.contract import Commit
+from app.store.contract import Commit, Rewriting
 from app.store.sqlite import SqliteStore, open_store
-from app.store.sqlite_rewrite import Rewriting, rewrite
+from app.store.sqlite_rewrite import rewrite
 from features.errors import StoreFailed
 
 SETTINGS = StoreSettings(partitions=2, commit_window_ms=0.0)
@@ -44,13 +44,17 @@ def fewer(_partition: int, state: Mapping[str, bytes]) -> Mapping[str, bytes]:
     )
 
 
+def none(digest: str) -> bool:
+    raise AssertionError(f"no blob goes, got {digest}")
+
+
 REMOVE = Rewriting(without_secrets, fewer, lambda _bucket, _key, value: without_secrets(value))
 
 
 def test_what_was_removed_is_in_no_byte_of_the_file_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
     filled(tmp_path)
     assert b"secret" in (tmp_path / "store.db").read_bytes()
-    assert rewrite(tmp_path / "store.db", 2, REMOVE) == {"entries": 200, "state": 3, "documents": 2}
+    assert rewrite(tmp_path / "store.db", 2, REMOVE, none) == {"entries": 200, "state": 3, "documents": 2, "models": 0}
     assert all(b"secret" not in path.read_bytes() for path in tmp_path.glob("store.db*"))
     with opened(tmp_path) as store:
         assert [entry.data for number in range(2) for entry in store.log.read(number, 0)] == [
@@ -65,7 +69,7 @@ def test_what_was_removed_is_in_no_byte_of_the_file_and_the_rest_is_as_it_was(tm
 def test_the_offset_of_a_removed_entry_is_never_given_again(tmp_path: Path) -> None:
     filled(tmp_path)
     everything = Rewriting(lambda _data: None, lambda _partition, state: state, lambda _bucket, _key, value: value)
-    rewrite(tmp_path / "store.db", 2, everything)
+    rewrite(tmp_path / "store.db", 2, everything, none)
     with opened(tmp_path) as store:
         assert (store.log.end(0), store.log.end(1)) == (300, 300)
         assert store.log.append(0, "next", b"next") == 301
@@ -80,7 +84,7 @@ def test_a_failure_changes_nothing(tmp_path: Path) -> None:
         raise sqlite3.OperationalError("disk is full")
 
     with pytest.raises(StoreFailed, match="disk is full"):
-        rewrite(tmp_path / "store.db", 2, Rewriting(without_secrets, fewer, fails))
+        rewrite(tmp_path / "store.db", 2, Rewriting(without_secrets, fewer, fails), none)
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         assert list(connection.iterdump()) == before
 
@@ -88,7 +92,7 @@ def test_a_failure_changes_nothing(tmp_path: Path) -> None:
 def test_entries_that_change_stay_in_their_place(tmp_path: Path) -> None:
     filled(tmp_path)
     upper = Rewriting(bytes.upper, lambda _partition, state: state, lambda _bucket, _key, value: value)
-    assert rewrite(tmp_path / "store.db", 2, upper)["entries"] == 600
+    assert rewrite(tmp_path / "store.db", 2, upper, none)["entries"] == 600
     with opened(tmp_path) as store:
         entries = store.log.read(0, 0)
         assert [entry.offset for entry in entries] == list(range(1, 301))
@@ -97,11 +101,14 @@ def test_entries_that_change_stay_in_their_place(tmp_path: Path) -> None:
 
 def test_what_lies_elsewhere_goes_before_anything_is_committed(tmp_path: Path) -> None:
     filled(tmp_path)
-    seen: list[int] = []
+    seen: list[tuple[str, int]] = []
 
-    def last() -> None:
+    def remove(digest: str) -> bool:
         with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-            seen.append(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+            seen.append((digest, connection.execute("SELECT count(*) FROM documents").fetchone()[0]))
+        return digest == "a"
 
-    assert rewrite(tmp_path / "store.db", 2, replace(REMOVE, last=last))["documents"] == 2
-    assert seen == [3]
+    going = replace(REMOVE, blobs=lambda: frozenset({"b", "a"}))
+    done = rewrite(tmp_path / "store.db", 2, going, remove)
+    assert (done["documents"], done["models"]) == (2, 1)
+    assert seen == [("a", 3), ("b", 3)]

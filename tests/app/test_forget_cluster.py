@@ -1,0 +1,109 @@
+"""What a stopped cluster is changed by, on one server; `tests/cluster/test_forget.py` has three and looks into their files."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.forget import forget_tenant
+from app.forget_cluster import finish_earlier, rewritten_cluster
+from app.ingest.codec import TickMessage, pack
+from app.main import open_alone
+from app.settings import Settings
+from app.store.contract import Commit, Rewriting, State
+from features.errors import DataInUse, InvalidSetting, InvalidValue, StoreFailed
+from tests.families import a_cluster
+from tests.forgetting import GONE, STAYS, fed
+from tests.nodes import settings_in
+
+pytestmark = pytest.mark.cluster
+
+
+def same(_partition: int, state: State) -> State:
+    return state
+
+
+def without_secret(_bucket: str, _key: str, value: bytes) -> bytes | None:
+    return None if value == b"secret" else value
+
+
+REWRITING = Rewriting(lambda data: data, same, without_secret)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path, **a_cluster())
+
+
+def put(settings: Settings, bucket: str, key: str, value: bytes) -> None:
+    with closing(open_alone(settings)) as store:
+        store.documents.put(bucket, key, value)
+
+
+def keys(settings: Settings, bucket: str) -> list[str]:
+    with closing(open_alone(settings)) as store:
+        return [document.key for document in store.documents.items(bucket)]
+
+
+def test_nodes_are_kept_out_until_the_end_of_the_block_whatever_comes_of_it(settings: Settings) -> None:
+    put(settings, "bucket", "a", b"secret")
+    put(settings, "bucket", "b", b"plain")
+    with rewritten_cluster(settings, REWRITING) as done:
+        assert done == {"entries": 0, "state": 0, "documents": 1, "models": 0}
+        with pytest.raises(InvalidSetting, match="has begun and not ended"):
+            open_alone(settings)
+    assert keys(settings, "bucket") == ["b"]
+    with pytest.raises(StoreFailed, match="history refused"), rewritten_cluster(settings, REWRITING):
+        raise StoreFailed("history refused")
+    assert keys(settings, "bucket") == ["b"]
+    assert not finish_earlier(settings)
+
+
+def test_who_is_a_member_is_named_and_holders_of_tokens_are_none(settings: Settings) -> None:
+    put(settings, "members.tokens", "t", b"a token")
+    put(settings, "members", "node-7", b"{}")
+    with pytest.raises(DataInUse, match="got node-7: stop them first"), rewritten_cluster(settings, REWRITING):
+        pass
+    with closing(open_alone(settings)) as store:
+        store.documents.delete("members", "node-7")
+    with rewritten_cluster(settings, REWRITING):
+        pass
+    assert keys(settings, "members.tokens") == ["t"]
+
+
+def test_a_tick_that_no_checkpoint_has_passed_is_refused_one_that_is_there_twice_not(settings: Settings) -> None:
+    with closing(open_alone(settings)) as store:
+        offset = store.log.append(3, "", pack(TickMessage(600)))
+        token = store.checkpoints.acquire(3, "me").token
+        store.checkpoints.commit_all([Commit(3, token, offset, {"worker/markers": json.dumps([(600, offset)]).encode()})])
+        store.log.append(3, "", pack(TickMessage(600)))
+        store.log.append(3, "", b"no message")
+    with rewritten_cluster(settings, REWRITING):
+        pass
+    with closing(open_alone(settings)) as store:
+        assert len(store.log.read(3, 0)) == 2
+        store.log.append(3, "", pack(TickMessage(660)))
+    refused = "partition 3 must have no tick behind its checkpoint of 600, got one of 660"
+    with pytest.raises(InvalidValue, match=refused), rewritten_cluster(settings, REWRITING):
+        pass
+    with closing(open_alone(settings)) as store:
+        assert len(store.log.read(3, 0)) == 3
+
+
+def test_a_folder_that_was_moved_into_the_cluster_is_changed_with_it(tmp_path: Path) -> None:
+    over: dict[str, Any] = a_cluster()
+    fed(tmp_path)
+    fed(tmp_path, **over)
+    assert holding(tmp_path, GONE)
+    done = forget_tenant(settings_in(tmp_path, **over), GONE)
+    assert done["models"] == 2, "one in the cluster, one in the folder"
+    assert not holding(tmp_path, GONE)
+    assert holding(tmp_path, STAYS)
+
+
+def holding(folder: Path, text: str) -> list[Path]:
+    return [file for file in folder.glob("store.db*") if text.encode() in file.read_bytes()]
