@@ -50,8 +50,9 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
     """
     if (tenant is None) == (attribute is None):
         raise InvalidValue(f"exactly one of --tenant and --attribute must be given, got {'both' if tenant else 'none'}")
+    finished = False
     if settings.nats_url:
-        finish_earlier(settings)  # until then the cluster is opened by nobody
+        finished = finish_earlier(settings)  # until then the cluster is opened by nobody
     else:
         refuse_moved(settings.data)
     if tenant is not None:
@@ -64,7 +65,8 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
         with _audited(settings, f"a value of {key}"):  # which one would keep it
             done, what = forget_value(settings, key, value), f"a value of {key}"
     counted = ", ".join(f"{count} {name}" for name, count in done.items())
-    return dict(done), "\n".join((f"forgot {what}: {counted}", *_left(settings)))
+    before = ["an earlier call that did not end was brought to its end first"] if finished else []
+    return dict(done), "\n".join((*before, f"forgot {what}: {counted}", *_left(settings)))
 
 
 def _left(settings: Settings) -> Generator[str]:

@@ -26,7 +26,7 @@ from app.store.jetstream_log import TRIMMED, JetStreamLog, trimmed_note
 from app.store.jetstream_places import GATHERED, PLACES
 from features.errors import StoreFailed
 
-__all__ = ["BLOBS", "NEXT", "NUMBERED", "OF", "TO", "Batches", "ClusterRewriting", "Copied", "copy_into", "messages"]
+__all__ = ["BLOBS", "NEXT", "NUMBERED", "OF", "TO", "Batches", "ClusterRewriting", "Copied", "copy_into", "last_of", "messages"]
 
 NEXT = "FS_NEXT"
 """The stream of the copy."""
@@ -74,13 +74,13 @@ class Copied:
         How many entries, parts of state, documents and models changed or go.
     count : int
         Messages of the copy.
-    streams : frozenset of str
-        Those that the copy holds whole.
+    ends : mapping of str to int
+        The streams that the copy holds whole, with the sequences that they ended at.
     """
 
     done: Counter[str]
     count: int
-    streams: frozenset[str]
+    ends: Mapping[str, int]
 
 
 class Batches:
@@ -155,25 +155,21 @@ def copy_into(
     Raises
     ------
     StoreFailed
-        When the cluster refused, or somebody wrote to it meanwhile.
+        When the cluster refused.
     """
     names = [STREAM, *(log.layout.stream(number) for number in range(log.layout.streams))]
     # A replica may be behind; one that has what is written now through the leader has all that was written before.
     mark = Draft(f"fs.doc._mark.{uuid4().hex}", msgspec.msgpack.encode(["", None, None]), {"Nats-TTL": _MARK_TTL})
     marked = link.call(link.publish(STREAM, mark))
-    ends = {name: _last(link, name) for name in names} | {STREAM: marked}
+    ends = {name: last_of(link, name) for name in (*names, BLOBS)} | {STREAM: marked}
     copy = _Copy(link)
     for partition in range(log.n_partitions):
         _copy_partition(copy, log, checkpoints, partition, rewriting)
     _copy_documents(copy, marked, now_s, rewriting.rewriting)
-    whole = {*names}
-    if _copy_blobs(copy, rewriting.rewriting.blobs()):
-        whole.add(BLOBS)
+    if not _copy_blobs(copy, rewriting.rewriting.blobs()):
+        del ends[BLOBS]  # it stays as it is
     copy.flush()
-    for name, end in ends.items():
-        if _last(link, name) != end:
-            raise StoreFailed(f"stream {name} was written to meanwhile: all nodes must be stopped; nothing was changed")
-    return Copied(copy.done, copy.count, frozenset(whole))
+    return Copied(copy.done, copy.count, ends)
 
 
 class _Copy:
@@ -274,5 +270,6 @@ def _copy_blobs(copy: _Copy, gone: frozenset[str]) -> bool:
     return True
 
 
-def _last(link: Link, name: str) -> int:
+def last_of(link: Link, name: str) -> int:
+    """Return the sequence that a stream ends at, as its leader knows it."""
     return int(ask(link, f"STREAM.INFO.{name}", {})["state"]["last_seq"])

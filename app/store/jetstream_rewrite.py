@@ -1,8 +1,8 @@
 """The streams of a stopped cluster made anew without what is forgotten, in steps each of which can be the last one before a kill.
 
-First all that stays is copied (`app.store.jetstream_copy`); until the copy is whole nothing was changed. Then the old streams are deleted,
-files and all, made again with their sequences going on, and filled from the copy. While the copy is there no node opens the cluster.
-`app.forget_cluster` calls it.
+First all that stays is copied (`app.store.jetstream_copy`), then the streams take nothing more, and where nobody wrote meanwhile the copy is
+whole; until then nothing was changed. Then the old streams are deleted, files and all, made again with their sequences going on, and filled
+from the copy. While the copy is there no node opens the cluster. `app.forget_cluster` calls it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,19 @@ import msgspec
 from app.store.jetstream_answers import Draft
 from app.store.jetstream_blank import ask
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
-from app.store.jetstream_copy import BLOBS, NEXT, NUMBERED, OF, TO, Batches, ClusterRewriting, copy_into, messages
+from app.store.jetstream_copy import (
+    BLOBS,
+    NEXT,
+    NUMBERED,
+    OF,
+    TO,
+    Batches,
+    ClusterRewriting,
+    Copied,
+    copy_into,
+    last_of,
+    messages,
+)
 from app.store.jetstream_documents import STREAM, lasting
 from app.store.jetstream_link import Link
 from app.store.jetstream_log import JetStreamLog
@@ -27,10 +39,13 @@ from features.errors import DataInUse, InvalidSetting, StoreFailed
 
 __all__ = ["copy_cluster", "finish", "place", "refuse_unfinished", "release"]
 
-_MARK = "fs.next.mark"
+_MARK, _PARKED, _BEAT = "fs.next.mark", "fs.next.parked", "fs.next.beat"
 _CALL = "foreshock.call"
 _NO_STREAM = 10059
-WATCH_S = 2.0  # guessed: who copies or puts back writes many times meanwhile
+WATCH_S = 20.0
+"""Seconds for which a copy is watched before whoever made it counts as dead. Who puts it back writes several times a second, or gives up
+after the 10 s for which `Link` tries again, and one second more for each MiB of a batch."""
+
 _TRIES, _PAUSE_S = 100, 0.1  # until a name that was just let go of is free
 _IN_STEP_TRIES = 100  # guessed, as above: servers that live are in step within a second
 _REMEDY = "bring them back, or remove them as peers"
@@ -75,7 +90,8 @@ def copy_cluster(
     DataInUse
         When another call is at it.
     StoreFailed
-        When a server is away, whose disk would keep what is forgotten, or as `copy_into`. Nothing was changed.
+        When a server is away, whose disk would keep what is forgotten, somebody wrote to the cluster meanwhile, or as `copy_into`. Nothing was
+        changed.
     """
     names = [STREAM, BLOBS, *(log.layout.stream(number) for number in range(log.layout.streams))]
     found = {name: ask(link, f"STREAM.INFO.{name}", {}) for name in names}
@@ -85,12 +101,14 @@ def copy_cluster(
     _make_copy(link, call, found[STREAM]["config"])
     try:
         copied = copy_into(link, log, checkpoints, rewriting, now_s)
-        streams = {name: _Stream(_made_of(found[name]["config"]), _next(link, name)) for name in copied.streams}
-        _say(link, _Plan(copied.count, streams))
+        configs = {name: _made_of(found[name]["config"]) for name in copied.ends}
+        _park(link, configs, copied)
+        streams = {name: _Stream(config, copied.ends[name] + 1) for name, config in configs.items()}
+        _say(link, _MARK, _Plan(copied.count, streams))
     except BaseException:
         there = _there(link, NEXT)
         if there is not None and there["config"]["metadata"].get(_CALL) == call:
-            ask(link, f"STREAM.DELETE.{NEXT}", {})
+            _abandon(link)
         raise
     return copied.done
 
@@ -125,7 +143,7 @@ def place(link: Link) -> None:
     state.flush()
     for name in plan.streams:
         _await_all(link, name)
-    _say(link, _Plan(plan.count, plan.streams, placed=True))
+    _say(link, _MARK, _Plan(plan.count, plan.streams, placed=True))
 
 
 def release(link: Link) -> None:
@@ -133,18 +151,18 @@ def release(link: Link) -> None:
     if _there(link, NEXT) is not None:
         plan = _plan(link)
         if plan is not None and plan.placed:
-            ask(link, f"STREAM.DELETE.{NEXT}", {})
+            _delete(link, NEXT)
 
 
-def finish(link: Link, watch_s: float = WATCH_S) -> bool:
+def finish(link: Link, watch_s: float | None = None) -> bool:
     """Bring to its end what a call that was killed left, and return whether there was anything.
 
     Parameters
     ----------
     link : Link
         The connection.
-    watch_s : float
-        Seconds for which is looked whether that call lives.
+    watch_s : float, optional
+        Seconds for which is looked whether that call lives, `WATCH_S` by default.
 
     Raises
     ------
@@ -155,12 +173,13 @@ def finish(link: Link, watch_s: float = WATCH_S) -> bool:
     """
     if _there(link, NEXT) is None:
         return False
-    before = _written(link)
-    time.sleep(watch_s)
-    if _written(link) != before:
-        raise DataInUse("another `foreshock forget` works on the cluster now: wait for its end")
-    if _plan(link) is None:  # nothing was changed yet
-        ask(link, f"STREAM.DELETE.{NEXT}", {})
+    before, until_s = _written(link), time.monotonic() + (WATCH_S if watch_s is None else watch_s)
+    while time.monotonic() < until_s:
+        time.sleep(_PAUSE_S)
+        if _written(link) != before:
+            raise DataInUse("another `foreshock forget` works on the cluster now: wait for its end")
+    if _plan(link) is None:
+        _abandon(link)
     else:
         place(link)
         release(link)
@@ -189,6 +208,24 @@ def _make_copy(link: Link, call: str, like: Mapping[str, Any]) -> None:
         raise StoreFailed(f"stream {NEXT} cannot be made: {said}")
 
 
+def _park(link: Link, configs: Mapping[str, Mapping[str, Any]], copied: Copied) -> None:
+    """Let streams take nothing more, and see that they hold what was copied: who came before the copy may write still."""
+    _say(link, _PARKED, configs)
+    for name, config in configs.items():
+        ask(link, f"STREAM.UPDATE.{name}", {**config, "subjects": [f"fs.parked.{name}.>"]})
+    for name, end in copied.ends.items():
+        if last_of(link, name) != end:
+            raise StoreFailed(f"stream {name} was written to meanwhile: all nodes must be stopped; nothing was changed")
+
+
+def _abandon(link: Link) -> None:
+    """Remove a copy that is not whole, and let the streams take what they took before."""
+    stored = link.call(link.newest(NEXT, _PARKED))
+    for name, config in {} if stored is None else msgspec.json.decode(stored.data, type=dict[str, dict[str, Any]]).items():
+        ask(link, f"STREAM.UPDATE.{name}", config)
+    _delete(link, NEXT)
+
+
 def _made_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config by which a stream is made again: without what servers say of themselves in it."""
     own = {name: value for name, value in config.get("metadata", {}).items() if not name.startswith("_nats.")}
@@ -197,17 +234,16 @@ def _made_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _make_anew(link: Link, name: str, made: _Stream) -> None:
     """Delete a stream with its files and make it again, empty, with its sequences going on."""
-    if _there(link, name) is not None:
-        ask(link, f"STREAM.DELETE.{name}", {})
+    _delete(link, name)
     for tries in range(_TRIES):
         answer = link.call(link.api(f"STREAM.CREATE.{name}", made.config))
         if "error" not in answer:
             break
         if tries == _TRIES - 1:
             raise StoreFailed(f"stream {name} cannot be made again: {answer['error'].get('description')}")
-        time.sleep(_PAUSE_S)
+        _pause(link)
     ask(link, f"STREAM.PURGE.{name}", {"seq": made.first})
-    if (found := _next(link, name)) != made.first:
+    if (found := last_of(link, name) + 1) != made.first:
         raise StoreFailed(f"stream {name} must go on at sequence {made.first}, got {found}")
 
 
@@ -229,7 +265,7 @@ def _await_all(link: Link, name: str) -> None:
         tries += 1
         if tries == _IN_STEP_TRIES:
             break
-        time.sleep(_PAUSE_S)
+        _pause(link)
     else:
         return
     raise StoreFailed(
@@ -237,8 +273,14 @@ def _await_all(link: Link, name: str) -> None:
     )
 
 
-def _say(link: Link, plan: _Plan) -> None:
-    link.call(link.publish(NEXT, Draft(_MARK, msgspec.json.encode(plan))))
+def _pause(link: Link) -> None:
+    """Wait a moment, and let others see that this call lives."""
+    link.call(link.publish(NEXT, Draft(_BEAT, b"")))
+    time.sleep(_PAUSE_S)
+
+
+def _say(link: Link, subject: str, said: object) -> None:
+    link.call(link.publish(NEXT, Draft(subject, msgspec.json.encode(said))))
 
 
 def _plan(link: Link) -> _Plan | None:
@@ -255,8 +297,11 @@ def _written(link: Link) -> list[int]:
     ]
 
 
-def _next(link: Link, name: str) -> int:
-    return int(ask(link, f"STREAM.INFO.{name}", {})["state"]["last_seq"]) + 1
+def _delete(link: Link, name: str) -> None:
+    """Delete a stream with its files; one that is gone is fine, also by an earlier try whose answer was lost."""
+    answer = link.call(link.api(f"STREAM.DELETE.{name}"))
+    if "error" in answer and answer["error"].get("err_code") != _NO_STREAM:
+        raise StoreFailed(f"stream {name} cannot be deleted: {answer['error'].get('description')}")
 
 
 def _there(link: Link, name: str) -> dict[str, Any] | None:

@@ -227,8 +227,9 @@ forget.forget_tenant(load_settings(Path(sys.argv[1])), sys.argv[2])
 
 @pytest.mark.parametrize(("after_lines", "last"), [(1, "place"), (3, "_make_anew"), (6, "remove_tenant"), (7, "release")])
 def test_what_a_kill_left_is_brought_to_its_end_by_the_next_call_and_no_node_starts_before(
-    place: Place, after_lines: int, last: str
+    place: Place, after_lines: int, last: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(jetstream_rewrite, "WATCH_S", 1.0)  # nobody else is at it here
     fed(place.data, **place.over)
     before = kept(place)
     cluster = f"[cluster]\nmonitor_urls = {json.dumps(place.servers.monitors)}\npartitions = 8\nstreams = 2\n"
@@ -237,8 +238,10 @@ def test_what_a_kill_left_is_brought_to_its_end_by_the_next_call_and_no_node_sta
     assert run_and_kill(KILLED, [config, GONE, after_lines], after_lines=after_lines)[-1] == last
     with pytest.raises(InvalidSetting, match="has begun and not ended"):
         place.opened()
-    result = CliRunner().invoke(app, ["forget", "--tenant", GONE, "--config", str(config), "--json"])
+    result = CliRunner().invoke(app, ["forget", "--tenant", GONE, "--config", str(config)])
     assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("an earlier call that did not end was brought to its end first\nforgot tenant")
+    assert "other nodes have their own" in result.stdout
     is_gone(place, GONE)
     assert kept(place) == before
     with place.opened() as store:
@@ -269,6 +272,7 @@ def test_it_is_refused_while_a_node_is_a_member_or_a_tick_is_behind_no_checkpoin
 
 
 def test_a_server_that_hangs_or_dies_keeps_nothing_once_it_is_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jetstream_rewrite, "WATCH_S", 1.0)
     fed(place.data, **place.over)
     before, groups = kept(place), place.groups()
     place.servers.pause(2)

@@ -184,6 +184,33 @@ def test_a_kill_between_any_two_calls_loses_nothing_and_the_next_call_ends_it() 
     assert n_calls > 40
 
 
+def test_between_the_copy_and_its_end_nothing_is_taken_in_and_after_a_kill_there_it_is_again() -> None:
+    account = an_account()
+    with opened(account) as store, linked(account) as link:
+        filled(store)
+        before = held(store)
+        parked = 0
+
+        class Parking(Dying):
+            def api(self, name: str, asked: dict[str, Any] | None = None) -> Coroutine[Any, Any, dict[str, Any]]:
+                nonlocal parked
+                if parked == 3 and name.startswith("STREAM.INFO."):  # all three are parked, and are looked at for the last time
+                    self.left = 0
+                parked += name.startswith("STREAM.UPDATE.")
+                return self.link.api(name, asked)
+
+        dying = cast("Link", Parking(link, 10**6))
+        with pytest.raises(Killed):
+            copy_cluster(dying, store.log, store.checkpoints, rewriting(), store.documents.now_s())
+        answer = link.call(link.api("STREAM.INFO.FS_STATE"))
+        assert answer["config"]["subjects"] == ["fs.parked.FS_STATE.>"]
+        assert finish(link, 0.0)
+    with opened(account) as store:
+        assert held(store) == before
+        assert store.log.append(0, "", b"new")
+        assert store.documents.put("bucket", "new", b"new")
+
+
 def test_nobody_opens_the_cluster_while_the_copy_is_there_nor_changes_it_twice() -> None:
     account = an_account()
     with opened(account) as store, linked(account) as link:
