@@ -9,7 +9,8 @@ import pytest
 
 from app.store.contract import Output
 from app.store.jetstream import JetStreamStore
-from app.store.jetstream_answers import Draft
+from app.store.jetstream_answers import Draft, Stored
+from app.store.jetstream_documents import drafts_of, lasting, redrafted
 from features.errors import InvalidValue
 from tests.app.store.jetstreams import an_account, opened
 
@@ -85,3 +86,45 @@ def test_a_message_that_is_no_document_hides_nothing_that_comes_after_it(pair: t
     link.call(link.publish("FS_STATE", Draft("fs.doc.members.foreign", b"\xc1")))
     one.documents.put("members", "k", b"1")
     until(lambda: watch.get("k") is not None)
+
+
+def stored(output: Output, now_s: float) -> Stored:
+    ((_, draft),) = drafts_of([output], now_s)
+    return Stored(draft.subject, 7, draft.data, draft.headers)
+
+
+def test_a_document_is_written_again_with_the_time_that_it_has_left() -> None:
+    kept = stored(Output("errors", "key", b"secret", ttl_s=100.0), 1_000.0)
+    seen: list[tuple[str, str, bytes]] = []
+
+    def changed(bucket: str, key: str, value: bytes) -> bytes:
+        seen.append((bucket, key, value))
+        return b"*"
+
+    draft, differs = redrafted(kept, 1_040.0, changed)
+    assert draft is not None
+    assert (draft.subject, draft.headers, differs, seen) == (kept.subject, {}, True, [("errors", "key", b"secret")])
+    again = lasting(draft, 1_040.0)
+    assert again == Draft(kept.subject, draft.data, {"Nats-TTL": "120s"})
+    assert b"secret" not in draft.data
+    assert lasting(draft, 1_100.0) is None
+    forever = stored(Output("errors", "key", b"value"), 1_000.0)
+    same, differs = redrafted(forever, 10.0**9, lambda _bucket, _key, value: value)
+    assert same is not None
+    assert (same.data, differs, lasting(same, 10.0**9)) == (forever.data, False, same)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        stored(Output("errors", "key", None), 1_000.0),
+        stored(Output("errors", "key", b"secret", ttl_s=10.0), 1_000.0),
+        Stored("fs.doc.errors.abc", 7, b"no document", {}),
+    ],
+)
+def test_what_nobody_reads_any_more_is_not_written_again_and_is_no_change(gone: Stored) -> None:
+    assert redrafted(gone, 1_040.0, lambda _bucket, _key, value: value) == (None, False)
+
+
+def test_a_document_that_goes_is_a_change() -> None:
+    assert redrafted(stored(Output("errors", "key", b"a"), 0.0), 0.0, lambda _bucket, _key, _value: None) == (None, True)
