@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 
-from app.demo.cluster import free_ports
+from app.demo.ports import free_ports
 from benchmarks.otlp_clients import Address
 
-__all__ = ["Receiver", "cpu_s", "find_rotel", "foreshock", "free_ports", "rotel", "tree"]
+__all__ = ["Receiver", "cpu_s", "find_rotel", "foreshock", "rotel", "tree"]
 
 _START_S = 180.0
 _LAG_S = 120.0

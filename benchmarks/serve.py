@@ -42,9 +42,10 @@ from typing import Any
 
 import msgspec
 
+from app.demo.ports import free_ports
 from app.members import subjects_of
 from benchmarks.answers import answers_as_json, deliver
-from benchmarks.processes import cpu_s, free_ports
+from benchmarks.processes import cpu_s
 from benchmarks.serve_ensemble import ARTIFACT, predicted
 from benchmarks.serve_load import Outcome, Plan, Request
 from benchmarks.serve_report import MLSERVERS, Cell, reduced, table

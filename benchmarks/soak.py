@@ -42,7 +42,7 @@ from typing import Any
 
 import httpx
 
-from app.demo.cluster import free_ports
+from app.demo.ports import free_ports
 from app.history.delta import DeltaHistory
 from benchmarks.machine import machine
 from benchmarks.soak_node import Inbox, Soaked, plan, say

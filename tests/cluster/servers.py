@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app.demo.ports import free_ports
 from tests.cluster.links import Link, Links
 
 __all__ = ["BINARY", "Accounts", "Servers", "free_port", "until_listening"]
@@ -147,9 +148,7 @@ class Servers:
 
 def free_port() -> int:
     """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def until_listening(port: int, host: str = "127.0.0.1") -> None:
