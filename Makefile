@@ -14,7 +14,7 @@ WORKERS ?= 1
 # A file of tests is one process's, since what its tests share is made once.
 PARALLEL ?= -n auto --dist loadfile
 # Nodes and servers of a cluster wait for each other most of the time, so two clusters fit where more would be in each other's way.
-TWO := -n 2 --dist loadfile
+CLUSTERS ?= -n 2 --dist loadfile
 # Tests of pages share a node whose data grow old while they run, so nothing else runs in between.
 PAGES := tests/app/dashboard
 # CI takes coverage along in `make test` (COVER), and leaves out what ran there in `make check` (APPEND, LEFT): each test runs once.
@@ -84,7 +84,7 @@ wheel: setup ## Build the wheel into dist/, the same bytes from the same commit
 coverage: setup-dev ## Run the tests with line and branch coverage; those with a cluster of processes come last
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report= --cov-fail-under=0 $(APPEND) -m "$(LEFT)" --ignore=$(PAGES)
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report= --cov-fail-under=0 --cov-append -m "$(LEFT)" $(PAGES) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest $(TWO) --cov --cov-append --cov-report=term -m cluster
+	$(BIN)/python -m pytest $(CLUSTERS) --cov --cov-append --cov-report=term -m cluster
 	$(BIN)/coverage report --precision=2 --fail-under=99.9 --include='$(WHOLE)'
 
 lab: setup-dev .venv/.lab ## Open the notebooks in JupyterLab; `make run` in another terminal gives them a service to look at

@@ -7,7 +7,6 @@ socket, a disk or a clock: time comes from the log.
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -50,8 +49,6 @@ from models.hazard import cumulate
 from training.dataset import WARM_TICKS
 
 __all__ = ["Flow", "FlowPlan"]
-
-logger = logging.getLogger(__name__)
 
 _STALE_TICKS = 60
 
@@ -98,7 +95,7 @@ class Flow:
         self.learners = Learners(self.memory, telemetry)
         self.anomalies = SeriesAnomalies(plan.memory.tick_s)
         self.trends = SeriesTrends(plan.memory.tick_s)
-        self.symptoms = SymptomDocuments()
+        self.symptoms = SymptomDocuments(telemetry)
         self.chronicle = Chronicle()
         self.publisher = Publisher(plan.explain_series, plan.memory.rule.m)
         self._by_category: dict[str, prometheus_client.Counter] = {}
@@ -225,19 +222,10 @@ class Flow:
         outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
         outputs += self.publisher.errors(self.errors)
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
-        outputs += self._symptoms()
+        outputs += self.symptoms.outputs(self.memory)
         if self._shares:
             outputs += [summary_output(summary, self.plan.memory.tick_s) for summary in summarise(self.memory)]
         return _by_partition(outputs + learning_documents(self.learners, self.home))
-
-    def _symptoms(self) -> list[tuple[int, Output]]:
-        """Return what services show. What fails here costs incidents their causes, and must not cost anybody a forecast."""
-        try:
-            return self.symptoms.outputs(self.memory)
-        except Exception:
-            logger.exception("what services show could not be found out; forecasts go on without")
-            self.telemetry.faults.labels(place="symptoms").inc()
-            return []
 
     def renew(self, known: Sequence[Known]) -> dict[int, list[Output]]:
         """Forecast anew, between two ticks, the series of which something came since: another model, or feedback.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ import numpy as np
 from app.cache.documents import encode_document, tenant_key
 from app.cache.symptom_records import CalleeRecord, EdgesRecord, HotspotRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
+from app.telemetry import Telemetry
 from features.arrays import IntArray
 from features.batch import channel
 from features.edges import edges_of
@@ -22,6 +24,8 @@ from features.symptom import Edge
 from features.symptoms import symptoms_of
 
 __all__ = ["EDGES_TTL_S", "SymptomDocuments"]
+
+logger = logging.getLogger(__name__)
 
 EDGES_TTL_S = 86_400.0
 """Seconds for which the calls of a service stay that nobody told of again: a day, in which they would have faded to a third."""
@@ -41,9 +45,16 @@ _Placed = list[tuple[int, Output]]
 
 
 class SymptomDocuments:
-    """Makes the documents, and takes back those of services that show nothing any more."""
+    """Makes the documents, and takes back those of services that show nothing any more.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    telemetry : Telemetry
+        Where failures are counted that cost no forecast.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._shown: dict[str, dict[tuple[str, str], int]] = {}  # by bucket the partitions of services with a document
         self._told: set[tuple[str, str]] = set()  # callers that were told of
         self._callees: dict[tuple[str, str], list[Edge]] = {}  # by caller, as of the last time that all had their turn
@@ -55,16 +66,25 @@ class SymptomDocuments:
         on, since then somebody asks for causes: at that service and those some calls away.
         """
         outputs = self._edges(memory)
-        began = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
-        new = np.flatnonzero(began & memory.directory.is_whole)
-        if memory.tick % _PERIOD == 0:
-            outputs += self._replaced(memory, "symptoms", self._symptoms(memory))
-        elif len(new):
-            near = _near(memory, new)
-            outputs += self._replaced(memory, "symptoms", self._symptoms(memory, near), near)
+        try:
+            outputs += self._due(memory)
+        except Exception:  # what explains must not stop what forecasts
+            logger.exception("what services show could not be found out; their symptoms stay as they were")
+            self._telemetry.faults.labels(place="symptoms").inc()
         if memory.tick % _HOTSPOT_PERIOD == 0:
             outputs += self._replaced(memory, "hotspots", self._hotspots(memory))
         return outputs
+
+    def _due(self, memory: Memory) -> _Placed:
+        """Return the symptoms that are looked for at this tick."""
+        began = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
+        new = np.flatnonzero(began & memory.directory.is_whole)
+        if memory.tick % _PERIOD == 0:
+            return self._replaced(memory, "symptoms", self._symptoms(memory))
+        if len(new):
+            near = _near(memory, new)
+            return self._replaced(memory, "symptoms", self._symptoms(memory, near), near)
+        return []
 
     def _symptoms(self, memory: Memory, rows: IntArray | None = None) -> dict[tuple[str, str], tuple[int, Output]]:
         found: dict[tuple[str, str], tuple[int, Output]] = {}

@@ -53,7 +53,7 @@ def into_folder(files: Sequence[Path], settings: Settings, progress: Callable[[f
             while node.worker.lag() > _MAX_LAG:
                 node.check_alive()
                 time.sleep(0.01)
-            progress(min(report.bytes / max(sizes, 1), 1.0), f"{report.records:,} records")
+            progress(min(report.bytes / max(sizes, 1), 1.0), "reading the recording")
 
         log, documents = node.store.log, node.store.documents
         report = replay_into(merged(files), node.receiver, clock, (log, documents), node.plan.tick_s, after_line)
@@ -87,7 +87,7 @@ def to_service(files: Sequence[Path], url: str, speed: float, progress: Callable
                 shift = time.time_ns() - line.time_ns
             refused += not _post(client, line, shifted(line.body, shift))
             sent += 1
-            progress(number / len(lines), f"{sent:,} requests")
+            progress(number / len(lines), "sending the recording")
     return {"requests": sent, "refused": refused, "seconds": round((time.time_ns() - began) / 1e9, 3), "shift_s": shift / 1e9}
 
 

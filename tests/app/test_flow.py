@@ -17,10 +17,12 @@ from app.history.tables import conform
 from app.ingest.codec import BatchMessage, unpack
 from app.store.contract import Output
 from app.telemetry import Telemetry
+from features.arrays import IntArray
 from features.batch import N_BUCKETS, N_CHANNELS, Batch, DurationPoint, channel
 from features.clock import TIME_AS_SENT, Clock
 from features.event import ErrorRecord
 from features.memory import Memory, MemoryPlan
+from features.symptom import Symptoms
 from tests.app.ingest.requests import a_log, a_span, as_json, attributes, logs, traces
 from tests.app.ingest.requests import count as count_in
 from tests.lines import Line, open_line
@@ -141,11 +143,12 @@ def test_a_forecast_covers_every_series_and_its_horizons_agree(tmp_path: Path) -
 def test_what_explains_does_not_stop_what_forecasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flow = absorbed(tmp_path, recorded(1))
 
-    def fail(_: Memory) -> list[tuple[int, Output]]:
+    def fail(_memory: Memory, _rows: IntArray | None = None) -> list[Symptoms]:
         raise np.linalg.LinAlgError("Singular matrix")
 
-    monkeypatch.setattr(flow.symptoms, "outputs", fail)
-    assert forecast(flow, FIRST + 1)["predictions"]
+    monkeypatch.setattr("app.symptom_documents.symptoms_of", fail)
+    for tick in range(FIRST + 1, FIRST + 5):
+        assert forecast(flow, tick)["predictions"]
     assert flow.telemetry.value("faults", place="symptoms") == 1.0
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cache.documents import decode_document
 from app.cache.symptom_records import EdgesRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
 from app.symptom_documents import SymptomDocuments
+from app.telemetry import Telemetry
 from features.arrays import IntArray
 from features.batch import Batch
 from features.memory import Memory
@@ -40,7 +42,7 @@ def of_bucket(outputs: Sequence[tuple[int, Output]], bucket: str) -> list[Output
 
 
 def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards() -> None:
-    memory, documents, last = Memory(), SymptomDocuments(), dict[str, bytes | None]()
+    memory, documents, last = Memory(), SymptomDocuments(Telemetry()), dict[str, bytes | None]()
     for n in range(75):
         traffic(memory, T0 + n, 40.0 if 40 <= n < 44 else 0.0)
         found = of_bucket(documents.outputs(memory), "symptoms")
@@ -55,8 +57,25 @@ def test_a_service_has_a_document_while_it_shows_something_and_none_afterwards()
     assert last["default/web"] is None
 
 
+def test_what_cannot_be_explained_costs_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = Telemetry()
+    memory, documents = Memory(), SymptomDocuments(telemetry)
+
+    def fail(_memory: Memory, _rows: IntArray | None = None) -> list[Symptoms]:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr("app.symptom_documents.symptoms_of", fail)
+    told: list[str] = []
+    for n in range(8):
+        traffic(memory, T0 + n, 0.0)
+        memory.graph.add("default", "web", f"s{n}", 9.0, memory.tick)
+        told += [output.bucket for _, output in documents.outputs(memory)]
+    assert "edges" in told
+    assert telemetry.value("faults", place="symptoms") == 2.0  # every fourth tick
+
+
 def test_symptoms_are_looked_for_while_an_incident_is_new_and_else_every_fourth_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory, documents, looked = Memory(), SymptomDocuments(), list[int]()
+    memory, documents, looked = Memory(), SymptomDocuments(Telemetry()), list[int]()
 
     def symptoms(memory: Memory, of: IntArray | None = None) -> list[Symptoms]:
         looked.append(memory.tick)
@@ -77,7 +96,12 @@ def test_symptoms_are_looked_for_while_an_incident_is_new_and_else_every_fourth_
 def test_between_two_looks_at_all_only_what_is_near_an_incident_is_told_of_and_nothing_else_taken_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    memory, documents, looked, written = Memory(), SymptomDocuments(), dict[int, set[str]](), dict[int, dict[str, bool]]()
+    memory, documents, looked, written = (
+        Memory(),
+        SymptomDocuments(Telemetry()),
+        dict[int, set[str]](),
+        dict[int, dict[str, bool]](),
+    )
 
     def symptoms(memory: Memory, of: IntArray | None = None) -> list[Symptoms]:
         if of is not None:
@@ -99,7 +123,7 @@ def test_between_two_looks_at_all_only_what_is_near_an_incident_is_told_of_and_n
 
 
 def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
-    memory, documents = Memory(), SymptomDocuments()
+    memory, documents = Memory(), SymptomDocuments(Telemetry())
     traffic(memory, T0, 0.0)
     memory.graph.add("default", "web", "cart", 9.0, memory.tick)
     memory.graph.add("default", "web", "bank:443", 90.0, memory.tick)
@@ -117,7 +141,7 @@ def test_whom_a_service_calls_is_told_at_once_and_then_in_turns() -> None:
 
 
 def test_a_version_that_brings_most_of_the_errors_is_a_hotspot() -> None:
-    memory, documents, last = Memory(), SymptomDocuments(), dict[str, bytes | None]()
+    memory, documents, last = Memory(), SymptomDocuments(Telemetry()), dict[str, bytes | None]()
     for n in range(80):
         version, errors = ("2", 6) if 60 <= n < 64 else ("1", 1)
         record = replace(a_record("web", T0 + n), attributes={"service.version": version})

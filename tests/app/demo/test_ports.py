@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from features.errors import PartStopped
 def test_ports_are_free_and_different() -> None:
     found = free_ports(50)
     assert len(set(found)) == 50
-    held = [socket.create_server(("127.0.0.1", port)) for port in found]
-    for one in held:
-        one.close()
+    with ExitStack() as held:
+        for port in found:
+            held.enter_context(socket.create_server(("127.0.0.1", port)))
 
 
 def test_no_connection_is_given_one() -> None:
