@@ -87,9 +87,12 @@ coverage: setup-dev ## Run the tests with line and branch coverage; those with a
 	$(BIN)/python -m pytest $(CLUSTERS) --cov --cov-append --cov-report=term -m cluster
 	$(BIN)/coverage report --precision=2 --fail-under=99.9 --include='$(WHOLE)'
 
+# Jupyter does not start for root by itself; in a container there is often nobody else.
+LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
+
 lab: setup-dev .venv/.lab ## Open the notebooks in JupyterLab; `make run` in another terminal gives them a service to look at
 	FORESHOCK_URL=$${FORESHOCK_URL:-http://127.0.0.1:8318} FORESHOCK_TABLES=$${FORESHOCK_TABLES:-$(CURDIR)/data/demo/history} \
-	  $(BIN)/jupyter lab notebooks
+	  $(BIN)/jupyter lab $(LAB_OPTIONS) notebooks
 
 notebooks: setup-dev ## Execute every notebook against a live service of the demonstration's shop
 	$(BIN)/python notebooks/execute.py --out build/notebooks

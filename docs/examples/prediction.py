@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> list[str]:
     parser.add_argument("--horizon", default="15min", choices=["5min", "15min", "60min"], help="how far ahead")
     asked = parser.parse_args(arguments)
     with Foreshock(asked.url) as client:
-        riskiest = client.predictions(operations="whole", horizon=asked.horizon, limit=5)
+        of_services = client.predictions(operations="whole")
+        riskiest = of_services.sort_values(f"probability_{asked.horizon}", ascending=False).head(5)
         for row in riskiest.to_dict("records"):
             p, lower, upper = (row[f"{part}_{asked.horizon}"] for part in ("probability", "lower", "upper"))
             print(
