@@ -122,8 +122,13 @@ def _remove(delta: DeltaTable, name: str, day: str, tenant: str) -> int:
 
 
 def _put_day(delta: DeltaTable, day: str, rows: pa.Table | pa.RecordBatchReader) -> None:
-    """Put rows in the place of those of a day, in one commit; Delta's own delete would write types that are read otherwise."""
-    write_deltalake(delta, rows, mode="overwrite", predicate=f"day = '{day}'", writer_properties=upkeep.FILES)
+    """Put rows in the place of those of a day, in one commit; Delta's own delete would write types that are read otherwise.
+
+    A table of an earlier release gets the columns that it lacks, as `app.history.delta` gives it them.
+    """
+    write_deltalake(
+        delta, rows, mode="overwrite", predicate=f"day = '{day}'", schema_mode="merge", writer_properties=upkeep.FILES
+    )
     delta.update_incremental()
 
 

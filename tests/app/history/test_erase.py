@@ -9,12 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import FileSelector
 
 from app.history.delta import DeltaHistory
 from app.history.erase import change_texts, remove_tenant
-from app.history.tables import DAY_S, rows_schema
+from app.history.tables import BOUNDS, DAY_S, SCHEMAS, rows_schema
 from features.errors import StoreFailed
 from tests.object_store import object_store
 
@@ -59,6 +60,37 @@ def test_a_tenant_goes_with_days_that_held_nothing_else_and_what_was_recorded_st
     again.optimise(4 * DAY_S, retention_hours=0)
     assert DeltaHistory(tmp_path).read("facts").num_rows == 3
     assert remove_tenant(tmp_path, "acme") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "later"),
+    [("predictions", {name for names in BOUNDS.values() for name in names}), ("windows", {"served"}), ("errors", {"weight"})],
+)
+def test_a_table_of_an_earlier_release_gets_the_columns_that_it_lacks(name: str, later: set[str], tmp_path: Path) -> None:
+    schema = pa.schema([field for field in SCHEMAS[name] if field.name not in later])
+    assert len(schema) == len(SCHEMAS[name]) - len(later)
+    day = {"day": "1970-01-02"}
+    earlier = [
+        dict.fromkeys(schema.names) | day | {"tenant": tenant, "operation": f"of {tenant}"} for tenant in ("acme", "other")
+    ]
+    write_deltalake(tmp_path / name, pa.Table.from_pylist(earlier, schema), partition_by=["day"])
+    assert remove_tenant(tmp_path, "acme") == 1
+    assert held(tmp_path, "acme") == []
+    found = DeltaTable(tmp_path / name).to_pyarrow_dataset(schema=SCHEMAS[name]).to_table().to_pylist()
+    assert found == [dict.fromkeys(SCHEMAS[name].names) | day | {"tenant": "other", "operation": "of other"}]
+    assert set(DeltaTable(tmp_path / name).to_pyarrow_dataset().schema.names) == set(SCHEMAS[name].names)
+
+
+def test_texts_of_errors_of_an_earlier_release_change_too(tmp_path: Path) -> None:
+    schema = pa.schema([field for field in SCHEMAS["errors"] if field.name != "weight"])
+    named = dict.fromkeys(schema.names) | {"day": "1970-01-02", "attributes": "{}", "message": "of cust-1"}
+    earlier = pa.Table.from_pylist([named | {"tenant": "acme"}], schema)
+    write_deltalake(tmp_path / "errors", earlier, partition_by=["day"])
+    assert change_texts(tmp_path, lambda _attributes, text: text.replace("cust-1", "*")) == 1
+    assert held(tmp_path, "cust-1") == []
+    assert DeltaHistory(tmp_path).read("errors", columns=["message", "weight"]).to_pylist() == [
+        {"message": "of *", "weight": 1.0}
+    ]
 
 
 def test_a_folder_without_tables_has_nothing_to_remove(tmp_path: Path) -> None:
