@@ -66,10 +66,10 @@ def rewritten_cluster(settings: Settings, rewriting: Rewriting) -> Generator[Cou
         When the cluster refused. Called again it goes on.
     """
     finish_earlier(settings)
-    with closing(join_cluster(settings, utc_now, Telemetry())) as store:
-        _refuse_members(store)
-        done = store.copy(ClusterRewriting(rewriting, _refuse_closed))
-    with closing(reach_cluster(settings)) as link:
+    with closing(reach_cluster(settings)) as link, jetstream_rewrite.beating(link):
+        with closing(join_cluster(settings, utc_now, Telemetry())) as store:
+            _refuse_members(store)
+            done = store.copy(ClusterRewriting(rewriting, _refuse_closed))
         jetstream_rewrite.place(link)
         try:
             yield done

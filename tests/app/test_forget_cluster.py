@@ -14,6 +14,8 @@ from app.forget_cluster import finish_earlier, rewritten_cluster
 from app.ingest.codec import TickMessage, pack
 from app.main import open_alone
 from app.settings import Settings
+from app.store import jetstream_rewrite
+from app.store.cluster import reach_cluster
 from app.store.contract import Commit, Rewriting, State
 from features.errors import DataInUse, InvalidSetting, InvalidValue, StoreFailed
 from tests.families import a_cluster
@@ -61,6 +63,17 @@ def test_nodes_are_kept_out_until_the_end_of_the_block_whatever_comes_of_it(sett
         raise StoreFailed("history refused")
     assert keys(settings, "bucket") == ["b"]
     assert not finish_earlier(settings)
+
+
+def test_a_call_that_changes_history_for_long_is_seen_to_live(settings: Settings) -> None:
+    put(settings, "bucket", "a", b"secret")
+    with rewritten_cluster(settings, REWRITING), closing(reach_cluster(settings)) as link:
+        for _ in range(2):
+            with pytest.raises(DataInUse, match="works on the cluster now"):
+                jetstream_rewrite.finish(link, 5.0)
+        with pytest.raises(InvalidSetting, match="has begun and not ended"):
+            open_alone(settings)
+    assert keys(settings, "bucket") == []
 
 
 def test_who_is_a_member_is_named_and_holders_of_tokens_are_none(settings: Settings) -> None:
