@@ -2,7 +2,7 @@
 
 `app.commands.forget_command` calls it. In a folder log, state and documents change in one transaction, just before whose end models go; in
 a cluster `app.forget_cluster` makes the streams anew; then history follows. What was killed in between is done again by the same command,
-and ends the same. No node can start meanwhile.
+and ends the same; on a cluster no other one is begun before. No node can start meanwhile.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
+from app import forget_cluster
 from app.auth import audit, tokens
 from app.edge import sessions
 from app.flow import Flow, FlowPlan
-from app.forget_cluster import finish_earlier, rewritten_cluster
 from app.forgotten_value import ForgottenValue
 from app.history import erase
 from app.ingest.codec import BatchMessage, Message, pack, unpack
@@ -39,7 +40,16 @@ from features.errors import InvalidValue
 from features.event import ErrorRecord
 from features.rules import Rules
 
-__all__ = ["finish_earlier", "forget_tenant", "forget_value", "pseudonym"]
+__all__ = [
+    "Asked",
+    "asked_tenant",
+    "asked_value",
+    "finish_earlier",
+    "forget_asked",
+    "forget_tenant",
+    "forget_value",
+    "pseudonym",
+]
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
@@ -48,6 +58,71 @@ _OWN_BUCKETS = frozenset({audit.BUCKET, tokens.BUCKET})
 
 _LEARNED = ("learners", "forests")  # as app.lane names them
 _TEXTS = ("memory/head", "errors/repeats", "errors/templates", "errors/recent", "flow/open")  # where a tenant's name can stand
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked to be forgotten.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of all that was asked for; it says nothing to who does not know it.
+    rewriting : callable
+        Takes the settings and returns anew what becomes of what a store holds: some remember what they saw.
+    history : callable
+        Takes where history lies and options of the object store, and returns how many rows changed or went.
+    """
+
+    fingerprint: str
+    rewriting: Callable[[Settings], Rewriting]
+    history: Callable[[Path | str, Mapping[str, str]], int]
+
+
+def asked_tenant(tenant: str) -> Asked:
+    """Return what it is to forget a tenant.
+
+    Parameters
+    ----------
+    tenant : str
+        1 to 128 of A-Z a-z 0-9 _ . -.
+
+    Raises
+    ------
+    InvalidValue
+        When there can be no such tenant.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidValue(f"a tenant must be 1 to 128 of A-Z a-z 0-9 _ . -, got {tenant!r}")
+
+    def rewriting(settings: Settings) -> Rewriting:
+        forgetting = _Tenant(settings, tenant)
+        return Rewriting(forgetting.entry, forgetting.state, forgetting.document, forgetting.blobs)
+
+    return Asked(_fingerprint("tenant", tenant), rewriting, lambda place, options: erase.remove_tenant(place, tenant, options))
+
+
+def asked_value(key: str, value: str) -> Asked:
+    """Return what it is to forget a value of an attribute.
+
+    Parameters
+    ----------
+    key, value : str
+        The attribute's name, and the value.
+
+    Raises
+    ------
+    InvalidValue
+        As `ForgottenValue`.
+    """
+    forgotten = ForgottenValue(key, value)
+    forgetting = _Value(forgotten)
+    rewriting = Rewriting(forgetting.entry, forgetting.state, forgetting.document)
+    return Asked(
+        _fingerprint("value", key, value),
+        lambda _settings: rewriting,
+        lambda place, options: erase.change_texts(place, forgotten.row_text, options),
+    )
 
 
 def forget_tenant(settings: Settings, tenant: str) -> Counter[str]:
@@ -62,23 +137,10 @@ def forget_tenant(settings: Settings, tenant: str) -> Counter[str]:
 
     Raises
     ------
-    DataInUse
-        When a node holds the folder, or is a member of the cluster.
     InvalidValue
-        When there can be no such tenant, or the nodes of the cluster did not stop in order.
-    StoreFailed
-        When the disk or the cluster refused.
+        When there can be no such tenant, or as `forget_asked`.
     """
-    if not _TENANT.fullmatch(tenant):
-        raise InvalidValue(f"a tenant must be 1 to 128 of A-Z a-z 0-9 _ . -, got {tenant!r}")
-
-    def made() -> Rewriting:
-        forgetting = _Tenant(settings, tenant)
-        return Rewriting(forgetting.entry, forgetting.state, forgetting.document, forgetting.blobs)
-
-    with _rewritten(settings, made) as done:
-        done["history"] = sum(erase.remove_tenant(place, tenant, options) for place, options in _histories(settings))
-    return done
+    return forget_asked(settings, asked_tenant(tenant))
 
 
 def forget_value(settings: Settings, key: str, value: str) -> Counter[str]:
@@ -93,20 +155,68 @@ def forget_value(settings: Settings, key: str, value: str) -> Counter[str]:
 
     Raises
     ------
-    DataInUse
-        When a node holds the folder, or is a member of the cluster.
     InvalidValue
-        When the value cannot be removed, since services or operations are called so, or the nodes of the cluster did not stop in order;
-        nothing was changed.
+        When the value cannot be removed, since services or operations are called so, or as `forget_asked`; nothing was changed.
+    """
+    return forget_asked(settings, asked_value(key, value))
+
+
+def forget_asked(settings: Settings, asked: Asked) -> Counter[str]:
+    """Remove what is asked for from a folder or a cluster, and return how much of what changed or went.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the node.
+    asked : Asked
+        What goes.
+
+    Raises
+    ------
+    DataInUse
+        When a node holds the folder, or is a member of the cluster, or an earlier call that asked for something else has not ended there.
+    InvalidValue
+        When it cannot be removed, or the nodes of the cluster did not stop in order.
     StoreFailed
         When the disk or the cluster refused.
     """
-    forgotten = ForgottenValue(key, value)
-    forgetting = _Value(forgotten)
-    rewriting = Rewriting(forgetting.entry, forgetting.state, forgetting.document)
-    with _rewritten(settings, lambda: rewriting) as done:
-        done["history"] = sum(erase.change_texts(place, forgotten.row_text, options) for place, options in _histories(settings))
-    return done
+    with _held(settings):
+        if not settings.nats_url:
+            done = _rewritten_folder(settings, asked)
+            done.update(_rewritten_history(settings, asked))
+            return done
+        forget_cluster.finish_earlier(settings, asked.fingerprint, partial(_rewritten_beside, settings, asked))
+        with forget_cluster.rewritten_cluster(settings, asked.rewriting(settings), asked.fingerprint) as done:
+            done.update(_rewritten_beside(settings, asked))
+        return done
+
+
+def finish_earlier(settings: Settings, asked: Asked) -> bool:
+    """Bring an earlier call for the same that was killed to its end in a cluster, history too, and return whether there was one.
+
+    Raises
+    ------
+    DataInUse
+        When that call lives, or has changed the cluster and asked for something else.
+    StoreFailed
+        When the disk or the cluster refused.
+    """
+    with _held(settings):
+        return forget_cluster.finish_earlier(settings, asked.fingerprint, partial(_rewritten_beside, settings, asked))
+
+
+def _fingerprint(*asked: str) -> str:
+    return sha256(json.dumps(asked).encode()).hexdigest()
+
+
+@contextmanager
+def _held(settings: Settings) -> Generator[None]:
+    """Keep nodes away from the folder until the end of the block."""
+    lock = FolderLock(settings.data)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _histories(settings: Settings) -> list[tuple[Path | str, dict[str, str]]]:
@@ -116,25 +226,22 @@ def _histories(settings: Settings) -> list[tuple[Path | str, dict[str, str]]]:
     return [*places, (settings.data / "history", {})]
 
 
-@contextmanager
-def _rewritten(settings: Settings, made: Callable[[], Rewriting]) -> Generator[Counter[str]]:
-    """Change what folder and cluster hold, and keep nodes away from both until the end of the block."""
-    lock = FolderLock(settings.data)
-    try:
-        if not settings.nats_url:
-            yield _rewritten_folder(settings, made())
-            return
-        with rewritten_cluster(settings, made()) as done:
-            if (settings.data / "store.db").is_file():  # as it was when it was moved into the cluster
-                done.update(_rewritten_folder(settings, made()))
-            yield done
-    finally:
-        lock.release()
+def _rewritten_beside(settings: Settings, asked: Asked) -> Counter[str]:
+    """Change what lies beside a cluster: the folder's store as it was when it was moved into it, and history."""
+    done = Counter[str]()
+    if (settings.data / "store.db").is_file():
+        done.update(_rewritten_folder(settings, asked))
+    done.update(_rewritten_history(settings, asked))
+    return done
 
 
-def _rewritten_folder(settings: Settings, rewriting: Rewriting) -> Counter[str]:
+def _rewritten_folder(settings: Settings, asked: Asked) -> Counter[str]:
     blobs = FileBlobs(settings.data / "blobs")
-    return rewrite(settings.data / "store.db", settings.store.partitions, rewriting, blobs.remove)
+    return rewrite(settings.data / "store.db", settings.store.partitions, asked.rewriting(settings), blobs.remove)
+
+
+def _rewritten_history(settings: Settings, asked: Asked) -> Counter[str]:
+    return Counter(history=sum(asked.history(place, options) for place, options in _histories(settings)))
 
 
 def _message(data: bytes) -> Message | None:

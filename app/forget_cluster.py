@@ -1,14 +1,14 @@
 """What a stopped cluster holds, changed or removed: the counterpart of `app.store.sqlite_rewrite` for `app.forget`.
 
 Nodes are stopped and servers run. From the beginning to the end no node opens the cluster (`app.store.jetstream_rewrite`), and what was
-killed in between is brought to its end by the next call.
+killed in between is brought to its end by the next call for the same.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 
 from app.cache.member_records import MEMBERS
@@ -26,23 +26,34 @@ from features.errors import DataInUse, InvalidValue
 __all__ = ["finish_earlier", "rewritten_cluster"]
 
 
-def finish_earlier(settings: Settings) -> bool:
-    """Bring an earlier call that was killed to its end in the cluster, and return whether there was one.
+def finish_earlier(settings: Settings, asked: str, rest: Callable[[], object]) -> bool:
+    """Bring an earlier call that was killed to its end, and return whether there was one.
+
+    Parameters
+    ----------
+    settings : Settings
+        With `nats_url`.
+    asked : str
+        A fingerprint of what is asked for now. It lies in the cluster as long as the copy does.
+    rest : callable
+        Changes what lies beside the cluster; called once the cluster is as it is to be, before a node can start.
 
     Raises
     ------
     DataInUse
-        When that call lives.
+        When that call lives, or has changed the cluster and asked for something else.
     StoreFailed
-        When the cluster refused.
+        When the cluster refused, or as `rest`.
     """
     with closing(reach_cluster(settings)) as link:
-        return jetstream_rewrite.finish(link)
+        return jetstream_rewrite.finish(link, asked, rest)
 
 
 @contextmanager
-def rewritten_cluster(settings: Settings, rewriting: Rewriting) -> Generator[Counter[str]]:
+def rewritten_cluster(settings: Settings, rewriting: Rewriting, asked: str) -> Generator[Counter[str]]:
     """Change log, state, documents and models of a stopped cluster, and keep nodes out until the end of the block.
+
+    What an earlier call left is to be brought to its end before, by `finish_earlier`.
 
     Parameters
     ----------
@@ -50,6 +61,8 @@ def rewritten_cluster(settings: Settings, rewriting: Rewriting) -> Generator[Cou
         With `nats_url`.
     rewriting : Rewriting
         What becomes of it.
+    asked : str
+        A fingerprint of what is asked for.
 
     Yields
     ------
@@ -63,13 +76,12 @@ def rewritten_cluster(settings: Settings, rewriting: Rewriting) -> Generator[Cou
     InvalidValue
         When ticks were closed that no checkpoint has passed, or what is refused by `rewriting`; nothing was changed.
     StoreFailed
-        When the cluster refused. Called again it goes on.
+        When the cluster refused.
     """
-    finish_earlier(settings)
     with closing(reach_cluster(settings)) as link, jetstream_rewrite.beating(link):
         with closing(join_cluster(settings, utc_now, Telemetry())) as store:
             _refuse_members(store)
-            done = store.copy(ClusterRewriting(rewriting, _refuse_closed))
+            done = store.copy(ClusterRewriting(rewriting, _refuse_closed, asked))
         jetstream_rewrite.place(link)
         try:
             yield done

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from app.auth.audit import AuditLog, Deed
-from app.forget import finish_earlier, forget_tenant, forget_value, pseudonym
+from app.forget import asked_tenant, asked_value, finish_earlier, forget_asked, pseudonym
 from app.main import open_alone
 from app.operator import operator
 from app.parts import utc_now
@@ -40,7 +40,7 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
     Raises
     ------
     DataInUse
-        When a node holds the folder, or is a member of the cluster.
+        When a node holds the folder, or is a member of the cluster, or an earlier call that asked for something else has not ended there.
     InvalidSetting
         When the folder was moved into a cluster that the settings do not name.
     InvalidValue
@@ -50,20 +50,25 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
     """
     if (tenant is None) == (attribute is None):
         raise InvalidValue(f"exactly one of --tenant and --attribute must be given, got {'both' if tenant else 'none'}")
-    finished = False
-    if settings.nats_url:
-        finished = finish_earlier(settings)  # until then the cluster is opened by nobody
-    else:
-        refuse_moved(settings.data)
     if tenant is not None:
-        with _audited(settings, f"tenant {pseudonym(tenant)}"):  # the name goes with the data
-            done, what = forget_tenant(settings, tenant), f"tenant {tenant}"
+        asked, what, noted = (
+            asked_tenant(tenant),
+            f"tenant {tenant}",
+            f"tenant {pseudonym(tenant)}",
+        )  # the name goes with the data
     else:
         key, equals, value = (attribute or "").partition("=")
         if not equals:
             raise InvalidValue(f"--attribute must be name=value, got {attribute!r}")
-        with _audited(settings, f"a value of {key}"):  # which one would keep it
-            done, what = forget_value(settings, key, value), f"a value of {key}"
+        asked, what = asked_value(key, value), f"a value of {key}"
+        noted = what  # which one would keep it
+    finished = False
+    if settings.nats_url:
+        finished = finish_earlier(settings, asked)  # until then the cluster is opened by nobody
+    else:
+        refuse_moved(settings.data)
+    with _audited(settings, noted):
+        done = forget_asked(settings, asked)
     counted = ", ".join(f"{count} {name}" for name, count in done.items())
     before = ["an earlier call that did not end was brought to its end first"] if finished else []
     return dict(done), "\n".join((*before, f"forgot {what}: {counted}", *_left(settings)))

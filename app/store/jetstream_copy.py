@@ -58,10 +58,13 @@ class ClusterRewriting:
         As on one machine.
     refuse : callable
         Takes partition, state of its checkpoint, and the bytes of each message behind it; raises where these may not get other offsets.
+    asked : str
+        A fingerprint of what is asked for, by which a later call knows whether it asks for the same.
     """
 
     rewriting: Rewriting
     refuse: Callable[[int, State, bytes], None]
+    asked: str
 
 
 @dataclass(frozen=True, slots=True)

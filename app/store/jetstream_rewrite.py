@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -67,6 +67,7 @@ class _Plan(msgspec.Struct):
 
     count: int
     streams: dict[str, _Stream]
+    asked: str
     placed: bool = False
 
 
@@ -130,7 +131,7 @@ def copy_cluster(
         configs = {name: _made_of(found[name]["config"]) for name in copied.ends}
         _park(link, configs, copied)
         streams = {name: _Stream(config, copied.ends[name] + 1) for name, config in configs.items()}
-        _say(link, _MARK, _Plan(copied.count, streams))
+        _say(link, _MARK, _Plan(copied.count, streams, rewriting.asked))
     except BaseException:
         there = _there(link, NEXT)
         if there is not None and there["config"]["metadata"].get(_CALL) == call:
@@ -169,7 +170,7 @@ def place(link: Link) -> None:
     state.flush()
     for name in plan.streams:
         _await_all(link, name)
-    _say(link, _MARK, _Plan(plan.count, plan.streams, placed=True))
+    _say(link, _MARK, msgspec.structs.replace(plan, placed=True))
 
 
 def release(link: Link) -> None:
@@ -180,22 +181,26 @@ def release(link: Link) -> None:
             _delete(link, NEXT)
 
 
-def finish(link: Link, watch_s: float | None = None) -> bool:
+def finish(link: Link, asked: str, rest: Callable[[], object], watch_s: float | None = None) -> bool:
     """Bring to its end what a call that was killed left, and return whether there was anything.
 
     Parameters
     ----------
     link : Link
         The connection.
+    asked : str
+        A fingerprint of what is asked for now; a whole copy must have been made for the same.
+    rest : callable
+        Does what such a call does once the streams are as they are to be; nodes are kept out meanwhile.
     watch_s : float, optional
         Seconds for which is looked whether that call lives, `WATCH_S` by default.
 
     Raises
     ------
     DataInUse
-        When that call lives.
+        When that call lives, or asked for something else and is not undone; the copy stays.
     StoreFailed
-        When the cluster refused.
+        When the cluster refused, or as `rest`.
     """
     if _there(link, NEXT) is None:
         return False
@@ -204,11 +209,17 @@ def finish(link: Link, watch_s: float | None = None) -> bool:
         time.sleep(_PAUSE_S)
         if _written(link) != before:
             raise DataInUse("another `foreshock forget` works on the cluster now: wait for its end")
+    plan = _plan(link)
+    if plan is not None and plan.asked != asked:
+        raise DataInUse("an earlier call for another tenant or value has not ended: call it again for that first")
     with beating(link):
-        if _plan(link) is None:
+        if plan is None:
             _abandon(link)
-        else:
-            place(link)
+            return True
+        place(link)
+        try:
+            rest()
+        finally:
             release(link)
     return True
 

@@ -243,6 +243,9 @@ def test_what_a_kill_left_is_brought_to_its_end_by_the_next_call_and_no_node_sta
     assert run_and_kill(KILLED, [config, GONE, after_lines], after_lines=after_lines)[-1] == last
     with pytest.raises(InvalidSetting, match="has begun and not ended"):
         place.opened()
+    other = CliRunner().invoke(app, ["forget", "--tenant", STAYS, "--config", str(config)])
+    assert other.exit_code != 0
+    assert "call it again for that first" in f"{other.output} {other.exception}"
     result = CliRunner().invoke(app, ["forget", "--tenant", GONE, "--config", str(config)])
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("an earlier call that did not end was brought to its end first\nforgot tenant")

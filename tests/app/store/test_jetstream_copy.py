@@ -49,7 +49,7 @@ def test_what_no_checkpoint_has_passed_is_gathered_anew_as_large_as_the_log_gath
             store.log.append(1, "", bytes(size))
         before = all_of(store.log.read(1, 0, 10_000))
         seen: list[int] = []
-        store.copy(ClusterRewriting(SAME, lambda partition, _state, _data: seen.append(partition)))
+        store.copy(ClusterRewriting(SAME, lambda partition, _state, _data: seen.append(partition), ""))
         assert seen == [1] * len(sizes)
         of_log = [s for s in islice(messages(link, NEXT, f"{NUMBERED}>"), 5) if s.headers[OF] == "FS_LOG_1"]
         assert len(of_log) == 5

@@ -23,6 +23,8 @@ from tests.app.store.jetstreams import PLAN, accounts, an_account, opened
 
 pytestmark = pytest.mark.cluster
 
+ASKED = "a tenant"
+
 
 class Killed(BaseException):
     """The process is no more."""
@@ -102,7 +104,11 @@ def fewer(_partition: int, state: State) -> State:
 
 def rewriting(*blobs: str) -> ClusterRewriting:
     of = Rewriting(without, fewer, lambda _bucket, _key, value: without(value), lambda: frozenset(blobs))
-    return ClusterRewriting(of, lambda _partition, _state, _data: None)
+    return ClusterRewriting(of, lambda _partition, _state, _data: None, ASKED)
+
+
+def nothing() -> None:
+    """Stand for history where there is none."""
 
 
 def expected(before: Held) -> Held:
@@ -167,7 +173,7 @@ def test_a_kill_between_any_two_calls_loses_nothing_and_the_next_call_ends_it() 
                 except Killed:
                     pass
         with linked(account) as link:
-            whole = finish(link, 0.0)
+            whole = finish(link, ASKED, nothing, 0.0)
         with opened(account) as store:
             now = held(store)
             assert now in (before, expected(before)), f"killed before call {n_calls}"
@@ -204,7 +210,7 @@ def test_between_the_copy_and_its_end_nothing_is_taken_in_and_after_a_kill_there
             copy_cluster(dying, store.log, store.checkpoints, rewriting(), store.documents.now_s())
         answer = link.call(link.api("STREAM.INFO.FS_STATE"))
         assert answer["config"]["subjects"] == ["fs.parked.FS_STATE.>"]
-        assert finish(link, 0.0)
+        assert finish(link, ASKED, nothing, 0.0)
     with opened(account) as store:
         assert held(store) == before
         assert store.log.append(0, "", b"new")
@@ -227,10 +233,39 @@ def test_nobody_opens_the_cluster_while_the_copy_is_there_nor_changes_it_twice()
         place(link)
         release(link)
         release(link)
-        assert not finish(link)
+        assert not finish(link, ASKED, nothing)
         link.call(link.api(f"STREAM.CREATE.{NEXT}", {"name": NEXT, "subjects": ["fs.next.>"]}))
         with pytest.raises(StoreFailed, match="no whole copy"):
             place(link)
+
+
+@pytest.mark.parametrize("placed", [False, True])
+def test_a_whole_copy_is_ended_by_who_asks_for_the_same_alone_and_not_before_the_rest_is_done(placed: bool) -> None:
+    account = an_account()
+    seen: list[str] = []
+
+    def rest() -> None:
+        with pytest.raises(InvalidSetting, match="has begun and not ended"):
+            opened(account)
+        seen.append("rest")
+
+    with opened(account) as store, linked(account) as link:
+        filled(store)
+        before = held(store)
+        store.copy(rewriting())
+        if placed:
+            place(link)
+        for _ in range(2):
+            with pytest.raises(DataInUse, match="for another tenant or value has not ended: call it again for that first"):
+                finish(link, "another tenant", rest, 0.0)
+            with pytest.raises(InvalidSetting, match="has begun and not ended"):
+                opened(account)
+        assert not seen
+        assert finish(link, ASKED, rest, 0.0)
+        assert seen == ["rest"]
+        assert not finish(link, "another tenant", rest, 0.0)
+    with opened(account) as store:
+        assert held(store) == expected(before)
 
 
 def test_who_works_on_it_now_is_not_disturbed() -> None:
@@ -249,7 +284,7 @@ def test_who_works_on_it_now_is_not_disturbed() -> None:
         thread.start()
         try:
             with pytest.raises(DataInUse, match="works on the cluster now"):
-                finish(link, 0.2)
+                finish(link, ASKED, nothing, 0.2)
         finally:
             done.set()
             thread.join()
