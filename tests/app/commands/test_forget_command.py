@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from app.auth.audit import AuditLog
 from app.cli import app
 from app.commands.forget_command import forget
 from app.history.delta import DeltaHistory
-from app.main import history_place
-from features.errors import InvalidSetting, InvalidValue
+from app.main import history_place, open_alone
+from app.parts import utc_now
+from app.store import jetstream_rewrite
+from features.errors import InvalidSetting, InvalidValue, StoreFailed
 from tests.app.ingest.requests import a_log, as_json, logs
+from tests.families import a_cluster
 from tests.nodes import run_node, settings_in
 from tests.object_store import object_store
 
@@ -70,3 +75,29 @@ def test_history_under_a_url_is_changed_too_and_what_is_beyond_reach_is_said(tmp
         assert report["history"] > 0
         assert {row["tenant"] for name in ("errors", "windows") for row in history.read(name).to_pylist()} == {"other"}
         assert ("earlier versions of objects" in table) == url.startswith("s3")
+
+
+@pytest.mark.cluster
+def test_where_putting_back_fails_the_reason_is_told_and_the_next_call_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jetstream_rewrite, "WATCH_S", 1.0)  # nobody else is at it here
+    over: dict[str, Any] = a_cluster()
+    settings = settings_in(tmp_path, **over)
+    with closing(open_alone(settings)) as store:
+        store.documents.put("errors", "acme/1", b"{}")
+
+    def away(_link: object, name: str) -> None:
+        raise StoreFailed(f"stream {name}: the servers n2 did not take part")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jetstream_rewrite, "_await_all", away)
+        with pytest.raises(StoreFailed, match="n2 did not take part"):
+            forget(settings, "acme", None)
+    assert "the audit log does not say that it was refused" in caplog.text
+    report, table = forget(settings, "acme", None)
+    assert table.startswith("an earlier call that did not end was brought to its end first")
+    assert report["documents"] == 0
+    with closing(open_alone(settings)) as store:
+        assert list(store.documents.items("errors")) == []
+        assert [deed.outcome for deed in AuditLog(store.documents, utc_now, 86_400).deeds()] == ["done", "begun"]
