@@ -19,7 +19,7 @@ from uuid import uuid4
 import msgspec
 from nats.errors import Error as NatsError
 
-from app.store.jetstream_answers import Draft
+from app.store.jetstream_answers import Draft, Stored
 from app.store.jetstream_blank import ask
 from app.store.jetstream_checkpoints import JetStreamCheckpoints
 from app.store.jetstream_copy import (
@@ -146,19 +146,20 @@ def place(link: Link) -> None:
     Raises
     ------
     StoreFailed
-        When the cluster refused, or a server took no part; the copy is there, and what is not done is done by the next call.
+        When the copy lacks a message: then nothing was deleted that was not before. When the cluster refused, or a server took no part; the
+        copy is there, and what is not done is done by the next call.
     """
     plan = _plan(link)
     if plan is None:
         raise StoreFailed(f"stream {NEXT} holds no whole copy")
     if plan.placed:
         return
+    for _ in _copied(link, plan.count):
+        pass  # it is there to its end, and can be read, before anything is deleted
     for name, made in plan.streams.items():
         _make_anew(link, name, made)
     state = Batches(link, STREAM)
-    for number, stored in enumerate(islice(messages(link, NEXT, f"{NUMBERED}>"), plan.count)):
-        if stored.subject != f"{NUMBERED}{number}":
-            raise StoreFailed(f"message {number} of stream {NEXT} must be there, got {stored.subject}")
+    for number, stored in enumerate(_copied(link, plan.count)):
         name, draft = stored.headers[OF], Draft(stored.headers[TO], stored.data)
         if name != STREAM:
             # The sequences of one subject are those of the copy: an answer that was lost must not store it twice.
@@ -262,6 +263,14 @@ def _abandon(link: Link) -> None:
     for name, config in {} if stored is None else msgspec.json.decode(stored.data, type=dict[str, dict[str, Any]]).items():
         ask(link, f"STREAM.UPDATE.{name}", config)
     _delete(link, NEXT)
+
+
+def _copied(link: Link, count: int) -> Generator[Stored]:
+    """Iterate over the messages of a whole copy, and fail where one is not there or out of its order."""
+    for number, stored in enumerate(islice(messages(link, NEXT, f"{NUMBERED}>"), count)):
+        if stored.subject != f"{NUMBERED}{number}":
+            raise StoreFailed(f"message {number} of stream {NEXT} must be there, got {stored.subject}")
+        yield stored
 
 
 def _made_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 from app.store.contract import Commit, Rewriting, State
 from app.store.jetstream import JetStreamStore
 from app.store.jetstream_answers import Draft
+from app.store.jetstream_blank import ask
 from app.store.jetstream_copy import NEXT, NUMBERED, ClusterRewriting
 from app.store.jetstream_link import Link
 from app.store.jetstream_rewrite import copy_cluster, finish, place, release
@@ -266,6 +267,24 @@ def test_a_whole_copy_is_ended_by_who_asks_for_the_same_alone_and_not_before_the
         assert not finish(link, "another tenant", rest, 0.0)
     with opened(account) as store:
         assert held(store) == expected(before)
+
+
+def test_a_copy_that_lacks_a_message_is_refused_before_anything_is_deleted() -> None:
+    account = an_account()
+    with opened(account) as store, linked(account) as link:
+        filled(store)
+        store.copy(rewriting())
+        old = [link.call(link.api(f"STREAM.INFO.{name}")) for name in ("FS_STATE", "FS_LOG_0", "FS_LOG_1")]
+        lacking = link.call(link.newest(NEXT, f"{NUMBERED}3"))
+        assert lacking is not None
+        ask(link, f"STREAM.MSG.DELETE.{NEXT}", {"seq": lacking.sequence})
+        for _ in range(2):
+            with pytest.raises(StoreFailed, match=f"message 3 of stream {NEXT} must be there, got {NUMBERED}4"):
+                place(link)
+        for before in old:
+            now = link.call(link.api(f"STREAM.INFO.{before['config']['name']}"))
+            assert (now["created"], now["state"]["messages"]) == (before["created"], before["state"]["messages"])
+            assert now["state"]["messages"] > 0
 
 
 def test_who_works_on_it_now_is_not_disturbed() -> None:
