@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -33,7 +32,7 @@ from app.settings import Settings
 from app.store.contract import Rewriting, State
 from app.store.file_blobs import FileBlobs
 from app.store.folder import FolderLock
-from app.store.sqlite_rewrite import rewrite
+from app.store.sqlite_rewrite import partitions_of, rewrite
 from app.summaries import BUCKET as SUMMARIES
 from app.telemetry import Telemetry
 from features.errors import InvalidValue
@@ -182,12 +181,13 @@ def forget_asked(settings: Settings, asked: Asked) -> Counter[str]:
     """
     with _held(settings):
         if not settings.nats_url:
-            done = _rewritten_folder(settings, asked)
+            done = _rewritten_folder(settings, asked, settings.store.partitions)
             done.update(_rewritten_history(settings, asked))
             return done
-        forget_cluster.finish_earlier(settings, asked.fingerprint, partial(_rewritten_beside, settings, asked))
+        rest = _beside(settings, asked)
+        forget_cluster.finish_earlier(settings, asked.fingerprint, rest)
         with forget_cluster.rewritten_cluster(settings, asked.rewriting(settings), asked.fingerprint) as done:
-            done.update(_rewritten_beside(settings, asked))
+            done.update(rest())
         return done
 
 
@@ -202,7 +202,7 @@ def finish_earlier(settings: Settings, asked: Asked) -> bool:
         When the disk or the cluster refused.
     """
     with _held(settings):
-        return forget_cluster.finish_earlier(settings, asked.fingerprint, partial(_rewritten_beside, settings, asked))
+        return forget_cluster.finish_earlier(settings, asked.fingerprint, _beside(settings, asked))
 
 
 def _fingerprint(*asked: str) -> str:
@@ -226,18 +226,26 @@ def _histories(settings: Settings) -> list[tuple[Path | str, dict[str, str]]]:
     return [*places, (settings.data / "history", {})]
 
 
-def _rewritten_beside(settings: Settings, asked: Asked) -> Counter[str]:
-    """Change what lies beside a cluster: the folder's store as it was when it was moved into it, and history."""
-    done = Counter[str]()
-    if (settings.data / "store.db").is_file():
-        done.update(_rewritten_folder(settings, asked))
-    done.update(_rewritten_history(settings, asked))
-    return done
+def _beside(settings: Settings, asked: Asked) -> Callable[[], Counter[str]]:
+    """Return what changes what lies beside a cluster: the folder's store as it was when it was moved into it, and history.
+
+    A store that cannot be opened is refused here, before the cluster is changed. How many partitions it has it says itself: those of the
+    settings are of no node any more.
+    """
+    moved = settings.data / "store.db"
+    partitions = partitions_of(moved) if moved.is_file() else None
+
+    def rewritten() -> Counter[str]:
+        done = Counter[str]() if partitions is None else _rewritten_folder(settings, asked, partitions)
+        done.update(_rewritten_history(settings, asked))
+        return done
+
+    return rewritten
 
 
-def _rewritten_folder(settings: Settings, asked: Asked) -> Counter[str]:
+def _rewritten_folder(settings: Settings, asked: Asked, partitions: int) -> Counter[str]:
     blobs = FileBlobs(settings.data / "blobs")
-    return rewrite(settings.data / "store.db", settings.store.partitions, asked.rewriting(settings), blobs.remove)
+    return rewrite(settings.data / "store.db", partitions, asked.rewriting(settings), blobs.remove)
 
 
 def _rewritten_history(settings: Settings, asked: Asked) -> Counter[str]:

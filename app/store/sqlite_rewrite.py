@@ -16,9 +16,35 @@ from app.store.contract import Rewriting
 from app.store.sqlite_schema import connect_writer, log_table
 from features.errors import StoreFailed
 
-__all__ = ["rewrite"]
+__all__ = ["partitions_of", "rewrite"]
 
 _PAGE = 256
+
+
+def partitions_of(path: Path) -> int:
+    """Return how many partitions the log of a database has, once it was opened as `rewrite` opens it.
+
+    Parameters
+    ----------
+    path : Path
+        The database, which is there; the caller holds its folder.
+
+    Raises
+    ------
+    SnapshotMismatch
+        When another release made it, which this one cannot read.
+    StoreFailed
+        When it is no database or cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            found = connection.execute("SELECT value FROM meta WHERE name = 'partitions'").fetchone()
+    except sqlite3.Error as exc:
+        raise StoreFailed(f"cannot open {path}: {exc}") from exc
+    if found is None:
+        raise StoreFailed(f"{path} must say how many partitions it has, and does not")
+    connect_writer(path, found[0]).close()
+    return found[0]
 
 
 def rewrite(path: Path, partitions: int, rewriting: Rewriting, remove: Callable[[str], bool]) -> Counter[str]:

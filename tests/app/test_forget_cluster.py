@@ -120,10 +120,19 @@ def test_a_folder_that_was_moved_into_the_cluster_is_changed_with_it(tmp_path: P
     fed(tmp_path)
     fed(tmp_path, **over)
     assert holding(tmp_path, GONE)
-    done = forget_tenant(settings_in(tmp_path, **over), GONE)
+    done = forget_tenant(settings_in(tmp_path, **over, store__partitions=3), GONE)  # its own number is not asked for any more
     assert done["models"] == 2, "one in the cluster, one in the folder"
     assert not holding(tmp_path, GONE)
     assert holding(tmp_path, STAYS)
+
+
+def test_a_moved_folder_that_cannot_be_opened_is_told_before_the_cluster_is_changed(settings: Settings) -> None:
+    put(settings, "errors", f"{GONE}/1", b"{}")
+    (settings.data / "store.db").write_bytes(b"no database" * 1000)
+    for forgotten in (forget_asked, forget.finish_earlier):
+        with pytest.raises(StoreFailed, match=r"cannot open .*store\.db"):
+            forgotten(settings, asked_tenant(GONE))
+    assert keys(settings, "errors") == [f"{GONE}/1"]
 
 
 def holding(folder: Path, text: str) -> list[Path]:

@@ -14,7 +14,7 @@ import pytest
 from app.settings import StoreSettings
 from app.store.contract import Commit, Rewriting
 from app.store.sqlite import SqliteStore, open_store
-from app.store.sqlite_rewrite import rewrite
+from app.store.sqlite_rewrite import partitions_of, rewrite
 from features.errors import StoreFailed
 
 SETTINGS = StoreSettings(partitions=2, commit_window_ms=0.0)
@@ -112,3 +112,16 @@ def test_what_lies_elsewhere_goes_before_anything_is_committed(tmp_path: Path) -
     done = rewrite(tmp_path / "store.db", 2, going, remove)
     assert (done["documents"], done["models"]) == (2, 1)
     assert seen == [("a", 3), ("b", 3)]
+
+
+def test_a_database_says_how_many_partitions_it_has(tmp_path: Path) -> None:
+    filled(tmp_path)
+    path = tmp_path / "store.db"
+    assert partitions_of(path) == SETTINGS.partitions
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM meta WHERE name = 'partitions'")
+    with pytest.raises(StoreFailed, match="must say how many partitions"):
+        partitions_of(path)
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreFailed, match="cannot open"):
+        partitions_of(path)
