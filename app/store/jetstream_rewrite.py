@@ -7,6 +7,7 @@ from the copy. While the copy is there no node opens the cluster. `app.forget_cl
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -38,9 +39,11 @@ from app.store.jetstream_copy import (
 from app.store.jetstream_documents import STREAM, lasting
 from app.store.jetstream_link import Link
 from app.store.jetstream_log import JetStreamLog
-from features.errors import DataInUse, InvalidSetting, StoreFailed
+from features.errors import DataInUse, ForeshockError, InvalidSetting, StoreFailed
 
 __all__ = ["beating", "copy_cluster", "finish", "place", "refuse_unfinished", "release"]
+
+logger = logging.getLogger(__name__)
 
 _MARK, _PARKED, _BEAT = "fs.next.mark", "fs.next.parked", "fs.next.beat"
 _CALL = "foreshock.call"
@@ -118,7 +121,7 @@ def copy_cluster(
         When another call is at it.
     StoreFailed
         When a server is away, whose disk would keep what is forgotten, somebody wrote to the cluster meanwhile, or as `copy_into`. Nothing was
-        changed.
+        changed; where the cluster cannot even be left as it was, the error says so, and the next call does it.
     """
     names = [STREAM, BLOBS, *(log.layout.stream(number) for number in range(log.layout.streams))]
     found = {name: ask(link, f"STREAM.INFO.{name}", {}) for name in names}
@@ -132,10 +135,15 @@ def copy_cluster(
         _park(link, configs, copied)
         streams = {name: _Stream(config, copied.ends[name] + 1) for name, config in configs.items()}
         _say(link, _MARK, _Plan(copied.count, streams, rewriting.asked))
-    except BaseException:
-        there = _there(link, NEXT)
-        if there is not None and there["config"]["metadata"].get(_CALL) == call:
-            _abandon(link)
+    except BaseException as exc:
+        try:
+            there = _there(link, NEXT)
+            if there is not None and there["config"]["metadata"].get(_CALL) == call:
+                _abandon(link)
+        except ForeshockError as second:
+            logger.warning("what was copied cannot be undone: %s", second)
+            if isinstance(exc, ForeshockError):
+                exc.args = (f"{exc}; what was copied is not undone, and no node starts until another call has undone it",)
         raise
     return copied.done
 

@@ -240,6 +240,39 @@ def test_nobody_opens_the_cluster_while_the_copy_is_there_nor_changes_it_twice()
             place(link)
 
 
+def test_where_the_copy_cannot_be_undone_the_first_reason_is_told_and_the_next_call_undoes_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    account = an_account()
+    with opened(account) as store, linked(account) as link:
+        filled(store)
+        before = held(store)
+        failed = 0
+
+        class Away(Dying):
+            def call(self, work: Coroutine[Any, Any, Any]) -> object:
+                nonlocal failed
+                if self.left:
+                    return self.link.call(work)
+                work.close()
+                failed += 1
+                raise StoreFailed(f"no answer, number {failed}")
+
+            def api(self, name: str, asked: dict[str, Any] | None = None) -> Coroutine[Any, Any, dict[str, Any]]:
+                if name == "STREAM.UPDATE.FS_LOG_1":  # some are parked
+                    self.left = 0
+                return self.link.api(name, asked)
+
+        away = cast("Link", Away(link, 1))
+        with pytest.raises(StoreFailed, match=r"^no answer, number 1; .* until another call has undone it$"):
+            copy_cluster(away, store.log, store.checkpoints, rewriting(), store.documents.now_s())
+        assert "what was copied cannot be undone: no answer, number 2" in caplog.text
+        assert finish(link, "another tenant", nothing, 0.0)
+    with opened(account) as store:
+        assert held(store) == before
+        assert store.log.append(0, "", b"new")
+
+
 @pytest.mark.parametrize("placed", [False, True])
 def test_a_whole_copy_is_ended_by_who_asks_for_the_same_alone_and_not_before_the_rest_is_done(placed: bool) -> None:
     account = an_account()
