@@ -50,7 +50,7 @@ _CALL = "foreshock.call"
 _NO_STREAM = 10059
 WATCH_S = 20.0
 """Seconds for which a copy is watched before whoever made it counts as dead. Who lives says so each `_BEAT_S`, but not while the stream of
-the copy has no leader: 5.7 s at most were measured (ENGINE)."""
+the copy has no leader: 5.7 s at most were measured."""
 
 _BEAT_S = 0.5  # guessed: a small part of `WATCH_S`, and few bytes an hour
 _TRIES, _PAUSE_S = 100, 0.1  # until a name that was just let go of is free
