@@ -55,7 +55,7 @@ def statuses(answer: bytes) -> list[int]:
 
 
 def post(port: str, *headers: bytes, body: bytes | None = None, closing: bool = True) -> bytes:
-    lines = [ONE[port] + b" HTTP/1.1", b"host: x", b"content-type: application/json", *headers]
+    lines = [ONE[port] + b" HTTP/1.1", b"host: localhost", b"content-type: application/json", *headers]
     lines += [b"connection: close"] if closing else []
     return b"\r\n".join(lines) + b"\r\n\r\n" + (GOOD[port] if body is None else body)
 
@@ -65,7 +65,7 @@ def still_answers(node: RunningNode) -> None:
     assert node.post("logs", BODY).status_code == 200
 
 
-SMUGGLED = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+SMUGGLED = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -176,7 +176,7 @@ def test_no_tenant_name_brings_a_header_or_a_path_with_it(node: RunningNode, por
     ids=repr,
 )
 def test_no_path_brings_a_header_with_it(node: RunningNode, port: str, path: bytes) -> None:
-    answer = said(node, port, b"GET " + path + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    answer = said(node, port, b"GET " + path + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     head = answer.partition(b"\r\n\r\n")[0].lower()
     assert statuses(answer)[0] in {400, 404, 405}
     assert b"\nx-injected" not in head
@@ -186,7 +186,7 @@ def test_no_path_brings_a_header_with_it(node: RunningNode, port: str, path: byt
 @pytest.mark.parametrize("key", ["k\r\nx-injected: 1", "k\rx", "k\x00", "k" * 256, "\u00ff\u00fe", " "], ids=repr)
 def test_no_idempotency_key_brings_a_header_with_it(node: RunningNode, key: str) -> None:
     body = b'{"reason": "hostile"}'
-    request = b"POST /api/v1/training-runs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    request = b"POST /api/v1/training-runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n"
     answer = said(
         node, "api", request + b"content-length: %d\r\nidempotency-key: %b\r\n\r\n%b" % (len(body), key.encode("latin-1"), body)
     )
@@ -224,7 +224,7 @@ TRAVERSALS = [
 @pytest.mark.parametrize("path", TRAVERSALS, ids=repr)
 def test_no_path_leads_out_of_what_is_served(node: RunningNode, path: bytes) -> None:
     key = (node.node.settings.data / "signing.key").read_bytes()
-    answer = said(node, "api", b"GET " + path + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    answer = said(node, "api", b"GET " + path + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     assert statuses(answer)[0] in {400, 404, 405, 422}
     assert b"root:" not in answer
     assert b"SQLite format" not in answer
@@ -256,7 +256,7 @@ class TestSize:
 
     def test_one_who_sends_a_byte_now_and_then_is_given_up(self, node: RunningNode, port: str) -> None:
         # A head: two seconds, `server.keep_alive_s`; the node hangs up although bytes came in between.
-        begun = ONE[port] + b" HTTP/1.1\r\nhost: x\r\n"
+        begun = ONE[port] + b" HTTP/1.1\r\nhost: localhost\r\n"
         assert said(node, port, *(begun[n : n + 1] for n in range(len(begun)))) == b""
         # A body: two seconds, `ingest.body_timeout_s`.
         slow = said(node, port, post(port, b"content-length: 1000", body=b'{"a'))
@@ -266,7 +266,7 @@ class TestSize:
 
 def test_a_problem_quotes_what_it_was_asked_as_text(node: RunningNode) -> None:
     path = b"/api/v1/%3Cscript%3Ealert(1)%3C/script%3E"
-    answer = said(node, "api", b"GET " + path + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    answer = said(node, "api", b"GET " + path + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head.lower()
     assert json.loads(body)["status"] == 404
