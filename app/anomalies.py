@@ -114,6 +114,11 @@ class SeriesAnomalies:
         self.newest = self._strongest.advance(told.tails, told.begins, usual, window)
         self._told = told
 
+    @property
+    def tails(self) -> FloatArray:
+        """What the judge of each signal said of the newest window, 1 where it said nothing, shape (n, len(SIGNALS))."""
+        return self._told.tails
+
     def bounds(self, signal: str) -> FloatArray:
         """Return the bounds within which a signal of the newest window was normal, lower and upper, shape (n, 2).
 
