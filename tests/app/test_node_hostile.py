@@ -186,7 +186,9 @@ def test_no_path_brings_a_header_with_it(node: RunningNode, port: str, path: byt
 @pytest.mark.parametrize("key", ["k\r\nx-injected: 1", "k\rx", "k\x00", "k" * 256, "\u00ff\u00fe", " "], ids=repr)
 def test_no_idempotency_key_brings_a_header_with_it(node: RunningNode, key: str) -> None:
     body = b'{"reason": "hostile"}'
-    request = b"POST /api/v1/training-runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    request = (
+        b"POST /api/v1/training-runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    )
     answer = said(
         node, "api", request + b"content-length: %d\r\nidempotency-key: %b\r\n\r\n%b" % (len(body), key.encode("latin-1"), body)
     )
