@@ -45,8 +45,6 @@ __all__ = [
     "asked_value",
     "finish_earlier",
     "forget_asked",
-    "forget_tenant",
-    "forget_value",
     "pseudonym",
 ]
 
@@ -122,42 +120,6 @@ def asked_value(key: str, value: str) -> Asked:
         lambda _settings: rewriting,
         lambda place, options: erase.change_texts(place, forgotten.row_text, options),
     )
-
-
-def forget_tenant(settings: Settings, tenant: str) -> Counter[str]:
-    """Remove all of a tenant's data from a folder or a cluster, and return how much of what changed or went.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of the node.
-    tenant : str
-        1 to 128 of A-Z a-z 0-9 _ . -.
-
-    Raises
-    ------
-    InvalidValue
-        When there can be no such tenant, or as `forget_asked`.
-    """
-    return forget_asked(settings, asked_tenant(tenant))
-
-
-def forget_value(settings: Settings, key: str, value: str) -> Counter[str]:
-    """Replace a value of an attribute wherever errors hold it, and return how much of what changed.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of the node.
-    key, value : str
-        The attribute's name, and the value.
-
-    Raises
-    ------
-    InvalidValue
-        When the value cannot be removed, since services or operations are called so, or as `forget_asked`; nothing was changed.
-    """
-    return forget_asked(settings, asked_value(key, value))
 
 
 def forget_asked(settings: Settings, asked: Asked) -> Counter[str]:

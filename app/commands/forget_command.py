@@ -54,11 +54,8 @@ def forget(settings: Settings, tenant: str | None, attribute: str | None) -> tup
     if (tenant is None) == (attribute is None):
         raise InvalidValue(f"exactly one of --tenant and --attribute must be given, got {'both' if tenant else 'none'}")
     if tenant is not None:
-        asked, what, noted = (
-            asked_tenant(tenant),
-            f"tenant {tenant}",
-            f"tenant {pseudonym(tenant)}",
-        )  # the name goes with the data
+        asked, what = asked_tenant(tenant), f"tenant {tenant}"
+        noted = f"tenant {pseudonym(tenant)}"  # the name goes with the data
     else:
         key, equals, value = (attribute or "").partition("=")
         if not equals:

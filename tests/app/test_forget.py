@@ -14,7 +14,7 @@ import pytest
 
 from app.auth import Principal, Scope
 from app.edge.sessions import Sessions
-from app.forget import forget_tenant, forget_value
+from app.forget import asked_tenant, asked_value, forget_asked
 from app.history import erase
 from app.history.delta import DeltaHistory
 from app.history.erase import remove_tenant
@@ -83,7 +83,7 @@ def test_a_tenant_is_in_no_file_any_more_and_another_one_is_as_it_was(tmp_path: 
     }
     assert len(where(tmp_path, GONE)) > 30
     assert len(before["series"]) > 100
-    done = forget_tenant(settings_in(tmp_path), GONE)
+    done = forget_asked(settings_in(tmp_path), asked_tenant(GONE))
     assert where(tmp_path, GONE) == []
     assert min(done[name] for name in ("entries", "state", "documents", "history")) > 0
     assert done["models"] == 1
@@ -97,7 +97,7 @@ def test_a_tenant_is_in_no_file_any_more_and_another_one_is_as_it_was(tmp_path: 
         now = DeltaHistory(tmp_path / "history").read(name, tenant=STAYS)
         assert now.num_rows == found.num_rows > 0
         assert sorted(map(repr, now.sort_by(order).to_pylist())) == sorted(map(repr, found.sort_by(order).to_pylist()))
-    assert forget_tenant(settings_in(tmp_path), GONE).total() == 0, "the second time there is nothing"
+    assert forget_asked(settings_in(tmp_path), asked_tenant(GONE)).total() == 0, "the second time there is nothing"
 
 
 def test_what_history_refused_is_done_by_the_next_call_and_no_model_stays(tmp_path: Path) -> None:
@@ -107,10 +107,10 @@ def test_what_history_refused_is_done_by_the_next_call_and_no_model_stays(tmp_pa
     for path in files:
         path.write_bytes(b"no parquet")
     with pytest.raises(StoreFailed, match="history refused"):
-        forget_tenant(settings_in(tmp_path), GONE)
+        forget_asked(settings_in(tmp_path), asked_tenant(GONE))
     for path, data in kept.items():
         path.write_bytes(data)
-    assert forget_tenant(settings_in(tmp_path), GONE)["history"] > 0
+    assert forget_asked(settings_in(tmp_path), asked_tenant(GONE))["history"] > 0
     assert where(tmp_path, GONE) == []
 
 
@@ -125,14 +125,14 @@ def test_no_node_starts_on_a_folder_before_history_is_changed_too(tmp_path: Path
         return remove_tenant(folder, tenant, options)
 
     monkeypatch.setattr(erase, "remove_tenant", removed)
-    assert forget_tenant(settings_in(tmp_path), GONE)["history"] > 0
+    assert forget_asked(settings_in(tmp_path), asked_tenant(GONE))["history"] > 0
     assert tried == [GONE]
     open_alone(settings_in(tmp_path)).close()
 
 
 def test_the_node_goes_on_with_the_other_tenant_and_the_forgotten_one_may_begin_anew(tmp_path: Path) -> None:
     fed(tmp_path)
-    forget_tenant(settings_in(tmp_path), GONE)
+    forget_asked(settings_in(tmp_path), asked_tenant(GONE))
     with run_node(tmp_path) as running:
         running.tick(6)
         assert counted(running.node, "total", f"{STAYS}-service-0", tenant=STAYS) == 8
@@ -159,13 +159,13 @@ def test_a_value_is_in_no_file_any_more_and_counts_are_as_they_were(tmp_path: Pa
     }
     assert any(place.startswith("rows of history/errors") for place in places)
     groups = [json.loads(value) for bucket, _, value, _ in documents(tmp_path, STAYS) if bucket == "errors"]
-    done = forget_value(settings_in(tmp_path), "user.id", VALUE)
+    done = forget_asked(settings_in(tmp_path), asked_value("user.id", VALUE))
     assert where(tmp_path, VALUE) == []
     assert min(done[name] for name in ("entries", "state", "documents", "history")) > 0
     after = [json.loads(value) for bucket, _, value, _ in documents(tmp_path, STAYS) if bucket == "errors"]
     fingerprints = [[(group["fingerprint"], group["count"]) for group in each["groups"]] for each in groups]
     assert [[(group["fingerprint"], group["count"]) for group in each["groups"]] for each in after] == fingerprints
-    assert forget_value(settings_in(tmp_path), "user.id", VALUE).total() == 0
+    assert forget_asked(settings_in(tmp_path), asked_value("user.id", VALUE)).total() == 0
     with run_node(tmp_path) as running:
         running.tick(6)
         assert counted(running.node, "errors", f"{STAYS}-service-0", tenant=STAYS) > 0
@@ -175,7 +175,7 @@ def test_a_value_is_in_no_file_any_more_and_counts_are_as_they_were(tmp_path: Pa
 def test_a_value_without_digits_leaves_templates_too(tmp_path: Path) -> None:
     fed(tmp_path, said="Wilhelmina")
     assert any("errors/templates" in place for place in where(tmp_path, "Wilhelmina"))
-    forget_value(settings_in(tmp_path), "user.id", "Wilhelmina")
+    forget_asked(settings_in(tmp_path), asked_value("user.id", "Wilhelmina"))
     assert where(tmp_path, "Wilhelmina") == []
     with run_node(tmp_path) as running:
         running.tick(6)
@@ -183,7 +183,7 @@ def test_a_value_without_digits_leaves_templates_too(tmp_path: Path) -> None:
 
 def test_a_short_value_goes_where_errors_carry_it_and_where_it_is_named(tmp_path: Path) -> None:
     fed(tmp_path, said="q7")
-    forget_value(settings_in(tmp_path), "user.id", "q7")
+    forget_asked(settings_in(tmp_path), asked_value("user.id", "q7"))
     rows = DeltaHistory(tmp_path / "history").read("errors").to_pylist()
     carried = [row for row in rows if '"user.id":"REDACTED"' in row["attributes"]]
     assert carried
@@ -195,19 +195,19 @@ def test_what_names_a_service_or_operation_is_refused_and_nothing_changes(tmp_pa
     fed(tmp_path, tenants=(STAYS,))
     before = table(tmp_path, "SELECT * FROM state"), entries(tmp_path, STAYS)
     with pytest.raises(InvalidValue, match="part of the name of a service or operation"):
-        forget_value(settings_in(tmp_path), "note", f"{STAYS}-service-0")
+        forget_asked(settings_in(tmp_path), asked_value("note", f"{STAYS}-service-0"))
     assert (table(tmp_path, "SELECT * FROM state"), entries(tmp_path, STAYS)) == before
 
 
 def test_a_folder_that_a_node_holds_is_left_alone(tmp_path: Path) -> None:
     with run_node(tmp_path), pytest.raises(DataInUse):
-        forget_tenant(settings_in(tmp_path), GONE)
+        forget_asked(settings_in(tmp_path), asked_tenant(GONE))
 
 
 @pytest.mark.parametrize("tenant", ["", "a b", "a'; DROP TABLE state; --", "x" * 129, "../x"])
 def test_what_can_be_no_tenant_is_refused(tenant: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="a tenant must be"):
-        forget_tenant(settings_in(tmp_path), tenant)
+        forget_asked(settings_in(tmp_path), asked_tenant(tenant))
 
 
 def test_logins_for_a_tenant_end_with_it(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_logins_for_a_tenant_end_with_it(tmp_path: Path) -> None:
         sessions = Sessions(store.documents, bytes(32), utc_now, 12.0, lambda _: None)
         shown = {name: sessions.open(person) for name, person in people.items()}
     assert where(tmp_path, GONE) != []
-    forget_tenant(settings, GONE)
+    forget_asked(settings, asked_tenant(GONE))
     assert where(tmp_path, GONE) == []
     with closing(open_alone(settings)) as store:
         sessions = Sessions(store.documents, bytes(32), utc_now, 12.0, lambda _: None)

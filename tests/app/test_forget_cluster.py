@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app import forget
-from app.forget import asked_tenant, asked_value, forget_asked, forget_tenant
+from app.forget import asked_tenant, asked_value, forget_asked
 from app.forget_cluster import finish_earlier, rewritten_cluster
 from app.history.delta import DeltaHistory
 from app.ingest.codec import TickMessage, pack
@@ -120,7 +120,9 @@ def test_a_folder_that_was_moved_into_the_cluster_is_changed_with_it(tmp_path: P
     fed(tmp_path)
     fed(tmp_path, **over)
     assert holding(tmp_path, GONE)
-    done = forget_tenant(settings_in(tmp_path, **over, store__partitions=3), GONE)  # its own number is not asked for any more
+    done = forget_asked(
+        settings_in(tmp_path, **over, store__partitions=3), asked_tenant(GONE)
+    )  # its own number is not asked for any more
     assert done["models"] == 2, "one in the cluster, one in the folder"
     assert not holding(tmp_path, GONE)
     assert holding(tmp_path, STAYS)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from app.auth.audit import AuditLog
 from app.cli import app
-from app.forget import forget_tenant, forget_value, pseudonym
+from app.forget import asked_tenant, asked_value, forget_asked, pseudonym
 from app.history.delta import DeltaHistory
 from app.main import open_alone
 from app.parts import utc_now
@@ -161,7 +161,7 @@ def test_a_tenant_is_in_no_file_of_the_servers_any_more_and_another_one_goes_on(
     before, groups = kept(place), place.groups()
     assert len({file.split("/data")[1][0] for file in place.where(GONE)} & {"0", "1", "2"}) == 3
     assert any(GONE.encode() in form for file in place.files() for form in packed_in(file.read_bytes())), "and it is seen there"
-    done = forget_tenant(place.settings, GONE)
+    done = forget_asked(place.settings, asked_tenant(GONE))
     assert min(done[name] for name in ("entries", "state", "documents", "history")) > 0
     assert done["models"] == 1
     is_gone(place, GONE)
@@ -172,7 +172,7 @@ def test_a_tenant_is_in_no_file_of_the_servers_any_more_and_another_one_goes_on(
     is_gone(place, GONE)
     for number in range(3):
         place.servers.start(number)
-    assert forget_tenant(place.settings, GONE).total() == 0, "the second time there is nothing"
+    assert forget_asked(place.settings, asked_tenant(GONE)).total() == 0, "the second time there is nothing"
     with run_node(place.data, **place.over) as running:
         running.tick(6)
         assert counted(running.node, "total", f"{STAYS}-service-0", tenant=STAYS) == 8
@@ -191,12 +191,12 @@ def test_a_value_is_in_no_file_of_the_servers_any_more_and_counts_are_as_they_we
     fed(place.data, **place.over)
     counts = kept(place)["rows"]["windows"]
     assert len(place.where(VALUE)) > 3
-    done = forget_value(place.settings, "user.id", VALUE)
+    done = forget_asked(place.settings, asked_value("user.id", VALUE))
     assert min(done[name] for name in ("entries", "state", "documents", "history")) > 0
     is_gone(place, VALUE)
     assert kept(place)["rows"]["windows"] == counts
     with pytest.raises(InvalidValue, match="part of the name of a service or operation"):
-        forget_value(place.settings, "note", f"{STAYS}-service-0")
+        forget_asked(place.settings, asked_value("note", f"{STAYS}-service-0"))
     with run_node(place.data, **place.over) as running:
         running.tick(6)
         assert counted(running.node, "total", f"{STAYS}-service-0", tenant=STAYS) == 8
@@ -226,7 +226,7 @@ def told(module, name):
 
 for module, name in ((jetstream_rewrite, "place"), (jetstream_rewrite, "_make_anew"), (erase, "remove_tenant"), (jetstream_rewrite, "release")):
     told(module, name)
-forget.forget_tenant(load_settings(Path(sys.argv[1])), sys.argv[2])
+forget.forget_asked(load_settings(Path(sys.argv[1])), forget.asked_tenant(sys.argv[2]))
 """
 
 
@@ -261,21 +261,21 @@ def test_it_is_refused_while_a_node_is_a_member_or_a_tick_is_behind_no_checkpoin
     fed(place.data, **place.over)
     beside = settings_in(place.data.parent / "beside", **place.over)
     with run_node(place.data, **place.over) as running, pytest.raises(DataInUse, match=re.escape(running.node.id)):
-        forget_tenant(beside, GONE)
+        forget_asked(beside, asked_tenant(GONE))
     tick = running.now_ns // 60_000_000_000
     with place.opened() as store:
         append_markers(store.log, range(tick + 10, tick + 12), 60)
     before = kept(place)
     with pytest.raises(InvalidValue, match="must have no tick behind its checkpoint"):
-        forget_tenant(beside, GONE)
+        forget_asked(beside, asked_tenant(GONE))
     assert kept(place) == before
     with run_node(place.data, **place.over) as running:
         running.tick(15)
-    forget_tenant(beside, GONE)
+    forget_asked(beside, asked_tenant(GONE))
     assert {Path(each).relative_to(place.data).parts[0] for each in place.where(GONE)} == {"history"}, (
         "of the node's own folder"
     )
-    forget_tenant(place.settings, GONE)
+    forget_asked(place.settings, asked_tenant(GONE))
     is_gone(place, GONE)
 
 
@@ -285,7 +285,7 @@ def test_a_server_that_hangs_or_dies_keeps_nothing_once_it_is_back(place: Place,
     before, groups = kept(place), place.groups()
     place.servers.pause(2)
     with pytest.raises(StoreFailed):
-        forget_tenant(place.settings, GONE)
+        forget_asked(place.settings, asked_tenant(GONE))
     place.servers.resume(2)
     until(lambda: tried(place), "that it is back")
     is_gone(place, GONE)
@@ -302,7 +302,7 @@ def test_a_server_that_hangs_or_dies_keeps_nothing_once_it_is_back(place: Place,
     with monkeypatch.context() as patched:
         patched.setattr(jetstream_rewrite, "place", dies_first)
         with pytest.raises(StoreFailed, match=r"n[12] did not take part") as raised:
-            forget_tenant(place.settings, STAYS)
+            forget_asked(place.settings, asked_tenant(STAYS))
     assert f"the servers n{killed[0]} did not" in str(raised.value)
     place.servers.start(killed[0])
     until(lambda: tried(place, STAYS), "that it is back again")
@@ -312,7 +312,7 @@ def test_a_server_that_hangs_or_dies_keeps_nothing_once_it_is_back(place: Place,
 
 def tried(place: Place, tenant: str = GONE) -> bool:
     with suppress(StoreFailed, DataInUse):  # a server that comes back looks like one that is written to
-        forget_tenant(place.settings, tenant)
+        forget_asked(place.settings, asked_tenant(tenant))
         return True
     return False
 
