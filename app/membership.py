@@ -140,6 +140,11 @@ class Membership:
         return self._told is None or self._counted_s - self._listening_s < self.ttl_s
 
     @property
+    def waits(self) -> bool:
+        """Whether it looks if another process beats under this node's name, and is no member yet."""
+        return self._namesake is not None
+
+    @property
     def changes(self) -> int:
         """How often any member's document has changed; cheap."""
         return self._watch.changes

@@ -168,41 +168,50 @@ class Ownership:
             When the store has ended.
         """
         while not stop.is_set():
-            try:
-                self.look()
-            except (InvalidSetting, PartStopped):
-                raise
-            except Exception:  # who does not beat is taken for dead: nothing that may pass by must end this
-                logger.exception("a look at who owns what failed")
-                self.telemetry.faults.labels(place="ownership").inc()
+            self._try_to_look()
             self._rest(stop.is_set)
 
     def poke(self) -> None:
         """Look at once: what is held has changed. Safe to call from any thread."""
         self._woken.set()
 
-    def leave(self, timeout_s: float) -> bool:
+    def leave(self, timeout_s: float, name_s: float = 0.0) -> bool:
         """Let go of everything, and out of the members once nothing is held or the time is over.
 
         Parameters
         ----------
         timeout_s : float
             Seconds for which the holder may take to let go, which it does at a tick.
+        name_s : float
+            Seconds for which it may take to see that nobody else beats under this node's name. Who goes before leaves what a process that
+            was killed had said of itself, and counts as that until its time is over.
 
         Returns
         -------
         bool
             Whether all of it was let go in order; what was not, others take over and read again from the last checkpoint.
+
+        Raises
+        ------
+        InvalidSetting
+            When another process has this node's id.
+        PartStopped
+            When the store has ended.
         """
         self._leaving = True
         with self._lock:
             self._tell(frozenset())  # also where no beat goes through
-        until_s = self._monotonic() + timeout_s
+        began_s = self._monotonic()
+
+        def over() -> bool:
+            passed_s = self._monotonic() - began_s
+            return (not self.holder.held or passed_s >= timeout_s) and (not self.membership.waits or passed_s >= name_s)
+
         while True:
-            self.look()
-            if not self.holder.held or self._monotonic() >= until_s:
+            self._try_to_look()
+            if over():
                 break
-            self._rest(lambda: not self.holder.held or self._monotonic() >= until_s)
+            self._rest(over)
         with self._lock:
             self._left, left = True, not self.holder.held
             self.membership.leave()
@@ -211,6 +220,16 @@ class Ownership:
     def nodes(self) -> Nodes:
         """Return all nodes as this one sees them."""
         return Nodes(self.plan.n_partitions, self.membership.states())
+
+    def _try_to_look(self) -> None:
+        """Look, and go on after what may pass by: who does not beat is taken for dead."""
+        try:
+            self.look()
+        except (InvalidSetting, PartStopped):
+            raise
+        except Exception:
+            logger.exception("a look at who owns what failed")
+            self.telemetry.faults.labels(place="ownership").inc()
 
     def _beat(self, wanted: frozenset[int]) -> bool:
         """Say what this node holds and claims; return whether it is known now."""

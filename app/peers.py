@@ -21,6 +21,8 @@ __all__ = ["Alone", "Bystander", "Peers"]
 
 logger = logging.getLogger(__name__)
 
+_NAME_TTLS = 2  # guessed: times to live for which a stop waits until its name is free, which takes one and a beat where the store answers
+
 
 class Bystander:
     """Who holds nothing: a node without the role ``worker``."""
@@ -149,7 +151,7 @@ class Peers:
         """
         began_s = time.monotonic()
         try:
-            in_order = self._ownership.leave(self._handover_s if waits else 0.0)
+            in_order = self._ownership.leave(self._handover_s if waits else 0.0, _NAME_TTLS * self._membership.ttl_s)
         except ForeshockError as exc:  # what else there is to stop stops all the same
             logger.error("node %s goes without a word to the others: %s", self._membership.me.id, exc)
             return

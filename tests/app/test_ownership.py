@@ -200,6 +200,21 @@ def test_a_restart_under_the_same_name_comes_back(cluster: Cluster) -> None:
     assert cluster.settle() == before
 
 
+def test_who_is_started_after_a_kill_and_stopped_at_once_leaves_nothing_of_the_process_before(cluster: Cluster) -> None:
+    cluster.start("a")
+    cluster.settle()
+    for name_s, left in ((TTL_S / 2, True), (2 * TTL_S, False)):
+        cluster.running.pop("a", None)
+        ownership = cluster.start("a").ownership
+        done = threading.Thread(target=ownership.leave, args=(0.0, name_s), daemon=True)
+        done.start()
+        while done.is_alive():
+            ownership.poke()
+            cluster.clock.pass_by(HEARTBEAT_S / 4)
+            done.join(0.01)
+        assert (cluster.documents.get(MEMBERS, "a") is not None) == left
+
+
 def test_a_node_that_was_paused_wants_nothing_that_others_took(cluster: Cluster) -> None:
     for name in "ab":
         cluster.start(name)
@@ -417,6 +432,7 @@ def test_a_look_that_fails_is_counted_and_the_next_one_comes(tmp_path: Path) -> 
         began = time.monotonic()
         until(lambda: len(looks) > 4)
         assert time.monotonic() - began > 2 * HEARTBEAT_S, "it is not tried at once again and again"
+        assert not node.ownership.leave(0.0), "and no reason to stay"
         stop.set()
         thread.join(10.0)
         assert node.telemetry.value("faults", place="ownership") >= 2

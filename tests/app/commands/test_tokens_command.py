@@ -52,7 +52,7 @@ def test_a_new_token_is_alone_on_standard_output_and_only_its_hash_is_kept(tmp_p
     assert out.count("\n") == 1
     assert "shown this once" in told
     assert out.strip() not in told
-    secret = out.strip().rsplit("_", 1)[1].encode()
+    secret = out.strip().split("_", 2)[2].encode()
     assert [path for path in tmp_path.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
     listed = json.loads(run("list", "--data", tmp_path, "--json")[0])["items"]
     assert [(item["name"], item["scopes"], item["valid"]) for item in listed] == [("collector", ["ingest"], True)]
