@@ -1,6 +1,7 @@
 """Puts the incidents of a tenant together into groups, and keeps the account of each group: causes, spread, what to do.
 
-`app.main` runs it in a thread beside the worker. Of several nodes a tenant's home does it (`app.home`), since it alone looks at all of the
+`app.main` runs it in a thread beside the worker; where a past is replayed the worker calls it after each tick, since a moment later the
+documents tell of the next. Of several nodes a tenant's home does it (`app.home`), since it alone looks at all of the
 tenant's services: what workers publish of them in the buckets ``incidents``, ``symptoms``, ``edges``, ``errors`` and ``services``, and what
 people said. What it writes, the bucket ``groups``, it also goes on from, so that it survives a crash and a change of home; two homes at a
 time write the same, or the second one's write is refused and it looks again.
@@ -81,10 +82,14 @@ class Correlation:
     def run(self, stop: threading.Event) -> None:
         """Look whenever something came, and anyway now and then, until told to stop."""
         while not stop.wait(_EVERY_S):
-            changes, now = self.sources.changes, self.parts.monotonic()
-            due = changes != self._looked_at or now - self._looked >= _ANYWAY_S
-            if due and self.look_at_all():
-                self._looked_at, self._looked = changes, now
+            self.look_at_news()
+
+    def look_at_news(self) -> None:
+        """Look at all tenants if something came since the last time, or that is a while ago."""
+        changes, now = self.sources.changes, self.parts.monotonic()
+        due = changes != self._looked_at or now - self._looked >= _ANYWAY_S
+        if due and self.look_at_all():
+            self._looked_at, self._looked = changes, now
 
     def look_at_all(self) -> bool:
         """Look at the tenants whose home this node is, and return whether all went well; what did not is logged and counted."""

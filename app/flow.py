@@ -65,11 +65,14 @@ class FlowPlan:
         How errors are classified.
     explain_series : int
         Series explained every tick, riskiest first.
+    tells_past : bool
+        Whether documents of old ticks are made too, of those around incidents: where a past is replayed that nobody saw.
     """
 
     memory: MemoryPlan = field(default_factory=MemoryPlan)
     rules: Rules = field(default_factory=Rules)
     explain_series: int = 200
+    tells_past: bool = False
 
 
 class Flow:
@@ -179,7 +182,7 @@ class Flow:
             What is known of every series besides its data; nothing without.
         publish : bool
             Whether documents are made: not while old ticks are caught up with, whose predictions would be
-            expired when they were read.
+            expired when they were read, but for those that `FlowPlan.tells_past` asks for.
 
         Returns
         -------
@@ -210,22 +213,28 @@ class Flow:
         self._latest = self._publication(x, forecasts, known or [NOTHING] * len(x))
         outputs = _by_partition(self.publisher.incidents(self.memory, incidents, self._predicted))
         self._predicted = {incident.id: self._predicted.get(incident.id, UNKNOWN) for incident in self._open.values()}
+        documents: Mapping[int, list[Output]] = {}
         if publish:
-            for partition, documents in self.publish().items():
-                outputs.setdefault(partition, []).extend(documents)
+            documents = self.publish()
+        elif self.plan.tells_past and self.symptoms.due(self.memory):
+            documents = _by_partition(self._seen())
+        for partition, made in documents.items():
+            outputs.setdefault(partition, []).extend(made)
         return outputs
 
     def publish(self) -> dict[int, list[Output]]:
         """Return the documents of the newest tick by partition; nothing before the first."""
         if self._latest is None:
             return {}
-        outputs = self.publisher.predictions(self._latest) + self.publisher.services(self.memory)
-        outputs += self.publisher.errors(self.errors)
+        outputs = self.publisher.predictions(self._latest) + self._seen()
         outputs += self.trends.outputs(self.memory, self._latest.forecasts.status)
-        outputs += self.symptoms.outputs(self.memory)
         if self._shares:
             outputs += [summary_output(summary, self.plan.memory.tick_s) for summary in summarise(self.memory)]
         return _by_partition(outputs + learning_documents(self.learners, self.home))
+
+    def _seen(self) -> list[tuple[int, Output]]:
+        """Return the documents of what was seen, by which incidents are put together."""
+        return self.publisher.services(self.memory) + self.publisher.errors(self.errors) + self.symptoms.outputs(self.memory)
 
     def renew(self, known: Sequence[Known]) -> dict[int, list[Output]]:
         """Forecast anew, between two ticks, the series of which something came since: another model, or feedback.

@@ -82,6 +82,8 @@ class Node(Parts):
         Checked.
     now_ns : callable, optional
         The clock that stamps what is received, unix nanoseconds; the wall clock by default.
+    replays : bool
+        Whether a past is taken in that nobody saw, see `Parts`.
 
     Raises
     ------
@@ -91,10 +93,10 @@ class Node(Parts):
         When the folder was made with other settings.
     """
 
-    def __init__(self, settings: Settings, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, settings: Settings, now_ns: Callable[[], int] = time.time_ns, *, replays: bool = False) -> None:
         telemetry = Telemetry()
         open_history = partial(DeltaHistory, *history_place(settings), keep_days=settings.history.days())
-        super().__init__(settings, _open_store, open_history, telemetry, now_ns)
+        super().__init__(settings, _open_store, open_history, telemetry, now_ns, replays=replays)
         redact_by(self.redaction)
         self._asked_to_stop, self._stop = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
@@ -144,6 +146,7 @@ class Node(Parts):
         self._closers.append(self.jobs.stop)
         if self.roles.worker:
             self._run("triggers", partial(self.supervision.run, self._stop))
+            self.replays = False
             self._run("groups", partial(self.correlation.run, self._stop))
 
     def start_export(self) -> None:

@@ -92,6 +92,8 @@ class Parts:
         Where all count.
     now_ns : callable
         The clock that stamps what is received, unix nanoseconds.
+    replays : bool
+        Whether a past is taken in that nobody saw. Then incidents are put together tick by tick, until a thread does it beside the worker.
     """
 
     def __init__(
@@ -101,8 +103,11 @@ class Parts:
         open_history: Callable[..., History],
         telemetry: Telemetry,
         now_ns: Callable[[], int] = time.time_ns,
+        *,
+        replays: bool = False,
     ) -> None:
         self.settings = settings
+        self.replays = replays
         self.roles = Roles.of(settings.roles)
         self.shared = bool(settings.nats_url)
         self.telemetry = telemetry
@@ -167,8 +172,16 @@ class Parts:
         store, settings = self.store, self.settings
         home = self.home
         rivals = Rivals(self._registries, self.telemetry, home)
-        parts = WorkerParts(store.log, store.checkpoints, store.documents, self.history, self.champions, rivals)
-        flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series)
+        parts = WorkerParts(
+            store.log,
+            store.checkpoints,
+            store.documents,
+            self.history,
+            self.champions,
+            rivals,
+            closed=lambda: self.replays and self.correlation.look_at_news(),
+        )
+        flow_plan = FlowPlan(self.plan, self.rules, settings.models.explain_series, tells_past=self.replays)
         plan = WorkerPlan(
             checkpoint_s=settings.store.checkpoint_s,
             flush_rows=settings.store.history_flush_rows,

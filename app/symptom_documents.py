@@ -59,6 +59,12 @@ class SymptomDocuments:
         self._told: set[tuple[str, str]] = set()  # callers that were told of
         self._callees: dict[tuple[str, str], list[Edge]] = {}  # by caller, as of the last time that all had their turn
 
+    def due(self, memory: Memory) -> bool:
+        """Return whether somebody who puts incidents of the past together must see this tick: one is new, or what is shown is to be renewed."""
+        is_new = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
+        asked = bool(self._shown.get("symptoms")) or bool(memory.onsets.in_incident().any())
+        return bool(is_new.any()) or (memory.tick % _PERIOD == 0 and asked)
+
     def outputs(self, memory: Memory) -> _Placed:
         """Return the documents of a tick by partition.
 

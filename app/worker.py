@@ -87,6 +87,8 @@ class WorkerParts:
         Puts the version that the champion is compared with beside it, in the tenant's forecasters.
     monotonic : callable
         Seconds; decides only when to checkpoint and to publish, never what.
+    closed : callable
+        Told after each tick, when its documents are there and those of the next are not.
     """
 
     log: Log
@@ -96,6 +98,7 @@ class WorkerParts:
     champions: Callable[[str, str], Champion | None]
     rivals: Callable[[str, Members], None] = lambda *_: None
     monotonic: Callable[[], float] = time.monotonic
+    closed: Callable[[], object] = lambda: None
 
 
 class Worker:
@@ -239,7 +242,7 @@ class Worker:
             return True
         if not busy and not self._published:
             self._lane.publish(self.flow.publish())
-            self._note_published()
+            self._published, self._last_published = True, self.parts.monotonic()
         elif self._published and self._news.changes != self._heard and self.parts.monotonic() >= self._renewal_after:
             self._renew()
         return busy
@@ -292,9 +295,8 @@ class Worker:
     def _catch_up(self) -> bool:
         """Bring lanes that join on, for a bounded time, and let those in that stand where the live partitions do."""
         busy, until = False, self.parts.monotonic() + _CATCH_UP_S
-        self._joining = [
-            lane for lane in self._joining if lane.partitions.keys() <= self.wanted
-        ]  # others begin where these began
+        # Others begin where these began.
+        self._joining = [lane for lane in self._joining if lane.partitions.keys() <= self.wanted]
         self._let_newest_live()
         for lane in list(self._joining):
             while lane.tick < self._lane.tick and self.parts.monotonic() < until and self._has_room(lane):
@@ -319,17 +321,15 @@ class Worker:
         overdue = self.parts.monotonic() - self._last_published >= _PUBLISH_S
         publish, self._published = overdue or not self._lane.another_marker_waits, False
         self._lane.close(tick, self._known(), publish=publish)
+        self.parts.closed()
         self._measure()
         if publish:
-            self._note_published()
+            self._published, self._last_published = True, self.parts.monotonic()
         if self._lane.partitions.keys() <= self.wanted:
             self._checkpoint_when_due()
         else:
             self._let_go()
         self.failing = False
-
-    def _note_published(self) -> None:
-        self._published, self._last_published = True, self.parts.monotonic()
 
     def _measure(self) -> None:
         """Note what came since the last tick, and what waits."""

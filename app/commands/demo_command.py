@@ -80,7 +80,7 @@ def run(settings: Settings, options: DemoOptions, as_json: bool, console: Consol
             "setting nats_url: the demonstration makes a folder of its own; for a cluster there is `foreshock cluster-demo`"
         )
     clock = ReplayClock()
-    node = Node(settings, now_ns=clock)
+    node = Node(settings, now_ns=clock, replays=True)
     stop = threading.Event()
     with closing(node), _stopped_by_signals(node, stop):
         shop = shop_of(node, options)

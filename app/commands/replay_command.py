@@ -44,7 +44,7 @@ def into_folder(files: Sequence[Path], settings: Settings, progress: Callable[[f
     if settings.nats_url:
         raise InvalidSetting("setting nats_url: a recording goes into a cluster through one of its nodes: use --to")
     clock = ReplayClock()
-    node = Node(settings, now_ns=clock)
+    node = Node(settings, now_ns=clock, replays=True)
     began = time.monotonic()
     with closing(node):
         node.start_worker()

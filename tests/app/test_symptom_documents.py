@@ -93,6 +93,18 @@ def test_symptoms_are_looked_for_while_an_incident_is_new_and_else_every_fourth_
     assert looked == sorted({*range(T0 + 4, T0 + 51, 4), *range(T0 + 43, T0 + 47)})
 
 
+def test_of_a_past_the_ticks_around_incidents_are_due_until_nothing_shows_any_more() -> None:
+    memory, documents, due, last = Memory(), SymptomDocuments(Telemetry()), list[int](), dict[str, bytes | None]()
+    for n in range(100):
+        traffic(memory, T0 + n, 40.0 if 40 <= n < 46 else 0.0)
+        if documents.due(memory):
+            due.append(n)
+            last |= {output.key: output.value for output in of_bucket(documents.outputs(memory), "symptoms")}
+    assert due[:4] == [41, 42, 43, 44], "from the detection on"
+    assert max(due) < 75, "and not for ever"
+    assert last == {"default/web": None}
+
+
 def test_between_two_looks_at_all_only_what_is_near_an_incident_is_told_of_and_nothing_else_taken_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 
+from app.cache.documents import decode_document
+from app.cache.group_records import GroupRecord
 from app.commands.replay_command import into_folder, to_service
+from app.main import Node
 from features.errors import InvalidValue
 from tests.nodes import DEADLINE_S, RunningNode, history_rows, run_node, settings_in, states_of
 from tests.recorded import recorded, twisted, write_lines
@@ -107,6 +110,17 @@ def test_what_a_replay_finds_is_in_its_report(undisturbed: Path, recording: Path
     assert report["predictions"] == report["series"] > 4
     rows = history_rows(undisturbed, "incidents")
     assert any("payment" in row[1] for row in rows)
+
+
+def test_incidents_of_a_recording_are_put_together_as_if_somebody_had_been_there(undisturbed: Path) -> None:
+    with closing(Node(settings_in(undisturbed))) as node:
+        groups = [decode_document(one.value, GroupRecord) for one in node.store.documents.items("groups")]
+    (group,) = (one for one in groups if any(affected.service == "payment" for affected in one.services))
+    assert group.causes[0].service == "payment"
+    assert group.causes[0].reasons
+    assert group.end is not None
+    assert {"symptom", "detected"} <= {line.kind for line in group.timeline}
+    assert group.plan
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
