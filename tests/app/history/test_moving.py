@@ -167,6 +167,7 @@ def test_what_a_kill_leaves_is_read_by_nobody_until_the_next_call_made_it_whole(
     after_lines = 2 + int(share * (last - 2))
     lines = run_and_kill(MOVE, [folder, target.place, json.dumps(target.options)], after_lines=after_lines)
     released = {line.split()[1] for line in lines if line.startswith("remove_mark")}
+    early = target.history  # of a node that was started too early
     for name in set(tables_in(folder)) - released:
         commits = sorted(path for path in target.files(name) if re.fullmatch(r"_delta_log/\d{20}\.json", path))
         kept = sorted(
@@ -180,13 +181,13 @@ def test_what_a_kill_leaves_is_read_by_nobody_until_the_next_call_made_it_whole(
         with pytest.raises(StoreFailed, match="refused to read"):
             target.history.read(name)
         with pytest.raises(StoreFailed, match="refused to append"):
-            append(target.history, 99, table=name)
+            append(early, 99, table=name)
         with pytest.raises(DeltaError):
             DeltaTable(f"{target.place}/{name}", storage_options=target.options)
     assert target.moved(folder)["tables"] >= n_tables - len(released) - 1  # one may have been released after it was said
     assert {f"{name}/{path}": data for name in tables_in(folder) for path, data in target.files(name).items()} == before
     assert bytes_below(folder) == before
-    append(target.history, 7, 8)
+    append(early, 7, 8)
     assert offsets_in(target.history) == list(range(1, 9))
 
 
@@ -277,6 +278,28 @@ def test_a_copy_that_is_not_what_was_sent_is_told_and_read_by_nobody(folder: Pat
         move_tables(folder, tmp_path / "there", told=loses)
     with pytest.raises(StoreFailed, match="refused to read"):
         DeltaHistory(tmp_path / "there").read("facts")
+
+
+def test_a_folder_that_is_written_to_meanwhile_is_told_and_the_next_call_has_all(folder: Path, tmp_path: Path) -> None:
+    history = DeltaHistory(folder)
+
+    def writes(_share: float) -> None:
+        if history.recorded("facts", 0) < 8:
+            append(history, 8)
+
+    with pytest.raises(StoreFailed, match=r"/facts must be at \(version, rows\) \(\d+, 8\) as .* is, got \(\d+, 7\)"):
+        move_tables(folder, tmp_path / "there", told=writes)
+    with pytest.raises(StoreFailed, match="refused to read"):
+        DeltaHistory(tmp_path / "there").read("facts")
+    move_tables(folder, tmp_path / "there")
+    assert offsets_in(DeltaHistory(tmp_path / "there")) == list(range(1, 9))
+
+
+def test_a_file_of_several_parts_arrives_as_it_is(folder: Path, target: Target) -> None:
+    large = bytes(range(256)) * 2**16  # two parts, no row of which any commit names
+    (folder / "facts" / "day=1970-01-01" / "large.parquet").write_bytes(large + b"and a third")
+    target.moved(folder)
+    assert target.files("facts")["day=1970-01-01/large.parquet"] == large + b"and a third"
 
 
 def test_what_a_killed_writer_left_half_written_is_not_copied(folder: Path, tmp_path: Path) -> None:
