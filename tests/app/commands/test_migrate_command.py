@@ -22,6 +22,7 @@ from app.store.moving import MOVED_FILE
 from features.errors import DataInUse, InvalidSetting, InvalidValue, StoreFailed
 from tests.cluster.servers import Servers
 from tests.cluster.test_node import SPANS, spans
+from tests.killed import run_and_kill
 from tests.nodes import TICK_NS, RunningNode, counted, history_rows, run_node, settings_in, until
 from tests.object_store import object_store
 
@@ -331,6 +332,34 @@ def test_history_goes_to_an_object_store_in_the_same_call_and_the_node_goes_on_t
         back.clock_ns[0] = before.now_ns
         back.tick()
         assert sum(row["total"] for row in windows_of(back.node)) == counted(back.node, "total", "shop") == sent - SPANS
+
+
+MIGRATE = """
+import json, sys
+from pathlib import Path
+from app.commands.migrate_command import migrate
+from tests.nodes import settings_in
+settings = settings_in(Path(sys.argv[1]), **json.loads(sys.argv[2]))
+migrate(settings, sys.argv[3], lambda share, text: print(share, text, flush=True))
+"""
+
+
+def test_a_command_that_is_killed_again_and_again_ends_whole(tmp_path: Path, servers: Servers) -> None:
+    folder, over = tmp_path / "data", in_a_store()
+    with run_node(folder, store__checkpoint_s=3600) as before:
+        sent = fed(before)
+    urls, given = ",".join(servers.urls), {**cluster_of(servers), **over}
+    for after_lines in (2, 8, 14):  # while history is on its way, its log is, and state is
+        run_and_kill(MIGRATE, [folder, json.dumps(given), urls], after_lines=after_lines)
+        assert not (folder / MOVED_FILE).exists()
+    migrate(settings_in(folder, **given), urls, lambda _share, _text: None)
+    with run_node(folder, **on_cluster(servers), **over) as after:
+        after.clock_ns[0] = before.now_ns
+        after.tick()
+        assert counted(after.node, "total", "shop") == sent
+        windows = windows_of(after.node)
+        assert sum(row["total"] for row in windows) == sent
+        assert len({row["window"] for row in windows}) == len(windows)
 
 
 def test_history_alone_goes_first_and_the_rest_later(tmp_path: Path, servers: Servers) -> None:
