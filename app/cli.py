@@ -298,12 +298,15 @@ def cluster_config(
 
 @app.command()
 def migrate(
-    to_nats: Annotated[str, typer.Option("--to-nats", help="Servers of an empty cluster, as nats_url names them.")],
+    to_nats: Annotated[
+        str | None,
+        typer.Option("--to-nats", help="Servers of an empty cluster, as nats_url names them; without it history alone moves."),
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move the data folder of a stopped node into a cluster, on which the node then goes on."""
+    """Move the data folder of a stopped node into a cluster, and its history to where history_url says; the node then goes on there."""
     with bar(as_json) as progress:
         report, table = migrate_command.migrate(_made(config, data), to_nats, progress)
     answer(report, as_json, table)

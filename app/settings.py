@@ -238,7 +238,7 @@ class Settings(BaseSettings):
     nats_url: str = ""
     """Servers of a NATS JetStream cluster that keeps log, state, documents and models instead of the data folder, such as `nats://n1:4222,nats://n2:4222,nats://n3:4222`; history stays in the folder unless `history_url` says otherwise. Empty by default: one machine needs no cluster."""
     history_url: str = ""
-    """Where history lies: a folder, or a URL that begins with `s3://`, `gs://`, `az://` or `file://`. Empty by default, which is `history` in the data folder. In a folder an append takes a fraction of the time; under a URL history outlives the machine, and all nodes of a cluster share it, which training on several needs."""
+    """Where history lies: a folder, or a URL that begins with `s3://`, `gs://`, `az://` or `file://`. Empty by default, which is `history` in the data folder. In a folder an append takes a fraction of the time; under a URL history outlives the machine, and all nodes of a cluster share it, which training on several needs. What lies in the folder by then is copied there by `foreshock migrate`."""
     history_options: dict[str, SecretStr] = {}
     """Options of the object store as delta-rs names them, such as `aws_region`, `aws_endpoint_url` and `aws_secret_access_key`. None by default: `AWS_*`, `GOOGLE_*` and `AZURE_*` of the environment are read too. Their values are never printed."""
     roles: str = "ingest,worker,api"

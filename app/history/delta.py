@@ -12,7 +12,6 @@ Delta Transaction Log Protocol, "Transaction Identifiers".
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from app.history import layout, upkeep
 from app.history.flush import flush
 from app.history.packed import PackedRows, Rows
-from app.history.place import place_of
+from app.history.place import line_of, place_of
 from app.history.tables import ADDED, SCHEMAS, TIMES, conform, day_of, empty
 from features.errors import ForeshockError, InvalidValue, NewerVersion, StoreFailed
 
@@ -41,8 +40,6 @@ CONFIGURATION = {
     "delta.enableExpiredLogCleanup": "true",
     layout.PROPERTY: str(layout.VERSION),
 }
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 ATTEMPTS = 20
 """Commits tried while others win. Guessed: more than there are workers of one partition at any time."""
@@ -296,16 +293,11 @@ class DeltaHistory:
             yield
         except (DeltaError, OSError, pa.ArrowException) as exc:
             self._told(call, "refused")
-            raise StoreFailed(f"history refused to {what}: {_line(exc)}") from exc
+            raise StoreFailed(f"history refused to {what}: {line_of(exc)}") from exc
         except Exception:
             self._told(call, "refused")
             raise
         self._told(call, "done")
-
-
-def _line(exc: Exception) -> str:
-    """Return what delta-rs says in one line; it draws its causes as a tree, in colour."""
-    return " ".join(_COLOUR.sub("", str(exc)).replace("\u21b3", ":").split())
 
 
 def _plain(options: Mapping[str, str] | None) -> dict[str, str] | None:

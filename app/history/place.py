@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Place", "place_of"]
+__all__ = ["Place", "line_of", "place_of"]
 
 _BOUNDS = {
     "connect_timeout": "3s",
@@ -23,6 +24,9 @@ with jitter. Three times within ten seconds get over a lost connection; what las
 
 _CONDITIONAL = {"conditional_put": "etag"}
 """A commit is written only where there is none yet (If-None-Match), which is what keeps two writers from taking the same number."""
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,14 @@ def place_of(place: str | Path, options: Mapping[str, str] | None = None) -> Pla
     locked = any(name.endswith("s3_locking_provider") for name in given)
     conditional = _CONDITIONAL if text.startswith("s3://") and not locked and "aws_conditional_put" not in given else {}
     return Place(text, _BOUNDS | conditional | given, None)
+
+
+def line_of(exc: Exception) -> str:
+    r"""Return what delta-rs says in one line; it draws its causes as a tree, in colour.
+
+    Examples
+    --------
+    >>> line_of(OSError("no answer\n  \x1b[31m\u21b3\x1b[0m timed out"))
+    'no answer : timed out'
+    """
+    return " ".join(_COLOUR.sub("", str(exc)).replace("\u21b3", ":").split())
