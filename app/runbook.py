@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.alerts.blotting import pieces_of
-from app.alerts.posting import Post, signed, trusted
+from app.alerts.posting import Post, key_of, signed, trusted
 from app.breaker import Breaker, BreakerPlan
 from app.channel_settings import checked_address
 from app.runbook_settings import RunbookSettings
@@ -31,10 +31,15 @@ class Runbook:
         Where it counts.
     now_s : callable
         Unix seconds, which are signed.
+
+    Raises
+    ------
+    InvalidSetting
+        When the secret is not what it begins like.
     """
 
     def __init__(self, settings: RunbookSettings, telemetry: Telemetry, now_s: Callable[[], float]) -> None:
-        self._key = settings.secret.get_secret_value().encode()
+        self._key = key_of("runbook.secret", settings.secret.get_secret_value())
         self._now_s = now_s
         self._breaker = Breaker("runbook", telemetry, _PLAN)
         self._post = _post(settings)
@@ -54,7 +59,7 @@ class Runbook:
         Raises
         ------
         NotDelivered
-            When nobody answered, or the answer was 408, 429 or none of the 2xx and 4xx.
+            When nobody answered, or the answer was 408, 425, 429 or none of the 2xx and 4xx.
         NoticeRefused
             When it was another 4xx.
         CircuitOpen
@@ -62,14 +67,16 @@ class Runbook:
         """
         if self._post is None:
             raise NoticeRefused("no runbook is configured")
-        refused: NoticeRefused | None = None
+        answered: NotDelivered | None = None
         with self._breaker.call((NotDelivered,)):
             try:
                 self._post.send(body, signed([self._key], message, int(self._now_s()), body))
-            except NoticeRefused as exc:  # an answer: the receiver is there
-                refused = exc
-        if refused is not None:
-            raise refused
+            except NotDelivered as exc:
+                if exc.away:
+                    raise
+                answered = exc  # the receiver is there
+        if answered is not None:
+            raise answered
 
 
 def _post(settings: RunbookSettings) -> Post | None:

@@ -24,7 +24,7 @@ class RunbookSettings(BaseModel):
     url: SecretStr = SecretStr("")
     """Where `POST /api/v1/incidents/{id}/plan/{step}:post` posts the step to, such as `https://automation.example.com/foreshock`. Empty by default: then it answers 409. It is never printed, since its path may be what lets a sender in."""
     secret: SecretStr = SecretStr("")
-    """What the body is signed with, at least 16 characters: HMAC-SHA256 as Standard Webhooks have it. Needed beside `url`, since whoever can post there may set something off."""
+    """What the body is signed with, at least 16 characters of text, or `whsec_` and the bytes in Base64: HMAC-SHA256 as Standard Webhooks have it. Needed beside `url`, since whoever can post there may set something off."""
     timeout_s: float = Field(default=10.0, gt=0.0, le=120.0)
     """Seconds for the connection, and for each part of the answer. Longer lets a slow receiver hold the person who asked, shorter gives up one that would have taken the step; the same step sent again has the same id."""
 

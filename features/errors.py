@@ -13,6 +13,7 @@ ForeshockError
 ├── DataInUse             another process holds the data folder
 ├── NotDelivered          nobody knows whether a receiver has a notice
 │   └── NoticeRefused     it will not take the notice, now or later
+│       └── NotLetIn      it takes nothing of ours, until somebody mends how we come there
 ├── StoreFailed           the disk or the log refused; the same input works later
 │   └── CircuitOpen       what has to be asked is away, and is left alone for a moment
 ├── PartStopped           a thread of the service died
@@ -39,6 +40,7 @@ __all__ = [
     "MalformedBody",
     "NewerVersion",
     "NotDelivered",
+    "NotLetIn",
     "NoticeRefused",
     "Overloaded",
     "PartStopped",
@@ -102,15 +104,40 @@ class DataInUse(ForeshockError):
 
 
 class NotDelivered(ForeshockError):
-    """It is not known whether a receiver has a notice."""
+    """It is not known whether a receiver has a notice.
+
+    Parameters
+    ----------
+    text : str
+        What happened.
+    away : bool
+        Whether nobody was there who could take anything. One that answered is not away, whatever it said.
+    wait_s : float
+        Seconds for which the receiver wants to be left alone; 0 where it did not say.
+    """
 
     retryable: ClassVar[bool] = True
 
+    def __init__(self, text: str, *, away: bool = True, wait_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.away = away
+        self.wait_s = wait_s
+
 
 class NoticeRefused(NotDelivered):
-    """A receiver will not take a notice, now or later."""
+    """A receiver will not take a notice, now or later. Parameters are those of `NotDelivered`."""
 
     retryable: ClassVar[bool] = False
+
+    def __init__(self, text: str, *, away: bool = False, wait_s: float = 0.0) -> None:
+        super().__init__(text, away=away, wait_s=wait_s)
+
+
+class NotLetIn(NoticeRefused):
+    """A receiver takes nothing of ours, as with a token that is over or an address that is gone.
+
+    That is not the fault of the notice, so what is to be told waits until somebody has mended it on one side or the other.
+    """
 
 
 class StoreFailed(ForeshockError):

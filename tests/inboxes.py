@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -32,13 +32,14 @@ class Request:
 
 @dataclass
 class Receiver:
-    """What came, and what to answer: `answers` one after the other, then 200."""
+    """What came, and what to answer: 500 to what it fails at, `answers` one after the other, then 200."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
     answers: list[int] = field(default_factory=list[int])
     text: str = ""
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    fails: Callable[[Request], bool] = lambda _: False
 
     @property
     def port(self) -> int:
@@ -55,7 +56,8 @@ def receiver(tls: SSLContext | None = None) -> Generator[Receiver]:
             length = int(self.headers.get("content-length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             found.requests.append(Request(self.path, headers, self.rfile.read(length)))
-            self.send_response(found.answers.pop(0) if found.answers else 200)
+            failed = found.fails(found.requests[-1])
+            self.send_response(500 if failed else found.answers.pop(0) if found.answers else 200)
             for name, value in found.headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(found.text.encode())))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -18,7 +20,7 @@ import msgspec
 from app.alerts.contract import Notice
 from app.alerts.posting import Post, chunks, trusted
 from app.channel_settings import AlertmanagerSettings
-from features.errors import NotDelivered, NoticeRefused
+from features.errors import NotDelivered, NoticeRefused, NotLetIn
 
 __all__ = ["Alertmanager", "posted_alert"]
 
@@ -27,6 +29,16 @@ logger = logging.getLogger(__name__)
 _NOT_A_NAME = re.compile(
     r"^(?=[0-9])|[^A-Za-z0-9_]"
 )  # of what Alertmanagers before 0.27 and PromQL take for the name of a label
+
+_LEFT_ALONE_S = 60.0  # for which a member that is away is not asked while others are there; guessed
+
+
+@dataclass(slots=True)
+class _Member:
+    """One of a cluster, and when it is looked for again if it is away."""
+
+    post: Post
+    look_at_s: float = float("-inf")
 
 
 class Alertmanager:
@@ -38,6 +50,8 @@ class Alertmanager:
         Of the channel.
     settings : AlertmanagerSettings
         Where they are, and who logs in.
+    monotonic : callable
+        Seconds.
 
     Raises
     ------
@@ -45,14 +59,20 @@ class Alertmanager:
         When the file of the authority cannot be read.
     """
 
-    def __init__(self, name: str, settings: AlertmanagerSettings) -> None:
+    def __init__(self, name: str, settings: AlertmanagerSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.name = name
+        self._monotonic = monotonic
         context = trusted(f"channels.{name}.ca", settings.ca)
         sender, who = f"channel {name}", _who(settings)
-        self._posts = [Post(sender, f"{url}/api/v2/alerts", context, settings.timeout_s, who) for url in settings.urls]
+        hidden = [] if settings.password is None else [settings.password.get_secret_value()]
+        self._members = [
+            _Member(Post(sender, f"{url}/api/v2/alerts", context, settings.timeout_s, who, hidden)) for url in settings.urls
+        ]
 
     def send(self, notices: Sequence[Notice]) -> None:
         """Tell all of them, and return when one or more have all notices.
+
+        One that is away is left alone for a minute while others are there, since to wait for it would delay these.
 
         Raises
         ------
@@ -60,23 +80,37 @@ class Alertmanager:
             When none has them.
         NoticeRefused
             When all of them refuse.
+        NotLetIn
+            When all of them do, and one or more take nothing of ours.
         """
         for part in chunks(notices):
             self._tell_all(msgspec.json.encode([posted_alert(notice) for notice in part]))
 
     def _tell_all(self, body: bytes) -> None:
-        failures: list[NotDelivered] = []
-        for post in self._posts:
-            try:
-                post.send(body)
-            except NotDelivered as exc:
-                failures.append(exc)
-        if len(failures) < len(self._posts):
-            for failure in failures:
-                logger.warning("%s; another one of its cluster has the notice", failure)
-            return
-        refused = all(isinstance(failure, NoticeRefused) for failure in failures)
-        raise (NoticeRefused if refused else NotDelivered)("; ".join(map(str, failures)))
+        now_s, failures = self._monotonic(), list[NotDelivered]()
+        absent = [member for member in self._members if now_s < member.look_at_s]
+        for members in ([member for member in self._members if member not in absent], absent):
+            failed = [failure for failure in (self._failure(member, body) for member in members) if failure is not None]
+            failures += failed
+            if len(failed) < len(members):
+                for failure in failures:
+                    logger.warning("%s; another one of its cluster has the notice", failure)
+                return
+        kind = NotDelivered
+        if all(isinstance(failure, NoticeRefused) for failure in failures):
+            kind = NotLetIn if any(isinstance(failure, NotLetIn) for failure in failures) else NoticeRefused
+        away, wait_s = all(failure.away for failure in failures), min(failure.wait_s for failure in failures)
+        raise kind("; ".join(map(str, failures)), away=away, wait_s=wait_s)
+
+    def _failure(self, member: _Member, body: bytes) -> NotDelivered | None:
+        """Tell one of them; return why it has nothing, None where it has."""
+        try:
+            member.post.send(body)
+        except NotDelivered as exc:
+            member.look_at_s = self._monotonic() + _LEFT_ALONE_S if exc.away else float("-inf")
+            return exc
+        member.look_at_s = float("-inf")
+        return None
 
 
 def _who(settings: AlertmanagerSettings) -> dict[str, str]:

@@ -75,7 +75,10 @@ class AppriseChannel:
 
     def __init__(self, name: str, settings: AppriseSettings) -> None:
         self.name = name
-        asset = AppriseAsset(app_id="Foreshock", app_desc="Foreshock", app_url="", image_url_mask="", image_url_logo="")
+        # An address that says `redirect=yes` follows redirects; by itself nothing goes where settings do not say.
+        asset = AppriseAsset(
+            app_id="Foreshock", app_desc="Foreshock", app_url="", image_url_mask="", image_url_logo="", http_redirects=False
+        )
         urls = [url.get_secret_value() for url in settings.urls]
         self._addresses = [_Address(url, self._made(at, url, asset, settings.timeout_s)) for at, url in enumerate(urls)]
         self._has: list[dict[_Fact, None]] = [{} for _ in urls]  # what an address has, while others lack it, oldest first
@@ -99,9 +102,8 @@ class AppriseChannel:
             else:
                 failures.append(f"{address.target.service_name} (address {at}){why}")
         if failures:
-            raise NotDelivered(
-                f"channel {self.name}: {len(failures)} of {len(self._addresses)} not told: {'; '.join(failures)}"
-            )
+            text = f"channel {self.name}: {len(failures)} of {len(self._addresses)} not told: {'; '.join(failures)}"
+            raise NotDelivered(text, away=len(failures) == len(self._addresses))
         for has in self._has:
             for notice in notices:
                 has.pop((notice.key, notice.firing), None)

@@ -10,10 +10,12 @@ The signature is that of Standard Webhooks: HMAC-SHA256 over the id, the time an
 from __future__ import annotations
 
 import base64
+import binascii
 import hmac
 import logging
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
@@ -23,15 +25,25 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.alerts.blotting import blotted
-from features.errors import InvalidSetting, NotDelivered, NoticeRefused
+from features.errors import InvalidSetting, NotDelivered, NoticeRefused, NotLetIn
 
-__all__ = ["Post", "chunks", "signature", "signed", "trusted"]
+__all__ = ["Post", "chunks", "key_of", "signature", "signed", "trusted"]
 
 T = TypeVar("T")
 
 _MOST = 64  # notices a request, as many as Prometheus sent for years
 _SHOWN = 200  # characters of what a receiver says against a request; guessed
-_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_NO_WAY = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+)  # of the sender or the address, whatever was posted
+_AWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)  # says who stands in front
+_LONGEST_WAIT_S = 3600.0  # for which a receiver is left alone because it says so; guessed
+_PREFIX = "whsec_"
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # below it writes whole addresses into the log
 
@@ -80,7 +92,9 @@ class Post:
         Raises
         ------
         NotDelivered
-            When nobody answered, or the answer was 408, 429 or none of the 2xx and 4xx.
+            When nobody answered, or the answer was 408, 425, 429 or none of the 2xx and 4xx.
+        NotLetIn
+            When it was 401, 403, 404, 405 or 407, which it would be of any other body.
         NoticeRefused
             When it was another 4xx.
         """
@@ -93,12 +107,17 @@ class Post:
                 if not answer.is_success:
                     self._refuse(answer)
         except httpx.HTTPError as exc:
-            raise NotDelivered(f"{self._sender}: {self.receiver} gave no answer: {exc or type(exc).__name__}") from None
+            said = blotted(str(exc) or type(exc).__name__, self._secrets)
+            raise NotDelivered(f"{self._sender}: {self.receiver} gave no answer: {said}") from None
 
     def _refuse(self, answer: httpx.Response) -> None:
         said = blotted(" ".join(next(answer.iter_text(), "").split()), self._secrets)[:_SHOWN]
         text = f"{self._sender}: {self.receiver} answered {answer.status_code}{': ' if said else ''}{said}"
-        raise (NoticeRefused if answer.is_client_error and answer.status_code not in _LATER else NotDelivered)(text)
+        if answer.status_code in _NO_WAY:
+            raise NotLetIn(text)
+        if answer.is_client_error and answer.status_code not in _LATER:
+            raise NoticeRefused(text)
+        raise NotDelivered(text, away=answer.status_code in _AWAY, wait_s=_asked_wait_s(answer.headers))
 
 
 def trusted(setting: str, ca: Path | None) -> ssl.SSLContext:
@@ -122,6 +141,19 @@ def trusted(setting: str, ca: Path | None) -> ssl.SSLContext:
         raise InvalidSetting(f"setting {setting}: {ca}: {exc}") from exc
 
 
+def _asked_wait_s(headers: Mapping[str, str]) -> float:
+    """Return the seconds for which a receiver wants to be left alone (RFC 9110, 10.2.3), a date by its own clock; 0 for none."""
+    asked = headers.get("retry-after", "").strip()
+    try:
+        if asked.isascii() and asked.isdigit():
+            wait_s = float(asked)
+        else:
+            wait_s = (parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (TypeError, ValueError):  # no date, or one without a zone beside one with it
+        return 0.0
+    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+
+
 def chunks(items: Sequence[T], most: int = _MOST) -> Iterator[Sequence[T]]:
     """Iterate over parts of what is to be sent, each of at most so many.
 
@@ -131,6 +163,34 @@ def chunks(items: Sequence[T], most: int = _MOST) -> Iterator[Sequence[T]]:
     ['ab', 'cd', 'e']
     """
     return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def key_of(setting: str, secret: str) -> bytes:
+    r"""Return what a secret signs with: the bytes behind ``whsec_``, or its text.
+
+    Parameters
+    ----------
+    setting : str
+        Which one holds it.
+    secret : str
+        As settings have it.
+
+    Raises
+    ------
+    InvalidSetting
+        When it is not what it begins like; it is not shown.
+
+    Examples
+    --------
+    >>> key_of("runbook.secret", "whsec_AAEC"), key_of("runbook.secret", "a secret of ours")
+    (b'\x00\x01\x02', b'a secret of ours')
+    """
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except binascii.Error:
+        raise InvalidSetting(f"setting {setting}: what follows {_PREFIX} must be Base64; the value is not shown") from None
 
 
 def signature(key: bytes, message: str, at_s: int, body: bytes) -> str:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Literal
 
 from app.alerts.contract import Channel
 from app.alerts.outbox import delivered, due, notice_of
@@ -23,7 +25,7 @@ from app.cache.documents import encode_document, tenant_key
 from app.home import everywhere
 from app.store.contract import Documents
 from app.telemetry import Telemetry
-from features.errors import CircuitOpen, Conflict, ForeshockError, NotDelivered, NoticeRefused
+from features.errors import CircuitOpen, Conflict, ForeshockError, NotDelivered, NoticeRefused, NotLetIn
 
 __all__ = ["Sender", "SenderParts", "SenderPlan"]
 
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 8  # guessed: who else writes a notice are the other channels and another home
 _OPEN_TTL_S = 90 * 86_400.0  # of one that somebody does not have yet, as of a channel that is gone from the settings; guessed
 _NOTE_AGAIN_S = 5.0  # after a note failed; guessed
+_TRIES_TOGETHER = 3  # after which notices of a page that a receiver answers and does not take are sent one by one; guessed
+_IN_VAIN = 8  # answers in a row that took nothing, from which a receiver counts as away although it answers; guessed
 _SETTLED_TTL_S = 3600.0  # for which a notice that all have is kept, so that nobody begins it anew; guessed
 
 
@@ -86,6 +90,21 @@ class SenderParts:
     monotonic: Callable[[], float] = time.monotonic
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """How often a page was tried in a row, how often of these somebody answered, and when it is tried again."""
+
+    times: int = 0
+    answered: int = 0
+    again_s: float = float("-inf")
+
+
+_Outcome = Literal["delivered", "refused", "answered", "failed"]
+"""What came of sending: what somebody answered and did not take is kept and tried again, as is what nobody did."""
+
+_UNSETTLED: tuple[_Outcome, ...] = ("failed", "answered")
+
+
 class Sender:
     """Tells one channel.
 
@@ -105,7 +124,9 @@ class Sender:
         self.plan = plan
         self._notices = Decoded(parts.documents.watch("notices"), NoticeRecord)
         self._alerts = Decoded(parts.documents.watch("alerts"), AlertRecord)
-        self._failed: dict[str, tuple[int, float]] = {}  # by page: how often in a row, and when it is tried again
+        self._failed: dict[str, _Tried] = {}  # by page
+        self._in_vain = 0  # answers in a row that took nothing
+        self._left_alone_until_s = float("-inf")  # since the receiver asked for it
         self._unnoted: dict[str, DeliveryRecord] = {}  # by key: what the receiver has, and the store does not know yet
         self._note_at = float("-inf")
 
@@ -122,23 +143,33 @@ class Sender:
         self._alerts.watch.close()
 
     def send_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
-        """Send what is due, page by page, the oldest first, and return how many notices were sent."""
+        """Send what is due, page by page, those that failed least often first and then the oldest, and return how many notices were sent."""
         self._note_all()
-        pages: dict[str, list[NoticeRecord]] = {}
+        home, pages = (
+            cache(self.parts.home),
+            dict[str, list[NoticeRecord]](),
+        )  # whose home is where is a question of all services
         for notice in sorted(self._notices.all().values(), key=lambda notice: (notice.starts_at, notice.id)):
             alert = self._alerts.one(tenant_key(notice.tenant, notice.id))
-            if self.parts.home(notice.tenant) and self._due(notice, alert):
+            if home(notice.tenant) and self._due(notice, alert):
                 pages.setdefault(notice.page, []).append(notice)
         self.parts.telemetry.notices_waiting.labels(channel=self.channel.name).set(sum(map(len, pages.values())))
         self._failed = {page: tried for page, tried in self._failed.items() if page in pages}
         sent = 0
-        for page, notices in pages.items():
-            waits = page in self._failed and self.parts.monotonic() < self._failed[page][1]
-            if stopping() or not self.parts.breaker.ready:
+        for page in sorted(
+            pages, key=lambda page: self._tried(page).times
+        ):  # what fails for ever must not stand before the rest
+            if stopping() or not self._ready():
                 break
-            if not waits:
-                sent += self._send_page(page, notices)
+            if self.parts.monotonic() >= self._tried(page).again_s:
+                sent += self._send_page(page, pages[page])
         return sent
+
+    def _tried(self, page: str) -> _Tried:
+        return self._failed.get(page, _Tried())
+
+    def _ready(self) -> bool:
+        return self.parts.breaker.ready and self.parts.monotonic() >= self._left_alone_until_s
 
     def _due(self, notice: NoticeRecord, alert: AlertRecord | None) -> bool:
         sent = self._unnoted.get(tenant_key(notice.tenant, notice.id))
@@ -146,19 +177,24 @@ class Sender:
         return due(known, alert, self.channel.name, self.parts.now(), self.plan.resend_s)
 
     def _send_page(self, page: str, notices: Sequence[NoticeRecord]) -> int:
-        sent, size = 0, self.plan.together
+        tried, sent, failures = self._tried(page), 0, list[_Outcome]()
+        size = self.plan.together if tried.answered < _TRIES_TOGETHER else 1  # one may be at fault, and must hold no other back
         for chosen in (notices[start : start + size] for start in range(0, len(notices), size)):
             # As they are in the store, not in the watch: what was acknowledged on another node a moment ago is told to nobody.
             fresh = [pair for notice in chosen for pair in self._fresh(notice)]
-            if not fresh:
-                continue
-            if not self._deliver(fresh):
-                tries = self._failed.get(page, (0, 0.0))[0]
-                wait_s = full_jitter(tries, self.plan.first_s, self.plan.longest_s, self.parts.breaker.rng)
-                self._failed[page] = tries + 1, self.parts.monotonic() + wait_s
-                return sent
-            sent += len(fresh)
-        self._failed.pop(page, None)
+            outcome = self._deliver(fresh) if fresh else "delivered"
+            if outcome in _UNSETTLED:
+                failures.append(outcome)
+                if size > 1 or not self._ready():
+                    break
+            else:
+                sent += len(fresh)
+        if failures:
+            wait_s = full_jitter(tried.times, self.plan.first_s, self.plan.longest_s, self.parts.breaker.rng)
+            answered = tried.answered + ("answered" in failures)
+            self._failed[page] = _Tried(tried.times + 1, answered, self.parts.monotonic() + wait_s)
+        else:
+            self._failed.pop(page, None)
         return sent
 
     def _fresh(self, notice: NoticeRecord) -> list[tuple[NoticeRecord, AlertRecord | None]]:
@@ -167,40 +203,59 @@ class Sender:
         kept, alert = read(documents.get("notices", key), NoticeRecord), read(documents.get("alerts", key), AlertRecord)
         return [(kept, alert)] if kept is not None and self._due(kept, alert) else []
 
-    def _deliver(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> bool:
-        """Send notices together and note it; return whether that settled them."""
+    def _deliver(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> _Outcome:
+        """Send notices together and note it; return what came of it."""
         outcome, refused = self._sent(fresh)
         if outcome == "refused" and len(fresh) > 1:  # one of them may be at fault
-            outcomes = [self._deliver([one]) for one in fresh]
-            return all(outcomes)
-        self.parts.telemetry.notices.labels(channel=self.channel.name, outcome=outcome).inc(len(fresh))
-        if outcome == "failed":
-            return False
+            outcomes: list[_Outcome] = [self._deliver([one]) if self._ready() else "failed" for one in fresh]
+            return next((one for one in outcomes if one in _UNSETTLED), "delivered")
+        counted: _Outcome = "failed" if outcome == "answered" else outcome
+        self.parts.telemetry.notices.labels(channel=self.channel.name, outcome=counted).inc(len(fresh))
+        if counted == "failed":
+            return outcome
         at = self.parts.now()
         self._unnoted |= {tenant_key(one.tenant, one.id): DeliveryRecord(one.seq, at, refused) for one, _ in fresh}
         self._note_all()
-        return True
+        return outcome
 
-    def _sent(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> tuple[str, str]:
+    def _sent(self, fresh: Sequence[tuple[NoticeRecord, AlertRecord | None]]) -> tuple[_Outcome, str]:
         """Send notices together; return what came of it, and why they were refused."""
+        failure: NotDelivered | None = None
         try:
             with self.parts.breaker.call((NotDelivered,)):
                 try:
                     self.channel.send([notice_of(*pair) for pair in fresh])
-                except NoticeRefused as exc:  # an answer: the receiver is there
-                    logger.warning("channel %s refused %d notices: %s", self.channel.name, len(fresh), exc)
-                    return "refused", str(exc) or repr(exc)
+                except NotDelivered as exc:
+                    failure = exc
+                    if self._takes_nothing(exc):
+                        raise
         except CircuitOpen:
             return "failed", ""
-        except NotDelivered as exc:
-            logger.info("channel %s: %d notices were not delivered, to be tried again: %s", self.channel.name, len(fresh), exc)
-            self.parts.breaker.retries.inc()
-            return "failed", ""
+        except NotDelivered:
+            pass  # it is the failure
         except Exception:  # of a channel's library: other pages must not wait for it to be understood
             logger.exception("channel %s: %d notices were not delivered, to be tried again", self.channel.name, len(fresh))
             self.parts.telemetry.faults.labels(place="notices").inc()
             return "failed", ""
-        return "delivered", ""
+        if failure is None:
+            self._in_vain = 0
+            return "delivered", ""
+        return self._outcome(failure, len(fresh))
+
+    def _takes_nothing(self, failure: NotDelivered) -> bool:
+        """Return whether a failure is one of all notices: nobody is there, or whoever answers has taken nothing for long."""
+        self._in_vain = 0 if _is_final(failure) else self._in_vain + 1
+        return failure.away or self._in_vain >= _IN_VAIN
+
+    def _outcome(self, failure: NotDelivered, n: int) -> tuple[_Outcome, str]:
+        self._left_alone_until_s = self.parts.monotonic() + failure.wait_s
+        if _is_final(failure):
+            logger.warning("channel %s refused %d notices: %s", self.channel.name, n, failure)
+            return "refused", str(failure) or repr(failure)
+        level = logging.WARNING if isinstance(failure, NotLetIn) else logging.INFO
+        logger.log(level, "channel %s: %d notices were not delivered, to be tried again: %s", self.channel.name, n, failure)
+        self.parts.breaker.retries.inc()
+        return ("failed" if failure.away else "answered"), ""
 
     def _note_all(self) -> None:
         """Write who has what was sent, also earlier, as far as the store takes it."""
@@ -239,3 +294,8 @@ class Sender:
             except Conflict:
                 if attempt == _ATTEMPTS - 1:
                     raise
+
+
+def _is_final(failure: NotDelivered) -> bool:
+    """Return whether a receiver will never take what it refused."""
+    return isinstance(failure, NoticeRefused) and not isinstance(failure, NotLetIn)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +12,11 @@ import msgspec
 from app.alerts.alertmanager import rfc3339
 from app.alerts.blotting import pieces_of
 from app.alerts.contract import Notice
-from app.alerts.posting import Post, chunks, signed, trusted
+from app.alerts.posting import Post, chunks, key_of, signed, trusted
 from app.channel_settings import SignedWebhookSettings
-from features.errors import InvalidSetting
 
 __all__ = ["Webhook", "delivery"]
 
-_PREFIX = "whsec_"
 _NO_END = "0001-01-01T00:00:00Z"  # Alertmanager's end of an alert that fires
 
 
@@ -46,7 +42,7 @@ class Webhook:
         self.name = name
         self._now_s = now_s
         self._group_by = settings.group_by
-        self._keys = [_key(f"channels.{name}.secrets", secret.get_secret_value()) for secret in settings.secrets]
+        self._keys = [key_of(f"channels.{name}.secrets", secret.get_secret_value()) for secret in settings.secrets]
         headers = {key: value.get_secret_value() for key, value in settings.headers.items()}
         context = trusted(f"channels.{name}.ca", settings.ca)
         url = settings.url.get_secret_value()
@@ -127,12 +123,3 @@ def _quoted(value: str) -> str:
 def _origin(link: str) -> str:
     parts = urlsplit(link)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-
-
-def _key(setting: str, secret: str) -> bytes:
-    if not secret.startswith(_PREFIX):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error:
-        raise InvalidSetting(f"setting {setting}: what follows {_PREFIX} must be Base64; the value is not shown") from None

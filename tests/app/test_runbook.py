@@ -18,6 +18,7 @@ from app.runbook import Runbook
 from app.runbook_settings import RunbookSettings
 from app.telemetry import Telemetry
 from features.errors import CircuitOpen, NotDelivered, NoticeRefused
+from tests.app.alerts.test_webhook import documented
 
 SECRET = "a secret of sixteen"
 
@@ -91,6 +92,30 @@ def test_who_is_away_is_left_alone_after_a_while(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CircuitOpen, match="runbook is away"):
         gone.post("msg_1", b"{}")
     assert telemetry.value("calls", target="runbook", outcome="failed") == 2
+
+
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_who_answers_is_not_away_whatever_it_says(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    now = [0.0]
+    with automation() as there:
+        there.status = status
+        asked = runbook(there.url)
+        monkeypatch.setattr(asked._breaker, "_monotonic", lambda: now[0])  # pyright: ignore[reportPrivateUsage]
+        for moment in (0.0, 11.0, 11.1):
+            now[0] = moment
+            with pytest.raises(NotDelivered, match=f"answered {status}"):
+                asked.post("msg_1", b"{}")
+    assert len(there.got) == 3
+
+
+def test_a_secret_in_base64_signs_with_its_bytes_as_the_documented_receiver_checks() -> None:
+    with automation() as there:
+        secret = f"whsec_{base64.b64encode(b'twenty-four secret bytes').decode()}"
+        settings = RunbookSettings(url=SecretStr(there.url), secret=SecretStr(secret))
+        Runbook(settings, Telemetry(), lambda: 1_700_000_000.0).post("msg_1", b"{}")
+        ((headers, body),) = there.got
+    named = {name.lower(): value for name, value in headers.items()}
+    assert documented()(secret, named, body, 1_700_000_100)
 
 
 def test_without_an_address_there_is_no_receiver() -> None:

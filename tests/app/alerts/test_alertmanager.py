@@ -18,7 +18,7 @@ from app.alerts.alertmanager import Alertmanager, posted_alert
 from app.alerts.contract import Notice
 from app.alerts.webhook import delivery
 from app.channel_settings import AlertmanagerSettings
-from features.errors import NotDelivered, NoticeRefused
+from features.errors import NotDelivered, NoticeRefused, NotLetIn
 from tests.inboxes import receiver
 from tests.monitors import alertmanager
 from tests.nodes import until
@@ -38,6 +38,33 @@ def test_one_of_a_cluster_is_enough_and_all_are_told(caplog: pytest.LogCaptureFi
         channel(one.url, other.url).send([RISK])
         assert [len(one.requests), len(other.requests)] == [1, 1]
     assert f"{one.url} answered 500; another one of its cluster has the notice" in caplog.text
+
+
+def test_a_member_that_is_away_is_not_waited_for_while_another_takes_it() -> None:
+    now = [0.0]
+    with receiver() as one, receiver() as other:
+        table = {"kind": "alertmanager", "urls": [one.url, other.url]}
+        told = Alertmanager("am", AlertmanagerSettings.model_validate(table), lambda: now[0])
+        one.answers += [503, 503]
+        for moment in (0.0, 59.0, 60.0, 61.0):
+            now[0] = moment
+            told.send([RISK])
+        assert [len(one.requests), len(other.requests)] == [2, 4]
+        other.answers.append(503)
+        told.send([RISK])  # with nobody else there it is asked
+        assert [len(one.requests), len(other.requests)] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"), [(401, 400, NotLetIn), (400, 400, NoticeRefused), (429, 503, NotDelivered)]
+)
+def test_of_what_all_say_the_hopeful_counts(first: int, second: int, kind: type[NotDelivered]) -> None:
+    with receiver() as one, receiver() as other:
+        one.answers.append(first)
+        other.answers.append(second)
+        with pytest.raises(NotDelivered) as raised:
+            channel(one.url, other.url).send([RISK])
+    assert (type(raised.value), raised.value.away) == (kind, False)
 
 
 @pytest.mark.parametrize(("first", "second", "retryable"), [(400, 400, False), (400, 503, True)])

@@ -77,6 +77,28 @@ def test_what_a_way_of_apprise_fails_at_unforeseen_holds_no_other_address_up_and
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
 
 
+def test_nothing_goes_on_to_where_a_receiver_points_unless_the_address_says_so() -> None:
+    with receiver() as elsewhere, receiver() as there:
+        there.headers["location"] = f"{elsewhere.url}/other"
+        there.answers += [307, 307]
+        with pytest.raises(NotDelivered):
+            channel(f"{at(there)}?+X-Token=hidden").send([RISK])
+        assert elsewhere.requests == []
+        channel(f"{at(there)}?redirect=yes").send([RISK])
+        assert len(elsewhere.requests) == 1
+
+
+def test_a_channel_is_away_only_when_none_of_its_addresses_is_there() -> None:
+    with receiver() as one, receiver() as other:
+        one.answers += [503, 503]
+        other.answers += [503]
+        told = channel(at(one), at(other))
+        for away in (True, False):
+            with pytest.raises(NotDelivered) as raised:
+                told.send([RISK])
+            assert raised.value.away == away
+
+
 def test_a_message_says_what_fires_first_and_how_many() -> None:
     title, text, kind = message_of([OVER, RISK])
     assert (title, kind.value) == ("[firing: 1] Risk: cart GET /", "failure")

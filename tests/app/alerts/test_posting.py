@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.alerts.posting import Post, chunks, trusted
-from features.errors import InvalidSetting, NotDelivered, NoticeRefused
+from features.errors import InvalidSetting, NotDelivered, NoticeRefused, NotLetIn
 from tests.inboxes import Receiver, receiver
 
 
@@ -30,6 +30,50 @@ def test_statuses_that_say_nothing_final(status: int, error: type[NotDelivered] 
         with pytest.raises(error, match=rf"channel oncall: {there.url} answered {status}$") as raised:
             post_to(there).send(b"{}")
     assert raised.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "away"), [(500, False), (302, False), (429, False), (502, True), (503, True), (504, True), (408, False)]
+)
+def test_a_receiver_that_answers_is_not_away_unless_who_stands_in_front_says_so(status: int, away: bool) -> None:
+    with receiver() as there:
+        there.answers.append(status)
+        with pytest.raises(NotDelivered) as raised:
+            post_to(there).send(b"{}")
+    assert raised.value.away == away
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait_s"),
+    [
+        ({"retry-after": "30"}, 30.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "999999"}, 3600.0),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 3600.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "\u00b2".encode().decode("latin-1")}, 0.0),
+        ({"retry-after": "soon"}, 0.0),
+        ({}, 0.0),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_for_how_long_a_receiver_wants_to_be_left_alone(status: int, asked: dict[str, str], wait_s: float) -> None:
+    with receiver() as there:
+        there.answers.append(status)
+        there.headers.update(asked)
+        with pytest.raises(NotDelivered) as raised:
+            post_to(there).send(b"{}")
+    assert raised.value.wait_s == wait_s
+
+
+@pytest.mark.parametrize(("status", "of_all"), [(401, True), (403, True), (404, True), (405, True), (400, False), (422, False)])
+def test_a_way_that_is_barred_is_told_from_a_notice_that_is_refused(status: int, of_all: bool) -> None:
+    with receiver() as there:
+        there.answers.append(status)
+        with pytest.raises(NoticeRefused) as raised:
+            post_to(there).send(b"{}")
+    assert (isinstance(raised.value, NotLetIn), raised.value.away) == (of_all, False)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422])

@@ -5,25 +5,30 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from app.alerts.apprise_channel import AppriseChannel
 from app.alerts.contract import Channel, Notice
 from app.alerts.outbox import wanted
 from app.alerts.sender import Sender, SenderParts, SenderPlan
+from app.alerts.webhook import Webhook
 from app.breaker import Breaker, BreakerPlan
 from app.cache.alert_records import AlertRecord, NoticeRecord
 from app.cache.documents import decode_document, encode_document, tenant_key
+from app.channel_settings import AppriseSettings, SignedWebhookSettings
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import StoreFailed
 from tests.alert_builders import an_alert, at
 from tests.api_builders import Clock
 from tests.contracts.stores import FAMILIES
+from tests.inboxes import Receiver
+from tests.inboxes import receiver as inbox
 from tests.killed import run_and_kill
 from tests.nodes import until
 from tests.receivers import PostChannel, Received, receiver
@@ -158,6 +163,141 @@ def test_a_receiver_that_is_away_is_left_alone_until_a_look_finds_it(
         assert outbox.telemetry.value("notices_waiting", channel="post") == 20.0
         assert outbox.send(4) == 20
     assert len(received.notices) == 20
+
+
+@contextmanager
+def hook(documents: Documents, clock: Clock, longest_s: float = 1000.0) -> Generator[tuple[Outbox, Receiver]]:
+    """Give a webhook on a real socket, with a breaker that opens at the first failure that counts."""
+    with inbox() as there:
+        table = {"kind": "webhook", "url": there.url, "secrets": ["a secret of sixteen"]}
+        outbox = Outbox(documents, clock, Webhook("post", SignedWebhookSettings.model_validate(table)))
+        strict(outbox, longest_s)
+        yield outbox, there
+
+
+def strict(outbox: Outbox, longest_s: float = 1000.0) -> None:
+    """Let a sender's breaker open at the first failure that counts."""
+    plan = BreakerPlan(after_s=0.0, first_s=longest_s, longest_s=longest_s)
+    breaker = Breaker("post", outbox.telemetry, plan, lambda: outbox.seconds, random.Random(1))
+    outbox.sender.parts = replace(outbox.sender.parts, breaker=breaker)
+
+
+def told(there: Receiver) -> list[list[str]]:
+    """Return the services that each request told of, in order."""
+    return [[alert["labels"]["service"] for alert in request.json["alerts"]] for request in there.requests]
+
+
+@pytest.mark.parametrize("status", [400, 413, 429, 500, 401])
+def test_a_receiver_that_answers_is_not_away_and_other_pages_reach_it(documents: Documents, clock: Clock, status: int) -> None:
+    with hook(documents, clock) as (outbox, there):
+        there.answers.append(status)
+        outbox.put(an_alert("a-1"))
+        outbox.put(an_alert("b-1", "cart"))
+        outbox.sender.send_due()
+        assert told(there) == [["payment"], ["cart"]]
+        assert outbox.telemetry.value("breaker_state", target="post") == 0.0
+
+
+def test_a_receiver_that_says_when_is_left_alone_until_then(documents: Documents, clock: Clock) -> None:
+    with hook(documents, clock) as (outbox, there):
+        there.answers.append(429)
+        there.headers["retry-after"] = "90"
+        outbox.put(an_alert("a-1"))
+        outbox.put(an_alert("b-1", "cart"))
+        assert outbox.sender.send_due() == 0
+        outbox.seconds = 89.0
+        assert outbox.sender.send_due() == 0
+        assert len(there.requests) == 1
+        outbox.seconds = 90.0
+        assert outbox.sender.send_due() == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405])
+def test_what_was_refused_for_the_way_there_is_told_once_that_is_mended(
+    documents: Documents, clock: Clock, status: int
+) -> None:
+    with hook(documents, clock, 50.0) as (outbox, there):
+        there.answers += [status] * 20
+        for number in range(4):
+            outbox.put(an_alert(f"a-{number}", f"s{number}"))
+        assert outbox.send(4) == 0
+        assert 8 <= len(there.requests) < 16
+        there.answers.clear()
+        assert outbox.send(4) == 4
+        assert outbox.notice("a-0").delivered["post"].refused == ""
+
+
+def test_who_takes_nothing_for_long_is_left_alone_although_it_answers(documents: Documents, clock: Clock) -> None:
+    with hook(documents, clock) as (outbox, there):
+        there.answers += [500] * 100
+        for number in range(40):
+            outbox.put(an_alert(f"a-{number:02}", f"s{number}"))
+        outbox.sender.send_due()
+        outbox.seconds += 60.0
+        outbox.sender.send_due()
+        assert len(there.requests) == 8
+
+
+def test_of_a_page_that_a_receiver_fails_at_the_others_arrive_in_the_end(documents: Documents, clock: Clock) -> None:
+    with hook(documents, clock) as (outbox, there):
+        there.fails = lambda request: b'"service":"odd"' in request.body
+        for alert in (an_alert("a-1", "odd"), an_alert("b-1", "cart", page="a-1"), an_alert("c-1", "auth", page="a-1")):
+            outbox.put(alert)
+        assert outbox.send(3) == 0
+        assert outbox.send() == 2
+        assert outbox.notice("b-1").delivered["post"].seq == 1
+        assert "post" not in outbox.notice("a-1").delivered
+
+
+def test_whoever_wants_to_be_left_alone_amid_a_page_is_so_at_once(documents: Documents, clock: Clock) -> None:
+    with hook(documents, clock) as (outbox, there):
+        there.answers += [400, 200, 429]  # together, then one by one
+        there.headers["retry-after"] = "90"
+        for number in range(9):
+            outbox.put(an_alert(f"a-{number}", f"s{number}", page="a-0"))
+        outbox.sender.send_due()
+        assert len(there.requests) == 3
+        outbox.seconds = 90.0
+        assert outbox.sender.send_due() == 8
+        assert len(there.requests) == 4
+
+
+def test_a_page_that_fails_for_ever_stands_behind_the_others(documents: Documents, clock: Clock) -> None:
+    with hook(documents, clock, 1.0) as (outbox, there):
+        there.fails = lambda request: b'"service":"odd"' in request.body
+        outbox.put(an_alert("a-1", "odd"))
+        outbox.send(3)
+        outbox.put(an_alert("b-1", "cart", fired_s=60.0))
+        outbox.send()
+        assert told(there)[-2:] == [["cart"], ["odd"]]
+
+
+def test_one_address_that_is_gone_keeps_nobody_else_from_being_told(documents: Documents, clock: Clock) -> None:
+    with inbox() as gone, inbox() as there:
+        gone.answers += [503] * 100
+        urls = [url.replace("http://", "json://") for url in (gone.url, there.url)]
+        channel = AppriseChannel("post", AppriseSettings.model_validate({"kind": "apprise", "urls": urls}))
+        outbox = Outbox(documents, clock, channel)
+        strict(outbox)
+        for number in range(4):
+            outbox.put(an_alert(f"a-{number}", f"s{number}"))
+        outbox.send()
+        assert len(there.requests) == 4
+        assert outbox.telemetry.value("breaker_state", target="post") == 0.0
+
+
+def test_whose_home_it_is_is_asked_once_a_look(outbox: Outbox) -> None:
+    asked: list[str] = []
+
+    def home(tenant: str) -> bool:
+        asked.append(tenant)
+        return True
+
+    outbox.sender.parts = replace(outbox.sender.parts, home=home)
+    for number in range(5):
+        outbox.put(an_alert(f"a-{number}"))
+    outbox.sender.send_due()
+    assert asked == ["default"]
 
 
 def test_another_tenants_home_is_left_to_it(outbox: Outbox, received: Received) -> None:
