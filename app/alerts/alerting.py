@@ -32,6 +32,7 @@ __all__ = ["Alerting", "AlertingParts", "AlertingPlan"]
 logger = logging.getLogger(__name__)
 
 _DAY_S = 86_400.0
+_AGAIN_S = 5.0  # after a look that failed; guessed
 _PASSED_TTL_S = 3600.0  # of an alert that never fired: long enough to be seen; guessed
 
 
@@ -45,8 +46,9 @@ class AlertingPlan:
         Seconds between two looks whether there is news.
     anyway_s : float
         Seconds after which is looked without: silences end, and series fall silent.
-    kept_days : float
-        Days for which alerts that are over are kept.
+    kept_days, kept_most : float and int
+        Days for which alerts that are over are kept, and how many there may be of all tenants before those that end are kept for an hour:
+        so that a threshold which thousands of series waver around fills no memory. Guessed: some 50 MB.
     stale_s, tick_s : float
         After how long nothing is heard of a series any more, and how long a window is.
     external_url, dashboard : str, bool
@@ -56,6 +58,7 @@ class AlertingPlan:
     poll_s: float = 0.5
     anyway_s: float = 15.0
     kept_days: float = 30.0
+    kept_most: int = 50_000
     stale_s: float = 900.0
     tick_s: float = 60.0
     external_url: str = ""
@@ -131,26 +134,27 @@ class Alerting:
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("alerts of tenant %s were not looked at: %s", tenant, exc, exc_info=unforeseen)
                 self.parts.telemetry.faults.labels(place="alerts").inc()
-                self._looked = float("-inf")
+                self._looked = min(self._looked, self.parts.monotonic() + _AGAIN_S - self.plan.anyway_s)
         for state in ALERT_STATES[:-1]:
             self.parts.telemetry.alerts.labels(state=state).set(states[state])
 
     def look(self, tenant: str) -> Counter[str]:
         """Evaluate a tenant, write what changed and what is to be told, and return how many alerts there are by state."""
         situation = self._known.situation(tenant, self.parts.now())
+        self._tell(situation.alerts)  # at first, as what a process that died left untold may be over with this look
         current = {alert.id: alert for alert in situation.alerts}
         for alert in evaluate(list(self.routes.values()), situation):
             if self._write(alert):
                 current[alert.id] = alert
+                self._tell([alert])
             else:  # another home was first, or somebody acknowledged it: what came of that is looked at next
                 current.pop(alert.id, None)
-        self._tell(current.values())
         return Counter(alert.state for alert in current.values() if not alert.over)
 
     def _write(self, alert: AlertRecord) -> bool:
         key = tenant_key(alert.tenant, alert.id)
         ttl_s = self.plan.kept_days * _DAY_S if alert.over else 3 * self.plan.kept_days * _DAY_S
-        if alert.over and alert.fired_at is None:
+        if alert.over and (alert.fired_at is None or self._known.alerts.size > self.plan.kept_most):
             ttl_s = _PASSED_TTL_S
         return self._swapped("alerts", key, encode_document(alert), self._known.alerts.revision(key), ttl_s)
 

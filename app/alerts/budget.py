@@ -54,8 +54,8 @@ class Said:
 
     @property
     def days(self) -> int:
-        """On how many days of UTC something was said."""
-        return len(np.unique(self.as_of_s // DAY_S))
+        """On how many days of UTC something was said; where nothing could be, as in an incident, nothing was."""
+        return len(np.unique(self.as_of_s[~np.isnan(self.p)] // DAY_S))
 
 
 @dataclass(frozen=True, slots=True)

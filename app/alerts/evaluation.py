@@ -133,7 +133,8 @@ def evaluate(routes: Sequence[Route], known: Situation) -> list[AlertRecord]:
         by_route.setdefault(alert.rule, {})[alert.service, alert.operation] = alert
     carried = [one for route in routes for one in _moved(route, known, by_route.get(route.name, {}))]
     named = {route.name: route for route in routes}
-    carried += [_orphaned(alert, known) for alert in known.alerts if alert.rule not in named and not alert.over]
+    gone = [alert for alert in known.alerts if alert.rule not in named and not alert.over]
+    carried += [_ended(alert, known, "its route is gone from the settings") for alert in gone]
     untold = {route.name for route in routes if not route.channels}
     found = _with_pages(_overlaid(carried, known, untold), known.alerts, named)
     return [replace(alert, updated_at=known.now) for alert in found if _differs(before.get(alert.id), alert, known.now)]
@@ -149,24 +150,35 @@ def _moved(route: Route, known: Situation, alerts: Mapping[_Series, AlertRecord]
             trigger = moved(trigger_of(alert), one.at.timestamp(), one.value, route.bounds(threshold))
             if trigger.since_s is not None:
                 yield _new(route, known, series, one, threshold, alert), trigger
-        else:  # by the threshold that it began with: one that is found anew meanwhile ends nothing
-            yield _carried(route, alert, one)
+        else:
+            yield _carried(route, alert, one, known)
     for series, alert in alerts.items():
         if not alert.over and series not in seen:
-            yield _carried(route, alert, _Seen(known.now, _GONE, ("nothing is known of the series any more",)))
+            if route.on == "incident":
+                why = "its incident is over"
+            elif route.selects(known.tenant, *series):
+                why = "nothing is known of the series any more"
+            else:
+                why = "its route takes the series no longer"
+            yield _ended(alert, known, why)
 
 
-def _carried(route: Route, alert: AlertRecord, seen: _Seen) -> _Moved:
+def _carried(route: Route, alert: AlertRecord, seen: _Seen, known: Situation) -> _Moved:
+    """Return an open alert as what is seen leaves it, by the threshold that it began with: one that is found anew meanwhile ends nothing."""
+    if (alert.labels.get("on", route.on), alert.horizon or route.horizon) != (route.on, route.horizon):
+        return _ended(alert, known, "its route looks at something else now")
     trigger = moved(trigger_of(alert), seen.at.timestamp(), seen.value, route.bounds(alert.threshold))
     if seen.value is None or seen.at <= alert.as_of:
         return alert, trigger
-    probability = None if alert.probability is None else max(seen.value, 0.0)
+    if seen.value == _GONE:  # nobody said a number, so the last one stays
+        return replace(alert, reasons=seen.reasons), trigger
+    probability = None if alert.probability is None else seen.value
     return replace(alert, value=seen.value, probability=probability, reasons=seen.reasons or alert.reasons), trigger
 
 
-def _orphaned(alert: AlertRecord, known: Situation) -> _Moved:
-    """Return an alert of a route that settings no longer name, at its end."""
-    return replace(alert, reasons=("its route is gone from the settings",)), Trigger(at_s=known.now.timestamp())
+def _ended(alert: AlertRecord, known: Situation, why: str) -> _Moved:
+    """Return an open alert at its end, which comes now, and never before what it is made of."""
+    return replace(alert, reasons=(why,)), Trigger(at_s=max(known.now, alert.as_of).timestamp())
 
 
 def _new(
@@ -198,7 +210,10 @@ def _next_id(rule: str, tenant: str, series: _Series, at: datetime, last: AlertR
 
     Numbers rise with each alert of a series, and from a thousand times the day on where none is known any more.
     """
-    name = sha256("\n".join((tenant, rule, *series)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    parts = [
+        part.replace("\\", "\\\\").replace("\n", "\\n") for part in (tenant, rule, *series)
+    ]  # so that no two series are one
+    name = sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     number = int(last.id.rpartition("-")[2]) + 1 if last is not None else 0
     return f"{name}-{max(number, int(at.timestamp()) // DAY_S * 1000)}"
 
@@ -227,10 +242,11 @@ def _valued(route: Route, one: Observation) -> _Seen:
 
 
 def _fresh(seen: _Seen, known: Situation) -> _Seen:
-    """Return what is seen, or that nothing was heard for too long."""
-    if known.now - seen.at <= timedelta(seconds=known.stale_s):
+    """Return what is seen, or that nothing was heard for too long, from when that began: when somebody looks says nothing of the series."""
+    silent = seen.at + timedelta(seconds=known.stale_s)
+    if known.now <= silent:
         return seen
-    return _Seen(known.now, _GONE, (f"nothing was heard of it for {known.stale_s:g} s",))
+    return _Seen(silent, _GONE, (f"nothing was heard of it for {known.stale_s:g} s",))
 
 
 def _told(incident: OpenIncident) -> str:
@@ -256,6 +272,8 @@ def _overlaid(carried: Iterable[_Moved], known: Situation, untold: Collection[st
         overlay = Overlay(silence_of(silences, alert.labels), causes.get(alert.id)) if trigger.firing else Overlay()
         group = groups.get(alert.service)
         after = overlaid(alert, trigger, overlay)
+        if after.state == "firing" and after.heard_at is None:
+            after = replace(after, heard_at=after.fired_at if alert.fired_at is None else known.now)
         found.append(replace(after, group_id=group.id) if group is not None and not after.over else after)
     return found
 

@@ -129,7 +129,7 @@ def explain(route: Route, asked: Question, points: Sequence[Point], kept: Kept) 
         return empty
     alert = _alert_at(route, asked, kept.alerts)
     if alert is not None:
-        return _of_alert(route, alert, asked, kept)
+        return _of_alert(route, alert, asked, kept, points)
     if route.on == "incident":
         return _of_incidents(route, asked, kept)
     return _of_points(route, asked, [point for point in points if point.at_s <= asked.at.timestamp()], kept)
@@ -147,7 +147,9 @@ def _alert_at(route: Route, asked: Question, alerts: Sequence[AlertRecord]) -> A
     return max(own, key=lambda alert: alert.started_at, default=None)
 
 
-def _of_alert(route: Route, alert: AlertRecord, asked: Question, kept: Kept) -> Explained:
+def _of_alert(route: Route, alert: AlertRecord, asked: Question, kept: Kept, points: Sequence[Point]) -> Explained:
+    at_s = asked.at.timestamp()
+    said = [point.value for point in points if at_s - kept.stale_s <= point.at_s <= at_s and point.status not in HELD]
     lasted_s = (asked.at - alert.started_at).total_seconds()
     found = Explained(
         route.name,
@@ -155,7 +157,7 @@ def _of_alert(route: Route, alert: AlertRecord, asked: Question, kept: Kept) -> 
         alert.shadow,
         "fired",
         "",
-        value=alert.value,
+        value=said[-1] if said else alert.value,
         threshold=alert.threshold,
         threshold_basis=_basis(route, kept, alert.started_at)[1],
         pending_s=lasted_s,
@@ -165,14 +167,33 @@ def _of_alert(route: Route, alert: AlertRecord, asked: Question, kept: Kept) -> 
         return replace(found, verdict="pending", text=_pending(lasted_s, route))
     if alert.acknowledged_at is not None and alert.acknowledged_at <= asked.at:
         return replace(found, verdict="acknowledged", text=f"{alert.acknowledged_by} looked after it, so nothing was repeated")
-    silence = silence_of(silenced_by(kept.silences, asked.at), alert.labels)
+    silence = _silence(kept, asked, alert.labels)
     if silence is not None:
         return replace(found, verdict="silenced", text=f"the silence {silence} was in force", silence_id=silence)
-    if alert.inhibited_by is not None and alert.active:
-        by = alert.inhibited_by
-        return replace(found, verdict="inhibited", text=f"the alert {by} of its cause keeps it quiet", inhibited_by=by)
-    told = "would have been told to nobody else than this list: the route is in shadow" if alert.shadow else "was told"
-    return replace(found, text=f"fired at {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC and {told}")
+    return _quiet(alert, asked, found) or replace(
+        found, text=f"fired at {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC and {_told(route, alert)}"
+    )
+
+
+def _quiet(alert: AlertRecord, asked: Question, found: Explained) -> Explained | None:
+    """Return what kept an alert from being told at the instant, None where nothing did, as far as that is kept."""
+    heard, by = alert.heard_at is not None and alert.heard_at <= asked.at, alert.inhibited_by
+    if by is not None and (alert.active or not heard):
+        return replace(found, verdict="inhibited", text=f"the alert {by} of its cause kept it quiet", inhibited_by=by)
+    if heard:
+        return None
+    if alert.heard_at is not None:
+        return replace(found, verdict="inhibited", text=f"it was kept quiet until {_clock(alert.heard_at.timestamp())}")
+    if alert.silence_id is not None:
+        silence = alert.silence_id
+        return replace(found, verdict="silenced", text=f"the silence {silence} kept it quiet", silence_id=silence)
+    return None
+
+
+def _told(route: Route, alert: AlertRecord) -> str:
+    if alert.shadow:
+        return "would have been told to nobody else than this list: the route is in shadow"
+    return "was told" if route.channels else "was told to nobody: the route has no channels"
 
 
 def _of_incidents(route: Route, asked: Question, kept: Kept) -> Explained:
@@ -208,14 +229,16 @@ def _of_points(route: Route, asked: Question, points: Sequence[Point], kept: Kep
         return replace(
             found, verdict="held", text=f"its prediction was {last.status}, which no alert begins on", value=last.value
         )
-    for point in points:
+    for before, point in zip((None, *points), points, strict=False):
+        if before is not None and point.at_s - before.at_s > kept.stale_s:
+            trigger = Trigger()
         trigger = moved(trigger, point.at_s, None if point.status in HELD else point.value, bounds)
     found = replace(found, value=last.value)
     shown = f"{last.value:.3f} at {_clock(last.at_s)}"
     if trigger.since_s is None:
         verdict = "budget" if basis in ("history", "budget") and last.value >= bounds.resolve else "below_threshold"
         return replace(found, verdict=verdict, text=f"{shown} was below {threshold:.3f}, {_why(route, basis)}")
-    lasted_s = asked.at.timestamp() - trigger.since_s
+    lasted_s = last.at_s - trigger.since_s
     if not trigger.firing:
         return replace(found, verdict="pending", pending_s=lasted_s, text=_pending(lasted_s, route))
     return _silenced(route, asked, kept, found) or replace(
@@ -225,10 +248,16 @@ def _of_points(route: Route, asked: Question, points: Sequence[Point], kept: Kep
 
 def _silenced(route: Route, asked: Question, kept: Kept, found: Explained) -> Explained | None:
     """Return that a silence was in force, None where none was."""
-    silence = silence_of(silenced_by(kept.silences, asked.at), route.labels_of(asked.tenant, asked.service, asked.operation))
+    silence = _silence(kept, asked, route.labels_of(asked.tenant, asked.service, asked.operation))
     if silence is None:
         return None
     return replace(found, verdict="silenced", text=f"the silence {silence} was in force", silence_id=silence)
+
+
+def _silence(kept: Kept, asked: Question, labels: Mapping[str, str]) -> str | None:
+    """Return the silence that kept such alerts quiet at the instant; what somebody said later of the past kept nothing quiet then."""
+    then = [silence for silence in kept.silences if silence.created_at <= asked.at]
+    return silence_of(silenced_by(then, asked.at), labels)
 
 
 def _basis(route: Route, kept: Kept, at: datetime) -> tuple[float, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from glob import escape
 
 from app.cache.alert_records import MatcherRecord
 
@@ -40,4 +42,10 @@ def admits(matchers: Iterable[MatcherRecord], labels: Mapping[str, str]) -> bool
 
 
 def _fits(pattern: str, value: str) -> bool:
-    return value == pattern or fnmatchcase(value, pattern)  # the first for names with brackets in them
+    return fnmatchcase(value, _plain(pattern))
+
+
+@lru_cache(maxsize=1024)
+def _plain(pattern: str) -> str:
+    """Return a pattern in which `*` alone stands for other characters, as names of operations hold brackets and question marks."""
+    return "*".join(map(escape, pattern.split("*")))

@@ -120,7 +120,8 @@ def due(kept: NoticeRecord, alert: AlertRecord | None, channel: str, now: dateti
     if alert is None or alert.over or not alert.active or alert.state in _KEPT_QUIET:
         return False
     if last is not None and has_it:
-        forgets = resend_s is not None and now - last.at >= timedelta(seconds=resend_s)
+        # Also where the clock was set back since: to wait until it is that late again would let the receiver take it for over.
+        forgets = resend_s is not None and abs(now - last.at) >= timedelta(seconds=resend_s)
         return forgets and not last.refused
     return alert.state == "firing"
 

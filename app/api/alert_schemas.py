@@ -98,6 +98,8 @@ class AlertOut(Out):
     silence_id: str | None
     inhibited_by: str | None
     """The alert of its cause, that keeps it quiet."""
+    heard_at: AwareDatetime | None
+    """Since when it was told, or would have been in shadow; null while it was kept quiet all along."""
     group_id: str | None
     """The group of incidents that its service was in."""
     page: str | None

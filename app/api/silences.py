@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Literal
 
@@ -90,9 +91,16 @@ def _end(asked: Ask, silence_id: str, who: str) -> SilenceRecord:
 
 
 def _kept_s(record: SilenceRecord, asked: Ask) -> float | None:
-    """Return the seconds for which a silence is kept: some time beyond its last, for ever where there is none."""
-    last = record.end if record.repeats is None else record.repeats_until
+    """Return the seconds for which a silence is kept: some time beyond its end, for ever where there is none."""
+    last = record.end if record.repeats is None else _last_end(record)
     return None if last is None else max((last - asked.now).total_seconds(), 0.0) + asked.parts.alerting.kept_s
+
+
+def _last_end(record: SilenceRecord) -> datetime | None:
+    """Return when the last time of one that repeats is over at the latest; None for never."""
+    # A day beyond its length, as a change of the clocks makes it longer.
+    length = record.end - record.start + timedelta(days=1)
+    return None if record.repeats_until is None else max(record.end, record.repeats_until + length)
 
 
 def _is_over(record: SilenceRecord, asked: Ask) -> bool:

@@ -69,6 +69,8 @@ class AlertRecord:
         Who looks after it, and since when.
     silence_id, inhibited_by : str or None
         The silence, or the alert of its cause, that keeps it quiet.
+    heard_at : datetime or None
+        Since when it was told, or would have been in shadow: None while a silence, a cause or somebody who took it came before.
     group_id, page : str or None
         The group of incidents that its service is in, and the id of the alert that opened the page.
     updated_at : datetime
@@ -102,6 +104,7 @@ class AlertRecord:
     acknowledged_at: datetime | None = None
     silence_id: str | None = None
     inhibited_by: str | None = None
+    heard_at: datetime | None = None
     group_id: str | None = None
     page: str | None = None
 

@@ -80,6 +80,57 @@ def test_a_notice_that_a_dead_process_did_not_write_is_written_by_the_next(docum
     assert [(one.seq, one.firing) for one in notices_in(documents)] == [(1, True)]
 
 
+def test_what_fired_and_was_told_to_nobody_when_its_process_died_is_told_of_although_it_is_over(
+    documents: Documents, clock: Clock
+) -> None:
+    put_prediction(documents, risky(0.5))
+    an_alerting(documents, clock).look_at_all()
+    for document in documents.items("notices"):
+        documents.delete("notices", document.key)
+    put_prediction(documents, risky(0.1, 60))
+    an_alerting(documents, clock).look_at_all()
+    assert [one.state for one in alerts_in(documents)] == ["resolved"]
+    assert [(one.seq, one.firing) for one in notices_in(documents)] == [(2, False)]
+
+
+def test_of_too_many_alerts_those_that_end_are_kept_for_an_hour(documents: Documents, clock: Clock) -> None:
+    kept: list[int] = []
+    for most in (0, 50_000):
+        alerting = Alerting(
+            AlertingParts(documents, Telemetry(), clock), [a_route(name=f"r{most}")], AlertingPlan(kept_most=most)
+        )
+        put_prediction(documents, risky(0.5, at_s=(clock() - at(0)).total_seconds()))
+        alerting.look_at_all()
+        clock.move(60)
+        put_prediction(documents, risky(0.1, at_s=(clock() - at(0)).total_seconds()))
+        alerting.look_at_all()
+        clock.move(3600)
+        kept.append(len(alerts_in(documents)))
+    assert kept == [0, 1]
+
+
+def test_a_look_that_fails_is_not_repeated_at_once_for_ever(documents: Documents, clock: Clock) -> None:
+    class Turns(threading.Event):
+        left = 50
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.left -= 1
+            return self.left < 0
+
+    seconds, looks = [0.0], list[str]()
+
+    def home(tenant: str) -> bool:
+        looks.append(tenant)
+        raise StoreFailed("no server leads")
+
+    put_prediction(documents, risky(0.5))
+    alerting = an_alerting(documents, clock)
+    alerting.parts = replace(alerting.parts, home=home, monotonic=lambda: seconds[0])
+    stop = Turns()
+    alerting.run(stop)
+    assert len(looks) == 1
+
+
 def test_what_somebody_acknowledged_meanwhile_stays_acknowledged(documents: Documents, clock: Clock) -> None:
     alerting = an_alerting(documents, clock)
     put_prediction(documents, risky(0.5))

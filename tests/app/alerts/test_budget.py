@@ -87,6 +87,14 @@ def test_nothing_that_was_said_leaves_no_page() -> None:
     assert fit(said([(0, 60, nan)]), 2.0, Page()).threshold == 1.0
 
 
+def test_days_on_which_nothing_could_be_said_allow_no_page_and_are_not_known() -> None:
+    hours = np.arange(0, 10 * DAY_S, 3600)
+    p = np.where(hours < 4 * DAY_S, np.where(hours % 7200 == 0, 0.5, 0.1), nan)
+    half = Said(p, hours * 0, hours * 0, hours)
+    assert half.days == 4
+    assert fit(half, 1.0, Page(group_s=0.0, stale_s=7200.0)).pages <= 4
+
+
 def test_alerts_within_the_time_of_a_page_are_part_of_it_and_services_may_have_their_own() -> None:
     hours = np.array([0, 1800, 3600, 5400], np.int64)
     together = Said(np.ones(4), np.arange(4), np.zeros(4, np.int64), hours)

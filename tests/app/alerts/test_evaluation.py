@@ -80,11 +80,44 @@ def test_a_series_of_which_nothing_is_heard_any_more_ends_its_alert_and_says_why
     silent = after(kept, an_observation(p=0.8), now_s=901)
     assert (silent[0].state, silent[0].ended_at, silent[0].reasons) == (
         "resolved",
-        at(901),
+        at(900),
         ("nothing was heard of it for 900 s",),
     )
     gone = after(kept, now_s=30)
     assert (gone[0].state, gone[0].reasons) == ("resolved", ("nothing is known of the series any more",))
+
+
+def test_an_alert_that_ends_for_want_of_data_ends_when_that_began_and_invents_no_number() -> None:
+    kept = after([], an_observation(p=0.8), now_s=1)
+    (silent,) = after(kept, an_observation(p=0.8), now_s=7200)  # as after hours in which no node ran
+    assert (silent.state, silent.ended_at, silent.probability, silent.value) == ("resolved", at(900), 0.8, 0.8)
+    (gone,) = after(kept, now_s=60)
+    assert (gone.state, gone.ended_at, gone.probability) == ("resolved", at(60), 0.8)
+    caught_up = after([silent], an_observation(p=0.9, at_s=6600), now_s=7201)
+    assert [one.state for one in caught_up] == ["resolved", "firing"]
+
+
+def test_a_route_that_was_edited_while_it_fires_says_what_it_is_about_now() -> None:
+    kept = after([], an_observation(p=0.8), now_s=1)
+    later = an_observation(p=0.8, at_s=60)
+    for route in (a_route(horizon="60min"), a_route(on="anomaly", threshold=0.9), a_route(on="incident")):
+        (ended,) = after(kept, an_observation(p=0.8), now_s=2, route=route)
+        assert (ended.state, ended.reasons) == ("resolved", ("its route looks at something else now",))
+    ended, anew = after(after(kept, now_s=2, route=a_route(horizon="60min")), later, now_s=61, route=a_route(horizon="60min"))
+    assert (ended.state, anew.state, anew.horizon, anew.id != ended.id) == ("resolved", "firing", "60min", True)
+    (left,) = after(kept, later, now_s=61, route=a_route(matchers=(MatcherRecord("service", "cart"),)))
+    assert (left.state, left.reasons) == ("resolved", ("its route takes the series no longer",))
+
+
+def test_an_alert_whose_route_is_gone_ends_no_earlier_than_it_began_whatever_the_clock_says() -> None:
+    (ended,) = after([an_alert(rule="before", fired_s=600)], now_s=0)
+    assert (ended.state, ended.ended_at) == ("resolved", at(600))
+
+
+def test_odd_names_make_no_two_series_one() -> None:
+    route = a_route(operations=True, min_duration_s=0.0)
+    seen = [replace(an_observation("a\nb"), operation="c"), replace(an_observation("a"), operation="b\nc")]
+    assert len({one.id for one in after([], *seen, now_s=1, route=route)}) == 2
 
 
 def test_an_alert_whose_route_is_gone_is_over() -> None:
@@ -102,7 +135,7 @@ def test_incidents_fire_while_they_last_also_of_series_that_nothing_is_predicted
     ]
     assert kept[0].reasons == ("incident i1 of the category network since 2026-03-02 12:00 UTC",)
     kept = after(kept, an_observation(at_s=120), now_s=121, route=route)
-    assert [one.state for one in kept] == ["resolved", "resolved"]
+    assert [(one.state, one.reasons[0][:12]) for one in kept] == [("resolved", "incident i1 "), ("resolved", "its incident")]
 
 
 def test_anomalies_fire_as_often_as_the_budget_allows() -> None:
@@ -126,6 +159,17 @@ def test_a_cause_of_which_nobody_is_told_keeps_no_symptom_quiet_that_somebody_is
 
     assert states(told, untold) == {"web": "firing", "db": "firing"}
     assert states(told, replace(untold, channels=("post",))) == {"web": "inhibited", "db": "firing"}
+
+
+def test_since_when_an_alert_is_told_is_noted() -> None:
+    seen, calls = [an_observation("web"), an_observation("db")], calls_of([("web", "db")])
+    kept = after([], *seen, now_s=5, calls=calls)
+    assert {one.service: one.heard_at for one in kept} == {"web": None, "db": at(0)}
+    kept = after(kept, an_observation("web", at_s=60), an_observation("db", p=0.1, at_s=60), now_s=65, calls=calls)
+    assert {one.service: (one.state, one.heard_at) for one in kept} == {
+        "web": ("firing", at(65)),
+        "db": ("resolved", at(0)),
+    }
 
 
 def test_a_silence_a_cause_and_a_group_are_told_of() -> None:

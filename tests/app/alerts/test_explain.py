@@ -92,6 +92,48 @@ def test_an_alert_that_was_over_by_then_or_silenced_or_another_does_not() -> Non
     assert asked([], alerts=[an_alert()], silences=[SILENCE]).verdict == "silenced"
 
 
+def test_a_silence_that_somebody_wrote_later_kept_nothing_quiet_before() -> None:
+    later = replace(SILENCE, created_at=at(301))
+    assert asked([], alerts=[an_alert()], silences=[later]).verdict == "fired"
+    assert asked(points(0.6, 0.6, 0.6), silences=[later]).verdict == "fired"
+    assert asked([], alerts=[an_alert()], silences=[later], at_s=302).verdict == "silenced"
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict", "text"),
+    [
+        ({"inhibited_by": "other-1"}, "inhibited", "the alert other-1 of its cause kept it quiet"),
+        ({"inhibited_by": "other-1", "heard_at": at(100)}, "fired", "was told"),
+        ({"heard_at": at(400)}, "inhibited", "it was kept quiet until 12:06:40 UTC"),
+        ({"silence_id": "s9"}, "silenced", "the silence s9 kept it quiet"),
+        ({"heard_at": at(0)}, "fired", "was told"),
+    ],
+)
+def test_an_alert_that_is_over_tells_whether_anybody_heard_of_it(changed: dict[str, Any], verdict: str, text: str) -> None:
+    over = an_alert(state="resolved", ended_at=at(500), **changed)
+    found = asked([], alerts=[over], route=a_route())
+    assert (found.verdict, text in found.text) == (verdict, True), found.text
+
+
+def test_a_route_without_channels_tells_nobody() -> None:
+    assert asked([], alerts=[an_alert()], route=a_route(channels=())).text.endswith(
+        "was told to nobody: the route has no channels"
+    )
+
+
+def test_the_value_of_the_instant_is_shown_and_not_the_one_that_ended_the_alert() -> None:
+    over = an_alert(state="resolved", ended_at=at(500), value=0.1)
+    assert asked(points(0.7, 0.9), alerts=[over]).value == 0.9
+    assert asked(points(0.7, status="in_incident"), alerts=[over]).value == 0.1
+
+
+def test_for_how_long_it_was_met_is_said_of_what_was_known_and_silence_begins_anew() -> None:
+    waiting = asked(points(0.6, 0.6), at_s=400.0)
+    assert (waiting.verdict, waiting.pending_s) == ("pending", 60.0)
+    apart = [Point(at(300 - 1000).timestamp(), 0.9, "ok"), *points(0.6)]
+    assert asked(apart).verdict == "pending"
+
+
 def test_routes_of_other_series_say_so() -> None:
     other = a_route(matchers=(MatcherRecord("service", "cart"),))
     assert asked([], route=other).verdict == "not_selected"

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.alerts.labels import admits, matchers_of
+from app.cache.alert_records import MatcherRecord
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "fits"),
+    [
+        ("GET /users/[id]*", "GET /users/[id]/orders", True),
+        ("GET /users/[id]*", "GET /users/i/orders", False),
+        ("GET /a?b*", "GET /aXb", False),
+        ("GET /a?b*", "GET /a?b=1", True),
+        ("a*\nb", "a\n\nb", True),
+        ("*[*", "x[y", True),
+        ("", "", True),
+        ("*", "", True),
+    ],
+)
+def test_a_star_is_the_only_character_of_a_pattern_that_stands_for_others(pattern: str, value: str, fits: bool) -> None:
+    assert admits((MatcherRecord("operation", pattern),), {"operation": value}) == fits
 
 
 def test_all_matchers_must_fit_and_an_absent_label_is_empty() -> None:

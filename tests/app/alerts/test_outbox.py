@@ -58,6 +58,13 @@ def test_a_receiver_that_forgets_is_told_again_until_it_is_over_also_of_what_is_
     assert not due(delivered(noted(alert), "post", 1, at(0), "no such project"), alert, "post", at(60), 60.0)
 
 
+def test_a_clock_that_was_set_back_leaves_no_receiver_to_forget() -> None:
+    alert = an_alert()
+    notice = delivered(noted(alert), "post", 1, at(3600))
+    assert due(notice, alert, "post", at(0), 60.0)
+    assert not due(notice, alert, "post", at(3550), 60.0)  # the clock of another node, a little ahead
+
+
 def test_what_was_not_told_yet_when_somebody_took_it_is_told_to_nobody() -> None:
     alert = an_alert()
     assert not due(noted(alert), acknowledged(alert, "ann", at(10)), "post", at(20), None)

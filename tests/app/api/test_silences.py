@@ -56,6 +56,22 @@ def test_a_maintenance_window_comes_again(api: Api) -> None:
     assert api.get(f"{SILENCES}?state=over").json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("end", "until", "in_force"),
+    [
+        ("2026-04-11T12:00:00Z", "2026-03-02T13:00:00Z", True),  # the first time lasts beyond the last beginning
+        ("2026-03-04T12:00:00Z", "2026-04-06T12:00:00Z", True),
+        ("2026-03-04T12:00:00Z", "2026-03-10T12:00:00Z", False),
+    ],
+)
+def test_a_maintenance_window_is_kept_as_long_as_it_is_in_force(api: Api, end: str, until: str, in_force: bool) -> None:
+    window = PAY | {"start": "2026-03-02T12:00:00Z", "end": end, "repeats": "week", "repeats_until": until}
+    silence_id = api.post(SILENCES, window).json()["id"]
+    api.clock.move(36 * 86_400)
+    items = api.get(f"{SILENCES}?state=in_force").json()["items"]
+    assert [item["id"] for item in items] == [silence_id] * in_force
+
+
 def test_a_post_that_is_repeated_makes_one_silence(api: Api) -> None:
     answers = [api.post(SILENCES, PAY, {"Idempotency-Key": "k"}).json()["id"] for _ in range(2)]
     assert answers[0] == answers[1]
