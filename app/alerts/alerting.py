@@ -163,6 +163,8 @@ class Alerting:
         for alert in alerts:
             key, route = tenant_key(alert.tenant, alert.id), self.routes.get(alert.rule)
             kept = self._notices.one(key)
+            if alert.over and (kept is None or not kept.firing):
+                continue  # as most are, of a month of them
             link = link_of(alert, self.plan.external_url, self.plan.dashboard)
             notice = wanted(alert, kept, route.channels if route is not None else (), link)
             if notice is not None:

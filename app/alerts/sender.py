@@ -36,6 +36,7 @@ _OPEN_TTL_S = 90 * 86_400.0  # of one that somebody does not have yet, as of a c
 _NOTE_AGAIN_S = 5.0  # after a note failed; guessed
 _TRIES_TOGETHER = 3  # after which notices of a page that a receiver answers and does not take are sent one by one; guessed
 _IN_VAIN = 8  # answers in a row that took nothing, from which a receiver counts as away although it answers; guessed
+_LOOKS_LEFT_OUT = 10  # after one that failed; guessed
 _SETTLED_TTL_S = 3600.0  # for which a notice that all have is kept, so that nobody begins it anew; guessed
 
 
@@ -102,6 +103,8 @@ class _Tried:
 _Outcome = Literal["delivered", "refused", "answered", "failed"]
 """What came of sending: what somebody answered and did not take is kept and tried again, as is what nobody did."""
 
+_Labels = frozenset[tuple[str, str]]
+
 _UNSETTLED: tuple[_Outcome, ...] = ("failed", "answered")
 
 
@@ -127,6 +130,7 @@ class Sender:
         self._failed: dict[str, _Tried] = {}  # by page
         self._in_vain = 0  # answers in a row that took nothing
         self._left_alone_until_s = float("-inf")  # since the receiver asked for it
+        self._ended: dict[_Labels, datetime] = {}  # when a receiver that forgets was told that what has these labels is over
         self._unnoted: dict[str, DeliveryRecord] = {}  # by key: what the receiver has, and the store does not know yet
         self._note_at = float("-inf")
 
@@ -139,6 +143,7 @@ class Sender:
                 unforeseen = None if isinstance(exc, ForeshockError) else exc
                 logger.error("channel %s: notices were not looked at: %s", self.channel.name, exc, exc_info=unforeseen)
                 self.parts.telemetry.faults.labels(place="notices").inc()
+                stop.wait(_LOOKS_LEFT_OUT * self.plan.poll_s)
         self._notices.watch.close()
         self._alerts.watch.close()
 
@@ -155,6 +160,9 @@ class Sender:
                 pages.setdefault(notice.page, []).append(notice)
         self.parts.telemetry.notices_waiting.labels(channel=self.channel.name).set(sum(map(len, pages.values())))
         self._failed = {page: tried for page, tried in self._failed.items() if page in pages}
+        if self._ended:
+            named = {_labels(notice) for notice in self._notices.all().values()}
+            self._ended = {labels: at for labels, at in self._ended.items() if labels in named}
         sent = 0
         for page in sorted(
             pages, key=lambda page: self._tried(page).times
@@ -174,7 +182,10 @@ class Sender:
     def _due(self, notice: NoticeRecord, alert: AlertRecord | None) -> bool:
         sent = self._unnoted.get(tenant_key(notice.tenant, notice.id))
         known = notice if sent is None else delivered(notice, self.channel.name, sent.seq, sent.at, sent.refused)
-        return due(known, alert, self.channel.name, self.parts.now(), self.plan.resend_s)
+        last, ended = known.delivered.get(self.channel.name), self._ended.get(_labels(notice)) if self._ended else None
+        # Who knows alerts by their labels takes the next one of a series for over too, when the end of the one before comes late.
+        overtaken = last is not None and ended is not None and last.at < ended
+        return due(known, alert, self.channel.name, self.parts.now(), 0.0 if overtaken else self.plan.resend_s)
 
     def _send_page(self, page: str, notices: Sequence[NoticeRecord]) -> int:
         tried, sent, failures = self._tried(page), 0, list[_Outcome]()
@@ -208,13 +219,16 @@ class Sender:
         outcome, refused = self._sent(fresh)
         if outcome == "refused" and len(fresh) > 1:  # one of them may be at fault
             outcomes: list[_Outcome] = [self._deliver([one]) if self._ready() else "failed" for one in fresh]
-            return next((one for one in outcomes if one in _UNSETTLED), "delivered")
+            unsettled: list[_Outcome] = [one for one in outcomes if one in _UNSETTLED]
+            return unsettled[0] if unsettled else "delivered"
         counted: _Outcome = "failed" if outcome == "answered" else outcome
         self.parts.telemetry.notices.labels(channel=self.channel.name, outcome=counted).inc(len(fresh))
         if counted == "failed":
             return outcome
         at = self.parts.now()
         self._unnoted |= {tenant_key(one.tenant, one.id): DeliveryRecord(one.seq, at, refused) for one, _ in fresh}
+        if self.plan.resend_s is not None:
+            self._ended |= {_labels(one): at for one, _ in fresh if not one.firing}
         self._note_all()
         return outcome
 
@@ -294,6 +308,10 @@ class Sender:
             except Conflict:
                 if attempt == _ATTEMPTS - 1:
                     raise
+
+
+def _labels(notice: NoticeRecord) -> _Labels:
+    return frozenset(notice.labels.items())
 
 
 def _is_final(failure: NotDelivered) -> bool:

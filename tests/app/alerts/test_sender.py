@@ -147,6 +147,28 @@ def test_a_receiver_that_forgets_is_told_again(documents: Documents, clock: Cloc
     assert received.states() == [("a-1", True), ("a-1", True)]
 
 
+def test_an_end_that_comes_late_does_not_end_the_next_alert_of_the_series(
+    documents: Documents, clock: Clock, received: Received
+) -> None:
+    with closing(PostChannel(received.url)) as channel:
+        outbox = Outbox(documents, clock, channel, SenderPlan(resend_s=60.0))
+        outbox.put(an_alert("a-1"))
+        outbox.put(an_alert("b-1", "cart"))
+        outbox.send()
+        received.answers = lambda _: 503
+        outbox.put(an_alert("a-1", state="resolved", ended_at=at(10)))
+        clock.move(10)
+        outbox.sender.send_due()
+        received.answers = lambda _: 200
+        outbox.put(an_alert("a-2", fired_s=20))
+        clock.move(10)
+        outbox.sender.send_due()  # the page of the first waits
+        clock.move(10)
+        outbox.seconds += 100.0
+        assert [outbox.sender.send_due() for _ in range(3)] == [1, 1, 0]
+    assert received.states()[2:] == [("a-2", True), ("a-1", False), ("a-2", True)]
+
+
 def test_a_receiver_that_is_away_is_left_alone_until_a_look_finds_it(
     documents: Documents, clock: Clock, received: Received
 ) -> None:
