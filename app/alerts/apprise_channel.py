@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
+from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType, OverflowMode
 
 from app.alerts.alertmanager import rfc3339
 from app.alerts.blotting import blotted, pieces_of
@@ -120,6 +120,8 @@ class AppriseChannel:
         if target is None:
             why = _why(said, url)
             raise InvalidSetting(f"setting channels.{self.name}.urls: apprise cannot use address {at}, which is not shown{why}")
+        if "overflow_mode" not in vars(target):  # else a page that is longer than a service takes is refused for ever
+            target.overflow_mode = OverflowMode.SPLIT
         target.socket_connect_timeout = target.socket_read_timeout = timeout_s
         return target
 

@@ -93,10 +93,11 @@ class SenderParts:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """How often a page was tried in a row, how often of these somebody answered, and when it is tried again."""
+    """How often a page was tried in a row, how often of these the receiver was there all the same, and when it is tried again."""
 
     times: int = 0
     answered: int = 0
+    delivered: int = 0  # of the channel by then
     again_s: float = float("-inf")
 
 
@@ -129,6 +130,7 @@ class Sender:
         self._alerts = Decoded(parts.documents.watch("alerts"), AlertRecord)
         self._failed: dict[str, _Tried] = {}  # by page
         self._in_vain = 0  # answers in a row that took nothing
+        self._delivered = 0
         self._left_alone_until_s = float("-inf")  # since the receiver asked for it
         self._ended: dict[_Labels, datetime] = {}  # when a receiver that forgets was told that what has these labels is over
         self._unnoted: dict[str, DeliveryRecord] = {}  # by key: what the receiver has, and the store does not know yet
@@ -202,8 +204,10 @@ class Sender:
                 sent += len(fresh)
         if failures:
             wait_s = full_jitter(tried.times, self.plan.first_s, self.plan.longest_s, self.parts.breaker.rng)
-            answered = tried.answered + ("answered" in failures)
-            self._failed[page] = _Tried(tried.times + 1, answered, self.parts.monotonic() + wait_s)
+            # Channels that cannot say who was there are known to be by what they took meanwhile.
+            there = "answered" in failures or (tried.times > 0 and self._delivered > tried.delivered)
+            again_s = self.parts.monotonic() + wait_s
+            self._failed[page] = _Tried(tried.times + 1, tried.answered + there, self._delivered, again_s)
         else:
             self._failed.pop(page, None)
         return sent
@@ -253,6 +257,7 @@ class Sender:
             return "failed", ""
         if failure is None:
             self._in_vain = 0
+            self._delivered += 1
             return "delivered", ""
         return self._outcome(failure, len(fresh))
 

@@ -99,6 +99,18 @@ def test_a_channel_is_away_only_when_none_of_its_addresses_is_there() -> None:
             assert raised.value.away == away
 
 
+def test_a_page_that_is_longer_than_a_service_takes_comes_in_parts() -> None:
+    long = [replace(RISK, key=f"k{n}", annotations={"why": f"reason-{n}-" + "x" * 900}) for n in range(64)]
+    with receiver() as there:
+        channel(at(there)).send(long)
+        bodies = [json.loads(request.body)["message"] for request in there.requests]
+        assert len(bodies) > 1
+        assert max(map(len, bodies)) <= 32_768
+        assert [n for n in range(64) if f"reason-{n}-" not in "".join(bodies)] == []
+        channel(f"{at(there)}?overflow=truncate").send(long)
+        assert len(there.requests) == len(bodies) + 1
+
+
 def test_a_message_says_what_fires_first_and_how_many() -> None:
     title, text, kind = message_of([OVER, RISK])
     assert (title, kind.value) == ("[firing: 1] Risk: cart GET /", "failure")

@@ -271,6 +271,22 @@ def test_of_a_page_that_a_receiver_fails_at_the_others_arrive_in_the_end(documen
         assert "post" not in outbox.notice("a-1").delivered
 
 
+def test_of_a_page_that_a_channel_fails_at_while_it_takes_others_the_rest_arrives_in_the_end(
+    documents: Documents, clock: Clock
+) -> None:
+    with inbox() as there:
+        there.fails = lambda request: b"odd" in request.body
+        table = {"kind": "apprise", "urls": [there.url.replace("http://", "json://")]}
+        outbox = Outbox(documents, clock, AppriseChannel("post", AppriseSettings.model_validate(table)))
+        outbox.put(an_alert("a-1", "odd"))
+        outbox.put(an_alert("b-1", "cart", page="a-1"))
+        for number in range(8):
+            outbox.put(an_alert(f"c-{number}", f"s{number}", fired_s=10.0))
+            outbox.send()
+        assert outbox.notice("b-1").delivered["post"].seq == 1
+        assert "post" not in outbox.notice("a-1").delivered
+
+
 def test_whoever_wants_to_be_left_alone_amid_a_page_is_so_at_once(documents: Documents, clock: Clock) -> None:
     with hook(documents, clock) as (outbox, there):
         there.answers += [400, 200, 429]  # together, then one by one
