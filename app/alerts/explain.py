@@ -149,6 +149,7 @@ def _alert_at(route: Route, asked: Question, alerts: Sequence[AlertRecord]) -> A
 
 def _of_alert(route: Route, alert: AlertRecord, asked: Question, kept: Kept, points: Sequence[Point]) -> Explained:
     at_s = asked.at.timestamp()
+    points = () if route.on == "incident" else points  # whose value is that there is one
     said = [point.value for point in points if at_s - kept.stale_s <= point.at_s <= at_s and point.status not in HELD]
     lasted_s = (asked.at - alert.started_at).total_seconds()
     found = Explained(

@@ -125,6 +125,7 @@ def test_the_value_of_the_instant_is_shown_and_not_the_one_that_ended_the_alert(
     over = an_alert(state="resolved", ended_at=at(500), value=0.1)
     assert asked(points(0.7, 0.9), alerts=[over]).value == 0.9
     assert asked(points(0.7, status="in_incident"), alerts=[over]).value == 0.1
+    assert asked(points(0.7), alerts=[replace(over, value=1.0)], route=a_route(on="incident")).value == 1.0
 
 
 def test_for_how_long_it_was_met_is_said_of_what_was_known_and_silence_begins_anew() -> None:
