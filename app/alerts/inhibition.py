@@ -63,19 +63,41 @@ def inhibited(
     untold : collection of str
         Names of routes without channels.
     """
-    first: dict[tuple[bool, str], AlertRecord] = {}
+    found: dict[str, str] = {}
+    for told in (True, False):
+        found |= _inhibited([alert for alert in alerts if _told(alert, untold) == told], groups, calls)
+    return found
+
+
+def _inhibited(alerts: Sequence[AlertRecord], groups: Mapping[str, GroupOf], calls: Calls) -> dict[str, str]:
+    """Return what `inhibited` does, of alerts of one kind.
+
+    Services that alert are bits of a number, in the order in which they fired: thousands that all reach each other are a matter of
+    milliseconds and of kilobytes each, and the lowest bit is the first that fired.
+    """
+    first: dict[str, AlertRecord] = {}
     for alert in sorted(alerts, key=_rank):
-        first.setdefault((_told(alert, untold), alert.service), alert)
-    below = {service: _below(service, calls) for service in {alert.service for alert in alerts}}
+        first.setdefault(alert.service, alert)
+    names, bit = list(first), {service: 1 << number for number, service in enumerate(first)}
+    below, grouped = _below(bit, calls), defaultdict[str, int](int)
+    for service in names:
+        grouped[_group_id(service, groups)] |= bit[service]
     found: dict[str, str] = {}
     for alert in alerts:
-        group = groups.get(alert.service)
-        named = below[alert.service] | ({group.cause} if group is not None else frozenset[str]())
-        told = _told(alert, untold)
-        others = [first[told, name] for name in named - {alert.service} if (told, name) in first]
-        causes = [other for other in others if _keeps(other, alert, groups, below)]
-        if causes:
-            found[alert.id] = min(causes, key=lambda other: (not _is_cause(other, groups), *_rank(other))).id
+        cause = _cause(alert.service, groups)
+        if cause in first:
+            if cause != alert.service:
+                found[alert.id] = first[cause].id
+            continue
+        ahead = below[alert.service] & grouped[_group_id(alert.service, groups)] & ~bit[alert.service]
+        while ahead:
+            lowest = ahead & -ahead
+            other = names[lowest.bit_length() - 1]
+            # Of two that call each other the first stays.
+            if _rank(first[other]) < _rank(alert) or not below[other] & bit[alert.service]:
+                found[alert.id] = first[other].id
+                break
+            ahead ^= lowest
     return found
 
 
@@ -87,34 +109,46 @@ def _rank(alert: AlertRecord) -> tuple[float, str]:
     return (alert.fired_at or alert.started_at).timestamp(), alert.id
 
 
-def _is_cause(alert: AlertRecord, groups: Mapping[str, GroupOf]) -> bool:
-    group = groups.get(alert.service)
-    return group is not None and group.cause == alert.service
+def _group_id(service: str, groups: Mapping[str, GroupOf]) -> str:
+    group = groups.get(service)
+    return "" if group is None else group.id
 
 
-def _keeps(other: AlertRecord, alert: AlertRecord, groups: Mapping[str, GroupOf], below: Mapping[str, frozenset[str]]) -> bool:
-    """Return whether an alert keeps one of another service quiet."""
-    mine, its = groups.get(alert.service), groups.get(other.service)
-    if (mine.id if mine else "") != (its.id if its else ""):
-        return False
-    if _is_cause(alert, groups) or _is_cause(other, groups):
-        return _is_cause(other, groups)
-    if other.service not in below[alert.service]:
-        return False
-    both_ways = alert.service in below[other.service]
-    return not both_ways or _rank(other) < _rank(alert)
+def _cause(service: str, groups: Mapping[str, GroupOf]) -> str | None:
+    """Return the cause of a service's group, None where none is known or it is taken to be of another group."""
+    group = groups.get(service)
+    return None if group is None or _group_id(group.cause, groups) != group.id else group.cause
 
 
-def _below(service: str, calls: Calls) -> frozenset[str]:
-    """Return whom a service calls, directly or through others."""
-    found: set[str] = set()
-    ahead = [service]
+def _below(bit: Mapping[str, int], calls: Calls) -> dict[str, int]:
+    """Return whom services call, directly or through others, by service: the bits of those that have one."""
+    order = _callees_first(bit, calls)
+    below = dict.fromkeys(order, 0)
+    changed = True
+    while changed:  # once more than there are cycles within cycles
+        changed = False
+        for service in order:
+            reached = 0
+            for callee in calls.get(service, ()):
+                reached |= below[callee] | bit.get(callee, 0)
+            if reached != below[service]:
+                below[service], changed = reached, True
+    return below
+
+
+def _callees_first(services: Iterable[str], calls: Calls) -> list[str]:
+    """Return services and all whom they call, directly or through others, callees first as far as there is no cycle."""
+    order, seen = list[str](), set[str]()
+    ahead = [(service, False) for service in services]
     while ahead:
-        for callee in calls.get(ahead.pop(), frozenset()):
-            if callee not in found:
-                found.add(callee)
-                ahead.append(callee)
-    return frozenset(found)
+        service, entered = ahead.pop()
+        if entered:
+            order.append(service)
+        elif service not in seen:
+            seen.add(service)
+            ahead.append((service, True))
+            ahead += [(callee, False) for callee in calls.get(service, ()) if callee not in seen]
+    return order
 
 
 def calls_of(edges: Iterable[tuple[str, str]]) -> Calls:
