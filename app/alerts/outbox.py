@@ -34,7 +34,7 @@ def wanted(alert: AlertRecord, kept: NoticeRecord | None, channels: tuple[str, .
     link : str
         Where more is to be read of it, see `link_of`; empty for none.
     """
-    if kept is None:
+    if kept is None or _is_of_another(kept, alert):
         if alert.shadow or alert.state != "firing" or not channels:
             return None
         return NoticeRecord(
@@ -42,16 +42,22 @@ def wanted(alert: AlertRecord, kept: NoticeRecord | None, channels: tuple[str, .
             tenant=alert.tenant,
             page=alert.page or alert.id,
             channels=channels,
-            seq=1,
+            seq=1 if kept is None else kept.seq + 1,
             firing=True,
             labels=alert.labels,
             annotations=annotations_of(alert),
             starts_at=alert.fired_at or alert.started_at,
             link=link,
+            delivered={} if kept is None else kept.delivered,
         )
     if kept.firing and alert.over:
         return replace(kept, seq=kept.seq + 1, firing=False, ends_at=alert.ended_at, annotations=annotations_of(alert))
     return None
+
+
+def _is_of_another(kept: NoticeRecord, alert: AlertRecord) -> bool:
+    """Return whether a notice is of an earlier alert, that was forgotten before somebody had its end, so that its id came again."""
+    return kept.ends_at is not None and alert.fired_at is not None and alert.fired_at > kept.ends_at
 
 
 def link_of(alert: AlertRecord, url: str, dashboard: bool) -> str:

@@ -222,7 +222,7 @@ class NoticeRecord:
     channels : tuple of str
         Who is to be told.
     seq : int
-        1 that it fires, 2 that it is over.
+        1 that it fires, 2 that it is over; on from there if its id comes again.
     firing : bool
         Which of the two.
     labels, annotations, starts_at, ends_at, link

@@ -58,6 +58,21 @@ def test_a_receiver_that_forgets_is_told_again_until_it_is_over_also_of_what_is_
     assert not due(delivered(noted(alert), "post", 1, at(0), "no such project"), alert, "post", at(60), 60.0)
 
 
+def test_an_id_that_comes_again_is_told_of_again() -> None:
+    first = an_alert()
+    over = replace(first, state="resolved", ended_at=at(600))
+    ended = wanted(over, delivered(noted(first), "post", 1, at(1)), POST, "")
+    assert ended is not None
+    again = replace(first, fired_at=at(5000), started_at=at(5000))
+    for kept in (ended, delivered(ended, "post", 2, at(601))):
+        anew = wanted(again, kept, POST, "")
+        assert anew is not None
+        assert (anew.seq, anew.firing, anew.starts_at, anew.ends_at) == (3, True, at(5000), None)
+        assert due(anew, again, "post", at(5001), None)
+        assert not due(delivered(anew, "post", 3, at(5001)), again, "post", at(5002), None)
+    assert wanted(first, ended, POST, "") is None  # as whoever sees the alert later than its notice has it
+
+
 def test_a_clock_that_was_set_back_leaves_no_receiver_to_forget() -> None:
     alert = an_alert()
     notice = delivered(noted(alert), "post", 1, at(3600))
