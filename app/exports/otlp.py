@@ -23,6 +23,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from requests import Response, Session, TooManyRedirects
 
 from app.alerts.posting import trusted
 from app.cache.cache import PredictionHead
@@ -86,6 +87,7 @@ class OtlpExport:
             headers={name: value.get_secret_value() for name, value in settings.otlp_headers.items()},
             timeout=_TIMEOUT_S,
             compression=Compression.Gzip,
+            session=_session(),
             max_export_batch_size=_POINTS,
         )
 
@@ -119,6 +121,20 @@ class OtlpExport:
             "foreshock.incident.probability", "Probability that an incident begins within the horizon.", "", Gauge(points)
         )
         return MetricsData([ResourceMetrics(self._resource, [ScopeMetrics(self._scope, [metric], "")], "")])
+
+
+def _session() -> Session:
+    """Return what follows no redirect, so that headers go where settings say, and takes one for what it is: the SDK counts it as taken."""
+    session = Session()
+    session.max_redirects = 0  # for releases of the SDK that follow them
+    session.hooks["response"].append(_refuse_redirect)
+    return session
+
+
+def _refuse_redirect(answer: Response, *_: object, **__: object) -> None:
+    if answer.is_redirect:
+        answer.close()
+        raise TooManyRedirects(f"answered {answer.status_code}, and redirects are not followed")
 
 
 def _points_of(head: PredictionHead) -> list[NumberDataPoint]:

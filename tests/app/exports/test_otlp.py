@@ -101,6 +101,17 @@ def test_what_a_receiver_is_too_busy_for_is_tried_again_and_what_it_refuses_is_c
         assert telemetry.values("exported_points") == {"sent": 3.0, "failed": 3.0}
 
 
+def test_a_receiver_that_points_elsewhere_took_nothing_and_nothing_goes_there() -> None:
+    there = Buckets()
+    there.predict(a_prediction("cart"))
+    with receiver() as elsewhere, receiver() as to, export(there, to, otlp_headers={"X-Key": "hidden"}) as (made, telemetry):
+        to.answers += [302, 307]
+        to.headers["location"] = f"{elsewhere.url}/v1/metrics"
+        assert [made.send(), made.send()] == [False, False]
+        assert elsewhere.requests == []
+        assert telemetry.values("exported_points") == {"failed": 6.0}
+
+
 def test_what_nobody_foresaw_ends_no_export() -> None:
     there, failures, stop = Buckets(), iter((RuntimeError("nobody foresaw it"),)), threading.Event()
     there.predict(a_prediction("cart"))
