@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import pytest
+
 from app.alerts.alerting import Alerting, AlertingParts, AlertingPlan
 from app.alerts.states import acknowledged
 from app.cache.alert_records import AlertRecord, NoticeRecord
@@ -15,6 +17,7 @@ from features.errors import StoreFailed
 from models.prediction import Prediction
 from tests.alert_builders import a_route, at
 from tests.api_builders import Clock, a_prediction, put_prediction
+from tests.app.alerts.chaos import Chaos
 
 
 def an_alerting(documents: Documents, clock: Clock) -> Alerting:
@@ -188,3 +191,22 @@ def test_a_home_that_cannot_be_told_is_counted_and_holds_no_other_up(documents: 
     alerting.look_at_all()
     assert [one.tenant for one in alerts_in(documents)] == ["default"]
     assert alerting.parts.telemetry.value("faults", place="alerts") == 1.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_receivers_and_processes_do_nothing_is_lost_or_repeated_after_an_acknowledgement(
+    documents: Documents, seed: int
+) -> None:
+    chaos = Chaos(documents, seed)
+    for _ in range(30):
+        chaos.minute()
+    chaos.calm()
+    told, alerts = chaos.channel.told, chaos.alerts()
+    assert len(alerts) > 5
+    for alert_id, so_far in chaos.taken.items():
+        assert (alert_id, True) not in told[so_far:]
+    for alert in alerts:
+        untaken = alert.id not in chaos.taken
+        assert alert.state != "firing" or (alert.id, True) in told
+        assert not alert.over or (alert.id, True) not in told or (alert.id, False) in told
+        assert not alert.over or alert.heard_at is None or (alert.id, False) in told or not untaken
