@@ -114,18 +114,21 @@ class NotDelivered(ForeshockError):
         Whether nobody was there who could take anything. One that answered is not away, whatever it said.
     wait_s : float
         Seconds for which the receiver wants to be left alone; 0 where it did not say.
+    took : bool
+        Whether others of several receivers have it.
     """
 
     retryable: ClassVar[bool] = True
 
-    def __init__(self, text: str, *, away: bool = True, wait_s: float = 0.0) -> None:
+    def __init__(self, text: str, *, away: bool = True, wait_s: float = 0.0, took: bool = False) -> None:
         super().__init__(text)
         self.away = away
         self.wait_s = wait_s
+        self.took = took
 
 
 class NoticeRefused(NotDelivered):
-    """A receiver will not take a notice, now or later. Parameters are those of `NotDelivered`."""
+    """A receiver will not take a notice, now or later. Parameters are the first three of `NotDelivered`."""
 
     retryable: ClassVar[bool] = False
 

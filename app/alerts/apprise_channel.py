@@ -103,7 +103,8 @@ class AppriseChannel:
                 failures.append(f"{address.target.service_name} (address {at}){why}")
         if failures:
             text = f"channel {self.name}: {len(failures)} of {len(self._addresses)} not told: {'; '.join(failures)}"
-            raise NotDelivered(text, away=len(failures) == len(self._addresses))
+            none = len(failures) == len(self._addresses)
+            raise NotDelivered(text, away=none, took=not none)
         for has in self._has:
             for notice in notices:
                 has.pop((notice.key, notice.firing), None)

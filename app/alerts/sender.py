@@ -263,7 +263,7 @@ class Sender:
 
     def _takes_nothing(self, failure: NotDelivered) -> bool:
         """Return whether a failure is one of all notices: nobody is there, or whoever answers has taken nothing for long."""
-        self._in_vain = 0 if _is_final(failure) else self._in_vain + 1
+        self._in_vain = 0 if failure.took or _is_final(failure) else self._in_vain + 1
         return failure.away or self._in_vain >= _IN_VAIN
 
     def _outcome(self, failure: NotDelivered, n: int) -> tuple[_Outcome, str]:

@@ -317,10 +317,12 @@ def test_one_address_that_is_gone_keeps_nobody_else_from_being_told(documents: D
         channel = AppriseChannel("post", AppriseSettings.model_validate({"kind": "apprise", "urls": urls}))
         outbox = Outbox(documents, clock, channel)
         strict(outbox)
-        for number in range(4):
+        for number in range(12):
             outbox.put(an_alert(f"a-{number}", f"s{number}"))
-        outbox.send()
-        assert len(there.requests) == 4
+        outbox.send(3)
+        outbox.put(an_alert("b-1", "cart", fired_s=60.0))
+        outbox.sender.send_due()
+        assert len(there.requests) == 13
         assert outbox.telemetry.value("breaker_state", target="post") == 0.0
 
 
