@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -138,6 +139,37 @@ def test_a_status_without_an_incident_that_is_listed_yet_shows_no_chance_either(
     expect(page.get_by_text("Nothing stands out")).to_have_count(0)
     page.goto("/?tenant=unlisted")
     expect(page.locator(".port [role=row]")).to_contain_text("an incident is open")
+
+
+def spans(shop: RunningNode, failing: bool) -> bytes:
+    """Return a minute of a service's requests."""
+    minute = shop.now_ns // 10**9
+    times = {"startTimeUnixNano": str(shop.now_ns + 10**9), "endTimeUnixNano": str(shop.now_ns + 11 * 10**8)}
+    own = [
+        {"traceId": f"{minute:016x}{number:016x}", "spanId": f"{number + 1:016x}", "name": "POST /pay", "kind": 2}
+        | {"status": {"code": 2 if failing and number % 2 else 1}}
+        for number in range(40)
+    ]
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "pay"}}]}
+    scoped = [{"spans": [one | times for one in own]}]
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": scoped}]}).encode()
+
+
+def test_a_service_whose_requests_fail_shows_the_incident_that_the_rule_found(page: Page, shop: RunningNode) -> None:
+    for number in range(7):
+        assert shop.post("traces", spans(shop, number >= 4), X_Scope_OrgID="failing").status_code == 200
+        shop.tick()
+    answer = shop.client.get(f"{shop.served.api}/api/v1/incidents?state=open", headers={"X-Scope-OrgID": "failing"})
+    assert "*" in {one["operation"] for one in answer.json()["items"]}
+    page.goto("/?tenant=failing")
+    expect(page.locator(".port [role=row] .p60")).to_have_text("open")
+    page.get_by_role("link", name=re.compile("incident open")).click()
+    expect(page.locator("h1")).to_have_text("pay")
+    page.goto("/service/pay?tenant=failing&range=1h")
+    assert "so far" in fact(page, "Incident open")
+    expect(page.locator(".facts .high", has_text="%")).to_have_count(0)
+    expect(page.get_by_text("An incident begins within")).to_have_count(0)
+    expect(page.get_by_text(re.compile("nothing (stands out|sets)", re.IGNORECASE))).to_have_count(0)
 
 
 @pytest.mark.parametrize(
