@@ -203,7 +203,7 @@ class _Profile:
         unusual = ongoing.abnormal(record.anomaly, self._frame.sources.tick_s)
         if unusual:
             since = record.anomaly.since
-            rows.append(h("li", unusual, h("span.soft", " (anomaly, began ", words.age(since), ")") if since else None))
+            rows.append(h("li", unusual, h("span.soft", " (began ", words.age(since), ")") if since else None))
         return rows
 
     def _say(self, record: PredictionRecord) -> Markup:
@@ -226,8 +226,13 @@ class _Profile:
         own = sorted((one for one in said if one.service == self._service), key=lambda one: one.received_at, reverse=True)
         undone = {one.undoes for one in own}
         lines = [_verdict_line(one, one.undoes is None and one.id not in undone) for one in own[:_LAST]]
+        incident = self.incident()
+        page = h("a", "its page", href=self._view.link("incident", incident.id)) if incident is not None else None
         return panel(
             "What really happened",
+            h("p.soft", "These are about the forecast. What the incident was, say on ", page, ".")
+            if page and buttons
+            else None,
             h("div.buttons", buttons),
             h("ul.plain.lines", lines)
             if lines

@@ -85,6 +85,8 @@ def test_it_says_since_when_an_incident_is_open_and_leads_to_it_instead_of_a_cha
     expect(night.get_by_text("An incident begins within")).to_have_count(0)
     expect(night.locator(".facts .high", has_text="%")).to_have_count(0)
     expect(night.get_by_text("no question while one is open")).to_contain_text("they say 84 %, 93 %, 97 % within 5, 15, 60 min")
+    said = night.locator("section", has=night.get_by_role("heading", name="What really happened", exact=True))
+    expect(said.get_by_role("link", name="its page")).to_have_attribute("href", re.compile("^/incident/n1"))
     night.get_by_role("link", name=re.compile("min so far")).click()
     night.wait_for_url(f"**/incident/n1?tenant={TENANT}**")
     expect(night.get_by_role("heading", name="payment")).to_be_visible()
@@ -94,7 +96,7 @@ def test_nothing_stands_out_is_said_where_neither_an_incident_nor_an_anomaly_nor
     night: Page, shop: RunningNode, minute: int
 ) -> None:
     shown = night.locator("section", has=night.get_by_role("heading", name="What it shows", exact=True))
-    expect(shown).to_contain_text("unusual: errors of 23/min, normal is 0/min (anomaly, began")
+    expect(shown).to_contain_text("unusual: errors of 23/min, normal is 0/min (began")
     expect(shown.get_by_role("link", name="Likely causes")).to_have_attribute("href", re.compile("^/incident/n1"))
     expect(night.get_by_text(re.compile("nothing (stands out|sets)", re.IGNORECASE))).to_have_count(0)
     documents = shop.node.store.documents
