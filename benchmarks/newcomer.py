@@ -60,7 +60,7 @@ def look(page: Page, process: subprocess.Popen[bytes], url: str) -> dict[str, ob
     answers(process, url)
     found: dict[str, object] = {"answers_s": round(time.monotonic() - begun, 1)}
     page.goto(url)
-    page.locator(f"{_ROW} .reason").filter(has_not_text="nothing stands out").first.wait_for()
+    page.locator(f"{_ROW} .reason:not([title=''])").first.wait_for()
     found["first_reason_s"] = round(time.monotonic() - begun, 1)
     while not is_live(url):
         if time.monotonic() - begun > _LONGEST_S or process.poll() is not None:

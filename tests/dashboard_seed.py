@@ -35,16 +35,19 @@ from tests.api_builders import an_explanation
 from tests.ensembles import add_version
 from tests.group_builders import a_group, put_edges, put_group
 
-__all__ = ["SERVICES", "prediction_of", "put_service_of", "seed", "seed_many"]
+__all__ = ["DETECTED_MIN", "SERVICES", "prediction_of", "put_service_of", "seed", "seed_many"]
 
 SERVICES = {
     "payment": (0.61, "errors 4.2 a minute, usually 0.3 at this hour", "in_incident"),
-    "checkout": (0.38, "payment, which it calls, is in an incident", "ok"),
+    "checkout": (0.38, "payment, which it calls, is in an incident", "in_incident"),
     "cart": (0.12, "p95 of 0.84 s is past its limit in 20 min", "ok"),
     "catalog": (0.03, "a version that was not there before: 2.4.1", "ok"),
     "shipping/eu": (0.004, "", "ok"),
     "mail": (0.0007, "", "prior"),
 }
+DETECTED_MIN = {"payment": 22, "checkout": 16}
+"""Minutes since the incident of a service was found, two after it began."""
+
 STACK = 'Traceback (most recent call last):\n  File "charge.py", line 88, in charge\n    pool.acquire(timeout=2)\nTimeoutError: no connection'
 
 
@@ -318,7 +321,9 @@ def _history(node: Node, now: datetime) -> None:
             row |= {"tenant": "default", "service": service, "operation": WHOLE, "window": start, "received": start + 60}
             windows.append(row | {"histogram": histogram.tolist(), "partition": 0, "offset": minute + 2})
             chance = risk * (0.15 + 0.85 * max(0.0, (minute - 240) / 120)) * (0.8 + 0.4 * rng.random())
-            of = {"tenant": "default", "service": service, "operation": WHOLE, "as_of": start + 60, "status": status}
+            begun = minute >= 360 - DETECTED_MIN.get(service, 0)
+            said = status if begun or status != "in_incident" else "ok"
+            of = {"tenant": "default", "service": service, "operation": WHOLE, "as_of": start + 60, "status": said}
             chances = {"p5": chance / 4, "p15": chance / 2, "p60": min(chance, 1.0)}
             sides = {"errors_lower": 0.0, "errors_upper": 2.0, "latency_lower": 0.004, "latency_upper": 0.0062}
             predictions.append(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -18,12 +18,13 @@ from anyio import to_thread
 
 from app.cache.cache import Cache
 from app.cache.documents import tenant_key
-from app.cache.records import ServiceSummary
+from app.cache.records import IncidentRecord, ServiceSummary
 from app.dashboard.live import Live
+from app.dashboard.ongoing import abnormal, by_service, foretold, status_of
 from app.dashboard.past import Past
 from app.store.contract import Document
 from features.series import WHOLE, SeriesKey
-from models.prediction import HORIZONS, Chance, Reason
+from models.prediction import HORIZONS, AnomalyScore, Chance, Reason
 
 __all__ = ["COLUMNS", "Board", "Boards", "Delta", "Row", "Told", "spark"]
 
@@ -38,8 +39,11 @@ COLUMNS = (
     "expires_s",
     "requests_per_minute",
     "error_ratio",
+    "incident",
+    "since_s",
 )
-"""What a row holds, in order."""
+"""What a row holds, in order: the chances are None where they are no question, the reason is None where none was looked for, and an open
+incident of the whole service has an id and a start."""
 
 Row: TypeAlias = tuple[str | float | None, ...]
 
@@ -48,8 +52,8 @@ Told: TypeAlias = "Callable[[str], None]"
 
 _POINTS = 60  # of a sparkline: an hour of ticks
 _BASE, _STEPS = 35, 90  # printable characters from the one behind the quotation mark on
-_BUCKETS = ("predictions", "models", "feedback")
-_RISK, _AS_OF = COLUMNS.index("60min"), COLUMNS.index("as_of_s")
+_BUCKETS = ("predictions", "models", "feedback", "incidents")
+_RISK, _AS_OF, _SINCE = (COLUMNS.index(name) for name in ("60min", "as_of_s", "since_s"))
 
 
 class _Head(msgspec.Struct):
@@ -61,6 +65,8 @@ class _Head(msgspec.Struct):
     status: str
     horizons: dict[str, Chance]
     reasons: tuple[Reason, ...] = ()
+    anomaly: AnomalyScore | None = None
+    explanation: dict[str, msgspec.Raw] | None = None
     serving: str = ""
     feedback: int = 0
 
@@ -98,11 +104,12 @@ class Delta:
 
 @dataclass(slots=True)
 class _Known:
-    """A row as it was looked at last, with the revision of its prediction and the last hour of it: unix seconds and probabilities."""
+    """A row as it was looked at last, with what it was made of and the last hour of it: unix seconds and probabilities."""
 
     revision: int
     row: Row
-    points: deque[tuple[float, float]]
+    points: deque[tuple[float, float | None]]
+    incident: IncidentRecord | None = None
 
 
 class Board:
@@ -167,29 +174,31 @@ class Board:
             delta = self._look()
             if not delta.empty:
                 rows = (known.row for known in self._known.values())
-                self._rows = tuple(sorted(rows, key=lambda row: (-float(row[_RISK] or 0.0), str(row[0]))))
+                self._rows = tuple(sorted(rows, key=_by_risk))
             self.number = delta.number  # last, so that who reads it first has rows that are no older
             return delta
 
     def _sparks(self) -> dict[str, str]:
-        return {str(known.row[0]): spark([value for _, value in known.points]) for known in self._known.values()}
+        return {str(known.row[0]): spark(known.points, self._past.tick_s) for known in self._known.values()}
 
     def _look(self) -> Delta:
         news, there = self._cache.news.changes, set[str]()
+        incidents = by_service(self._cache.all("incidents", self._prefix, IncidentRecord).values())
         changed: list[_Known] = []
         moved: list[_Known] = []
         for document in self._documents():
             there.add(document.key)
             known = self._known.get(document.key)
-            if known is not None and known.revision == document.revision and news == self._news:
+            incident = incidents.get(str(known.row[0])) if known is not None else None
+            if known is not None and known.revision == document.revision and news == self._news and known.incident is incident:
                 continue
-            row = self._row(document)
-            if row is None:
+            row, incident = self._row(document, incidents)
+            if not row:
                 continue
             if known is None:
                 known = self._known[document.key] = _Known(0, (), deque(maxlen=_POINTS))
             self._sort(known, row, changed, moved)
-            known.revision = document.revision
+            known.revision, known.incident = document.revision, incident
         self._news = news
         return self._delta(changed, moved, [key for key in self._known if key not in there])
 
@@ -197,7 +206,8 @@ class Board:
         """Put a row where it belongs: among those that look otherwise, or those that are only newer."""
         before, known.row = known.row, row
         if not before or before[_AS_OF] != row[_AS_OF]:
-            known.points.append((float(row[_AS_OF] or 0.0), float(row[_RISK] or 0.0)))
+            risk = row[_RISK]
+            known.points.append((float(row[_AS_OF] or 0.0), risk if isinstance(risk, float) else None))
         if not before or _shown(before) != _shown(row):
             changed.append(known)
         elif before[_AS_OF] != row[_AS_OF]:
@@ -216,24 +226,39 @@ class Board:
         end = "/" + tenant_key(WHOLE)
         return (document for document in self._cache.documents("predictions", self._prefix) if document.key.endswith(end))
 
-    def _row(self, document: Document) -> Row | None:
+    def _row(self, document: Document, incidents: Mapping[str, IncidentRecord]) -> tuple[Row, IncidentRecord | None]:
+        """Return a row and the open incident that it tells of; an empty one of what cannot be read."""
         try:
             head = msgspec.json.decode(document.value, type=_Head)
         except (msgspec.DecodeError, ValueError):  # of another version: it is left out, as everywhere
-            return None
+            return (), None
         summary = self._cache.one("services", tenant_key(self._tenant, head.service), ServiceSummary)
         news = self._cache.news.known(SeriesKey(self._tenant, head.service, WHOLE))
         overtaken = head.serving != news.serving or head.feedback < news.feedback
-        return (
+        incident = incidents.get(head.service)
+        own = incident if incident is not None and incident.operation == WHOLE else None
+        told = foretold(head.status, incident)
+        row = (
             head.service,
-            *(round(head.horizons[name].probability, 4) for name in HORIZONS),
-            "stale" if overtaken else head.status,
-            head.reasons[0].text if head.reasons else "",
+            *(round(head.horizons[name].probability, 4) if told else None for name in HORIZONS),
+            status_of(head.status, incident, overtaken),
+            self._reason(head, incident),
             head.as_of.timestamp(),
             head.expires_at.timestamp(),
             None if summary is None else float(f"{summary.requests_per_minute:.3g}"),
             None if summary is None else float(f"{summary.error_ratio:.2g}"),
+            own.id if own is not None else "",
+            own.start.timestamp() if own is not None else None,
         )
+        return row, incident
+
+    def _reason(self, head: _Head, incident: IncidentRecord | None) -> str | None:
+        """Return what stands out most: of an operation an incident, of the forecast a reason, of the last hour an anomaly."""
+        said = [f"incident of {incident.operation}"] if incident is not None and incident.operation != WHOLE else []
+        said += [reason.text for reason in head.reasons[:1]]
+        if not said and head.anomaly is not None:
+            said = [abnormal(head.anomaly, self._past.tick_s)]
+        return "; ".join(filter(None, said)) or (None if head.explanation is None else "")
 
 
 class Boards:
@@ -306,15 +331,28 @@ class Boards:
                 told(said)
 
 
-def spark(points: Sequence[float]) -> str:
-    """Return probabilities as characters, a square root apart, so that small ones are seen.
+def spark(points: Sequence[tuple[float, float | None]], tick_s: float) -> str:
+    """Return the last hour of probabilities as characters, one a tick and a square root apart, so that small ones are seen.
+
+    A blank stands where there is none.
 
     Examples
     --------
-    >>> spark([0.0, 0.0001, 1.0])
-    '#$}'
+    >>> spark([(0.0, 0.0), (60.0, 0.0001), (240.0, 1.0), (300.0, None)], 60.0)
+    '#$  } '
     """
-    return "".join(chr(_BASE + round(_STEPS * min(max(point, 0.0), 1.0) ** 0.5)) for point in points)
+    text = ""
+    for place, (at, point) in enumerate(points):
+        missed = round((at - points[place - 1][0]) / tick_s) - 1 if place else 0
+        text += " " * min(missed, _POINTS) + (
+            " " if point is None else chr(_BASE + round(_STEPS * min(max(point, 0.0), 1.0) ** 0.5))
+        )
+    return text[-_POINTS:]
+
+
+def _by_risk(row: Row) -> tuple[bool, float, float, str]:
+    """Return what rows are in order of: incidents first, the one that began first above all, then by falling probability, then by name."""
+    return row[_RISK] is not None, float(row[_SINCE] or 0.0), -float(row[_RISK] or 0.0), str(row[0])
 
 
 def _shown(row: Row) -> Row:

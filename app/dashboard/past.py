@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.dashboard.ongoing import IN_INCIDENT
 from app.history.contract import History
 from app.history.tables import BOUNDS, CHANCES
 from features.batch import BUCKETS
@@ -42,7 +43,7 @@ class Windows:
     start_s : array
         Unix seconds, rising.
     requests, errors : array
-        A minute.
+        A minute; 0 in a bin that was closed without any. One of which nothing is known, since no node closed it, is not among them.
     failed : array
         Share of the requests; NaN without any.
     mean_s, p95_s : array
@@ -60,7 +61,19 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Forecasts:
-    """What was forecast of a service: unix seconds, rising, and the probability by horizon."""
+    """What was forecast of a service, in bins of equal width.
+
+    Parameters
+    ----------
+    width_s : float
+        Of a bin.
+    as_of_s : array
+        Unix seconds, rising, of the last forecast of each bin.
+    horizons : dict of str to array
+        Probability by horizon; NaN where an incident went on, whose beginning was no question any more.
+    """
+
+    width_s: float
 
     as_of_s: Array
     horizons: dict[str, Array]
@@ -108,37 +121,42 @@ class Past:
     """
 
     def __init__(self, history: History, now: Callable[[], datetime], tick_s: int) -> None:
+        self.tick_s = tick_s
         self._history = history
         self._now = now
-        self._tick_s = tick_s
 
-    def sparks(self, tenant: str) -> dict[str, list[tuple[float, float]]]:
-        """Return the last hour's 60-minute probability of every service, oldest first, each behind the unix second it is as of."""
+    def sparks(self, tenant: str) -> dict[str, list[tuple[float, float | None]]]:
+        """Return the last hour's 60-minute probability of every service, oldest first, each behind the unix second it is as of.
+
+        None stands where an incident went on, whose beginning was no question any more.
+        """
         since = int(self._now().timestamp() - _SPARK_S)
-        rows = self._read("predictions", since, tenant, None, ("service", "operation", "as_of", "p60"))
-        rows = rows.sort_by("as_of")
-        found: dict[str, list[tuple[float, float]]] = {}
-        for service, at, value in zip(*(rows[name].to_pylist() for name in ("service", "as_of", "p60")), strict=True):
-            found.setdefault(service, []).append((float(at), value))
+        names = ("service", "as_of", "p60", "status")
+        rows = self._read("predictions", since, tenant, None, ("operation", *names)).sort_by("as_of")
+        found: dict[str, list[tuple[float, float | None]]] = {}
+        for service, at, value, status in zip(*(rows[name].to_pylist() for name in names), strict=True):
+            found.setdefault(service, []).append((float(at), None if status == IN_INCIDENT else value))
         return found
 
     def service(self, tenant: str, service: str, range_s: float) -> ServicePast:
         """Return the past of a service, in at most some hundred points."""
         since = int(self._now().timestamp() - range_s)
-        width = self._tick_s * max(1, int(np.ceil(range_s / self._tick_s / _POINTS)))
-        columns = ("operation", "as_of", *CHANCES.values(), *(name for names in BOUNDS.values() for name in names))
+        width = self.tick_s * max(1, int(np.ceil(range_s / self.tick_s / _POINTS)))
+        columns = ("operation", "as_of", "status", *CHANCES.values(), *(name for names in BOUNDS.values() for name in names))
         said = self._read("predictions", since, tenant, service, columns).sort_by("as_of")
         return ServicePast(
-            self._windows(tenant, service, since, width),
+            self._windows(tenant, service, since, width, _numbers(said, "as_of") - self.tick_s),
             _forecasts(said, width),
             self._bounds(said, width),
             self._versions(tenant, service, since),
         )
 
-    def _windows(self, tenant: str, service: str, since: int, width: int) -> Windows:
+    def _windows(self, tenant: str, service: str, since: int, width: int, closed: Array) -> Windows:
+        """Return the windows that have rows, and among those that were closed the ones without: of what did not happen there is no row."""
         rows = self._read("windows", since, tenant, service, ("operation", "window", *_SUMMED, "histogram"))
-        starts, places = np.unique(_numbers(rows, "window") // width * width, return_inverse=True)
-        minutes = width / 60.0
+        at = np.concatenate([_numbers(rows, "window"), closed[closed >= since]])
+        starts, places = np.unique(at // width * width, return_inverse=True)
+        places, minutes = places[: rows.num_rows], width / 60.0
 
         def summed(values: Array) -> Array:
             return np.bincount(places, values, minlength=len(starts)).astype(np.float64)
@@ -155,18 +173,18 @@ class Past:
     def _bounds(self, said: pa.Table, width: int) -> Bounds:
         """Return the bounds that predictions, oldest first, were made with: each is as of the end of the window that it judged."""
         end = _numbers(said, "as_of")
-        _, first, places = np.unique((end - self._tick_s) // width, return_index=True, return_inverse=True)
+        _, first, places = np.unique((end - self.tick_s) // width, return_index=True, return_inverse=True)
         last = np.append(first[1:], len(end))[: len(first)] - 1
 
         def mean(name: str) -> Array:
-            values = _numbers(said, name) * (60.0 / self._tick_s if name in BOUNDS["errors"] else 1.0)
+            values = _numbers(said, name) * (60.0 / self.tick_s if name in BOUNDS["errors"] else 1.0)
             known = np.isfinite(values)
             number = np.bincount(places[known], minlength=len(first))
             total = np.bincount(places[known], values[known], minlength=len(first))
             return np.divide(total, number, out=np.full(len(first), np.nan), where=number > 0)
 
         sides = {signal: (mean(lower), mean(upper)) for signal, (lower, upper) in BOUNDS.items()}
-        return Bounds(end[first] - self._tick_s, end[last], sides)
+        return Bounds(end[first] - self.tick_s, end[last], sides)
 
     def _versions(self, tenant: str, service: str, since: int) -> dict[str, float]:
         rows = self._history.read(
@@ -183,7 +201,9 @@ class Past:
 def _forecasts(said: pa.Table, width: int) -> Forecasts:
     as_of = _numbers(said, "as_of")
     last = np.flatnonzero(np.diff(as_of // width, append=np.inf))  # of every bin
-    return Forecasts(as_of[last], {name: _numbers(said, column)[last] for name, column in CHANCES.items()})
+    begun = np.array(said["status"].to_pylist(), object)[last] == IN_INCIDENT
+    chances = {name: np.where(begun, np.nan, _numbers(said, column)[last]) for name, column in CHANCES.items()}
+    return Forecasts(float(width), as_of[last], chances)
 
 
 def _numbers(rows: pa.Table, name: str) -> Array:

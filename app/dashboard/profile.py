@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote
 
-from app.cache.records import FeedbackRecord, PredictionRecord, RecentErrors, ServiceSummary
+from app.cache.records import FeedbackRecord, IncidentRecord, PredictionRecord, RecentErrors, ServiceSummary
 from app.cache.symptom_records import HotspotsRecord
-from app.dashboard import words
+from app.dashboard import ongoing, words
 from app.dashboard.advice import advised
 from app.dashboard.collector import empty
 from app.dashboard.frame import ChartData, Frame, Given, panel
@@ -88,6 +88,11 @@ class _Profile:
     def prediction(self) -> PredictionRecord | None:
         return self._cache.one("predictions", self._view.key(self._service, WHOLE), PredictionRecord)
 
+    def incident(self) -> IncidentRecord | None:
+        """Return the open incident of the service, or of one of its operations."""
+        known = self._cache.all("incidents", self._view.prefix, IncidentRecord).values()
+        return ongoing.by_service(known).get(self._service)
+
     def headline(self) -> Markup:
         record = self.prediction()
         if record is None:
@@ -103,14 +108,40 @@ class _Profile:
                     ),
                 ]
             )
-        now = self._frame.sources.parts.now()
-        status = "stale" if now > record.expires_at or self._cache.overtaken(record) else record.status
+        incident = self.incident()
+        late = self._frame.sources.parts.now() > record.expires_at or self._cache.overtaken(record)
+        status = ongoing.status_of(record.status, incident, late)
         over = record.expires_at.timestamp()
         chip = h("span.chip", status.replace("_", " "), data_status=status, data_expires=f"{over:.0f}")
         title = h(
             "div.title", h("h1", self._service), chip, h("span.soft", STATUSES[status], ", as of ", words.age(record.as_of))
         )
-        return join([title, h("section.panel", h("dl.facts", self._chances(record), self._summary()))])
+        told = self._chances(record) if ongoing.foretold(record.status, incident) else self._no_chances(record, incident)
+        begun = [self._begun(incident)] if incident is not None else []
+        return join([title, h("section.panel", h("dl.facts", begun, told, self._summary()))])
+
+    def _begun(self, incident: IncidentRecord) -> list[Markup]:
+        """Return since when an incident is open, and what was forecast before it."""
+        of = "Incident open" if incident.operation == WHOLE else f"Incident of {incident.operation} open"
+        link = h("a.high", words.age(incident.start, lasting=True), href=self._view.link("incident", incident.id))
+        since = h("small", f"since {words.clock(incident.start)}, {incident.category}, told by {incident.source}")
+        before = (incident.predicted or {}).get("60min")
+        said = h("small", "within 60 min" if before is not None else "there was none")
+        return [
+            h("div", h("dt", of), h("dd", link, since)),
+            h("div", h("dt", "Forecast at its start"), h("dd", words.percent(before), said)),
+        ]
+
+    def _no_chances(self, record: PredictionRecord, incident: IncidentRecord | None) -> list[Markup]:
+        """Return why there is no chance that one begins, and what the models say all the same, as REST does."""
+        numbers = ", ".join(words.percent(record.horizons[name].probability) for name in HORIZONS)
+        minutes = ", ".join(str(seconds // 60) for seconds in HORIZONS.values())
+        why = f"no question while one is open: models never learned from such a time (they say {numbers} within {minutes} min)"
+        facts = [h("div.long", h("dt", "An incident begins"), h("dd.soft", words.DASH, h("small", why)))]
+        if incident is None:
+            every = h("a.high", "open", href=self._view.link("incidents"))
+            facts.insert(0, h("div", h("dt", "Incident"), h("dd", every, h("small", "not listed yet"))))
+        return facts
 
     def _chances(self, record: PredictionRecord) -> list[Markup]:
         def one(name: str) -> Markup:
@@ -145,19 +176,35 @@ class _Profile:
         return join([self._reasons(record), self._say(record)])
 
     def _reasons(self, record: PredictionRecord) -> Markup:
-        rows = [
-            h("li", reason.text, h("span.soft", f" ({reason.group}, {reason.contribution:+.2f} logit at 60 min)"))
-            for reason in record.reasons
-        ]
-        expected = ", ".join(f"{one.category} {words.percent(one.probability)}" for one in record.categories)
+        incident = self.incident()
+        told = ongoing.foretold(record.status, incident)
+        rows = self._goes_on(record, incident)
+        for reason in record.reasons:
+            moved = f" ({reason.group}, {reason.contribution:+.2f} logit at 60 min)" if told else f" ({reason.group})"
+            rows.append(h("li", reason.text, h("span.soft", moved)))
+        expected = ", ".join(f"{one.category} {words.percent(one.probability)}" for one in record.categories) if told else ""
         advice = record.explanation.advice[:1] if record.explanation else ()
         return panel(
-            "Why",
-            h("ul.plain.lines", rows) if rows else h("p.soft", "Nothing stands out against a quiet hour of this service."),
+            "Why" if told else "What it shows",
+            h("ul.plain.lines", rows) if rows else h("p.soft", _nothing(record)),
             h("p.soft", f"If one begins, it is likely of: {expected}.") if expected else None,
             [h("details", h("summary", f"What helps against {one.kind.replace('_', ' ')}"), advised(one)) for one in advice],
             note=["model ", record.model_version, ", ", words.age(record.as_of)],
         )
+
+    def _goes_on(self, record: PredictionRecord, incident: IncidentRecord | None) -> list[Markup]:
+        """Return what goes on by now, before what the forecast looked at."""
+        rows = list[Markup]()
+        if incident is not None:
+            link = h("a", "Likely causes, how it spread, what to do", href=self._view.link("incident", incident.id))
+            rows.append(h("li", link))
+        elif record.status == ongoing.IN_INCIDENT:
+            rows.append(h("li", "An incident is open."))
+        unusual = ongoing.abnormal(record.anomaly, self._frame.sources.tick_s)
+        if unusual:
+            since = record.anomaly.since
+            rows.append(h("li", unusual, h("span.soft", " (began ", words.age(since), ")") if since else None))
+        return rows
 
     def _say(self, record: PredictionRecord) -> Markup:
         buttons = [
@@ -179,8 +226,13 @@ class _Profile:
         own = sorted((one for one in said if one.service == self._service), key=lambda one: one.received_at, reverse=True)
         undone = {one.undoes for one in own}
         lines = [_verdict_line(one, one.undoes is None and one.id not in undone) for one in own[:_LAST]]
+        incident = self.incident()
+        page = h("a", "its page", href=self._view.link("incident", incident.id)) if incident is not None else None
         return panel(
             "What really happened",
+            h("p.soft", "These are about the forecast. What the incident was, say on ", page, ".")
+            if page and buttons
+            else None,
             h("div.buttons", buttons),
             h("ul.plain.lines", lines)
             if lines
@@ -250,6 +302,15 @@ class _Profile:
             h("p", h("strong", "Known since: "), words.age(found.first_seen)),
             note=["as of ", words.age(found.last_seen)],
         )
+
+
+def _nothing(record: PredictionRecord) -> str:
+    """Return what to say where neither a reason nor an incident nor an anomaly is there."""
+    if record.explanation is None:
+        return "This forecast was not taken apart: only those of the riskiest series are (models.explain_series)."
+    if record.model_version == "prior":
+        return "Nothing sets it apart from what the tenant's series usually show now, which it is compared with before there is a model."
+    return "Nothing stands out against a quiet series."
 
 
 def _verdict_line(one: FeedbackRecord, standing: bool) -> Markup:

@@ -12,6 +12,7 @@ from app.dashboard.board import Board, Boards, Row
 from app.dashboard.collector import first_steps
 from app.dashboard.frame import STATIC, Frame, Section
 from app.dashboard.markup import h, join
+from app.dashboard.sources import View
 from features.errors import ForeshockError
 
 __all__ = ["Rows", "show"]
@@ -31,16 +32,19 @@ class Rows(Element, component=_CODE):
         The first ones.
     number : int
         Of the look that they are from.
-    link, query : str
-        Of a service's page, before and behind its name.
-    search, sort : str
+    view : View
+        Whose, and what is searched for.
+    sort : str
         As the URL says.
+    tick_s : float
+        Seconds from one forecast to the next.
     """
 
-    def __init__(self, rows: tuple[Row, ...], number: int, link: str, query: str, search: str, sort: str) -> None:
+    def __init__(self, rows: tuple[Row, ...], number: int, view: View, sort: str, tick_s: float) -> None:
         super().__init__()
-        shown = {"rows": rows, "number": number, "link": link, "query": query, "search": search, "sort": sort}
-        self.props.update(shown)
+        _, _, query = view.link().partition("?")
+        shown = {"rows": rows, "number": number, "query": f"?{query}" if query else "", "search": view.search, "sort": sort}
+        self.props.update(shown | {"tick": tick_s})
 
     def send(self, method: str, said: str) -> None:
         """Hand the table what changed, as one text: it is parsed many times faster than a call with many values."""
@@ -71,7 +75,7 @@ class _Risks:
     def open(self, board: Board) -> None:
         """Show what there is."""
         self._board = board
-        said = "The probability that an incident begins within 5, 15 and 60 minutes."
+        said = "The probability that an incident begins within 5, 15 and 60 minutes; where one is open that is no question."
         with self._content:
             Section(join([h("h1", "Services by risk"), h("span.soft", said)])).classes("title")
             if board.rows():
@@ -106,8 +110,5 @@ class _Risks:
             table.send("replace", said)
 
     def _rows(self, board: Board) -> Rows:
-        view = self._frame.view
-        link, _, query = view.link("service").partition("?")
         sort = self._frame.client.request.query_params.get("sort", "")[:16]
-        number = board.number
-        return Rows(board.rows()[:_FIRST], number, link, f"?{query}" if query else "", view.search, sort)
+        return Rows(board.rows()[:_FIRST], board.number, self._frame.view, sort, self._frame.sources.tick_s)

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _OTHERS = ("/livez", "/readyz", "/metrics")
 _AGE_S = 31_536_000
+_BUILT_S = 30.0  # guessed: after as long a page is an error; NiceGUI's 3 s are too few for a week of history on a node that has much to do
 _GZIP_LEVEL = 4  # guessed: half a megabyte of scripts in some milliseconds
 _ICON = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#2f6fd6' stroke-width='2.4'>"
@@ -224,7 +225,7 @@ def _register(sources: Sources, live: Live, boards: Boards, past: Past) -> None:
             await (show(frame, name) if "{" in path else show(frame))
 
         shown.__dict__.pop("__wrapped__")
-        ui.page(path)(shown)
+        ui.page(path, response_timeout=_BUILT_S)(shown)
 
     async def overview(frame: Frame) -> None:
         await risks.show(frame, boards)

@@ -52,7 +52,7 @@ export default {
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
       options.animation = !still && Boolean(this.frames?.length);
       options.textStyle = { color: style.getPropertyValue("--soft").trim(), fontFamily: "system-ui, sans-serif", fontSize: 12 };
-      if (options.tooltip) options.tooltip = { ...options.tooltip, valueFormatter: (value) => shown(Array.isArray(value) ? value[1] : value), confine: true, backgroundColor: style.getPropertyValue("--panel").trim(), borderColor: style.getPropertyValue("--line").trim(), textStyle: { color: style.getPropertyValue("--ink").trim(), fontSize: 12 } };
+      if (options.tooltip) options.tooltip = { ...options.tooltip, valueFormatter: (value) => (Array.isArray(value) ? value.map(shown).join(" to ") : shown(value)), confine: true, backgroundColor: style.getPropertyValue("--panel").trim(), borderColor: style.getPropertyValue("--line").trim(), textStyle: { color: style.getPropertyValue("--ink").trim(), fontSize: 12 } };
       if (options.yAxis && options.yAxis.axisLabel) options.yAxis.axisLabel.formatter = shown;
       // A series that is no longer sent must not stay: it would look like one of the present.
       this.chart.setOption(options, { notMerge: anew, replaceMerge: this.frames?.length ? [] : ["series"] });

@@ -1,6 +1,6 @@
 // The services of a tenant as a table of any length: only the rows in sight are in the document, and the server sends what changed.
 // A row is a list in the order of COLUMNS of app/dashboard/board.py; a sparkline is a text of characters, see `spark` there.
-const [SERVICE, P5, P15, P60, STATUS, REASON, AS_OF, EXPIRES, REQUESTS, ERRORS] = Array(10).keys();
+const [SERVICE, P5, P15, P60, STATUS, REASON, AS_OF, EXPIRES, REQUESTS, ERRORS, INCIDENT, SINCE] = Array(12).keys();
 const POINTS = 60;
 const HEADS = [
   ["service", "Service", SERVICE, 1],
@@ -30,20 +30,22 @@ const percent = (share) => {
   return value > 0 && value < 10 ? `${value.toFixed(1)} %` : `${value.toFixed(0)} %`;
 };
 const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const level = (share) => (share >= 0.5 ? "high" : share >= 0.2 ? "middle" : "low");
+const level = (share) => (share === null ? "open" : share >= 0.5 ? "high" : share >= 0.2 ? "middle" : "low");
 const make = (tag, name, parent) => {
   const one = document.createElement(tag);
   if (name) one.className = name;
   if (parent) parent.append(one);
   return one;
 };
+const NO_QUESTION = "An incident is open: the chance that one begins is no question";
+const reason = (row) => row[REASON] || (row[P60] === null ? (row[INCIDENT] ? "" : "an incident is open") : row[REASON] === null ? "–" : "nothing stands out");
 const put = (place, text) => {
   if (place.textContent !== text) place.textContent = text;
 };
 
 export default {
   template: '<div class="rows"></div>',
-  props: { rows: Array, number: Number, link: String, query: String, search: String, sort: String },
+  props: { rows: Array, number: Number, query: String, search: String, sort: String, tick: Number },
   mounted() {
     this.all = new Map(this.rows.map((row) => [row[SERVICE], row]));
     this.sparks = new Map();
@@ -122,14 +124,18 @@ export default {
       const words = this.words.toLowerCase().split(/\s+/).filter(Boolean);
       const holds = (row) => {
         if (!words.length) return true;
-        const text = `${row[SERVICE]} ${STATUSES[this.status(row)]} ${row[REASON]}`.toLowerCase();
+        const text = `${row[SERVICE]} ${STATUSES[this.status(row)]} ${row[REASON] ?? ""}`.toLowerCase();
         return words.every((word) => text.includes(word));
       };
       const sign = this.falls ? -1 : 1;
+      // A chance that is no question is of a service in which an incident is open: it stands above every chance.
+      const chance = (row, place) => row[place] ?? 2;
+      const worth = [P5, P15, P60].includes(column) ? chance : (row, place) => row[place] ?? -1;
       const order = (one, other) => {
-        const [a, b] = [one[column] ?? -1, other[column] ?? -1];
+        const [a, b] = [worth(one, column), worth(other, column)];
         if (a !== b) return a < b ? -sign : sign;
-        if (one[P60] !== other[P60]) return other[P60] - one[P60];
+        if (one[P60] !== other[P60]) return chance(other, P60) - chance(one, P60);
+        if (one[SINCE] !== other[SINCE]) return (one[SINCE] ?? 0) - (other[SINCE] ?? 0); // who began first may be the cause
         return one[SERVICE] < other[SERVICE] ? -1 : 1;
       };
       this.order = [...this.all.values()].filter(holds).sort(order);
@@ -199,13 +205,15 @@ export default {
         cells[cell].setAttribute("role", "cell");
       }
       const link = make("a", "", cells.service);
-      link.href = `${this.link}/${encodeURIComponent(name)}${this.query}`;
+      link.href = `/service/${encodeURIComponent(name)}${this.query}`;
       link.textContent = name;
-      cells.hour.innerHTML = '<svg viewBox="0 0 120 24" preserveAspectRatio="none" aria-hidden="true"><polyline/></svg><span class="only-read"></span>';
+      cells.hour.innerHTML = '<svg viewBox="0 0 120 24" preserveAspectRatio="none" aria-hidden="true"><path/></svg><span class="only-read"></span>';
       const bar = make("span", "bar", cells.p60);
       make("span", "fill", bar);
       make("span", "value", cells.p60);
       make("span", "chip", cells.status);
+      make("a", "", cells.reason);
+      make("span", "", cells.reason);
       make("time", "", cells.age);
       return { line, cells, row: null, spark: null };
     },
@@ -218,23 +226,33 @@ export default {
       if (one.row !== row) {
         put(cells.p5, percent(row[P5]));
         put(cells.p15, percent(row[P15]));
-        put(cells.p60.lastChild, percent(row[P60]));
+        put(cells.p60.lastChild, row[P60] === null ? "open" : percent(row[P60]));
+        for (const cell of [cells.p5, cells.p15, cells.p60]) cell.title = row[P60] === null ? NO_QUESTION : "";
         cells.p60.firstChild.firstChild.style.width = `${row[P60] * 100}%`;
         one.line.dataset.level = level(row[P60]);
-        put(cells.reason, row[REASON] || "nothing stands out");
+        const [open, rest] = cells.reason.children;
+        open.href = `/incident/${encodeURIComponent(row[INCIDENT])}${this.query}`;
+        open.hidden = !row[INCIDENT];
+        put(rest, row[INCIDENT] && row[REASON] ? `; ${row[REASON]}` : reason(row));
         cells.reason.title = row[REASON] || "";
         put(cells.errors, percent(row[ERRORS]));
         put(cells.requests, row[REQUESTS] === null ? "–" : `${number.format(row[REQUESTS])}/min`);
         one.row = row;
       }
       if (one.spark !== spark) {
-        const values = [...spark].map((letter) => ((letter.charCodeAt(0) - 35) / 90) ** 2);
-        const most = Math.max(0.05, ...values);
+        const values = [...spark].map((letter) => (letter === " " ? null : ((letter.charCodeAt(0) - 35) / 90) ** 2));
+        const known = values.filter((value) => value !== null);
+        const most = Math.max(0.05, ...known);
         const step = 120 / (POINTS - 1);
         const start = 120 - (values.length - 1) * step;
-        const points = values.map((value, place) => `${(start + place * step).toFixed(1)},${(22 - (value / most) * 20).toFixed(1)}`);
-        cells.hour.firstChild.firstChild.setAttribute("points", points.join(" "));
-        put(cells.hour.lastChild, values.length ? `${percent(Math.min(...values))} to ${percent(Math.max(...values))} in the last hour` : "");
+        // A hole stays one; what has no neighbour is a dot, which a line of no length with round ends is.
+        const points = values.map((value, place) => {
+          if (value === null) return "";
+          const before = place && values[place - 1] !== null;
+          return `${before ? "L" : "M"}${(start + place * step).toFixed(1)},${(22 - (value / most) * 20).toFixed(1)}${before ? "" : "h0"}`;
+        });
+        cells.hour.firstChild.firstChild.setAttribute("d", points.join(""));
+        put(cells.hour.lastChild, known.length ? `${percent(Math.min(...known))} to ${percent(Math.max(...known))} in the last hour` : "");
         one.spark = spark;
       }
       this.late(one, row);
@@ -244,6 +262,7 @@ export default {
       const chip = one.cells.status.firstChild;
       put(chip, STATUSES[status]);
       chip.dataset.status = status;
+      if (row[SINCE] !== null) put(one.cells.reason.firstChild, `incident open, ${window.ageOf(window.serverNow() - row[SINCE], true)}`);
       const time = one.cells.age.firstChild;
       const at = new Date(row[AS_OF] * 1000);
       put(time, window.ageOf(window.serverNow() - row[AS_OF]));
@@ -257,9 +276,10 @@ export default {
       if (number <= this.upTo) return; // all that it says was in what came before
       this.upTo = number;
       const skip = new Set([...late, ...rows.map((row) => row[SERVICE])]);
-      const grow = (name, value) => {
-        const point = String.fromCharCode(35 + Math.round(90 * Math.sqrt(Math.min(Math.max(value, 0), 1))));
-        this.sparks.set(name, ((this.sparks.get(name) || "") + point).slice(-POINTS));
+      const grow = (name, value, before, at) => {
+        const missed = before ? Math.min(Math.round((at - before) / this.tick) - 1, POINTS) : 0;
+        const point = value === null ? " " : String.fromCharCode(35 + Math.round(90 * Math.sqrt(Math.min(Math.max(value, 0), 1))));
+        this.sparks.set(name, ((this.sparks.get(name) || "") + " ".repeat(Math.max(missed, 0)) + point).slice(-POINTS));
       };
       for (const name of gone) {
         this.all.delete(name);
@@ -268,13 +288,13 @@ export default {
       if (as_of_s) {
         for (const [name, row] of this.all) {
           if (skip.has(name)) continue;
+          grow(name, row[P60], row[AS_OF], as_of_s);
           [row[AS_OF], row[EXPIRES]] = [as_of_s, expires_s];
-          grow(name, row[P60]);
         }
       }
       for (const row of rows) {
         const before = this.all.get(row[SERVICE]);
-        if (!before || before[AS_OF] !== row[AS_OF]) grow(row[SERVICE], row[P60]);
+        if (!before || before[AS_OF] !== row[AS_OF]) grow(row[SERVICE], row[P60], before?.[AS_OF], row[AS_OF]);
         this.all.set(row[SERVICE], row);
       }
       this.soon();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from app.history.delta import DeltaHistory
 from app.history.tables import rows_schema
 from app.store.contract import Documents
 from app.telemetry import Telemetry
+from models.prediction import AnomalyScore
 from tests.app.dashboard.loops import finished
+from tests.dashboard_night import an_incident, put_incident
 from tests.dashboard_seed import prediction_of, put_service_of
 
 NOON = datetime.now(UTC)
@@ -75,6 +78,57 @@ def test_sparklines_join_history_with_what_was_seen(documents: Documents, past: 
     board.remember()
     assert len(board.sparks()["a"]) == 60
     assert set(board.sparks()["a"]) == {chr(35 + 45)}
+
+
+def test_a_hole_in_the_last_hour_stays_one(documents: Documents, past: Past) -> None:
+    board = Board(Cache(documents, Telemetry()), "default", past)
+    for minute, status in ((0, "ok"), (1, "ok"), (5, "ok"), (6, "in_incident"), (7, "in_incident"), (8, "prior")):
+        put_service_of(documents, prediction_of("a", 0.25, "", status, NOON + timedelta(minutes=minute)))
+        board.look()
+    quarter = chr(35 + 45)
+    assert board.sparks()["a"] == f"{quarter * 2}   {quarter}  {quarter}"
+    put_service_of(documents, prediction_of("a", 0.25, "", "ok", NOON + timedelta(minutes=900)))
+    board.look()
+    assert board.sparks()["a"] == " " * 59 + quarter
+
+
+def test_while_an_incident_is_open_a_row_tells_of_it_and_stands_above_all_chances(documents: Documents, past: Past) -> None:
+    def row(name: str) -> dict[str, object]:
+        found = next(row for row in board.rows() if row[0] == name)
+        return dict(zip(COLUMNS, found, strict=True))
+
+    board = Board(Cache(documents, Telemetry()), "default", past)
+    put(documents, "risky", 0.9, reason="its queue grows")
+    put(documents, "reported", 0.1)
+    put(documents, "partly", 0.2)
+    board.look()
+    assert [row[0] for row in board.rows()] == ["risky", "partly", "reported"]
+    assert row("partly")["reason"] is None, "it was not taken apart"
+    whole = replace(an_incident(NOON), tenant="default", service="reported", source="alertmanager")
+    put_incident(documents, whole)
+    put_incident(documents, replace(whole, id="n2", service="partly", operation="POST /charge"))
+    assert {str(row[0]) for row in board.look().rows} == {"reported", "partly"}
+    assert [row[0] for row in board.rows()] == ["reported", "risky", "partly"]
+    told = row("reported")
+    assert [told[name] for name in ("5min", "15min", "60min")] == [None] * 3
+    assert (told["status"], told["incident"], told["since_s"]) == ("in_incident", "n1", NOON.timestamp())
+    assert (row("partly")["60min"], row("partly")["reason"], row("partly")["incident"]) == (0.2, "incident of POST /charge", "")
+    assert board.look().empty
+    put_incident(documents, replace(whole, end=NOON + timedelta(minutes=9)))
+    assert [row[0] for row in board.look().rows] == ["reported"]
+    assert (row("reported")["60min"], row("reported")["status"], row("reported")["since_s"]) == (0.1, "ok", None)
+
+
+def test_an_anomaly_is_a_reason_where_no_other_is(documents: Documents, past: Past) -> None:
+    board = Board(Cache(documents, Telemetry()), "default", past)
+    calm = prediction_of("a", 0.01, "", "ok", NOON)
+    for service, strange, explained in (("a", True, True), ("b", False, True), ("c", False, False)):
+        anomaly = AnomalyScore(0.9999 if strange else 0.3, 9.0, 0.1, 0.0, 1.0)
+        found = replace(calm, series=replace(calm.series, service=service), anomaly=anomaly)
+        put_service_of(documents, found, explained=explained)
+    board.look()
+    reasons = {row[0]: row[COLUMNS.index("reason")] for row in board.rows()}
+    assert reasons == {"a": "unusual: errors of 9/min, normal is 0 to 1/min", "b": "", "c": None}
 
 
 def test_the_last_hour_is_remembered_once_and_without_what_was_seen_since(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.app.dashboard.conftest import SCREENSHOTS
+from tests.dashboard_night import put_night
+from tests.nodes import RunningNode
 
 pytestmark = pytest.mark.system("chromium")
 
@@ -21,7 +25,14 @@ PAGES = {
     "backtests": "/backtests",
     "system": "/system",
     "first-steps": "/?tenant=nobody-yet",
+    "night": "/service/payment?tenant=night-pages&range=1h",
+    "services-at-night": "/?tenant=night-pages",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def night(shop: RunningNode) -> None:
+    put_night(shop.node, int(datetime.now(UTC).timestamp()) // 60 * 60, "night-pages", partition=2)
 
 
 def violations(page: Page, *rules: str) -> list[str]:

@@ -59,14 +59,35 @@ def past(tmp_path: Path) -> Past:
 
 def test_increments_of_a_window_add_up_and_other_series_stay_out(past: Past) -> None:
     found = past.service("t", "a", 3600.0)
-    assert found.windows.start_s.tolist() == [END_S - 600, END_S - 540]
-    assert found.windows.errors.tolist() == [3.0, 0.0]
-    assert found.windows.requests.tolist() == [8.0, 0.0]
-    np.testing.assert_array_equal(found.windows.failed, [3 / 8, nan])
-    np.testing.assert_array_equal(found.windows.mean_s, [0.25, nan])
-    np.testing.assert_allclose(found.windows.p95_s, [BUCKETS[5] * 2**-0.05, nan])
+    assert found.windows.start_s[:2].tolist() == [END_S - 600, END_S - 540]
+    assert found.windows.errors[:2].tolist() == [3.0, 0.0]
+    assert found.windows.requests[:2].tolist() == [8.0, 0.0]
+    np.testing.assert_array_equal(found.windows.failed[:2], [3 / 8, nan])
+    np.testing.assert_array_equal(found.windows.mean_s[:2], [0.25, nan])
+    np.testing.assert_allclose(found.windows.p95_s[:2], [BUCKETS[5] * 2**-0.05, nan])
     assert found.versions == {"1": END_S - 1800, "2": END_S - 300}
     assert found.forecasts.horizons["60min"].round(4).tolist() == [0.03, 0.02, 0.01]
+
+
+def test_windows_that_were_closed_without_a_request_are_zero_and_those_that_nobody_closed_are_missing(past: Past) -> None:
+    found = past.service("t", "a", 3600.0).windows
+    assert found.start_s[2:].tolist() == [END_S - 240, END_S - 180, END_S - 120], "a prediction is as of the end of each"
+    assert (found.requests[2:].tolist(), found.errors[2:].tolist()) == ([0.0] * 3, [0.0] * 3)
+    assert np.isnan(found.mean_s[2:]).all()
+    assert np.isnan(found.p95_s[2:]).all()
+
+
+def test_nothing_is_forecast_within_an_incident(tmp_path: Path) -> None:
+    key = {**dict.fromkeys(rows_schema("predictions").names), "tenant": "t", "service": "a", "operation": "*", "partition": 0}
+    rows = [
+        {**key, "as_of": END_S - 60 * ago, "offset": 9 - ago, "status": status, "p5": 0.1, "p15": 0.2, "p60": 0.25}
+        for ago, status in ((4, "ok"), (3, "in_incident"), (2, "in_incident"), (1, "prior"))
+    ]
+    DeltaHistory(tmp_path).append({"predictions": pa.Table.from_pylist(rows, rows_schema("predictions"))}, {0: 9})
+    past = Past(DeltaHistory(tmp_path), lambda: datetime.fromtimestamp(END_S, UTC), 60)
+    for values in past.service("t", "a", 3600.0).forecasts.horizons.values():
+        assert np.isnan(values).tolist() == [False, True, True, False]
+    assert [value for _, value in past.sparks("t")["a"]] == [0.25, None, None, 0.25]
 
 
 def test_bounds_are_of_the_window_that_ended_when_a_prediction_was_made(past: Past) -> None:
@@ -101,7 +122,7 @@ def test_long_ranges_take_wider_bins(past: Past) -> None:
 
 
 def test_sparklines_are_in_order_of_time_and_nothing_is_nothing(past: Past, tmp_path: Path) -> None:
-    assert [round(value, 4) for _, value in past.sparks("t")["a"]] == [0.03, 0.02, 0.01]
+    assert [round(value or 0.0, 4) for _, value in past.sparks("t")["a"]] == [0.03, 0.02, 0.01]
     assert past.sparks("nobody") == {}
     empty = Past(DeltaHistory(tmp_path / "none"), lambda: datetime.fromtimestamp(END_S, UTC), 60).service("t", "a", 3600.0)
     assert len(empty.windows.start_s) == len(empty.forecasts.as_of_s) == len(empty.versions) == len(empty.bounds.end_s) == 0

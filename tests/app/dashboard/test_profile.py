@@ -21,8 +21,11 @@ _BOUNDS = """() => window.chartsOfPage().flatMap((chart) => chart.getOption().se
 
 
 def test_it_shows_the_forecast_its_reasons_and_four_charts(page: Page) -> None:
+    page.goto("/service/cart")
+    for text in ("12 %", "6.0 to 18 %", "p95 of 0.84 s is past its limit", "If one begins, it is likely of: resource 70 %"):
+        expect(page.get_by_text(text).first).to_be_visible()
     page.goto("/service/payment")
-    for text in ("61 %", "30 to 92 %", "118 requests/min", "errors 4.2 a minute", "What helps against pool exhausted"):
+    for text in ("24 min so far", "118 requests/min", "errors 4.2 a minute", "What helps against pool exhausted"):
         expect(page.get_by_text(text).first).to_be_visible()
     expect(page.locator("canvas")).to_have_count(4)
     for name in ("Forecasts and incidents", "Errors", "Latency", "Traffic"):
@@ -62,7 +65,7 @@ def test_a_newer_prediction_comes_without_a_reload(page: Page, shop: RunningNode
     later = datetime.now(UTC) + timedelta(seconds=1)
     put_service_of(shop.node.store.documents, prediction_of("shipping/eu", 0.44, "its queue grows", "ok", later))
     expect(page.get_by_text("its queue grows")).to_be_visible()
-    put_service_of(shop.node.store.documents, prediction_of("shipping/eu", *SERVICES["shipping/eu"], later))
+    put_service_of(shop.node.store.documents, prediction_of("shipping/eu", *SERVICES["shipping/eu"], later), explained=True)
     expect(page.get_by_text("Nothing stands out")).to_be_visible()
 
 
@@ -82,7 +85,7 @@ def test_bounds_of_windows_before_the_page_was_opened_are_there_after_a_reload(p
     drawn = page.evaluate(_BOUNDS)
     assert [series["name"] for series in drawn] == ["expected bounds", "expected bounds of the mean"]
     for series, width in zip(drawn, (3.0, 0.25), strict=True):
-        known = [(at / 1000, value) for at, value in series["data"] if value is not None]
+        known = [(at / 1000, value) for at, value, *_ in series["data"] if value is not None]
         assert [at for at, _ in known] == [minute - 60 * ago for window in range(31, 1, -1) for ago in (window, window - 1)]
         assert {value for _, value in known} == {width}
 

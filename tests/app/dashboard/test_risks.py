@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.dashboard.words import DASH
+from tests.dashboard_night import an_incident, put_incident
 from tests.dashboard_seed import SERVICES, prediction_of, put_service_of, seed_many
 from tests.nodes import RunningNode
 
@@ -52,12 +55,39 @@ def test_services_stand_by_risk_with_reason_sparkline_and_age(page: Page) -> Non
     expect(page.locator(ROW)).to_have_count(len(SERVICES))
     names = page.locator(f"{ROW} .service").all_inner_texts()
     assert names == list(SERVICES)
-    first = page.locator(ROW).first
-    expect(first).to_contain_text("61 %")
-    expect(first).to_contain_text("errors 4.2 a minute")
-    expect(first.locator("time")).to_contain_text("ago")
-    expect(first.locator("polyline")).to_have_attribute("points", re.compile(r"(\d+\.\d,\d+\.\d ?){30,}"))
-    expect(first.locator(".chip")).to_have_text("in incident")
+    cart = page.locator(ROW).filter(has_text="cart")
+    expect(cart.locator(".p60")).to_have_text("12 %")
+    expect(cart).to_contain_text("p95 of 0.84 s is past its limit")
+    expect(cart.locator("time")).to_contain_text("ago")
+    expect(cart.locator("path")).to_have_attribute("d", re.compile(r"^M[\d.]+,[\d.]+h0(L\d+\.\d,\d+\.\d){50,}$"))
+    expect(cart.locator(".chip")).to_have_text("ok")
+
+
+def test_a_service_in_an_incident_stands_first_without_a_chance_and_leads_to_it(page: Page, shop: RunningNode) -> None:
+    documents, now = shop.node.store.documents, datetime.now(UTC)
+    for name, risk, status in (("late", 0.9, "in_incident"), ("first", 0.2, "in_incident"), ("calm", 0.6, "ok")):
+        put_service_of(documents, prediction_of(name, risk, "", status, now, tenant="broken"))
+    for name, minutes in (("first", 9), ("late", 3)):
+        record = replace(an_incident(now - timedelta(minutes=minutes)), id=f"i-{name}", tenant="broken", service=name)
+        put_incident(documents, record)
+    page.goto("/?tenant=broken")
+    expect(page.locator(f"{ROW} .service")).to_have_text(["first", "late", "calm"])
+    row = page.locator(ROW).first
+    expect(row.locator(".p60")).to_have_text("open")
+    expect(row.locator(".p5")).to_have_text(DASH)
+    assert "%" not in row.locator(".p60").inner_text() + row.locator(".p15").inner_text()
+    expect(row.locator(".p60")).to_have_attribute("title", re.compile("chance that one begins is no question"))
+    expect(row.locator(".reason")).to_have_text(re.compile("^incident open, (9|10) min so far"))
+    expect(page.get_by_text("nothing stands out")).to_have_count(0)
+    page.get_by_role("button", name="5 min", exact=True).click()
+    expect(page.locator(f"{ROW} .service")).to_have_text(["first", "late", "calm"])
+    page.wait_for_function("window.socket && window.socket.connected")
+    put_incident(documents, replace(an_incident(now), id="i-calm", tenant="broken", service="calm", source="alertmanager"))
+    expect(page.locator(ROW).nth(2).locator(".p60")).to_have_text("open")
+    expect(page.locator(ROW).nth(2).locator(".chip")).to_have_text("in incident")
+    row.get_by_role("link", name=re.compile("incident open")).click()
+    page.wait_for_url("**/incident/i-first?tenant=broken")
+    expect(page.locator("h1")).to_have_text("first")
 
 
 def test_search_and_order_stand_in_the_url(page: Page) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from nicegui import Client
 from playwright.sync_api import Page
 
 from app.dashboard.site import policy
@@ -59,6 +60,14 @@ def test_the_socket_is_a_websocket_and_what_is_smuggled_into_a_page_does_not_run
     page.wait_for_function("window.socket && window.socket.connected")
     assert sockets
     assert sockets[0].startswith("ws://127.0.0.1")
+
+
+def test_every_page_may_take_as_long_as_history_takes_on_a_busy_node(shop: RunningNode) -> None:
+    for path in ("/?patient=1", "/service/payment?patient=1", "/incident/i1?patient=1"):
+        assert shop.client.get(f"{shop.served.api}{path}").status_code == 200
+    pages = [one.page for one in Client.instances.values() if "patient=1" in str(one.request.url)]
+    assert {page.path for page in pages} == {"/", "/service/{name:path}", "/incident/{name:path}"}
+    assert min(page.response_timeout for page in pages) >= 10.0
 
 
 def test_a_second_node_of_a_process_answers_over_rest_alone(shop: RunningNode, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def seeded(shop: RunningNode, tenant: str) -> None:
             tenant_key(tenant, f"a{number}"),
             encode_document(an_alert(f"a{number}", name, tenant=tenant, reasons=(name,), started_at=now)),
         )
-        start = now - timedelta(minutes=9)
+        start = now - timedelta(minutes=40 - number)  # so that they are in this order: incidents stand by when they began
         incident = IncidentRecord(f"i{number}", tenant, name, "*", start, now, None, name, "network", {"60min": 0.3})
         documents.put("incidents", tenant_key(tenant, f"i{number}"), encode_document(incident))
     hits = tuple(Affected(name, now - timedelta(minutes=8), 4.0, place + 1) for place, name in enumerate(NASTY))
@@ -104,7 +104,7 @@ def test_every_service_is_reached_from_the_table_and_its_page_is_whole(page: Pag
     page.goto(f"/?tenant={tenant}")
     page.wait_for_function(LIVE)
     place = list(NASTY).index(name)
-    page.locator(".port [role=row] a").nth(place).click()
+    page.locator(".port [role=row] .service a").nth(place).click()
     expect(page.get_by_role("heading", name="Forecasts and incidents")).to_be_visible()
     assert page.evaluate("document.querySelector('h1').textContent") == name
     assert page.evaluate("document.title") == f"{name} · Foreshock".strip()
