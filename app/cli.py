@@ -1,13 +1,13 @@
-"""The command ``foreshock``: options in, one `Node` and what the command does with it, answers out.
+"""The command ``foreshock``: options in, answers out. What a command does lies in `app.commands`, a module each.
 
-A user's mistake ends with one line on standard error and exit code 2; ``--json`` prints one object.
+Such a module is imported by the command that is called, in its function, and so is what the module needs: the whole service for ``serve``, next to
+nothing for ``--help``. A user's mistake ends with one line on standard error and exit code 2; ``--json`` prints one object.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -16,27 +16,9 @@ from typing import Annotated
 
 import typer
 
-from app.commands import (
-    backtest_command,
-    backup_command,
-    cluster_command,
-    cluster_demo_command,
-    demo_command,
-    forget_command,
-    migrate_command,
-    models_command,
-    replay_command,
-    tokens_command,
-    train_command,
-)
-from app.commands.terminal import TIMES, ConfigOption, JsonOption, answer, bar, console
-from app.folder import made
-from app.main import Node
-from app.operator import operator
-from app.own_log import RedactingFormatter, set_up_log
-from app.settings import Settings, load_settings
-from app.signals import on_stop
-from app.tuning import settled_collector
+from app.commands import models_cli, tokens_cli
+from app.commands.terminal import TIMES, ConfigOption, DataOption, JsonOption, answer, bar, console
+from app.own_log import set_up_log, without_secrets
 from features.errors import ForeshockError
 
 __all__ = ["app", "main"]
@@ -49,16 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-models_app = typer.Typer()
-app.add_typer(models_app, name="models")
-app.add_typer(tokens_command.app, name="tokens")
+app.add_typer(models_cli.app, name="models")
+app.add_typer(tokens_cli.app, name="tokens")
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
-TenantOption = Annotated[str, typer.Option("--tenant", help="Whose models.")]
-VersionArgument = Annotated[str, typer.Argument(help="Id of a version, as `foreshock models list` prints it.")]
-WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it; the user of the system by default.")]
-WhyOption = Annotated[str, typer.Option("--why", help="Why; kept in the version's history.")]
 
 
 def main() -> None:
@@ -67,7 +43,7 @@ def main() -> None:
     try:
         app()
     except ForeshockError as exc:
-        print(f"foreshock: {RedactingFormatter.redaction.text(str(exc))}", file=sys.stderr)
+        print(f"foreshock: {without_secrets(str(exc))}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -81,16 +57,9 @@ def serve(
     ] = None,
 ) -> None:
     """Listen for OTLP on 4318 and 4317, and serve predictions on 8318."""
-    node = Node(load_settings(config, data=data, roles=roles, **{"server.host": host}))
-    with closing(node), on_stop(node.request_stop):
-        served = node.start()
-        if node.roles.ingest:
-            console.print(f"OTLP/HTTP  {served.otlp_http}\nOTLP/gRPC  {served.otlp_grpc}")
-        console.print(f"REST       {served.api}{'/api/v1/predictions' if node.roles.api else '/readyz'}")
-        if served.dashboard:
-            console.print(f"Dashboard  {served.dashboard}")
-        with settled_collector():
-            node.wait()
+    from app.commands import given, serve_command
+
+    serve_command.serve(given.settings_of(config, data, host, roles), console)
 
 
 @app.command()
@@ -107,11 +76,13 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Send recorded telemetry through the line: into a data folder with event time as the clock, or to a service."""
+    from app.commands import given, replay_command
+
     with bar(as_json) as progress:
         if to is not None:
             report = replay_command.to_service(files, to, speed, progress)
         else:
-            report = replay_command.into_folder(files, _settings(config, data), progress)
+            report = replay_command.into_folder(files, given.settings_of(config, data), progress)
     answer(report, as_json)
 
 
@@ -123,8 +94,10 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Fit a model on the folder's history, score it on held-out time, and let it serve if it earned that."""
+    from app.commands import given, train_command
+
     with bar(as_json) as progress:
-        report, table = train_command.train(_made(config, data), tenant, progress)
+        report, table = train_command.train(given.made_settings(config, data), tenant, progress)
     answer(report, as_json, table)
 
 
@@ -139,9 +112,11 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Say honestly how well the folder's incidents could have been forecast, beside simple baselines."""
+    from app.commands import backtest_command, given
+
     begin, end = (time if time is None or time.tzinfo else time.replace(tzinfo=UTC) for time in (since, until))
     with bar(as_json) as progress:
-        report, table = backtest_command.backtest(_made(config, data), tenant, (begin, end), html, progress)
+        report, table = backtest_command.backtest(given.made_settings(config, data), tenant, (begin, end), html, progress)
     answer(report, as_json, table)
     if html is not None:
         console.print(f"page: {html}")
@@ -159,8 +134,10 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a shop: make its history, train, say how the forecasts do, and go on live."""
+    from app.commands import demo_command, given
+
     plan = demo_command.DemoOptions(seed, days, faults_per_day, live)
-    demo_command.run(_settings(config, data, host, demo=True), plan, as_json, console)
+    demo_command.run(given.settings_of(config, data or Path("data/demo"), host), plan, as_json, console)
 
 
 @app.command("cluster-demo")
@@ -175,109 +152,18 @@ def cluster_demo(
     ] = 30.0,
 ) -> None:
     """Start NATS servers and several nodes on this machine with a shop's live traffic: kill one and watch."""
+    from app.commands import cluster_demo_command
+
     plan = cluster_demo_command.ClusterDemoOptions(nodes, servers, seed, faults_per_day, restart_s)
     cluster_demo_command.run(data, plan, console)
-
-
-@models_app.callback(invoke_without_command=True)
-def models(
-    ctx: typer.Context,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    tenant: TenantOption = "default",
-    as_json: JsonOption = False,
-) -> None:
-    """List the model versions of a data folder, show and compare them, and choose which one serves."""
-    if ctx.invoked_subcommand is None:
-        models_list(config, data, tenant, as_json)
-
-
-@models_app.command("list")
-def models_list(
-    config: ConfigOption = None, data: DataOption = None, tenant: TenantOption = "default", as_json: JsonOption = False
-) -> None:
-    """List the versions, newest first."""
-    report, table = models_command.versions(_made(config, data), tenant)
-    answer(report, as_json, table)
-
-
-@models_app.command("show")
-def models_show(
-    version_id: VersionArgument,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    tenant: TenantOption = "default",
-    as_json: JsonOption = False,
-) -> None:
-    """Show a version with its scores, and who let it serve when and why."""
-    report, table = models_command.show(_made(config, data), tenant, version_id)
-    answer(report, as_json, table)
-
-
-@models_app.command("promote")
-def models_promote(
-    version_id: VersionArgument,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    tenant: TenantOption = "default",
-    who: WhoOption = None,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Let a version serve, if it can."""
-    report, table = models_command.promote(_made(config, data), tenant, version_id, who or operator(), why)
-    answer(report, as_json, table)
-
-
-@models_app.command("rollback")
-def models_rollback(
-    config: ConfigOption = None,
-    data: DataOption = None,
-    tenant: TenantOption = "default",
-    who: WhoOption = None,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Let the version serve again that served before."""
-    report, table = models_command.rollback(_made(config, data), tenant, who or operator(), why)
-    answer(report, as_json, table)
-
-
-@models_app.command("compare")
-def models_compare(
-    one: VersionArgument,
-    other: VersionArgument,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    tenant: TenantOption = "default",
-    as_json: JsonOption = False,
-) -> None:
-    """Compare the scores of two versions."""
-    report, table = models_command.compare(_made(config, data), tenant, one, other)
-    answer(report, as_json, table)
-
-
-@models_app.command("export")
-def models_export(
-    version_id: Annotated[str, typer.Argument(help="Id of a version, or `champion`.")],
-    destination: Annotated[Path, typer.Argument(help="A new or empty folder.")],
-    key: Annotated[
-        Path | None, typer.Option("--key", help="Key that signs it; made where absent. DESTINATION.key by default.")
-    ] = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    tenant: TenantOption = "default",
-    as_json: JsonOption = False,
-) -> None:
-    """Write a version as an MLflow model (needs the extra `mlflow`)."""
-    report, words = models_command.export(_made(config, data), tenant, version_id, destination, key)
-    answer(report, as_json, words)
 
 
 @app.command("check-config")
 def check_config(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Check the settings and print what is in force."""
-    settings = _settings(config, data)
+    from app.commands import given
+
+    settings = given.settings_of(config, data)
     print(settings.model_dump_json(indent=None if as_json else 2))
 
 
@@ -292,6 +178,8 @@ def cluster_config(
     as_json: JsonOption = False,
 ) -> None:
     """Write the configuration of the NATS servers of a cluster."""
+    from app.commands import cluster_command
+
     report, table = cluster_command.write_configs(hosts, out, store_dir, token)
     answer(report, as_json, table)
 
@@ -307,8 +195,10 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Move the data folder of a stopped node into a cluster, and its history to where history_url says; the node then goes on there."""
+    from app.commands import given, migrate_command
+
     with bar(as_json) as progress:
-        report, table = migrate_command.migrate(_made(config, data), to_nats, progress)
+        report, table = migrate_command.migrate(given.made_settings(config, data), to_nats, progress)
     answer(report, as_json, table)
 
 
@@ -320,8 +210,10 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy the whole state of a data folder while its service runs, or stands."""
+    from app.commands import backup_command, given
+
     with bar(as_json) as progress:
-        report, table = backup_command.backup(_made(config, data), destination, progress)
+        report, table = backup_command.backup(given.made_settings(config, data), destination, progress)
     answer(report, as_json, table)
 
 
@@ -336,8 +228,10 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Check a backup to the last byte and make it into a data folder, which must be absent or empty."""
+    from app.commands import backup_command, given
+
     with bar(as_json) as progress:
-        report, table = backup_command.bring_back(_settings(config, data), source, manifest_sha256, progress)
+        report, table = backup_command.bring_back(given.settings_of(config, data), source, manifest_sha256, progress)
     answer(report, as_json, table)
 
 
@@ -350,7 +244,9 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Remove a tenant, or one value of an attribute, from the data folder of a stopped node, or from a cluster whose nodes are stopped, for good."""
-    report, table = forget_command.forget(_made(config, data), tenant, attribute)
+    from app.commands import forget_command, given
+
+    report, table = forget_command.forget(given.made_settings(config, data), tenant, attribute)
     answer(report, as_json, table)
 
 
@@ -362,16 +258,6 @@ def version(as_json: JsonOption = False) -> None:
     except PackageNotFoundError:
         found = "unknown, since it runs from a checkout that is not installed"
     print(json.dumps({"version": found}) if as_json else found)
-
-
-def _settings(config: Path | None, data: Path | None, host: str | None = None, *, demo: bool = False) -> Settings:
-    if demo and data is None:
-        data = Path("data/demo")
-    return load_settings(config, data=data, **{"server.host": host})
-
-
-def _made(config: Path | None, data: Path | None) -> Settings:
-    return made(_settings(config, data))
 
 
 if __name__ == "__main__":

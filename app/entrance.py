@@ -9,11 +9,12 @@ from importlib import import_module
 
 from starlette.types import ASGIApp
 
+from app.clock import utc_now
 from app.edge.gate import Gate, GatePlan
 from app.edge.login import Login, Provider
 from app.edge.sessions import Sessions
 from app.openness import is_loopback
-from app.parts import Parts, utc_now
+from app.parts import Parts
 from app.settings import Settings
 from features.errors import InvalidSetting
 

@@ -20,19 +20,19 @@ from app.cache.records import TrainingRun
 from app.history.contract import History
 from app.job import Job, dataset_of
 from app.main import Node
+from app.opening import made
 from app.operator import operator
 from app.runs import put_run
 from app.said import said_of
 from app.settings import Settings, load_settings
 from app.succession import champion_of
 from app.trained import Trained, register, train
-from features.errors import InvalidValue
 from models.registry import Registry
 from models.version import ModelVersion
 from training.dataset import Dataset
 from training.shadow import Patience
 
-__all__ = ["EVER", "Folder", "made", "open_folder"]
+__all__ = ["EVER", "Folder", "open_folder"]
 
 Progress: TypeAlias = Callable[[float], None]
 
@@ -192,13 +192,6 @@ def open_folder(data: Path | str = "data", *, tenant: str = "default", config: P
         When it is no data folder.
     """
     return Folder(made(load_settings(config, data=Path(data))), tenant)
-
-
-def made(settings: Settings) -> Settings:
-    """Return settings whose data folder is there: what only reads must not make one where a name was mistyped."""
-    if not settings.nats_url and not (settings.data / "store.db").is_file():
-        raise InvalidValue(f"{settings.data} is no data folder of Foreshock: there is no store.db in it")
-    return settings
 
 
 def _nobody(_share: float) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 
 from app.cache.member_records import MEMBERS
+from app.clock import utc_now
 from app.ingest.codec import TickMessage, unpack
-from app.parts import utc_now
 from app.settings import Settings
 from app.store import jetstream_rewrite
 from app.store.cluster import join_cluster, reach_cluster

@@ -1,6 +1,6 @@
-"""Where the parts are chosen and joined: the only module that names concrete classes.
+"""Where the parts are chosen and joined: the only module that names concrete classes, beside `app.opening`, which opens the store.
 
-`app.cli` makes a `Node` for `serve`, `replay`, `train` and `demo`, and starts of it what the command needs.
+Commands make a `Node` for `serve`, `replay`, `train` and `demo`, and start of it what they need.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from app.api.application import create_api, create_probes
 from app.api.guard import Access
 from app.api.parts import AlertLabels, ApiParts, Health
+from app.clock import utc_now
 from app.dashboard.sources import Sources
 from app.edge.certificates import Certificates
 from app.entrance import guarded
@@ -30,22 +31,18 @@ from app.ingest.cors import Cors
 from app.ingest.grpc_server import GrpcPlan, OtlpGrpc
 from app.ingest.http import OtlpHttp
 from app.listeners import Listeners
+from app.opening import store_of
 from app.openness import refuse_open
 from app.own_log import redact_by
-from app.parts import Parts, memory_plan, utc_now
+from app.parts import Parts, memory_plan
 from app.peers import Peers
 from app.settings import Settings
-from app.store.cluster import join_cluster, open_cluster
-from app.store.contract import Store
-from app.store.jetstream import JetStreamStore
-from app.store.moving import Target, refuse_moved
-from app.store.sqlite import SqliteStore, open_store
 from app.telemetry import Telemetry
 from app.ticker import forget_hourly
 from app.tuning import let_open
 from features.errors import ForeshockError, PartStopped
 
-__all__ = ["Node", "Served", "history_place", "join_target", "memory_plan", "open_alone"]
+__all__ = ["Node", "Served", "history_place", "memory_plan"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +93,7 @@ class Node(Parts):
     def __init__(self, settings: Settings, now_ns: Callable[[], int] = time.time_ns, *, replays: bool = False) -> None:
         telemetry = Telemetry()
         open_history = partial(DeltaHistory, *history_place(settings), keep_days=settings.history.days())
-        super().__init__(settings, _open_store, open_history, telemetry, now_ns, replays=replays)
+        super().__init__(settings, store_of, open_history, telemetry, now_ns, replays=replays)
         redact_by(self.redaction)
         self._asked_to_stop, self._stop = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
@@ -304,35 +301,6 @@ def history_place(settings: Settings) -> tuple[Path | str, dict[str, str]]:
     """Return where history lies, and the options of the object store with their secrets."""
     options = {name: value.get_secret_value() for name, value in settings.history_options.items()}
     return settings.history_url or settings.data / "history", options
-
-
-def _open_store(settings: Settings, telemetry: Telemetry) -> SqliteStore | JetStreamStore:
-    """Open the family of the store that the settings name."""
-    if settings.nats_url:
-        return open_cluster(settings, utc_now, telemetry)
-    refuse_moved(settings.data)
-    in_flight = settings.ingest.max_in_flight_bytes
-    return open_store(
-        settings.data,
-        settings=settings.store,
-        max_in_flight_bytes=in_flight,
-        now=utc_now,
-        telemetry=telemetry,
-        key_file=settings.signing_key,
-    )
-
-
-def join_target(settings: Settings) -> Target:
-    """Open the cluster that the settings name, as `foreshock migrate` moves a folder into it; to be closed by the caller."""
-    return join_cluster(settings, utc_now, Telemetry())
-
-
-def open_alone(settings: Settings) -> Store:
-    """Open the store that the settings name without being a node: a folder that nobody holds, or a cluster beside its nodes.
-
-    To be closed by the caller.
-    """
-    return join_target(settings) if settings.nats_url else _open_store(settings, Telemetry())
 
 
 def _until_it_fails(name: str, target: Callable[[], None]) -> None:

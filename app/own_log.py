@@ -1,18 +1,21 @@
 """The lines that the process logs itself, without secrets in them.
 
 `app.cli` sets it up before anything is logged, `app.child` in processes of its own, and `app.main` gives it the rules of the settings once they are known.
-Exceptions of libraries hold addresses with passwords and headers with tokens; what is written of them goes through `app.redaction`.
+Exceptions of libraries hold addresses with passwords and headers with tokens; what is written of them goes through `app.redaction`, which
+is imported with the first line: a command that says nothing starts without it.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
-from app.redaction import Redaction
+if TYPE_CHECKING:
+    from app.redaction import Redaction
 
-__all__ = ["RedactingFormatter", "redact_by", "set_up_log"]
+__all__ = ["RedactingFormatter", "redact_by", "set_up_log", "without_secrets"]
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -27,12 +30,12 @@ class RedactingFormatter(logging.Formatter):
     'cannot reach nats://REDACTED@n1:4222'
     """
 
-    redaction = Redaction()
-    """Of all instances, by the default rules until `redact_by` is called."""
+    redaction: ClassVar[Redaction | None] = None
+    """Of all instances; None stands for the default rules until `redact_by` is called."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, or lines, without secrets."""
-        return type(self).redaction.text(super().format(record))
+        return without_secrets(super().format(record))
 
 
 def set_up_log(stream: TextIO | None = None) -> None:
@@ -49,6 +52,29 @@ def set_up_log(stream: TextIO | None = None) -> None:
         root.setLevel(logging.INFO)
     for handler in root.handlers:
         handler.setFormatter(RedactingFormatter(FORMAT))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without secrets, by the rules of `redact_by`, or those that hold by default.
+
+    Parameters
+    ----------
+    text : str
+        What is to be written.
+
+    Examples
+    --------
+    >>> without_secrets("login of bob with password=hunter2 refused")
+    'login of bob with password=REDACTED refused'
+    """
+    return (RedactingFormatter.redaction or _usual()).text(text)
+
+
+@cache
+def _usual() -> Redaction:
+    from app.redaction import Redaction
+
+    return Redaction()
 
 
 def redact_by(redaction: Redaction) -> None:

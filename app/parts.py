@@ -27,6 +27,7 @@ from app.auth.tokens import BUCKET as TOKENS
 from app.breaker import Breaker, BreakerPlan
 from app.cache.member_records import Member
 from app.cache.news import News
+from app.clock import utc_now
 from app.correlation import Correlation, CorrelationParts
 from app.edge.throttle import Throttle
 from app.exports.chances import Chances
@@ -67,7 +68,7 @@ from training.labels import Said
 from training.shadow import Patience
 from training.triggers import Policy
 
-__all__ = ["Parts", "memory_plan", "utc_now"]
+__all__ = ["Parts", "memory_plan"]
 
 
 def memory_plan(settings: Settings) -> MemoryPlan:
@@ -372,11 +373,6 @@ class Parts:
         """Return the unix seconds of the newest closed tick, None before the first."""
         tick = self.worker.flow.memory.tick if self.roles.worker else -1
         return float(tick * self.plan.tick_s) if tick >= 0 else None
-
-
-def utc_now() -> datetime:
-    """Return the time, aware."""
-    return datetime.now(UTC)
 
 
 def _rules(path: Path | None) -> Rules:

@@ -1,6 +1,6 @@
 """Recorded telemetry through the same line: OTLP/JSON lines in, with event time as the clock.
 
-`app.cli` calls `merged` for the files and either `into_folder` (a data folder of its own) or `to_service` (a
+`app.commands.replay_command` calls `merged` for the files and either `into_folder` (a data folder of its own) or `to_service` (a
 running one). Lines go through `app.ingest` like any request.
 """
 

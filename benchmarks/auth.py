@@ -29,8 +29,8 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp
 
 from app.auth import ANYONE, Scope, Tokens, Wanted
+from app.clock import utc_now
 from app.main import Node
-from app.parts import utc_now
 from app.settings import load_settings
 from tests.api_builders import Api, a_prediction, put_prediction
 from tests.app.ingest.requests import a_span, as_protobuf, traces

@@ -20,6 +20,7 @@ from app.alerts.routes import Route
 from app.api.entries import Entries
 from app.api.feed import StreamPlan
 from app.api.pages import Page
+from app.api.prefix import PREFIX
 from app.api.problems import InvalidTenant
 from app.auth import OPEN, AuditLog, Doorkeeper
 from app.cache.cache import Cache
@@ -53,7 +54,6 @@ __all__ = [
     "names_tenant",
 ]
 
-PREFIX = "/api/v1"
 """What every path of a resource starts with."""
 
 _TENANT = re.compile(r"[A-Za-z0-9_.\-]{1,128}")  # as settings.ingest.default_tenant

@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from app.auth.audit import AuditLog, Deed
+from app.clock import utc_now
 from app.forget import asked_tenant, asked_value, finish_earlier, forget_asked, pseudonym
-from app.main import open_alone
+from app.opening import open_alone
 from app.operator import operator
-from app.parts import utc_now
 from app.settings import Settings
 from app.store.moving import refuse_moved
 from features.errors import ForeshockError, InvalidValue

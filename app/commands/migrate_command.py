@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from app.history.moving import move_tables, tables_in, went_on
 from app.history.place import place_of
-from app.main import Node, history_place, join_target
+from app.main import Node, history_place
+from app.opening import join_target
 from app.settings import Settings
 from app.store.folder import FolderLock
 from app.store.moving import Left, refuse_moved, say_moved, transfer

@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["TIMES", "ConfigOption", "JsonOption", "answer", "bar", "console"]
+__all__ = ["TIMES", "ConfigOption", "DataOption", "JsonOption", "answer", "bar", "console"]
 
 TIMES = ["%Y-%m-%d", *(f"%Y-%m-%dT%H:%M{seconds}{zone}" for seconds in ("", ":%S") for zone in ("", "%z"))]
 """How a time may be written."""
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 console = Console(stderr=True)

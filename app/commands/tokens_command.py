@@ -1,6 +1,7 @@
 """``foreshock tokens``: makes, lists, rotates and revokes tokens, in a store or through a running node.
 
 A folder that a node holds has one writer, so there `--url` asks the node; a cluster's store can be gone to beside its nodes.
+`app.commands.tokens_cli` holds the options.
 """
 
 from __future__ import annotations
@@ -10,41 +11,49 @@ import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
 import msgspec
-import typer
 
-from app.api.parts import PREFIX
+from app.api.prefix import PREFIX
 from app.auth import EVERY_TENANT, AuditLog, Deed, Made, Principal, Scope, Tokens, Wanted
 from app.auth.token import Token
-from app.commands.terminal import TIMES, ConfigOption, JsonOption
-from app.folder import made
-from app.main import open_alone
+from app.clock import utc_now
+from app.opening import made, open_alone
 from app.operator import operator
-from app.parts import utc_now
 from app.settings import Settings, load_settings
 from features.errors import InvalidValue
 
-__all__ = ["Asked", "app", "in_store", "over_rest", "seconds_of"]
-
-app = typer.Typer(help="Make, list, rotate and revoke tokens.", no_args_is_help=True)
+__all__ = ["Asked", "Place", "asked_of", "in_store", "line", "over_rest", "seconds_of", "tell"]
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIMEOUT_S = 30.0
 _OK = 400
 _ONCE = "This is the token. It is shown this once; only its SHA-256 is kept."
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="Data folder that no node holds.")]
-UrlOption = Annotated[str | None, typer.Option("--url", help="REST of a running node, such as http://127.0.0.1:8318.")]
-TokenOption = Annotated[
-    str, typer.Option("--token", envvar="FORESHOCK_TOKEN", help="With the scope admin, for --url; better in the environment.")
-]
-NameArgument = Annotated[str, typer.Argument(help="Of the token.")]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command was told to change tokens.
+
+    Parameters
+    ----------
+    config, data : Path or None
+        As every command takes them.
+    url : str or None
+        REST of a running node, which is asked instead.
+    token : str
+        That is shown to it; empty shows none.
+    """
+
+    config: Path | None = None
+    data: Path | None = None
+    url: str | None = None
+    token: str = ""
 
 
 class Asked(Protocol):
@@ -174,96 +183,58 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-@app.command("create")
-def create(
-    name: Annotated[str, typer.Option("--name", help="What lists and the audit log call it.")],
-    scope: Annotated[list[Scope], typer.Option("--scope", help="What it allows; may come again.")],
-    tenant: Annotated[list[str], typer.Option("--tenant", help="With whose data; may come again. '*' is all tenants.")],
-    expires: Annotated[datetime | None, typer.Option("--expires", formats=TIMES, help="End; UTC without a zone.")] = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    url: UrlOption = None,
-    token: TokenOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Make a token and print it, this once."""
-    end = expires if expires is None or expires.tzinfo else expires.replace(tzinfo=UTC)
-    with _asked(config, data, url, token, new=True) as asked:
-        _tell(asked.add(Wanted(name, scope, tenant, end)), as_json)
-
-
-@app.command("list")
-def list_tokens(
-    config: ConfigOption = None,
-    data: DataOption = None,
-    url: UrlOption = None,
-    token: TokenOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """List tokens, those that ended lately too; never what shows them."""
-    with _asked(config, data, url, token) as asked:
-        found = asked.all()
-    print(json.dumps({"items": found}) if as_json else "\n".join(map(_line, found)) or "no token yet")
-
-
-@app.command("rotate")
-def rotate(
-    name: NameArgument,
-    overlap: Annotated[str, typer.Option("--overlap", help="For how long the secret before is taken: 90s, 1h, 7d.")] = "1h",
-    config: ConfigOption = None,
-    data: DataOption = None,
-    url: UrlOption = None,
-    token: TokenOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Give a token a new secret and print it, this once."""
-    overlap_s = seconds_of(overlap)
-    with _asked(config, data, url, token) as asked:
-        _tell(asked.rotate(name, overlap_s), as_json)
-
-
-@app.command("revoke")
-def revoke(
-    name: NameArgument,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    url: UrlOption = None,
-    token: TokenOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """End a token at once."""
-    with _asked(config, data, url, token) as asked:
-        found = asked.revoke(name)
-    print(json.dumps(found) if as_json else _line(found))
-
-
 @contextmanager
-def _asked(config: Path | None, data: Path | None, url: str | None, token: str, *, new: bool = False) -> Generator[Asked]:
-    if url is not None:
-        with over_rest(url, token) as asked:
+def asked_of(place: Place, *, new: bool = False) -> Generator[Asked]:
+    """Change tokens where a command said.
+
+    Parameters
+    ----------
+    place : Place
+        A running node, or settings.
+    new : bool
+        Whether a folder may be made.
+
+    Raises
+    ------
+    InvalidValue
+        When there is no such folder, or the node is not there or refuses.
+    DataInUse
+        When a node holds the folder.
+    """
+    if place.url is not None:
+        with over_rest(place.url, place.token) as asked:
             yield asked
         return
-    settings = load_settings(config, data=data)
+    settings = load_settings(place.config, data=place.data)
     with in_store(settings if new else made(settings)) as asked:
         yield asked
+
+
+def tell(made_token: dict[str, Any], as_json: bool) -> None:
+    """Print a token alone on standard output, so that a script can take it from there, and what it is beside it.
+
+    Parameters
+    ----------
+    made_token : dict
+        As REST answers, with what shows it.
+    as_json : bool
+        Print all of it as one JSON object instead.
+    """
+    if as_json:
+        print(json.dumps(made_token))
+        return
+    print(f"{line(made_token)}\n{_ONCE}", file=sys.stderr)
+    print(made_token["token"])
+
+
+def line(token: dict[str, Any]) -> str:
+    """Return what a list says of a token."""
+    end = token["revoked_at"] or token["expires_at"]
+    state = "revoked" if token["revoked_at"] else "ended" if not token["valid"] else "ends" if end else "valid"
+    scopes, tenants = ",".join(token["scopes"]), ",".join(token["tenants"])
+    return f"{token['name']:24}  {scopes:20}  {tenants:20}  {state}{f' {end}' if end else ''}"
 
 
 def _plain(token: Token) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(token)
     return {name: value for name, value in found.items() if name != "secrets"} | {"valid": token.is_valid(utc_now())}
-
-
-def _tell(made_token: dict[str, Any], as_json: bool) -> None:
-    """Print a token alone on standard output, so that a script can take it from there."""
-    if as_json:
-        print(json.dumps(made_token))
-        return
-    print(f"{_line(made_token)}\n{_ONCE}", file=sys.stderr)
-    print(made_token["token"])
-
-
-def _line(token: dict[str, Any]) -> str:
-    end = token["revoked_at"] or token["expires_at"]
-    state = "revoked" if token["revoked_at"] else "ended" if not token["valid"] else "ends" if end else "valid"
-    scopes, tenants = ",".join(token["scopes"]), ",".join(token["tenants"])
-    return f"{token['name']:24}  {scopes:20}  {tenants:20}  {state}{f' {end}' if end else ''}"

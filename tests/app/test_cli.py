@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import urllib.request
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,8 +12,7 @@ from typer.testing import CliRunner
 from app.cli import app, main
 from app.main import Node
 from features.errors import ForeshockError, InvalidSetting, InvalidValue
-from tests.ensembles import add_version
-from tests.nodes import DEADLINE_S, run_node, settings_in
+from tests.nodes import run_node, settings_in
 from tests.recorded import recorded, write_lines
 
 ROOT = Path(__file__).parents[2]
@@ -142,58 +136,12 @@ def test_a_replay_reports_in_json_and_in_words(tmp_path: Path) -> None:
     assert f"resumed_after: {report['lines']}" in words
 
 
-def test_models_of_a_new_folder_are_none_and_the_prior_is_named(tmp_path: Path) -> None:
-    made = an_empty_folder(tmp_path / "data")
-    assert json.loads(run("models", "--data", made, "--json")[1]) == {"items": []}
-    assert "prior" in run("models", "--data", made)[1]
-
-
-def test_models_are_listed_shown_promoted_taken_back_and_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = an_empty_folder(tmp_path / "data")
-    with closing(Node(settings_in(folder))) as node:
-        first, second = (add_version(node.registry("default"), hour) for hour in (1, 2))
-
-    def told(*arguments: str) -> dict[str, object]:
-        code, out = run("models", *arguments, "--data", folder, "--json")
-        assert code == 0
-        return json.loads(out)
-
-    told("promote", first)
-    assert told("promote", second, "--who", "ada", "--why", "better")["alias"] == "champion"
-    assert told("rollback", "--who", "ben")["id"] == first
-    assert told("show", second)["alias"] == "retired"
-    assert told("compare", first, second)["other"] == second
-    assert told("list") == told()
-    assert second in run("models", "list", "--data", folder)[1]
-    assert "not in the manifest" in refused(monkeypatch, capsys, "models", "show", "gone", "--data", folder)
-
-
 def test_a_replay_to_a_running_service_reports_what_it_sent(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "lines.jsonl", recorded(2))
     with run_node(tmp_path / "data") as running:
         report = json.loads(run("replay", file, "--to", running.served.otlp_http, "--json")[1])
     assert (report["requests"], report["refused"]) == (len(recorded(2)), 0)
     assert report["shift_s"] > 0
-
-
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_serve_says_where_it_listens_and_ends_on_a_signal(tmp_path: Path, ending: signal.Signals) -> None:
-    command = [sys.executable, "-m", "app.cli", "serve", "--data", str(tmp_path)]
-    environment = dict(os.environ, COLUMNS="200", **PORTS)
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        shown: dict[str, str] = {}
-        while "REST" not in shown:
-            name, _, address = process.stderr.readline().strip().partition(" ")
-            assert name, "the service ended"
-            shown[name] = address.strip()
-        with urllib.request.urlopen(shown["REST"], timeout=DEADLINE_S) as answer:
-            assert json.loads(answer.read())["items"] == []
-        process.send_signal(ending)
-        assert process.wait(DEADLINE_S) == 0
-        assert "Traceback" not in process.stderr.read()
 
 
 def test_every_error_of_the_tree_is_a_mistake_in_one_line() -> None:

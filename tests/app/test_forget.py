@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.auth import Principal, Scope
+from app.clock import utc_now
 from app.edge.sessions import Sessions
 from app.forget import asked_tenant, asked_value, forget_asked
 from app.history import erase
 from app.history.delta import DeltaHistory
 from app.history.erase import remove_tenant
 from app.ingest.codec import BatchMessage, unpack
-from app.main import open_alone
-from app.parts import utc_now
+from app.opening import open_alone
 from app.store.sqlite_schema import log_table
 from features.errors import DataInUse, InvalidValue, StoreFailed
 from tests.forgetting import GONE, STAYS, VALUE, fed, forms_of, series_of, spans

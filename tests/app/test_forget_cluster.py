@@ -14,7 +14,7 @@ from app.forget import asked_tenant, asked_value, forget_asked
 from app.forget_cluster import finish_earlier, rewritten_cluster
 from app.history.delta import DeltaHistory
 from app.ingest.codec import TickMessage, pack
-from app.main import open_alone
+from app.opening import open_alone
 from app.settings import Settings
 from app.store import jetstream_rewrite
 from app.store.cluster import reach_cluster

@@ -20,10 +20,10 @@ from typer.testing import CliRunner
 
 from app.auth.audit import AuditLog
 from app.cli import app
+from app.clock import utc_now
 from app.forget import asked_tenant, asked_value, forget_asked, pseudonym
 from app.history.delta import DeltaHistory
-from app.main import open_alone
-from app.parts import utc_now
+from app.opening import open_alone
 from app.replay import append_markers
 from app.settings import Settings
 from app.store import jetstream_rewrite

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from app.auth.audit import AuditLog
 from app.cli import app
+from app.clock import utc_now
 from app.commands.forget_command import forget
 from app.history.delta import DeltaHistory
-from app.main import history_place, open_alone
-from app.parts import utc_now
+from app.main import history_place
+from app.opening import open_alone
 from app.store import jetstream_rewrite
 from features.errors import InvalidSetting, InvalidValue, StoreFailed
 from tests.app.ingest.requests import a_log, as_json, logs

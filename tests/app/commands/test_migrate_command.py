@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.commands.migrate_command import migrate
 from app.history.delta import DeltaHistory
-from app.main import Node, history_place, join_target
+from app.main import Node, history_place
+from app.opening import join_target
 from app.replay import append_markers
 from app.store import moving
 from app.store.contract import Commit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.parts import utc_now
+from app.clock import utc_now
 from app.settings import StoreSettings
 from app.store.contract import Documents
 from app.store.sqlite import open_store

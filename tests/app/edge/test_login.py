@@ -15,12 +15,12 @@ from starlette.types import Message
 
 from app.auth import Doorkeeper, NotAllowed, NotAuthenticated, Principal, Scope
 from app.auth.tokens import BUCKET
+from app.clock import utc_now
 from app.edge.login import Login, Request, local_path
 from app.edge.oidc import ProviderAway
 from app.edge.sessions import Sessions
 from app.edge.throttle import Throttle
 from app.edge_settings import LimitSettings
-from app.parts import utc_now
 from app.store.contract import Documents
 from app.telemetry import Telemetry
 from features.errors import ForeshockError

@@ -14,9 +14,9 @@ from google.rpc.status_pb2 import Status
 
 from app.auth import ANYONE, Doorkeeper, Scope, Tokens, Wanted
 from app.auth.tokens import BUCKET
+from app.clock import utc_now
 from app.ingest.limits import Limits
 from app.ingest.signals import Encoding
-from app.parts import utc_now
 from app.settings import StoreSettings
 from app.store.sqlite import open_store
 from tests.app.ingest.requests import a_span, traces, written

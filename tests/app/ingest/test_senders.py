@@ -10,12 +10,12 @@ import pytest
 
 from app.auth import NotAuthenticated
 from app.auth.doorkeeper import Doorkeeper
+from app.clock import utc_now
 from app.edge.throttle import Throttle, TooOften
 from app.edge_settings import LimitSettings
 from app.ingest.limits import Limits
 from app.ingest.receive import Receiver
 from app.ingest.senders import admit_sender, ordinary_request
-from app.parts import utc_now
 from app.store.contract import Document
 from app.telemetry import Telemetry
 from tests.app.ingest.servers import stored_log

@@ -17,7 +17,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from app.auth import ANYONE, Scope, Tokens, Wanted
-from app.parts import utc_now
+from app.clock import utc_now
 from tests.app.ingest.requests import a_log, as_json, as_protobuf, logs
 from tests.nodes import RunningNode, run_node
 
