@@ -36,7 +36,14 @@ _LONGEST = max(HORIZONS, key=HORIZONS.__getitem__)
 
 _Row = tuple[str, PredictionHead]
 
-_BY_RISK: Listing[_Row] = Listing("predictions", (float, str), lambda row: (-row[1].horizons[_LONGEST].probability, row[0]))
+
+def _by_risk(horizon: str) -> Listing[_Row]:
+    """Return the order by falling risk within a horizon, whose cursors no other takes."""
+    name = "predictions" if horizon == _LONGEST else f"predictions by {horizon}"
+    return Listing(name, (float, str), lambda row: (-row[1].horizons[horizon].probability, row[0]))
+
+
+_BY_RISK = {horizon: _by_risk(horizon) for horizon in HORIZONS}
 _BY_SERVICE: Listing[ServiceSummary] = Listing("services", (str,), lambda summary: (summary.service,))
 
 
@@ -51,6 +58,8 @@ class PredictionFilter(Paged):
     min_probability: float = Field(0.0, ge=0.0, le=1.0)
     """Of `horizon`."""
     horizon: Horizon = "60min"
+    sort_by: Horizon = "60min"
+    """Horizon within which the riskiest come first."""
 
     def admits(self, head: PredictionHead) -> bool:
         """Return whether a prediction is one of those asked for, whatever its status."""
@@ -72,7 +81,7 @@ async def list_services(asked: Asked, page: Annotated[Paged, Query()]) -> Respon
 
 @router.get("/predictions", response_model=Items[PredictionOut], summary="Predictions, riskiest first")
 async def list_predictions(asked: Asked, chosen: Annotated[PredictionFilter, Query()]) -> Response:
-    """List a tenant's predictions by falling risk within the longest horizon."""
+    """List a tenant's predictions by falling risk within a horizon, the longest by default."""
     return answer_page(await to_thread.run_sync(_page, asked, chosen))  # milliseconds with many series
 
 
@@ -115,10 +124,10 @@ async def show_prediction(asked: Asked, service: str, if_none_match: Annotated[s
 
 
 def _page(asked: Ask, chosen: PredictionFilter) -> Page[dict[str, object]]:
-    rows = [row for row in asked.cache.predictions(asked.tenant).rows if chosen.admits(row[1])]
+    rows = [row for row in asked.cache.predictions(asked.tenant, chosen.sort_by).rows if chosen.admits(row[1])]
     if chosen.status is not None:
         rows = [row for row in rows if _status(row[1], asked) == chosen.status]
-    page = _BY_RISK.page(rows, chosen.limit, chosen.cursor)
+    page = _BY_RISK[chosen.sort_by].page(rows, chosen.limit, chosen.cursor)
     records = (asked.cache.one("predictions", key, PredictionRecord) for key, _ in page.rows)
     # A document can expire between the order and this line; the page is then one shorter.
     return Page(tuple(shown_prediction(record, asked, asked.now) for record in records if record is not None), page.next)

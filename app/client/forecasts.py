@@ -47,6 +47,8 @@ class PredictionsWanted(TypedDict, total=False):
     min_probability: float
     """Of `horizon`."""
     horizon: Horizon
+    sort_by: Horizon
+    """Within which the riskiest come first; the longest without."""
 
 
 class AnomaliesWanted(TypedDict, total=False):
@@ -104,7 +106,7 @@ class Forecasts:
     @Method
     @staticmethod
     def predictions(**wanted: Unpack[PredictionsWanted]) -> Steps[pd.DataFrame]:
-        """List predictions, the riskiest first: by horizon `probability_60min`, `lower_60min` and `upper_60min`.
+        """List predictions, the riskiest within `sort_by` first: by horizon `probability_60min`, `lower_60min` and `upper_60min`.
 
         Parameters
         ----------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.api.schemas import ExplanationOut, Items, PredictionOut, ServiceOut, ServicePredictionOut
+from models.prediction import HORIZONS, Chance, Prediction
 from tests.api_builders import Api, a_prediction, a_service_summary, an_explanation, put_prediction, put_service
 
 PREDICTIONS = "/api/v1/predictions"
@@ -72,22 +75,59 @@ def test_age_is_never_negative(api: Api) -> None:
     assert api.get(f"{PREDICTIONS}/cart").json()["age_s"] == 0.0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
-@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=12), st.integers(1, 5))
-def test_paging_through_predictions_yields_each_once_in_order(api: Api, risks: list[float], limit: int) -> None:
+def chanced(service: str, chances: tuple[float, ...]) -> Prediction:
+    """Return a prediction whose probabilities rise with the horizon."""
+    horizons = dict(zip(HORIZONS, (Chance(one, one, one) for one in chances), strict=True))
+    return replace(a_prediction(service), horizons=horizons)
+
+
+CHANCES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=3, max_size=3).map(sorted).map(tuple)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(st.lists(CHANCES, max_size=12), st.integers(1, 5), st.sampled_from([None, *HORIZONS]))
+def test_paging_through_predictions_yields_each_once_in_the_order_of_a_horizon(
+    api: Api, chances: list[tuple[float, ...]], limit: int, horizon: str | None
+) -> None:
     for document in api.documents.items("predictions"):
         api.documents.delete("predictions", document.key)
-    for number, risk in enumerate(risks):
-        put_prediction(api.documents, a_prediction(f"service-{number:02}", risk=risk))
+    for number, one in enumerate(chances):
+        put_prediction(api.documents, chanced(f"service-{number:02}", one))
     seen: list[tuple[float, str]] = []
-    query = f"{PREDICTIONS}?limit={limit}"
+    query = f"{PREDICTIONS}?limit={limit}" + (f"&sort_by={horizon}" if horizon else "")
     page = api.get(query).json()
     while True:
-        seen += [(-item["horizons"]["60min"]["probability"], item["service"]) for item in page["items"]]
+        seen += [(-item["horizons"][horizon or "60min"]["probability"], item["service"]) for item in page["items"]]
         if page["next"] is None:
             break
         page = api.get(f"{query}&cursor={page['next']}").json()
-    assert seen == sorted((-risk, f"service-{number:02}") for number, risk in enumerate(risks))
+    place = list(HORIZONS).index(horizon or "60min")
+    assert seen == sorted((-one[place], f"service-{number:02}") for number, one in enumerate(chances))
+
+
+def test_order_and_bound_may_be_of_different_horizons(api: Api) -> None:
+    for service, chances in (("slow", (0.0, 0.1, 0.9)), ("soon", (0.3, 0.3, 0.3)), ("calm", (0.0, 0.0, 0.1))):
+        put_prediction(api.documents, chanced(service, chances))
+    assert listed(api) == [("slow", "*"), ("soon", "*"), ("calm", "*")]
+    assert listed(api, "horizon=5min") == listed(api), "it says what min_probability is of, nothing of the order"
+    assert listed(api, "sort_by=5min") == [("soon", "*"), ("calm", "*"), ("slow", "*")]
+    assert listed(api, "sort_by=5min&min_probability=0.2&horizon=60min") == [("soon", "*"), ("slow", "*")]
+
+
+def test_a_cursor_of_another_order_is_refused(api: Api) -> None:
+    shop(api)
+    first = api.get(f"{PREDICTIONS}?limit=1&sort_by=5min").json()["next"]
+    assert len(listed(api, f"limit=1&sort_by=5min&cursor={first}")) == 1
+    for query, told in (
+        ("", "of a page of predictions, got one of 'predictions by 5min'"),
+        ("&sort_by=15min", "of a page of predictions by 15min, got one of 'predictions by 5min'"),
+    ):
+        response = api.get(f"{PREDICTIONS}?cursor={first}{query}")
+        assert (response.status_code, response.json()["type"]) == (400, "urn:foreshock:problem:invalid-cursor")
+        assert told in response.json()["detail"]
+    response = api.get(f"{PREDICTIONS}?sort_by=30min")
+    assert response.status_code == 422
+    assert "query.sort_by: Input should be '5min', '15min' or '60min', got '30min'" in response.json()["detail"]
 
 
 def test_cursor_that_no_page_gave_is_a_problem(api: Api) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.cache.cache import Cache
@@ -45,6 +47,20 @@ def test_order_is_made_anew_only_after_a_change(documents: Documents, cache: Cac
     assert cache.predictions("default") is first
     put_prediction(documents, a_prediction("a", risk=0.3))
     assert services(cache) == ["a", "b"]
+
+
+def test_every_horizon_has_its_order_and_each_is_made_once(documents: Documents, cache: Cache) -> None:
+    late, soon = a_prediction("late", risk=0.5), a_prediction("soon", risk=0.3)
+    put_prediction(documents, late)
+    put_prediction(documents, replace(soon, horizons=dict.fromkeys(soon.horizons, soon.horizons["60min"])))
+    assert services(cache) == ["late", "soon"]
+    within = cache.predictions("default", "5min")
+    assert [head.service for _, head in within.rows] == ["soon", "late"]
+    assert cache.predictions("default", "5min") is within
+    assert within.key_of is cache.predictions("default").key_of, "ids are kept once"
+    assert cache.prediction("default", soon.id) is not None
+    put_prediction(documents, a_prediction("late", risk=1.0))
+    assert [head.horizons["5min"].probability for _, head in cache.predictions("default", "5min").rows] == [0.3, 0.25]
 
 
 def test_prediction_is_found_by_id_until_a_newer_one_replaces_it(documents: Documents, cache: Cache) -> None:

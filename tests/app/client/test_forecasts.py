@@ -31,6 +31,10 @@ def test_predictions_are_chosen_by_what_is_wanted(foreshock: Foreshock) -> None:
     likely = foreshock.predictions(min_probability=0.25, horizon="15min", operations="whole")
     assert list(likely["service"]) == ["payment"]
     assert foreshock.predictions(service="nobody").empty
+    for horizon in ("5min", "15min", "60min"):
+        risks = list(foreshock.predictions(sort_by=horizon)[f"probability_{horizon}"])
+        assert len(risks) > 1
+        assert risks == sorted(risks, reverse=True)
 
 
 def test_an_explanation_and_a_trend_are_documents(foreshock: Foreshock) -> None:
