@@ -14,7 +14,7 @@ from app.recording import read_recording
 from app.said import resolved
 from features.errors import InvalidValue
 from features.memory import MemoryPlan
-from training.dataset import Dataset, build
+from training.dataset import Dataset, build, count_incidents
 from training.labels import Said
 from training.shadow import AT_ONCE, Patience
 
@@ -74,16 +74,21 @@ def dataset_of(job: Job, history: History, progress: Callable[[float], None]) ->
     Raises
     ------
     InvalidValue
-        When there are too few incidents.
+        When there are too few incidents; before a row is made.
     """
     recording = read_recording(history, job.tenant, job.plan.tick_s, job.since, job.until)
     progress(0.2)
     said = resolved(job.said, history, job.tenant)
-    dataset = build(recording, job.plan, stride=job.stride, said=said, progress=lambda share: progress(0.2 + 0.8 * share))
-    progress(1.0)
-    if len(dataset.incidents) < job.min_incidents:
+    n_reported = len(said.reported)
+    # Where there are enough, that ends after the first few; where not, it takes a third of what making rows would (measured).
+    n_found = count_incidents(
+        recording, job.plan, job.min_incidents - n_reported, progress=lambda share: progress(0.2 + 0.2 * share)
+    )
+    if n_found + n_reported < job.min_incidents:
         raise InvalidValue(
             f"history of tenant {job.tenant!r} must hold at least {job.min_incidents} incidents to learn from, "
-            f"got {len(dataset.incidents)}"
+            f"got {n_found + n_reported}"
         )
+    dataset = build(recording, job.plan, stride=job.stride, said=said, progress=lambda share: progress(0.4 + 0.6 * share))
+    progress(1.0)
     return dataset

@@ -28,7 +28,7 @@ from training.overlaid import LabelChanges, changes_between
 from training.replay import Recording, walk
 from training.rows import Rows
 
-__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "Gathering", "build", "from_events", "settled"]
+__all__ = ["RECOVERY_TICKS", "WARM_TICKS", "Dataset", "Gathering", "build", "count_incidents", "from_events", "settled"]
 
 WARM_TICKS = 15
 """Ticks of a series' life that are not learned from: its features are mostly empty."""
@@ -95,6 +95,35 @@ def build(
         if progress is not None and number % 100 == 0:
             progress(number / len(recording.ticks))
     return gathering.dataset(said)
+
+
+def count_incidents(
+    recording: Recording, plan: MemoryPlan, enough: int, *, progress: Callable[[float], None] | None = None
+) -> int:
+    """Count the incidents that `build` would find in a Recording, until there are enough: it makes no rows.
+
+    Parameters
+    ----------
+    recording, plan
+        As for `build`.
+    enough : int
+        Beyond which nobody asks; what lies behind the tick at which there are as many is not looked at.
+    progress : callable, optional
+        Told the share done.
+
+    Returns
+    -------
+    int
+        How many there are, or how many there were when there were enough.
+    """
+    found = 0
+    for number, (_, standing) in enumerate(walk(recording, Memory(plan)) if enough > 0 else ()):
+        found += int(np.count_nonzero(standing.began))
+        if found >= enough:
+            break
+        if progress is not None and number % 100 == 0:
+            progress(number / len(recording.ticks))
+    return found
 
 
 class Gathering:

@@ -19,7 +19,7 @@ from features.memory import Memory, MemoryPlan
 from features.series import WHOLE, SeriesKey
 from models.feedback import Feedback, Stretch
 from tests.telemetry import T0, Minute, a_record, play, play_minute, recorded, traffic
-from training.dataset import RECOVERY_TICKS, WARM_TICKS, Dataset, Gathering, build
+from training.dataset import RECOVERY_TICKS, WARM_TICKS, Dataset, Gathering, build, count_incidents
 from training.labels import Said
 from training.replay import Recording, walk
 
@@ -236,6 +236,19 @@ def test_progress_is_told_as_a_share() -> None:
     told: list[float] = []
     build(history(201, range(0)), PLAN, stride=50, progress=told.append)
     assert told == [0.0, pytest.approx(100 / 201), pytest.approx(200 / 201)]
+
+
+def test_incidents_are_counted_as_rows_are_made_of_them_and_no_further_than_is_asked() -> None:
+    recording, told = history(301, range(0)), list[float]()
+    assert count_incidents(recording, PLAN, 9, progress=told.append) == 0
+    assert told == [0.0, pytest.approx(100 / 301), pytest.approx(200 / 301), pytest.approx(300 / 301)]
+    memory = Memory()
+    often = recorded(memory, play(memory, [[web(i, broken=range(i // 60 * 60, i // 60 * 60 + 5))] for i in range(300)]))
+    n_found = len(build(often, PLAN, stride=50).incidents)
+    assert n_found > 2
+    told.clear()
+    assert [count_incidents(often, PLAN, enough, progress=told.append) for enough in (0, 2, n_found + 1)] == [0, 2, n_found]
+    assert count_incidents(replace(often, ticks=often.ticks[:30]), PLAN, 1) == 1, "what lies behind is not needed"
 
 
 def test_history_of_nothing_gives_no_row() -> None:
