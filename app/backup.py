@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from app.history.copies import copies_of
 from app.manifest import LAYOUTS, FileEntry, Manifest, entry_of, write_manifest
@@ -28,7 +28,8 @@ __all__ = ["BackedUp", "back_up", "copy_file"]
 _STORE = "store.db"
 _HISTORY = "history"
 _PIECE = 2**20
-_NOT_COPIED = frozenset({"lock", NODE_FILE, _STORE, f"{_STORE}-wal", f"{_STORE}-shm", f"{_STORE}-journal", _HISTORY})
+_LOCK = "lock"
+_NOT_COPIED = frozenset({_LOCK, NODE_FILE, _STORE, f"{_STORE}-wal", f"{_STORE}-shm", f"{_STORE}-journal", _HISTORY})
 """Of a data folder: what belongs to one process, what names one node among others, and what is copied in its own way."""
 
 
@@ -42,14 +43,17 @@ class BackedUp:
         What it holds.
     sha256 : str
         Of the manifest, in hexadecimal.
+    others : tuple of str
+        Folders directly in the data folder that are not in it, since each is, or holds, a data folder of its own.
     """
 
     manifest: Manifest
     sha256: str
+    others: tuple[str, ...] = ()
 
 
 def back_up(data: Path, destination: Path, elsewhere: str, told: Callable[[float, str], None]) -> BackedUp:
-    """Copy a data folder.
+    """Copy a data folder, without data folders that others made in it: the copy of one would be of no one moment.
 
     Parameters
     ----------
@@ -83,7 +87,8 @@ def back_up(data: Path, destination: Path, elsewhere: str, told: Callable[[float
                     path = f"{_HISTORY}/{table.name}/{name}"
                     files[path] = copy_file(data / path, staging / path)
             told(0.8, "copying models and keys")
-            for name in _rest(data):
+            rest, others = _rest(data)
+            for name in rest:
                 files[name] = copy_file(data / name, staging / name)
             versions = {table.name: table.version for table in tables}
             manifest = Manifest(made_at, ends, versions, elsewhere, files, software_version(), dict(LAYOUTS))
@@ -91,7 +96,7 @@ def back_up(data: Path, destination: Path, elsewhere: str, told: Callable[[float
     except (OSError, sqlite3.Error) as exc:
         raise StoreFailed(f"cannot back {data} up to {destination}: {exc}") from exc
     told(1.0, "done")
-    return BackedUp(manifest, hashed)
+    return BackedUp(manifest, hashed, others)
 
 
 def copy_file(source: Path, target: Path) -> FileEntry:
@@ -155,6 +160,12 @@ def _ends(store: Path) -> list[int]:
     return [max(found or 0, trimmed.get(n, 0)) for n, found in enumerate(last)]
 
 
-def _rest(data: Path) -> list[str]:
-    """Return the other files of a data folder: models, the key, and whatever else a release keeps there."""
-    return sorted(path for path in files_below(data, _NOT_COPIED) if not Path(path).name.startswith(UNFINISHED))
+def _rest(data: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Return the other files of a data folder (models, the key, and whatever else a release keeps there), and the folders in it that are another's.
+
+    A lock tells them, at whatever depth: `foreshock demo` makes ``data/demo``, `foreshock cluster-demo` a folder for each node in ``data/cluster-demo``.
+    """
+    found = {path: PurePosixPath(path) for path in files_below(data, _NOT_COPIED)}
+    others = {path.parts[0] for path in found.values() if path.name == _LOCK}
+    own = [name for name, path in found.items() if path.parts[0] not in others and not path.name.startswith(UNFINISHED)]
+    return sorted(own), tuple(sorted(others))

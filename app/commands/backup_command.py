@@ -57,7 +57,11 @@ def backup(settings: Settings, destination: Path, progress: Callable[[float, str
         f"sha256 of its manifest: {done.sha256}",
         f"not in it: your settings{''.join(f', what {name} names' for name in left)}",
     ]
-    return report | {"not_included": ["settings file", *left]}, "\n".join(lines)
+    others = [str(settings.data / name) for name in done.others]
+    lines += [
+        f"not in it: {other}, which is or holds a data folder of its own; back that one up with --data" for other in others
+    ]
+    return report | {"not_included": ["settings file", *left, *(f"folder {other}" for other in others)]}, "\n".join(lines)
 
 
 def bring_back(

@@ -19,13 +19,14 @@ from app.backup import back_up
 from app.history.delta import DeltaHistory
 from app.ingest.codec import BatchMessage, unpack
 from app.manifest import MANIFEST_FILE
+from app.opening import open_alone
 from app.restore import restore
 from app.store.folder import UNFINISHED
 from app.store.sqlite_schema import log_table
 from features.errors import InvalidValue, StoreFailed
 from tests.app.ingest.requests import a_log, a_span, as_json, logs, span_id, traces
 from tests.house.sources import ROOT
-from tests.nodes import RunningNode, counted, history_rows, run_node, states_of, until
+from tests.nodes import RunningNode, counted, history_rows, run_node, settings_in, states_of, until
 
 
 def quiet(_share: float, _text: str) -> None:
@@ -199,3 +200,21 @@ def test_history_that_went_on_since_the_store_was_copied_is_taken_as_it_was(tmp_
     assert all(row["offset"] <= manifest.ends[row["partition"]] for row in rows.to_pylist())
     said: Mapping[str, Any] = json.loads((tmp_path / "backup" / MANIFEST_FILE).read_bytes())
     assert said["history"]["windows"] == manifest.history["windows"]
+
+
+def test_data_folders_of_others_within_are_left_out_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    open_alone(settings_in(folder)).close()
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a").write_text("of this folder")
+    (folder / "cluster-demo" / "nats").mkdir(parents=True)
+    (folder / "cluster-demo" / "nats" / "n.conf").touch()
+    open_alone(settings_in(folder / "cluster-demo" / "node-1")).close()
+    with run_node(folder / "demo"):  # held meanwhile
+        done = back_up(folder, tmp_path / "kept", "", quiet)
+    assert done.others == ("cluster-demo", "demo")
+    assert {"notes/a", "signing.key", "store.db"} <= set(done.manifest.files)
+    assert {name.partition("/")[0] for name in done.manifest.files} & {"cluster-demo", "demo", "lock"} == set()
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir() if path.is_dir()) == ["notes"]
+    assert restore(tmp_path / "kept", tmp_path / "new", quiet, done.sha256) == done.manifest
+    assert back_up(tmp_path / "new", tmp_path / "again", "", quiet).others == ()

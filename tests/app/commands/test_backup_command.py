@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.commands.backup_command import backup, bring_back
+from app.opening import open_alone
 from features.errors import InvalidSetting, InvalidValue
 from tests.nodes import run_node, settings_in
 
@@ -47,6 +48,17 @@ def test_what_lies_elsewhere_is_named(tmp_path: Path) -> None:
     assert report["history_elsewhere"] == "s3://bucket/history"
     assert "before the node starts" in table
     assert table.endswith(f"foreshock serve --data {tmp_path / 'new'}")
+
+
+def test_a_data_folder_within_is_named_and_not_taken(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for folder in (data, data / "demo"):
+        open_alone(settings_in(folder)).close()
+    left = f"not in it: {data / 'demo'}, which is or holds a data folder of its own; back that one up with --data"
+    assert ran("backup", str(tmp_path / "kept"), "--data", str(data)).splitlines()[-1] == left
+    report, table = backup(settings_in(data / "demo"), tmp_path / "demo", quiet)
+    assert report["not_included"] == ["settings file"]
+    assert "own" not in table
 
 
 def test_a_cluster_and_a_folder_that_moved_there_are_refused_with_the_way(tmp_path: Path) -> None:
