@@ -76,12 +76,15 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Send recorded telemetry through the line: into a data folder with event time as the clock, or to a service."""
-    from app.commands import given, replay_command
+    if to is not None:
+        from app.commands import send_command
 
-    with bar(as_json) as progress:
-        if to is not None:
-            report = replay_command.to_service(files, to, speed, progress)
-        else:
+        with bar(as_json) as progress:
+            report = send_command.to_service(files, to, speed, progress)
+    else:
+        from app.commands import given, replay_command
+
+        with bar(as_json) as progress:
             report = replay_command.into_folder(files, given.settings_of(config, data), progress)
     answer(report, as_json)
 

@@ -1,7 +1,6 @@
 """Recorded telemetry through the same line: OTLP/JSON lines in, with event time as the clock.
 
-`app.commands.replay_command` calls `merged` for the files and either `into_folder` (a data folder of its own) or `to_service` (a
-running one). Lines go through `app.ingest` like any request.
+Commands call `merged` for the files and then `into_folder` (a data folder), or post the lines to a running service (`app.commands.send_command`). Lines go through `app.ingest` like any request.
 """
 
 from __future__ import annotations

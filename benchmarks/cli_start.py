@@ -4,7 +4,7 @@
 
 Every command is called once to warm the disk's cache and then `--calls` times, the commands in turns; with `--beside` those of another checkout
 in turns with them, by the same Python and packages, such as ``git worktree add DIR COMMIT`` makes one. `migrate` is given a cluster that it must
-refuse, `serve` is ended as soon as it says where REST is. Told are medians; `whole` is the import of the whole service
+refuse, `replay --to` a service that is not there, `serve` is ended as soon as it says where REST is. Told are medians; `whole` is the import of the whole service
 (``import app.main, app.folder``), by which commands of another machine are compared.
 """
 
@@ -28,6 +28,8 @@ __all__ = ["main"]
 _HERE = Path(__file__).resolve().parents[1]
 _WHOLE = "whole"
 _MISTAKE = 2
+_REFUSED = {"migrate", "replay"}
+_LINE = '{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1700000000000000000"}]}]}]}\n'
 _PORTS = {f"FORESHOCK_SERVER__{name}_PORT": "0" for name in ("OTLP_HTTP", "OTLP_GRPC", "API")}
 
 
@@ -51,7 +53,8 @@ class Call:
 def commands(folder: Path) -> dict[str, list[str]]:
     """Return what is called by its name, over a data folder in which one token is."""
     data = ["--data", str(folder / "data")]
-    refused = ["migrate", "--to-nats", "nats://127.0.0.1:9", *data]
+    recording = folder / "lines.jsonl"
+    recording.write_text(_LINE, encoding="utf-8")
     return {
         "--help": ["--help"],
         "version": ["version"],
@@ -59,7 +62,8 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "cluster-config": ["cluster-config", "n1", "--out", str(folder / "nats")],
         "tokens list": ["tokens", "list", *data],
         "models list": ["models", "list", *data],
-        "migrate, refused": refused,
+        "replay --to": ["replay", str(recording), "--to", "http://127.0.0.1:9"],
+        "migrate": ["migrate", "--to-nats", "nats://127.0.0.1:9", *data],
         "serve": ["serve", "--data", str(folder / "served")],
     }
 
@@ -86,7 +90,7 @@ def call(checkout: Path, arguments: Sequence[str]) -> Call:
             elapsed_s = 0.0
         _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != (_MISTAKE if arguments[0] == "migrate" else 0):
+    if process.returncode != (_MISTAKE if arguments[0] in _REFUSED else 0):
         raise SystemExit(f"{checkout}: {' '.join(arguments)} ended with {process.returncode}")
     return Call(used.ru_utime + used.ru_stime, elapsed_s or time.perf_counter() - begun, used.ru_maxrss / 1024)
 

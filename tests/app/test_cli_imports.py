@@ -15,6 +15,8 @@ from app.cli import app
 from app.opening import open_alone
 from app.settings import load_settings
 from tests.house.sources import ROOT
+from tests.nodes import run_node
+from tests.recorded import recorded, write_lines
 
 HEAVY = {
     "apprise", "cryptography", "deltalake", "fastapi", "grpc", "joblib", "matplotlib", "nicegui", "opentelemetry", "pandas", "pyarrow",
@@ -74,3 +76,10 @@ def test_what_needs_the_service_imports_it(tmp_path: Path) -> None:
     assert loaded("models", "list", "--data", tmp_path) >= HEAVY - {"matplotlib", "nicegui"}, (
         "or the names above are not those of packages"
     )
+
+
+def test_sending_a_recording_imports_no_learning_no_history_and_no_web_framework(tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "lines.jsonl", recorded(1))
+    with run_node(tmp_path / "data") as running:
+        found = loaded("replay", lines, "--to", running.served.otlp_http)
+    assert found & HEAVY == {"grpc", "opentelemetry"}, "what reads and names OTLP"

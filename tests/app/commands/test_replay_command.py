@@ -18,10 +18,10 @@ import pytest
 
 from app.cache.documents import decode_document
 from app.cache.group_records import GroupRecord
-from app.commands.replay_command import into_folder, to_service
+from app.commands.replay_command import into_folder
 from app.main import Node
 from features.errors import InvalidValue
-from tests.nodes import DEADLINE_S, RunningNode, history_rows, run_node, settings_in, states_of
+from tests.nodes import DEADLINE_S, history_rows, settings_in, states_of
 from tests.recorded import recorded, twisted, write_lines
 
 ROOT = Path(__file__).parents[3]
@@ -126,24 +126,3 @@ def test_incidents_of_a_recording_are_put_together_as_if_somebody_had_been_there
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"cannot read .*absent\.jsonl"):
         into_folder([tmp_path / "absent.jsonl"], settings_in(tmp_path / "data"), lambda _share, _text: None)
-
-
-def test_lines_sent_to_a_service_end_now(recording: Path, tmp_path: Path) -> None:
-    with run_node(tmp_path) as running:
-        running.clock_ns[0] = time.time_ns()
-        report = to_service([recording], running.served.otlp_http, 0.0, lambda _share, _text: None)
-        assert (report["requests"], report["refused"]) == (len(LINES), 1)
-        newest = _newest_time(running)
-        assert abs(newest - time.time()) < 120.0
-        assert running.metric("foreshock_records_total", signal="metrics") == sum(b"resourceMetrics" in line for line in LINES)
-
-
-def test_a_service_that_is_not_there_is_named(recording: Path) -> None:
-    with pytest.raises(InvalidValue, match=r"cannot reach http://127\.0\.0\.1:9"):
-        to_service([recording], "http://127.0.0.1:9", 0.0, lambda _share, _text: None)
-
-
-def _newest_time(running: RunningNode) -> float:
-    running.tick()
-    rows = history_rows(running.node.settings.data)
-    return max(float(row[3]) for row in rows)
