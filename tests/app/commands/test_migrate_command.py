@@ -282,6 +282,7 @@ def test_history_goes_to_an_object_store_in_the_same_call_and_the_node_goes_on_t
     folder, over = tmp_path / "data", in_a_store()
     with run_node(folder, store__checkpoint_s=3600) as before:
         sent = fed(before)
+        end_minute(before)  # while something is gathered no checkpoint is made
         before.node.worker.checkpoint()
         old_s = before.now_ns // 10**9 - 60
         said, told = seen(before), explained(before, old_s)
