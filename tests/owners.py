@@ -149,6 +149,10 @@ class _Slow:
     def changes(self) -> int:
         return self._watch.changes
 
+    @property
+    def n_documents(self) -> int:
+        return self._watch.n_documents
+
     def get(self, key: str) -> Document | None:
         return next((document for document in self.items() if document.key == key), None)
 

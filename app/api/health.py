@@ -50,7 +50,7 @@ async def metrics(request: Request) -> Response:
 
 def warm(cache: Cache) -> Health:
     """Say what is in memory: all that the shared buckets held, since the cache is filled before the first request can come."""
-    return Health(True, f"{sum(1 for _ in cache.documents('predictions', ''))} predictions")
+    return Health(True, f"{cache.watched['predictions'].n_documents} predictions")
 
 
 def _checked(check: Callable[[], Health]) -> Health:

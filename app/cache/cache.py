@@ -7,7 +7,7 @@ changed. Memory is bounded by the buckets: what left a bucket leaves the cache w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -95,8 +95,8 @@ class Cache:
         self._memos: dict[tuple[str, str], _Memo[object]] = {}
         self._orders: dict[str, tuple[_Memo[object], dict[str, RiskOrder]]] = {}  # of the horizons that were asked for
         for bucket in BUCKETS:
-            telemetry.cache_documents.labels(bucket).set_function(partial(self._measure, bucket, lambda _: 1))
-            telemetry.cache_bytes.labels(bucket).set_function(partial(self._measure, bucket, lambda one: len(one.value)))
+            telemetry.cache_documents.labels(bucket).set_function(partial(self._count, bucket))
+            telemetry.cache_bytes.labels(bucket).set_function(partial(self._bytes, bucket))
 
     def one(self, bucket: str, key: str, kind: type[T]) -> T | None:
         """Return a document, None when absent or unreadable.
@@ -245,5 +245,8 @@ class Cache:
             self._counters[bucket, outcome] = self._reads.labels(bucket=bucket, outcome=outcome)
         self._counters[bucket, outcome].inc()
 
-    def _measure(self, bucket: str, size: Callable[[Document], int]) -> float:
-        return float(sum(size(document) for document in self._watches[bucket].items()))
+    def _count(self, bucket: str) -> float:
+        return float(self._watches[bucket].n_documents)
+
+    def _bytes(self, bucket: str) -> float:
+        return float(sum(len(document.value) for document in self._watches[bucket].items()))

@@ -270,6 +270,11 @@ class Watch(Protocol):
         """How many changes have come so far; the same number again says that no document was written or deleted meanwhile."""
         ...
 
+    @property
+    def n_documents(self) -> int:
+        """How many documents are in memory, those that expired and were not dropped yet among them; cheap."""
+        ...
+
     def get(self, key: str) -> Document | None:
         """Return a document, None when absent or expired."""
         ...

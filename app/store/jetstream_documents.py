@@ -308,12 +308,25 @@ class JetStreamDocuments:
         asked = {**_PAGE, "seq": self._position + 1, "next_by_subj": f"{self._followed()}>"}
         page, end = self._link.call(self._link.some(STREAM, asked))
         changes = _changes(page)
+        more = bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
         with self._lock:
             self._apply([c for sequence, c in changes if sequence > self._ahead.get((c.bucket, c.key), 0)])
             if page:
                 self._position = page[-1].sequence
-                self._ahead = {place: sequence for place, sequence in self._ahead.items() if sequence > self._position}
-        return bool(page) and int(end.get("Nats-Num-Pending", 0)) > 0
+                self._forget_behind(changes, more=more)
+        return more
+
+    def _forget_behind(self, changes: Iterable[tuple[int, Change]], *, more: bool) -> None:
+        """Forget our own writes that are followed by now; the caller holds the lock.
+
+        Those of a page alone while more is to come: of a tick there may be a hundred thousand. What a page never shows, since it expired or was
+        written over, goes with the last one.
+        """
+        for sequence, change in changes:
+            if self._ahead.get((change.bucket, change.key), sequence + 1) <= sequence:
+                del self._ahead[change.bucket, change.key]
+        if not more:
+            self._ahead = {place: sequence for place, sequence in self._ahead.items() if sequence > self._position}
 
     def _apply(self, changes: Sequence[Change]) -> None:
         """Apply changes to memory and watches; the caller holds the lock."""

@@ -50,6 +50,11 @@ class WatchedBucket:
         """How many changes have come so far."""
         return self._changes
 
+    @property
+    def n_documents(self) -> int:
+        """How many documents are in memory, those that expired and were not dropped yet among them."""
+        return len(self._documents)
+
     def get(self, key: str) -> Document | None:
         """Return a document, None when absent or expired."""
         return self._live(key, self._now_s())

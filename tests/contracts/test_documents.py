@@ -134,8 +134,10 @@ def test_a_watch_is_warm_and_current_until_it_is_closed(store: Store) -> None:
     store.documents.put("members", "b", b"2")
     store.documents.put("members", "a", b"3")
     assert [document.value for document in watch.items()] == [b"3", b"2"]
+    assert (watch.n_documents, other.n_documents) == (2, 0)
     store.documents.delete("members", "a")
     assert [document.value for document in watch.items()] == [b"2"]
+    assert watch.n_documents == 1
     assert list(other.items()) == []
     watch.close()
     watch.close()
