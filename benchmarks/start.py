@@ -97,9 +97,9 @@ def started(node: Part) -> dict[str, float]:
 
 
 def holds_all(node: Part) -> bool:
-    """Return whether it holds all partitions: of a cluster's a node takes none before it has listened for others."""
-    (me,) = httpx.get(f"{node.api}/api/v1/nodes", timeout=60).raise_for_status().json()["items"]
-    return len(me["partitions"]) == PARTITIONS
+    """Return whether it holds all partitions: a node of a cluster is none of its members at first, and then listens for others."""
+    members = httpx.get(f"{node.api}/api/v1/nodes", timeout=60).raise_for_status().json()["items"]
+    return sum(len(member["partitions"]) for member in members) == PARTITIONS
 
 
 def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
