@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from app.own_log import RedactingFormatter
+from tests.ending import end_all
 
-__all__ = ["missing_programs", "pytest_runtest_setup", "rules_of_the_log"]
+__all__ = ["missing_programs", "pytest_runtest_setup", "pytest_unconfigure", "rules_of_the_log"]
 
 # How long an example takes says something of the machine's load, nothing of the code: no test may fail by it.
 settings.register_profile("foreshock", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -28,6 +29,11 @@ def rules_of_the_log() -> Generator[None]:
     before = RedactingFormatter.redaction
     yield
     RedactingFormatter.redaction = before
+
+
+def pytest_unconfigure() -> None:
+    """End the servers that the tests of this process share."""
+    end_all()
 
 
 def missing_programs(item: pytest.Item) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import json
 import subprocess
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
 from tests.cluster.servers import free_port
+from tests.ending import at_end
 
 __all__ = ["BINARY", "ObjectStore", "object_store"]
 
@@ -35,7 +35,7 @@ class ObjectStore:
         credentials = [{"accessKey": _KEY, "secretKey": _SECRET}]
         identities = [{"name": "tests", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List"]}]
         (Path(self._folder.name) / "s3.json").write_text(json.dumps({"identities": identities}))
-        atexit.register(self.close)
+        at_end(self.close)
         self.start()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import signal
 import socket
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from app.demo.ports import free_ports
 from tests.cluster.links import Link, Links
+from tests.ending import at_end
 
 __all__ = ["BINARY", "Accounts", "Servers", "free_port", "until_listening"]
 
@@ -38,7 +38,7 @@ class Accounts:
         )
         log = Path(self.folder.name) / "log"
         self.process = subprocess.Popen([BINARY, "-c", config, "-l", log])
-        atexit.register(self.close)
+        at_end(self.close)
         self._free = itertools.count()
         self._of: dict[Path, str] = {}
         until_listening(self.port)

@@ -31,6 +31,7 @@ def run_probe(folder: Path, *, required: bool) -> str:
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = system(name)\n")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("FORESHOCK_", "COV_", "PYTEST_"))}
     environment |= {"FORESHOCK_REQUIRE_SYSTEM": "1"} if required else {}
+    environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "."]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
 
