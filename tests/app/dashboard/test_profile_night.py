@@ -79,7 +79,7 @@ def fact(page: Page, name: str) -> str:
 
 def test_it_says_since_when_an_incident_is_open_and_leads_to_it_instead_of_a_chance_that_one_begins(night: Page) -> None:
     expect(night.locator(".title .chip")).to_have_text("in incident")
-    assert re.match(r"[4-9] min so far\n+since \d{4}-.* UTC, network, told by rule", fact(night, "Incident open"))
+    assert re.match(r"([4-9]|1\d) min so far\n+since \d{4}-.* UTC, network, told by rule", fact(night, "Incident open"))
     assert re.match(r"11 %\n+within 60 min", fact(night, "Forecast at its start"))
     assert fact(night, "An incident begins").startswith(DASH)
     expect(night.get_by_text("An incident begins within")).to_have_count(0)
