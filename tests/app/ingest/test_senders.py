@@ -69,6 +69,7 @@ class _NoTokens:
     """The watch of a bucket in which nothing is."""
 
     changes = 0
+    n_documents = 0
 
     def get(self, key: str) -> None:
         return None
