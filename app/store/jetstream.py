@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ __all__ = ["ClusterPlan", "JetStreamStore", "open_jetstream"]
 _OLDEST = (2, 12)
 _DEDUPE_NS = 120 * 10**9  # for how long a message that is sent again is known; longer than anybody tries
 _LARGEST_BYTES = 4 * 2**20  # of a message of the log, see `app.ingest.receive`; NATS's own bound is 1 MiB
-_NO_STREAM = 10059
+_NO_STREAM, _NO_PEERS = 10059, 10005
+_TRIES, _PAUSE_S = 20, 0.25  # guessed: until servers that were started a moment ago know each other's room
 _BLOBS = "FS_BLOBS"
 
 
@@ -251,7 +253,11 @@ def _metadata_of(answer: Mapping[str, Any]) -> dict[str, str]:
 def _make(link: Link, name: str, wanted: Mapping[str, Any], answer: dict[str, Any]) -> None:
     """Make a stream if it is not there by the answer, or see that it was made alike."""
     if "error" in answer and answer["error"].get("err_code") == _NO_STREAM:
-        answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
+        for _ in range(_TRIES):
+            answer = link.call(link.api(f"STREAM.CREATE.{name}", wanted))
+            if answer.get("error", {}).get("err_code") != _NO_PEERS:
+                break
+            time.sleep(_PAUSE_S)
     if "error" in answer:
         raise StoreFailed(
             f"stream {name} cannot be made: {answer['error'].get('description')}; it asks the servers for {wanted.get('max_bytes', -1)} bytes"
