@@ -94,7 +94,7 @@ def test_servers_that_take_small_messages_only_are_refused(tmp_path: Path) -> No
 def test_servers_without_the_room_are_told_how_much_is_asked(tmp_path: Path) -> None:
     servers = Servers(tmp_path, disk="64MB")
     try:
-        with pytest.raises(StoreFailed, match="no suitable peers for placement.*; it asks the servers for 671088640 bytes"):
+        with pytest.raises(StoreFailed, match=r"no suitable peers for placement.*; it asks the servers for 671088640 bytes"):
             opened(an_account(), replace(PLAN, replicas=3, max_bytes=2**30), servers=servers.urls)
     finally:
         servers.close()
