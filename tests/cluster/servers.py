@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ __all__ = ["BINARY", "Accounts", "Servers", "free_port", "until_listening"]
 
 BINARY = Path(sys.executable).parent / "nats-server"
 _ACCOUNTS = 600
+_given: set[int] = set()
 
 
 class Accounts:
@@ -147,8 +149,16 @@ class Servers:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    return free_ports(1)[0]
+    """Return a port that nobody listens on now, and that no test got before.
+
+    What a test got may have no listener yet, or none for a moment, so neither this process nor another one of the same run gives it again.
+    """
+    worker, n_workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    while True:
+        (port,) = free_ports(1)
+        if port not in _given and port % n_workers == int(worker.removeprefix("gw")) % n_workers:
+            _given.add(port)
+            return port
 
 
 def until_listening(port: int, host: str = "127.0.0.1") -> None:
