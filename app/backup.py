@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from app.history.copies import copies_of
 from app.manifest import LAYOUTS, FileEntry, Manifest, entry_of, write_manifest
 from app.node_id import NODE_FILE, software_version
-from app.store.folder import UNFINISHED, files_below, is_vacant, whole_folder
+from app.store.folder import LOCK, UNFINISHED, files_below, is_vacant, whole_folder
 from app.store.sqlite_schema import BUSY_MS, log_table
 from features.errors import InvalidValue, StoreFailed
 
@@ -28,8 +28,7 @@ __all__ = ["BackedUp", "back_up", "copy_file"]
 _STORE = "store.db"
 _HISTORY = "history"
 _PIECE = 2**20
-_LOCK = "lock"
-_NOT_COPIED = frozenset({_LOCK, NODE_FILE, _STORE, f"{_STORE}-wal", f"{_STORE}-shm", f"{_STORE}-journal", _HISTORY})
+_NOT_COPIED = frozenset({LOCK, NODE_FILE, _STORE, f"{_STORE}-wal", f"{_STORE}-shm", f"{_STORE}-journal", _HISTORY})
 """Of a data folder: what belongs to one process, what names one node among others, and what is copied in its own way."""
 
 
@@ -166,6 +165,6 @@ def _rest(data: Path) -> tuple[list[str], tuple[str, ...]]:
     A lock tells them, at whatever depth: `foreshock demo` makes ``data/demo``, `foreshock cluster-demo` a folder for each node in ``data/cluster-demo``.
     """
     found = {path: PurePosixPath(path) for path in files_below(data, _NOT_COPIED)}
-    others = {path.parts[0] for path in found.values() if path.name == _LOCK}
+    others = {path.parts[0] for path in found.values() if path.name == LOCK}
     own = [name for name, path in found.items() if path.parts[0] not in others and not path.name.startswith(UNFINISHED)]
     return sorted(own), tuple(sorted(others))

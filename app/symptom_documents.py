@@ -15,7 +15,7 @@ from app.cache.documents import encode_document, tenant_key
 from app.cache.symptom_records import CalleeRecord, EdgesRecord, HotspotRecord, HotspotsRecord, SymptomsRecord
 from app.store.contract import Output
 from app.telemetry import Telemetry
-from features.arrays import IntArray
+from features.arrays import BoolArray, IntArray
 from features.batch import channel
 from features.edges import edges_of
 from features.hotspots import hotspots_of
@@ -61,9 +61,8 @@ class SymptomDocuments:
 
     def due(self, memory: Memory) -> bool:
         """Return whether somebody who puts incidents of the past together must see this tick: one is new, or what is shown is to be renewed."""
-        is_new = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
         asked = bool(self._shown.get("symptoms")) or bool(memory.onsets.in_incident().any())
-        return bool(is_new.any()) or (memory.tick % _PERIOD == 0 and asked)
+        return bool(_began_lately(memory).any()) or (memory.tick % _PERIOD == 0 and asked)
 
     def outputs(self, memory: Memory) -> _Placed:
         """Return the documents of a tick by partition.
@@ -73,7 +72,7 @@ class SymptomDocuments:
         """
         outputs = self._edges(memory)
         try:
-            outputs += self._due(memory)
+            outputs += self._symptoms_due(memory)
         except Exception:  # what explains must not stop what forecasts
             logger.exception("what services show could not be found out; their symptoms stay as they were")
             self._telemetry.faults.labels(place="symptoms").inc()
@@ -81,10 +80,9 @@ class SymptomDocuments:
             outputs += self._replaced(memory, "hotspots", self._hotspots(memory))
         return outputs
 
-    def _due(self, memory: Memory) -> _Placed:
+    def _symptoms_due(self, memory: Memory) -> _Placed:
         """Return the symptoms that are looked for at this tick."""
-        began = memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
-        new = np.flatnonzero(began & memory.directory.is_whole)
+        new = np.flatnonzero(_began_lately(memory) & memory.directory.is_whole)
         if memory.tick % _PERIOD == 0:
             return self._replaced(memory, "symptoms", self._symptoms(memory))
         if len(new):
@@ -156,6 +154,11 @@ class SymptomDocuments:
         self._told = callers
         as_of_s = memory.tick * memory.plan.tick_s
         return [(int(memory.directory.partition[rows[key]]), _output(key, self._callees[key], as_of_s)) for key in due]
+
+
+def _began_lately(memory: Memory) -> BoolArray:
+    """Return whose incident was found so few ticks ago that somebody asks for its causes now."""
+    return memory.onsets.columns["last_onset"] >= memory.tick - _FRESH
 
 
 def _near(memory: Memory, rows: IntArray) -> IntArray:

@@ -152,10 +152,8 @@ class Sender:
     def send_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send what is due, page by page, those that failed least often first and then the oldest, and return how many notices were sent."""
         self._note_all()
-        home, pages = (
-            cache(self.parts.home),
-            dict[str, list[NoticeRecord]](),
-        )  # whose home is where is a question of all services
+        home = cache(self.parts.home)  # a question of all services of a tenant
+        pages: dict[str, list[NoticeRecord]] = {}
         for notice in sorted(self._notices.all().values(), key=lambda notice: (notice.starts_at, notice.id)):
             alert = self._alerts.one(tenant_key(notice.tenant, notice.id))
             if home(notice.tenant) and self._due(notice, alert):
@@ -166,9 +164,8 @@ class Sender:
             named = {_labels(notice) for notice in self._notices.all().values()}
             self._ended = {labels: at for labels, at in self._ended.items() if labels in named}
         sent = 0
-        for page in sorted(
-            pages, key=lambda page: self._tried(page).times
-        ):  # what fails for ever must not stand before the rest
+        # What fails for ever must not stand before the rest.
+        for page in sorted(pages, key=lambda page: self._tried(page).times):
             if stopping() or not self._ready():
                 break
             if self.parts.monotonic() >= self._tried(page).again_s:

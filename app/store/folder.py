@@ -18,7 +18,10 @@ from typing import IO
 
 from features.errors import DataInUse, InvalidSetting
 
-__all__ = ["UNFINISHED", "FolderLock", "files_below", "is_vacant", "sync_folder", "whole_folder", "write_whole"]
+__all__ = ["LOCK", "UNFINISHED", "FolderLock", "files_below", "is_vacant", "sync_folder", "whole_folder", "write_whole"]
+
+LOCK = "lock"
+"""File by which a folder is held, and by which one is known to be a data folder."""
 
 UNFINISHED = ".unfinished-"
 """What the names of files begin with that a crash left half written."""
@@ -41,7 +44,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "lock"
+        path = folder / LOCK
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = path.open("a+b")
